@@ -1,0 +1,25 @@
+//! walbrook: change data capture from PostgreSQL to Apache Kafka, exactly once.
+//!
+//! ```text
+//!  PostgreSQL                                                                          Kafka
+//!  walsender                                                                          brokers
+//!     │ CopyData                                                                         ▲
+//!     ▼                                                                                  │ one txn per batch:
+//!  postgres ──▶ wal ──▶ assembler ──▶ plan ──▶ batch ──▶ writer thread ──▶ kafka sink ───┘ records + checkpoint
+//!     ▲        session  (position)   encode    (two)                            │
+//!     │ standby status                                                          │
+//!     └──────────── the same batch, committed: the permission to confirm ◀──────┘
+//! ```
+//!
+//! Compile on `Relation`, execute on row, commit by batch; the committed batch comes home and is the
+//! acknowledgement. The invariants (named I1 to I9 in code and tests) and the life of a row are in
+//! ARCHITECTURE.md. Modules, in reading order:
+
+// Where a change is: log sequence numbers and positions.
+pub mod position;
+
+// Replication bytes to values and back; when to tell the walsender what.
+pub mod wal;
+
+// A row change: the narrow waist.
+pub mod change;

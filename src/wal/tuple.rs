@@ -1,0 +1,135 @@
+//! The columns of one row as the stream carries them: `TupleData`.
+//!
+//! ```text
+//! count: i16 │ per column: tag ─┬─ 'n'  NULL
+//!                              ├─ 'u'  unchanged TOAST value, not sent
+//!                              ├─ 't'  length: i32 │ text form
+//!                              └─ 'b'  length: i32 │ binary form
+//! ```
+//!
+//! Source: <https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html>
+//!
+//! A tuple is walked twice: once when parsed, which proves that all its columns are there, and once
+//! by who uses them, who then need not handle errors. Both walks are the same function.
+
+use std::fmt;
+
+use super::reader::{Error, Reader};
+
+/// One column of a tuple. Its `Debug` output shows kind and length, never the value (I7).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Column<'a> {
+    /// `b`: the type's binary form (`typsend`).
+    Binary(&'a [u8]),
+    /// `n`: NULL. In an old tuple of kind `Key` also every column outside the identity.
+    Null,
+    /// `t`: the type's text form (`typoutput`), in the client encoding.
+    Text(&'a [u8]),
+    /// `u`: an unchanged TOAST value, which is not sent.
+    Unchanged,
+}
+
+/// The columns of one row, borrowed and checked.
+#[derive(Clone, Copy)]
+pub struct Tuple<'a> {
+    /// Exactly the columns: `len` of them, checked by `read`.
+    columns: &'a [u8],
+    len: u16,
+}
+
+/// The columns of a [`Tuple`] in order.
+#[derive(Clone)]
+pub struct Columns<'a> {
+    reader: Reader<'a>,
+    left: u16,
+}
+
+impl<'a> Tuple<'a> {
+    /// Reads a tuple and checks all of its columns.
+    #[inline]
+    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        let len = reader.reading("tuple column count").count16()?;
+        let columns = reader.left();
+        for _ in 0..len {
+            Column::read(reader)?;
+        }
+        Ok(Self { columns: reader.since(columns), len })
+    }
+
+    /// How many columns there are.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
+    /// Whether there are no columns: a table may have none.
+    #[inline]
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The columns in the order of the relation's.
+    #[inline]
+    #[must_use]
+    pub const fn columns(&self) -> Columns<'a> {
+        Columns { reader: Reader::new(self.columns), left: self.len }
+    }
+}
+
+impl fmt::Debug for Tuple<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.columns()).finish()
+    }
+}
+
+impl<'a> Column<'a> {
+    #[inline]
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        let tag = reader.reading("column tag").u8()?;
+        match tag {
+            b'b' => Self::value(reader).map(Column::Binary),
+            b'n' => Ok(Column::Null),
+            b't' => Self::value(reader).map(Column::Text),
+            b'u' => Ok(Column::Unchanged),
+            _ => Err(reader.unknown_tag(tag)),
+        }
+    }
+
+    #[inline]
+    fn value(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
+        let bytes = reader.reading("column length").count32()?;
+        reader.reading("column value").bytes(bytes)
+    }
+}
+
+impl fmt::Debug for Column<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Column::Binary(value) => write!(f, "Binary({} bytes)", value.len()),
+            Column::Null => f.write_str("Null"),
+            Column::Text(value) => write!(f, "Text({} bytes)", value.len()),
+            Column::Unchanged => f.write_str("Unchanged"),
+        }
+    }
+}
+
+impl<'a> Iterator for Columns<'a> {
+    type Item = Column<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Column<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        // Never an error: `Tuple::read` read the same bytes.
+        Column::read(&mut self.reader).ok()
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = usize::from(self.left);
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Columns<'_> {}
