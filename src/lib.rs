@@ -21,5 +21,14 @@ pub mod position;
 // Replication bytes to values and back; when to tell the walsender what.
 pub mod wal;
 
+// PostgreSQL's data types: OID to kind, binary and text form to values.
+pub mod types;
+
+// What the catalog says of a table.
+pub mod facts;
+
 // A row change: the narrow waist.
 pub mod change;
+
+// Values to Avro bytes; Avro schemas.
+pub mod encode;

@@ -1,0 +1,95 @@
+//! Avro's binary encoding, appended to a buffer.
+//!
+//! Source: <https://avro.apache.org/docs/1.12.0/specification/#binary-encoding>
+
+/// Appends a boolean: one byte.
+#[inline]
+pub fn boolean(value: bool, out: &mut Vec<u8>) {
+    out.push(u8::from(value));
+}
+
+/// Appends an int, which is written as a long.
+#[inline]
+pub fn int(value: i32, out: &mut Vec<u8>) {
+    long(i64::from(value), out);
+}
+
+/// Appends a long: zig-zag, then seven bits a byte, the lowest first.
+#[inline]
+pub fn long(value: i64, out: &mut Vec<u8>) {
+    let mut left = zig_zag(value);
+    while left >= 0x80 {
+        let [low, ..] = left.to_le_bytes();
+        out.push(low | 0x80);
+        left >>= 7;
+    }
+    let [low, ..] = left.to_le_bytes();
+    out.push(low);
+}
+
+/// Appends a float: its bits, little-endian.
+#[inline]
+pub fn float(value: f32, out: &mut Vec<u8>) {
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+/// Appends a double: its bits, little-endian.
+#[inline]
+pub fn double(value: f64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+/// Appends a length, as strings, bytes and array blocks begin.
+#[inline]
+pub fn length(len: usize, out: &mut Vec<u8>) {
+    // No object in memory is longer than isize::MAX bytes.
+    long(i64::try_from(len).unwrap_or(i64::MAX), out);
+}
+
+/// Appends bytes with their length.
+#[inline]
+pub fn bytes(value: &[u8], out: &mut Vec<u8>) {
+    length(value.len(), out);
+    out.extend_from_slice(value);
+}
+
+/// Appends a string with its length.
+#[inline]
+pub fn string(value: &str, out: &mut Vec<u8>) {
+    bytes(value.as_bytes(), out);
+}
+
+/// Appends the index of a union's branch, from 0.
+#[inline]
+pub fn union_index(index: u8, out: &mut Vec<u8>) {
+    long(i64::from(index), out);
+}
+
+/// Appends bytes or a string whose length is known only when `write` has appended it.
+///
+/// # Errors
+/// Those of `write`; the buffer then holds a part of the value.
+#[inline]
+pub fn length_prefixed<E>(
+    out: &mut Vec<u8>,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    let start = out.len();
+    out.push(0);
+    write(out)?;
+    let len = out.len() - start - 1;
+    match (u8::try_from(len), out.get_mut(start)) {
+        // One byte holds the zig-zag of a length below 64.
+        (Ok(len @ 0..64), Some(prefix)) => *prefix = len << 1,
+        _ => {
+            let mut prefix = Vec::with_capacity(10);
+            length(len, &mut prefix);
+            out.splice(start..=start, prefix);
+        }
+    }
+    Ok(())
+}
+
+fn zig_zag(value: i64) -> u64 {
+    (value.cast_unsigned() << 1) ^ (value >> 63).cast_unsigned()
+}

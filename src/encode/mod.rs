@@ -1,0 +1,69 @@
+//! Values to Avro bytes, chosen once per column, and the schemas that describe them.
+//!
+//! The representation is Debezium's with its default settings (`decimal = precise, time = adaptive,
+//! interval = numeric, binary = bytes`), so that its consumers read on. Known departures, each
+//! because the original loses or invents something:
+//!
+//! - numeric `NaN` and infinities, infinite dates, timestamps and intervals, and timestamps past the
+//!   year 294246 are errors, not null and not a number that stands for something else;
+//! - `numeric(p, -s)` is a `VariableScaleDecimal`; `numeric(p, s)` with s > p declares precision s;
+//! - arrays of enums have nullable elements; multi-dimensional arrays are errors, not nulls;
+//! - arrays of `interval` and `name`, and types that Debezium leaves out, are published.
+//!
+//! Pure: no clock, no log, no allocation per value but for numerics of more than 38 digits, and
+//! array elements written with escapes.
+#![deny(clippy::indexing_slicing)]
+
+pub mod avro;
+mod column;
+mod decimal;
+mod iso;
+mod placeholder;
+mod representation;
+pub mod schema;
+
+#[cfg(test)]
+mod tests;
+
+pub use column::ColumnEncoder;
+
+use crate::types;
+
+/// Why a value has no place in the record. Never carries the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The bytes are not the form that PostgreSQL documents or prints.
+    #[error("malformed {what}")]
+    Malformed {
+        /// Which form of which type.
+        what: &'static str,
+    },
+    /// An array of more than one dimension, which has no place in a schema of one.
+    #[error("an array of {dimensions} dimensions where only one is supported")]
+    MultiDimensional {
+        /// How many dimensions the value has.
+        dimensions: u32,
+    },
+    /// A NULL where the schema has no null: the catalog said NOT NULL, the row knows better.
+    #[error("a null in a column that was compiled as not null")]
+    Null,
+    /// A value that the stream leaves out because it did not change, of a type that has no
+    /// placeholder, in a column that is not nullable.
+    #[error("an unchanged value that the stream does not carry, in a column that is not null")]
+    Unavailable,
+    /// A special value that the column's schema cannot express.
+    #[error("{what} has no representation in the column's schema")]
+    Unrepresentable {
+        /// What kind of special value.
+        what: &'static str,
+    },
+}
+
+impl From<types::Error> for Error {
+    fn from(error: types::Error) -> Self {
+        match error {
+            types::Error::Malformed { what } => Self::Malformed { what },
+            types::Error::MultiDimensional { dimensions } => Self::MultiDimensional { dimensions },
+        }
+    }
+}

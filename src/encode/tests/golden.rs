@@ -1,0 +1,232 @@
+//! Values that a PostgreSQL server made, in both forms, with its own idea of what they are:
+//! tests/golden/types.sql says how.
+
+use super::*;
+use crate::types::{TypeCatalog, TypeFacts, TypeShape};
+
+const GOLDEN: &str = include_str!("../../../tests/golden/types.tsv");
+
+/// Undoes COPY's escapes.
+fn unescape(field: &str) -> String {
+    let mut text = String::new();
+    let mut chars = field.chars();
+    while let Some(char) = chars.next() {
+        text.push(match char {
+            '\\' => match chars.next().unwrap() {
+                'n' => '\n',
+                't' => '\t',
+                other => other,
+            },
+            other => other,
+        });
+    }
+    text
+}
+
+fn shape(name: &str, detail: &str) -> TypeShape {
+    match name {
+        "array" => TypeShape::Array { element: detail.parse().unwrap() },
+        "base" => TypeShape::Base,
+        "composite" => TypeShape::Composite,
+        "domain" => {
+            let (base, modifier) = detail.split_once(' ').unwrap();
+            TypeShape::Domain { base: base.parse().unwrap(), modifier: modifier.parse().unwrap() }
+        }
+        "enum" => TypeShape::Enum { labels: detail.split('|').map(String::from).collect() },
+        "range" => TypeShape::Range,
+        other => panic!("unexpected {other}"),
+    }
+}
+
+fn lines(tag: &str) -> impl Iterator<Item = Vec<String>> {
+    GOLDEN
+        .lines()
+        .map(|line| line.split('\t').map(unescape).collect::<Vec<_>>())
+        .filter(move |fields| fields[0] == tag)
+}
+
+fn catalog() -> TypeCatalog {
+    let mut catalog = TypeCatalog::default();
+    for fields in lines("type") {
+        catalog.insert(TypeFacts {
+            oid: fields[1].parse().unwrap(),
+            name: fields[2].clone(),
+            namespace: fields[3].clone(),
+            shape: shape(&fields[4], &fields[5]),
+        });
+    }
+    catalog
+}
+
+pub(super) struct Golden {
+    pub(super) kind: Kind,
+    pub(super) declared: String,
+    pub(super) text: Vec<u8>,
+    pub(super) binary: Vec<u8>,
+    pub(super) expect: String,
+}
+
+pub(super) fn values() -> Vec<Golden> {
+    let catalog = catalog();
+    let value = |fields: Vec<String>| {
+        let kind = catalog.resolve(fields[2].parse().unwrap(), fields[3].parse().unwrap());
+        let [_, declared, _, _, text, binary, expect] = <[String; 7]>::try_from(fields).unwrap();
+        Golden { kind, declared, text: text.into_bytes(), binary: unhex(&binary), expect }
+    };
+    lines("value").map(value).collect()
+}
+
+#[test]
+fn both_forms_give_the_servers_value() {
+    let values = values();
+    assert!(values.len() > 350, "the golden file has {} values", values.len());
+    for Golden { kind, declared, text, binary, expect } in values {
+        let what = format!("{declared} {:?}", String::from_utf8_lossy(&text));
+        assert!(kind.is_known(), "{what}: {kind:?}");
+        let from_text = encode(&kind, false, Column::Text(&text));
+        let from_binary = encode(&kind, false, Column::Binary(&binary));
+        assert_eq!(from_text, from_binary, "{what}");
+        let Ok(bytes) = from_binary else {
+            assert_eq!(expect, "!", "{what}");
+            continue;
+        };
+        let decoded = decode(&kind, false, &bytes);
+        match expect.as_str() {
+            "!" => panic!("{what} was encoded"),
+            "-" => {}
+            expect => {
+                let rendered = render(&kind, &decoded);
+                let is_float = matches!(kind, Kind::Float4 | Kind::Float8);
+                if is_float {
+                    let value = |text: &str| text.parse::<f64>().unwrap().to_string();
+                    assert_eq!(value(&rendered), value(&float_text(&kind, expect)), "{what}");
+                } else {
+                    assert_eq!(rendered, expect, "{what}");
+                }
+            }
+        }
+        let optional = encode(&kind, true, Column::Binary(&binary)).unwrap();
+        assert_eq!(optional[0], 2, "{what}");
+        assert_eq!(optional[1..], bytes, "{what}");
+        // NaN is not equal to itself; its print is.
+        let expect = format!("{:?}", Value::Union(1, Box::new(decoded)));
+        assert_eq!(format!("{:?}", decode(&kind, true, &optional)), expect, "{what}");
+        check_truncated(&kind, &binary, &text);
+    }
+}
+
+/// Rust prints a real's shortest digits, which need not be PostgreSQL's.
+fn float_text(kind: &Kind, text: &str) -> String {
+    match kind {
+        Kind::Float4 => text.parse::<f32>().unwrap().to_string(),
+        _ => text.to_string(),
+    }
+}
+
+/// A value cut short is an error or another value, and never a panic.
+fn check_truncated(kind: &Kind, binary: &[u8], text: &[u8]) {
+    for len in 0..binary.len().min(100) {
+        let _ = encode(kind, false, Column::Binary(&binary[..len]));
+    }
+    for len in 0..text.len().min(100) {
+        let _ = encode(kind, false, Column::Text(&text[..len]));
+    }
+}
+
+#[test]
+fn arrays_hold_their_elements() {
+    let null = || Value::Union(0, Box::new(Value::Null));
+    let some = |value| Value::Union(1, Box::new(value));
+    let text = |text: &str| some(Value::String(text.into()));
+    for (declared, form, expect) in [
+        ("boolean[]", "{}", vec![]),
+        (
+            "boolean[]",
+            "{t,f,NULL}",
+            vec![some(Value::Boolean(true)), some(Value::Boolean(false)), null()],
+        ),
+        (
+            "boolean[]",
+            "[-5:-4]={t,f}",
+            vec![some(Value::Boolean(true)), some(Value::Boolean(false))],
+        ),
+        (
+            "text[]",
+            r#"{"",NULL,"NULL",NULL,"null"}"#,
+            vec![text(""), null(), text("NULL"), null(), text("null")],
+        ),
+        (
+            "text[]",
+            r#"{"a b","c,d","{e}","f\"g","h\\i"," j ","k\\\\"}"#,
+            vec![
+                text("a b"),
+                text("c,d"),
+                text("{e}"),
+                text("f\"g"),
+                text("h\\i"),
+                text(" j "),
+                text("k\\\\"),
+            ],
+        ),
+        ("text[]", r#"[3:4]={a,=}"#, vec![text("a"), text("=")]),
+        (
+            "mood[]",
+            r#"{sad,"o,k",NULL,"it's \"fine\"",Ümläut}"#,
+            vec![text("sad"), text("o,k"), null(), text("it's \"fine\""), text("Ümläut")],
+        ),
+        ("moods", "{sad,NULL}", vec![text("sad"), null()]),
+        (
+            "timestamptz[]",
+            r#"{"2024-02-29 10:34:56.789+00",NULL,infinity}"#,
+            vec![text("2024-02-29T10:34:56.789000Z"), null(), text("infinity")],
+        ),
+        (
+            "bytea[]",
+            r#"{"\\x00ff","\\x",NULL}"#,
+            vec![some(Value::Bytes(vec![0, 255])), some(Value::Bytes(vec![])), null()],
+        ),
+        (
+            "date[]",
+            r#"{2024-02-29,NULL,"0044-03-15 BC"}"#,
+            vec![some(Value::Int(19782)), null(), some(Value::Int(-735_160))],
+        ),
+    ] {
+        let mut values = values().into_iter();
+        let found = values.find(|v| v.declared == declared && v.text == form.as_bytes());
+        let Golden { kind, text, .. } = found.expect(form);
+        let bytes = encode(&kind, false, Column::Text(&text)).unwrap();
+        assert_eq!(decode(&kind, false, &bytes), Value::Array(expect), "{declared} {form}");
+    }
+}
+
+#[test]
+fn the_catalog_resolves_what_the_server_has() {
+    let catalog = catalog();
+    let kind_of = |name: &str, modifier| {
+        let line = lines("type").find(|fields| fields[2] == name).unwrap();
+        let oid = line[1].parse().unwrap();
+        assert_eq!(catalog.missing(oid), None);
+        catalog.resolve(oid, modifier)
+    };
+    let price = Kind::Numeric { declared: Some((10, 2)) };
+    let other = |name: &str| Kind::Other { name: name.into() };
+    for (name, expect) in [
+        ("price", price.clone()),
+        ("net_price", price.clone()),
+        ("_price", Kind::Array(Box::new(price))),
+        ("prices", Kind::Array(Box::new(Kind::Numeric { declared: Some((8, 3)) }))),
+        ("short_time", Kind::Time { precision: Some(2) }),
+        ("slug", Kind::Text),
+        ("citext", Kind::Text),
+        ("_citext", Kind::Array(Box::new(Kind::Text))),
+        ("pair", other("golden.pair")),
+        ("_pair", other("golden.pair[]")),
+        ("_moods", other("golden._moods")),
+        ("oid", other("oid")),
+        ("_oid", other("oid[]")),
+        ("int2vector", other("int2vector")),
+        ("_int4range", other("int4range[]")),
+    ] {
+        assert_eq!(kind_of(name, -1), expect, "{name}");
+    }
+}

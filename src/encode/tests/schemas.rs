@@ -1,0 +1,189 @@
+//! Schema texts, which apache-avro must parse.
+
+use super::*;
+use crate::encode::schema::{adjust_full_name, adjust_name, envelope, key};
+
+fn field<'a>(name: &'a str, kind: &'a Kind, optional: bool) -> Field<'a> {
+    Field { name, kind, optional }
+}
+
+/// Source: the worked example of what Debezium 3.6 and the Confluent converter register for
+/// `id int primary key, a numeric(10,2), b timestamptz not null, c smallint`.
+const ENVELOPE: &str = concat!(
+    r#"{"type":"record","name":"Envelope","namespace":"srv.public.t","fields":["#,
+    r#"{"name":"before","type":["null",{"type":"record","name":"Value","fields":["#,
+    r#"{"name":"id","type":"int"},"#,
+    r#"{"name":"a","type":["null",{"type":"bytes","scale":2,"precision":10,"connect.version":1,"#,
+    r#""connect.parameters":{"scale":"2","connect.decimal.precision":"10"},"#,
+    r#""connect.name":"org.apache.kafka.connect.data.Decimal","logicalType":"decimal"}],"default":null},"#,
+    r#"{"name":"b","type":{"type":"string","connect.version":1,"connect.name":"io.debezium.time.ZonedTimestamp"}},"#,
+    r#"{"name":"c","type":["null",{"type":"int","connect.type":"int16"}],"default":null}],"#,
+    r#""connect.name":"srv.public.t.Value"}],"default":null},"#,
+    r#"{"name":"after","type":["null","Value"],"default":null},"#,
+    r#"{"name":"source","type":{"type":"record","name":"Source","namespace":"io.debezium.connector.postgresql","fields":["#,
+    r#"{"name":"version","type":"string"},{"name":"connector","type":"string"},{"name":"name","type":"string"},"#,
+    r#"{"name":"ts_ms","type":"long"},"#,
+    r#"{"name":"snapshot","type":[{"type":"string","connect.version":1,"#,
+    r#""connect.parameters":{"allowed":"true,first,first_in_data_collection,last_in_data_collection,last,false,incremental"},"#,
+    r#""connect.default":"false","connect.name":"io.debezium.data.Enum"},"null"],"default":"false"},"#,
+    r#"{"name":"db","type":"string"},{"name":"sequence","type":["null","string"],"default":null},"#,
+    r#"{"name":"ts_us","type":["null","long"],"default":null},{"name":"ts_ns","type":["null","long"],"default":null},"#,
+    r#"{"name":"schema","type":"string"},{"name":"table","type":"string"},"#,
+    r#"{"name":"txId","type":["null","long"],"default":null},{"name":"lsn","type":["null","long"],"default":null},"#,
+    r#"{"name":"xmin","type":["null","long"],"default":null},{"name":"origin","type":["null","string"],"default":null},"#,
+    r#"{"name":"origin_lsn","type":["null","long"],"default":null}],"#,
+    r#""connect.version":1,"connect.name":"io.debezium.connector.postgresql.Source"}},"#,
+    r#"{"name":"transaction","type":["null",{"type":"record","name":"block","namespace":"event","fields":["#,
+    r#"{"name":"id","type":"string"},{"name":"total_order","type":"long"},{"name":"data_collection_order","type":"long"}],"#,
+    r#""connect.version":1,"connect.name":"event.block"}],"default":null},"#,
+    r#"{"name":"op","type":"string"},"#,
+    r#"{"name":"ts_ms","type":["null","long"],"default":null},"#,
+    r#"{"name":"ts_us","type":["null","long"],"default":null},"#,
+    r#"{"name":"ts_ns","type":["null","long"],"default":null}],"#,
+    r#""connect.version":2,"connect.name":"srv.public.t.Envelope"}"#,
+);
+
+#[test]
+fn the_envelope_is_debeziums() {
+    let price = Kind::Numeric { declared: Some((10, 2)) };
+    let fields = [
+        field("id", &Kind::Int4, false),
+        field("a", &price, true),
+        field("b", &Kind::TimestampTz { precision: None }, false),
+        field("c", &Kind::Int2, true),
+    ];
+    let text = envelope("srv.public.t", &fields, None);
+    assert_eq!(text, ENVELOPE);
+    Schema::parse_str(&text).unwrap();
+}
+
+#[test]
+fn a_before_of_its_own_comes_before_value() {
+    let number = Kind::Numeric { declared: None };
+    let value = [field("id", &Kind::Int4, false), field("n", &number, false)];
+    let before = [field("id", &Kind::Int4, false), field("n", &number, true)];
+    let text = envelope("srv.public.t", &value, Some(&before));
+    Schema::parse_str(&text).unwrap();
+    let decimal = concat!(
+        r#"{"type":"record","name":"VariableScaleDecimal","namespace":"io.debezium.data","#,
+        r#""fields":[{"name":"scale","type":"int"},{"name":"value","type":"bytes"}],"#,
+        r#""connect.doc":"Variable scaled decimal","connect.version":1,"#,
+        r#""connect.name":"io.debezium.data.VariableScaleDecimal"}"#
+    );
+    let expect = [
+        r#"{"name":"before","type":["null",{"type":"record","name":"Before","fields":["#,
+        r#"{"name":"id","type":"int"},{"name":"n","type":["null","#,
+        decimal,
+        r#"],"default":null}],"connect.name":"srv.public.t.Before"}],"default":null},"#,
+        r#"{"name":"after","type":["null",{"type":"record","name":"Value","fields":["#,
+        r#"{"name":"id","type":"int"},{"name":"n","type":"io.debezium.data.VariableScaleDecimal"}],"#,
+        r#""connect.name":"srv.public.t.Value"}],"default":null},"#,
+    ]
+    .concat();
+    assert!(text.contains(&expect), "{text}");
+}
+
+#[test]
+fn a_key_is_a_record_of_its_own() {
+    let text = key("srv.public.t", &[field("id", &Kind::Int8, false)]);
+    let expect = concat!(
+        r#"{"type":"record","name":"Key","namespace":"srv.public.t","fields":[{"name":"id","#,
+        r#""type":"long"}],"connect.name":"srv.public.t.Key"}"#
+    );
+    assert_eq!(text, expect);
+    Schema::parse_str(&text).unwrap();
+}
+
+#[test]
+fn fields_say_what_they_mean() {
+    let array = |kind| Kind::Array(Box::new(kind));
+    let semantic = |primitive: &str, name: &str| {
+        format!(
+            r#"{{"type":"{primitive}","connect.version":1,"connect.name":"io.debezium.{name}"}}"#
+        )
+    };
+    let labels = vec!["a".into(), "b\"c".into()];
+    for (kind, expect) in [
+        (Kind::Bool, r#""boolean""#.to_string()),
+        (Kind::Bytea, r#""bytes""#.into()),
+        (Kind::Float4, r#""float""#.into()),
+        (Kind::Float8, r#""double""#.into()),
+        (Kind::Text, r#""string""#.into()),
+        (Kind::Other { name: "xml".into() }, r#""string""#.into()),
+        (Kind::Date, semantic("int", "time.Date")),
+        (Kind::Interval, semantic("long", "time.MicroDuration")),
+        (Kind::Json, semantic("string", "data.Json")),
+        (Kind::Jsonb, semantic("string", "data.Json")),
+        (Kind::Time { precision: Some(3) }, semantic("int", "time.Time")),
+        (Kind::Time { precision: Some(4) }, semantic("long", "time.MicroTime")),
+        (Kind::Time { precision: None }, semantic("long", "time.MicroTime")),
+        (Kind::TimeTz, semantic("string", "time.ZonedTime")),
+        (Kind::Timestamp { precision: Some(0) }, semantic("long", "time.Timestamp")),
+        (Kind::Timestamp { precision: None }, semantic("long", "time.MicroTimestamp")),
+        (Kind::Uuid, semantic("string", "data.Uuid")),
+        (
+            Kind::Enum { labels },
+            concat!(
+                r#"{"type":"string","connect.version":1,"connect.parameters":"#,
+                r#"{"allowed":"a,b\"c"},"connect.name":"io.debezium.data.Enum"}"#
+            )
+            .into(),
+        ),
+        (array(Kind::Text), r#"{"type":"array","items":["null","string"]}"#.into()),
+        (
+            array(Kind::Uuid),
+            format!(r#"{{"type":"array","items":["null",{}]}}"#, semantic("string", "data.Uuid")),
+        ),
+    ] {
+        let text = key("p", &[field("v", &kind, false), field("w", &kind, true)]);
+        let fields = format!(
+            r#"[{{"name":"v","type":{expect}}},{{"name":"w","type":["null",{expect}],"default":null}}]"#
+        );
+        assert!(text.contains(&fields), "{text}");
+        Schema::parse_str(&text).unwrap();
+    }
+}
+
+#[test]
+fn every_scale_is_legal_in_avro() {
+    for (declared, expect) in [
+        ((10, 2), r#""scale":2,"precision":10"#),
+        ((3, 5), r#""scale":5,"precision":5"#),
+        ((5, 0), r#""scale":0,"precision":5"#),
+        ((5, -2), "VariableScaleDecimal"),
+    ] {
+        let kind = Kind::Numeric { declared: Some(declared) };
+        let text = key("p", &[field("v", &kind, false)]);
+        assert!(text.contains(expect), "{text}");
+        Schema::parse_str(&text).unwrap();
+    }
+}
+
+#[test]
+fn names_are_adjusted() {
+    for (name, expect) in [
+        ("plain_Name9", "plain_Name9"),
+        ("order-id", "order_id"),
+        ("1st", "_1st"),
+        ("a.b", "a_b"),
+        ("größe", "gr__e"),
+        ("😀", "__"),
+        ("with space", "with_space"),
+        ("", "_"),
+    ] {
+        assert_eq!(adjust_name(name), expect);
+    }
+    assert_eq!(adjust_full_name("my-shop.public.2020 orders"), "my_shop.public._2020_orders");
+}
+
+#[test]
+fn adjusted_names_stay_apart() {
+    let names = ["a-b", "a_b", "a b", "a_b_2", "1", "größe"];
+    let fields = names.map(|name| field(name, &Kind::Bool, false));
+    let text = envelope("my-shop.public.2020 orders", &fields, Some(&fields));
+    Schema::parse_str(&text).unwrap();
+    for name in ["a_b", "a_b_2", "a_b_3", "a_b_2_2", "_1", "gr__e"] {
+        assert!(text.contains(&format!(r#"{{"name":"{name}","type":"boolean"}}"#)), "{name}");
+    }
+    assert!(text.contains(r#""connect.name":"my_shop.public._2020_orders.Envelope""#));
+}

@@ -1,0 +1,20 @@
+//! What the live catalog says of a table, beyond what the stream says of it.
+//!
+//! Pure data between `postgres::catalog`, which reads it, and `plan`, which compiles it. The
+//! catalog may be newer than the stream, so everything here is advice: where a row contradicts it,
+//! the row is right and the plan is compiled again.
+
+use crate::types::TypeCatalog;
+
+/// The facts of one table.
+#[derive(Clone, Debug, Default)]
+pub struct TableFacts {
+    /// Columns that the catalog declares NOT NULL (directly or by a NOT NULL domain).
+    pub not_null: Vec<String>,
+    /// The columns of the primary key in key order; empty if there is none.
+    pub primary_key: Vec<String>,
+    /// The columns of the replica identity index in key order, where the identity is an index.
+    pub identity_index: Vec<String>,
+    /// Every type that the relation's columns need, domains, elements and labels included.
+    pub types: TypeCatalog,
+}

@@ -1,0 +1,123 @@
+//! PostgreSQL's data types: OID and type modifier to [`Kind`], binary and text form to [`Datum`].
+//!
+//! One description per type serves the stream in binary mode, the stream in text mode, and
+//! snapshot rows, so that the same value gives the same bytes by all roads. Pure: no clock, no log,
+//! no allocation per value (but for the slow road of an array element written with escapes).
+//!
+//! The text form depends on session settings: a session whose text is read here must apply
+//! [`SESSION_SETTINGS`] first.
+#![deny(clippy::indexing_slicing)]
+
+mod array;
+mod binary;
+mod bytea;
+mod catalog;
+mod datum;
+mod interval;
+mod numeric;
+mod text;
+mod time;
+
+#[cfg(test)]
+mod tests;
+
+pub use array::{Array, Element, Elements};
+pub use binary::decode_binary;
+pub use bytea::Bytea;
+pub use catalog::{TypeCatalog, TypeFacts, TypeShape};
+pub use datum::{Datum, Error, Interval};
+pub use numeric::{Decimal, Numeric};
+pub use text::decode_text;
+pub use time::{MICROS_PER_DAY, POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS, civil_from_days};
+
+/// The settings on which the text form depends, as parameter and value: what [`decode_text`] reads
+/// is what a session prints that has them. They are start-up parameters or `SET` statements.
+///
+/// Source: <https://www.postgresql.org/docs/current/runtime-config-client.html>
+pub const SESSION_SETTINGS: &[(&str, &str)] = &[
+    ("client_encoding", "UTF8"),
+    ("DateStyle", "ISO"),
+    ("IntervalStyle", "iso_8601"),
+    ("TimeZone", "UTC"),
+    ("extra_float_digits", "3"),
+    ("bytea_output", "hex"),
+];
+
+/// What a column's type means to us, resolved once per relation.
+///
+/// Source: <https://www.postgresql.org/docs/current/datatype.html>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A one-dimensional array of a kind (not of arrays).
+    Array(Box<Self>),
+    /// `boolean`.
+    Bool,
+    /// `bytea`.
+    Bytea,
+    /// `date`.
+    Date,
+    /// An enum type with its labels in sort order.
+    Enum {
+        /// The labels as the catalog has them now.
+        labels: Vec<String>,
+    },
+    /// `real`.
+    Float4,
+    /// `double precision`.
+    Float8,
+    /// `smallint`.
+    Int2,
+    /// `integer`.
+    Int4,
+    /// `bigint`.
+    Int8,
+    /// `interval`.
+    Interval,
+    /// `json`.
+    Json,
+    /// `jsonb`.
+    Jsonb,
+    /// `numeric`, with precision and scale where the column declares them.
+    Numeric {
+        /// `numeric(p, s)`: digits in all, and digits after the point (may be negative).
+        declared: Option<(u16, i16)>,
+    },
+    /// Any other type: PostgreSQL's text, which needs the slot to be read in text mode.
+    Other {
+        /// The type's name, for the warning.
+        name: String,
+    },
+    /// `text`, `varchar`, `char(n)`, `name`, `citext`.
+    Text,
+    /// `time`, with its declared precision.
+    Time {
+        /// Digits of the second's fraction, 0 to 6; `None` is 6.
+        precision: Option<u8>,
+    },
+    /// `time with time zone`.
+    TimeTz,
+    /// `timestamp`, with its declared precision.
+    Timestamp {
+        /// Digits of the second's fraction, 0 to 6; `None` is 6.
+        precision: Option<u8>,
+    },
+    /// `timestamp with time zone`, with its declared precision.
+    TimestampTz {
+        /// Digits of the second's fraction, 0 to 6; `None` where none is declared.
+        precision: Option<u8>,
+    },
+    /// `uuid`.
+    Uuid,
+}
+
+impl Kind {
+    /// Whether values of this kind can be read in their binary form.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        match self {
+            Self::Array(element) => element.is_known(),
+            Self::Other { .. } => false,
+            _ => true,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Text forms: what each type's output function prints under
+//! [`SESSION_SETTINGS`](super::SESSION_SETTINGS).
+
+use std::str::FromStr;
+
+use super::binary::{canonical_f32, canonical_f64};
+use super::bytea::hex_pair;
+use super::datum::{malformed, utf8};
+use super::interval::interval_from_text;
+use super::time::{
+    date_from_text, time_from_text, time_tz_from_text, timestamp_from_text, timestamp_tz_from_text,
+};
+use super::{Array, Bytea, Datum, Error, Kind, Numeric};
+
+/// Reads a value's text form.
+///
+/// # Errors
+/// [`Error::Malformed`] if the text is not a value of `kind`; [`Error::MultiDimensional`] for an
+/// array of arrays.
+pub fn decode_text<'a>(kind: &Kind, text: &'a [u8]) -> Result<Datum<'a>, Error> {
+    match kind {
+        Kind::Array(_) => Array::from_text(text).map(Datum::Array),
+        Kind::Bool => match text {
+            b"t" => Ok(Datum::Bool(true)),
+            b"f" => Ok(Datum::Bool(false)),
+            _ => malformed("boolean (text)"),
+        },
+        Kind::Bytea => Bytea::from_text(text).map(Datum::Bytea),
+        Kind::Date => date_from_text(text),
+        Kind::Enum { .. } => utf8(text, "enum label").map(Datum::Text),
+        Kind::Float4 => Ok(Datum::Float4(canonical_f32(number(text, "real (text)")?))),
+        Kind::Float8 => Ok(Datum::Float8(canonical_f64(number(text, "double precision (text)")?))),
+        Kind::Int2 => number(text, "smallint (text)").map(Datum::Int2),
+        Kind::Int4 => number(text, "integer (text)").map(Datum::Int4),
+        Kind::Int8 => number(text, "bigint (text)").map(Datum::Int8),
+        Kind::Interval => interval_from_text(text).map(Datum::Interval),
+        Kind::Json => utf8(text, "json").map(Datum::Text),
+        Kind::Jsonb => utf8(text, "jsonb").map(Datum::Text),
+        Kind::Numeric { .. } => Numeric::from_text(text).map(Datum::Numeric),
+        Kind::Other { .. } | Kind::Text => utf8(text, "text").map(Datum::Text),
+        Kind::Time { .. } => time_from_text(text),
+        Kind::TimeTz => time_tz_from_text(text),
+        Kind::Timestamp { .. } => timestamp_from_text(text).map(Datum::Timestamp),
+        Kind::TimestampTz { .. } => timestamp_tz_from_text(text).map(Datum::TimestampTz),
+        Kind::Uuid => uuid(text).map_or_else(|| malformed("uuid (text)"), |u| Ok(Datum::Uuid(u))),
+    }
+}
+
+/// Integers and floats: std reads what PostgreSQL prints, `NaN` and `Infinity` included.
+fn number<T: FromStr>(text: &[u8], what: &'static str) -> Result<T, Error> {
+    utf8(text, what)?.parse().map_err(|_| Error::Malformed { what })
+}
+
+/// `8-4-4-4-12` hex digits.
+fn uuid(text: &[u8]) -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    let mut slots = bytes.iter_mut();
+    for (group, digits) in [8, 4, 4, 4, 12].into_iter().zip(text.split(|byte| *byte == b'-')) {
+        if digits.len() != group {
+            return None;
+        }
+        for pair in digits.chunks_exact(2) {
+            *slots.next()? = hex_pair(pair)?;
+        }
+    }
+    (text.len() == 36 && slots.next().is_none()).then_some(bytes)
+}

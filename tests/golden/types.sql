@@ -1,0 +1,199 @@
+-- Makes types.tsv: what a PostgreSQL 17 server really sends for a value, in both forms, and what
+-- the value is by the server's own arithmetic.
+--
+--     psql -X -q -f types.sql scratch_database > types.tsv
+--
+-- Lines (tab-separated, escaped as COPY escapes):
+--   type   oid  name  schema  shape  detail (base or element, modifier, labels)
+--   value  declared-type  oid  modifier  text-form  binary-form-in-hex  expected
+-- `expected` is the Avro value as text (days, microseconds, milliseconds, hex of bytes, decimal
+-- digits, ISO text …), `!` where there must be an error, `-` where only the agreement of the two
+-- forms is tested.
+\set ON_ERROR_STOP on
+SET client_min_messages = warning;
+-- Those of types::SESSION_SETTINGS.
+SET client_encoding = 'UTF8';
+SET DateStyle = 'ISO';
+SET IntervalStyle = 'iso_8601';
+SET TimeZone = 'UTC';
+SET extra_float_digits = 3;
+SET bytea_output = 'hex';
+
+DROP SCHEMA IF EXISTS golden CASCADE;
+CREATE SCHEMA golden;
+SET search_path = golden, public;
+CREATE EXTENSION IF NOT EXISTS citext SCHEMA public;
+CREATE TYPE mood AS ENUM ('sad', 'o,k', 'it''s "fine"', 'Ümläut');
+CREATE DOMAIN price AS numeric(10, 2);
+CREATE DOMAIN net_price AS price NOT NULL;
+CREATE DOMAIN moods AS mood[];
+CREATE DOMAIN prices AS numeric(8, 3)[];
+CREATE DOMAIN short_time AS time(2);
+CREATE DOMAIN slug AS varchar(40);
+CREATE TYPE pair AS (a int, b text);
+
+CREATE TEMP TABLE result (ordinal serial, line text[]);
+
+-- Adds one line for each literal. `expected` is an SQL expression over v.
+CREATE FUNCTION pg_temp.sample(declared text, expected text, VARIADIC literals text[])
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    type_oid oid := to_regtype(declared);
+    -- The modifier that a column of this type gets.
+    modifier int;
+    sender text;
+    root oid := type_oid;
+    literal text;
+    line text[];
+BEGIN
+    EXECUTE format('CREATE TEMP TABLE probe (v %s)', declared);
+    SELECT atttypmod INTO modifier FROM pg_attribute
+    WHERE attrelid = 'probe'::regclass AND attname = 'v';
+    DROP TABLE probe;
+    WHILE (SELECT typtype FROM pg_type WHERE oid = root) = 'd' LOOP
+        SELECT typbasetype INTO root FROM pg_type WHERE oid = root;
+    END LOOP;
+    SELECT format('%I', p.proname) INTO sender
+    FROM pg_type t JOIN pg_proc p ON p.oid = t.typsend WHERE t.oid = root;
+    FOREACH literal IN ARRAY literals LOOP
+        EXECUTE format(
+            'SELECT ARRAY[''value'', %L, %L, %L, format(''%%s'', v), encode(%s(v), ''hex''), (%s)::text]
+             FROM (SELECT %L::%s AS v) s',
+            declared, type_oid::text, modifier::text, sender, expected, literal, declared
+        ) INTO line;
+        INSERT INTO result (line) VALUES (line);
+    END LOOP;
+END $$;
+
+\o /dev/null
+SELECT pg_temp.sample('boolean', 'v', 't', 'f');
+SELECT pg_temp.sample('smallint', 'v', '0', '1', '-1', '63', '64', '-64', '-65', '32767', '-32768');
+SELECT pg_temp.sample('integer', 'v', '0', '1', '-1', '8191', '8192', '-8193', '2147483647', '-2147483648');
+SELECT pg_temp.sample('bigint', 'v', '0', '1', '-1', '1000000007', '9223372036854775807', '-9223372036854775808');
+SELECT pg_temp.sample('real', 'v', '0', '-0', '1.5', '0.1', '-3.4028235e38', '1e-45', '1.17549435e-38', '16777217', 'NaN', 'Infinity', '-Infinity');
+SELECT pg_temp.sample('double precision', 'v', '0', '-0', '1.5', '0.1', '1e300', '5e-324', '2.2250738585072014e-308', '1.7976931348623157e308', '-123456.789', '1e15', '1e16', '0.0001', '0.00001', 'NaN', 'Infinity', '-Infinity');
+
+SELECT pg_temp.sample('numeric(12,2)', 'v', '0', '0.01', '-0.01', '1', '-1', '1.1', '12.34', '99.99', '100', '-100', '0.10', '1.27', '1.28', '-1.28', '-1.29', '327.67', '327.68', '-327.68', '10000', '10000.01', '123456789.01', '9999999999.99', '-9999999999.99');
+SELECT pg_temp.sample('numeric(5,0)', 'v', '0', '7', '127', '128', '-128', '-129', '255', '256', '99999', '-99999');
+SELECT pg_temp.sample('numeric(4,4)', 'v', '0', '0.0001', '-0.0001', '0.9999', '0.5', '0.0100');
+SELECT pg_temp.sample('numeric(38,10)', 'v', '0', '1234567890123456789012345678.0123456789', '-9999999999999999999999999999.9999999999', '0.0000000001', '1');
+SELECT pg_temp.sample('numeric(60,20)', 'v', '0', '-1', '1234567890123456789012345678901234567890.01234567890123456789', '-9999999999999999999999999999999999999999.99999999999999999999', '0.00000000000000000001', '170141183460469231731.68730371588410572800');
+SELECT pg_temp.sample('numeric(3,5)', 'v', '0', '0.00001', '-0.00123', '0.00999');
+SELECT pg_temp.sample('numeric(5,-2)', 'trim_scale(v)', '0', '12300', '-9999900', '149');
+SELECT pg_temp.sample('numeric(12,2)', '''!''', 'NaN');
+SELECT pg_temp.sample('numeric', 'trim_scale(v)', '0', '0.00', '1', '-1', '10', '100000', '1.10', '1.0000', '0.0001', '0.00010', '0.000100001', '0.0000000000000000000000000000000000001', '-0.00000000000000000000000000000000000100', '12345678.000', '1e20', '1e40', '1e100', '-1e100', '123456789012345678901234567890.123456789012345678901234567890', '3.14159265358979323846264338327950288419716939937510582097494459230781640628620899', '99999999999999999999999999999999999999', '100000000000000000000000000000000000000', '-170141183460469231731687303715884105728', '170141183460469231731687303715884105727', '170141183460469231731687303715884105728', '18446744073709551616', '-18446744073709551616', '-115792089237316195423570985008687907853269984665640564039457584007913129639936', '57896044618658097711785492504343953926634992332820282019728792003956564819968', '-57896044618658097711785492504343953926634992332820282019728792003956564819968');
+SELECT pg_temp.sample('numeric', '''!''', 'NaN', 'Infinity', '-Infinity');
+
+SELECT pg_temp.sample('text', 'v', '', 'a', 'hello world', 'Grüße, 世界 🌍', E'tab\tnewline\nquote"back\\slash', repeat('x', 63), repeat('x', 64), repeat('é', 200));
+SELECT pg_temp.sample('varchar(20)', 'v', '', 'abc', 'trail  ');
+SELECT pg_temp.sample('char(5)', 'format(''%s'', v)', '', 'ab', 'abcde', 'é');
+SELECT pg_temp.sample('name', 'v', '', 'pg_class');
+SELECT pg_temp.sample('citext', 'v', '', 'MiXeD');
+SELECT pg_temp.sample('mood', 'v', 'sad', 'o,k', 'it''s "fine"', 'Ümläut');
+SELECT pg_temp.sample('uuid', 'v', '00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11');
+SELECT pg_temp.sample('json', 'v', '{}', '{"b" : 1,  "a":[true,null,"x\u0000"], "b":2}', '"text"', 'null', ' [1] ');
+SELECT pg_temp.sample('jsonb', 'v', '{}', '{"b" : 1,  "a":[true,null,"x"], "b":2}', '"text"', 'null', '1.10', '[]');
+SELECT pg_temp.sample('bytea', 'encode(v, ''hex'')', '', '\x00', '\x5c', '\x0001027f80ff27225c', '\xdeadbeef', '\x' || repeat('ab', 100));
+SET bytea_output = 'escape';
+SELECT pg_temp.sample('bytea', 'encode(v, ''hex'')', '', '\x00', '\x5c', '\x5c78', '\x0001027f80ff27225c', 'plain', '\x5c5c30', '\x' || repeat('ab', 100));
+SET bytea_output = 'hex';
+
+SELECT pg_temp.sample('date', 'v - date ''1970-01-01''', '1970-01-01', '1969-12-31', '2000-01-01', '2000-02-29', '1900-03-01', '2024-02-29', '2024-12-31', '9999-12-31', '10000-01-01', '5874897-12-31', '0001-01-01', '0001-12-31 BC', '0005-02-29 BC', '0044-03-15 BC', '4713-01-01 BC');
+SELECT pg_temp.sample('date', '''!''', 'infinity', '-infinity');
+SELECT pg_temp.sample('time', '(extract(epoch FROM v) * 1000000)::bigint', '00:00', '00:00:00.000001', '12:34:56', '12:34:56.7', '12:34:56.789012', '23:59:59.999999', '24:00:00');
+SELECT pg_temp.sample('time(6)', '(extract(epoch FROM v) * 1000000)::bigint', '12:34:56.789012');
+SELECT pg_temp.sample('time(4)', '(extract(epoch FROM v) * 1000000)::bigint', '12:34:56.789012');
+SELECT pg_temp.sample('time(3)', '(extract(epoch FROM v) * 1000)::bigint', '12:34:56.789', '24:00:00');
+SELECT pg_temp.sample('time(0)', '(extract(epoch FROM v) * 1000)::bigint', '12:34:56.7', '23:59:59.9');
+SELECT pg_temp.sample('timetz', '(v AT TIME ZONE ''UTC'')::time::text || ''Z''', '00:00+00', '12:34:56.789+02', '12:34:56.7890-08', '00:30+05:30', '23:59:59.999999-15:59:59', '12:00:00.1+00:00:01', '24:00:00+02', '24:00:00-02', '00:00+14');
+SELECT pg_temp.sample('timetz', '''24:00:00Z''', '24:00:00+00');
+SELECT pg_temp.sample('timetz(2)', '(v AT TIME ZONE ''UTC'')::time::text || ''Z''', '12:34:56.789+02', '12:34:56.1+02');
+SELECT pg_temp.sample('timestamp', 'trunc(extract(epoch FROM v) * 1000000)', '1970-01-01 00:00', '2000-01-01 00:00', '1999-12-31 23:59:59.999999', '2024-02-29 12:34:56.789012', '1969-12-31 23:59:59.999999', '0001-01-01 00:00', '0001-12-31 23:59:59.5 BC', '4713-01-01 00:00 BC', '10000-01-01 00:00', '294246-12-31 23:59:59.999999');
+-- Here the server's extract() rounds.
+SELECT pg_temp.sample('timestamp', '9223372036854775807', '294247-01-10 04:00:54.775807');
+SELECT pg_temp.sample('timestamp', '''!''', 'infinity', '-infinity', '294247-01-10 04:00:54.775808', '294276-12-31 23:59:59.999999');
+SELECT pg_temp.sample('timestamp(6)', 'trunc(extract(epoch FROM v) * 1000000)', '2024-02-29 12:34:56.789012');
+SELECT pg_temp.sample('timestamp(3)', 'trunc(extract(epoch FROM v) * 1000)', '2024-02-29 12:34:56.789', '1969-12-31 23:59:59.999', '0044-03-15 01:02:03.456 BC', '294276-12-31 23:59:59.999');
+SELECT pg_temp.sample('timestamp(0)', 'trunc(extract(epoch FROM v) * 1000)', '2024-02-29 12:34:56.789', '1950-06-07 08:09:10');
+SELECT pg_temp.sample('timestamp(3)', '''!''', 'infinity', '-infinity');
+SELECT pg_temp.sample('timestamptz', 'to_char(v, ''YYYY-MM-DD"T"HH24:MI:SS.US"Z"'')', '1970-01-01 00:00+00', '2024-02-29 12:34:56.789012+00', '2024-02-29 12:34:56+02', '2024-02-29 12:34:56.7-08', '2023-12-31 23:59:59.999999-00:30', '0001-01-01 00:00+00', '9999-12-31 23:59:59.999999+00', '1969-12-31 23:59:59.999999+00', '1883-11-18 12:00:00.1+00');
+SELECT pg_temp.sample('timestamptz(3)', 'to_char(v, ''YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'')', '2024-02-29 12:34:56.789012+00', '2024-02-29 12:34:56+02');
+SELECT pg_temp.sample('timestamptz(1)', 'to_char(v, ''YYYY-MM-DD"T"HH24:MI:SS.FF1"Z"'')', '2024-02-29 12:34:56.789012+00', '2024-02-29 12:34:56+02');
+SELECT pg_temp.sample('timestamptz(0)', 'to_char(v, ''YYYY-MM-DD"T"HH24:MI:SS"Z"'')', '2024-02-29 12:34:56.789012+00', '2024-02-29 12:34:56+02');
+SELECT pg_temp.sample('timestamptz', 'v', 'infinity', '-infinity');
+SELECT pg_temp.sample('timestamptz', '''+10000-01-01T00:00:00.000000Z''', '10000-01-01 00:00+00');
+SELECT pg_temp.sample('timestamptz', '''+294276-12-31T23:59:59.999999Z''', '294276-12-31 23:59:59.999999+00');
+SELECT pg_temp.sample('timestamptz', '''0000-12-31T23:59:59.500000Z''', '0001-12-31 23:59:59.5+00 BC');
+SELECT pg_temp.sample('timestamptz', '''-0043-03-15T01:02:03.000000Z''', '0044-03-15 01:02:03+00 BC');
+SELECT pg_temp.sample('timestamptz', '''-4712-01-01T00:00:00.000000Z''', '4713-01-01 00:00+00 BC');
+SELECT pg_temp.sample('interval', '(extract(year FROM v) * 12 + extract(month FROM v)) * 2629800000000 + extract(day FROM v) * 86400000000 + (extract(hour FROM v) * 3600 + extract(minute FROM v) * 60) * 1000000 + extract(microseconds FROM v)::bigint', '0', '1 second', '-1 second', '0.5 seconds', '-0.5 seconds', '-0.000001 seconds', '1 year 2 months 3 days 4 hours 5 minutes 6.789 seconds', '-1 year -2 mons +3 days -04:05:06.789', '1 mon -1 day', '1 month', '-1 month', '100 years', '25:00:00', '-2562047788:00:54.775807', '2562047788:00:54.775807', '1 day 00:00:00.000001', '11 months', '13 months', '-13 months');
+SELECT pg_temp.sample('interval day to second(2)', '(extract(day FROM v) * 86400000000 + (extract(hour FROM v) * 3600 + extract(minute FROM v) * 60) * 1000000 + extract(microseconds FROM v)::bigint)', '1 day 2:03:04.567');
+SELECT pg_temp.sample('interval', '''!''', 'infinity', '-infinity', '178000000 years');
+
+SELECT pg_temp.sample('price', 'v', '0', '12.3', '-99999999.99');
+SELECT pg_temp.sample('net_price', 'v', '0', '12.3');
+SELECT pg_temp.sample('short_time', '(extract(epoch FROM v) * 1000)::bigint', '01:02:03.45');
+SELECT pg_temp.sample('slug', 'v', 'a-b');
+
+SELECT pg_temp.sample('boolean[]', '''-''', '{}', '{t}', '{t,f,NULL}', '{NULL,NULL}', '[0:1]={t,f}', '[-5:-4]={t,f}');
+SELECT pg_temp.sample('smallint[]', '''-''', '{}', '{1,-2,NULL,32767}');
+SELECT pg_temp.sample('integer[]', '''-''', '{}', '{1,-2,NULL,2147483647}');
+SELECT pg_temp.sample('bigint[]', '''-''', '{}', '{1,-2,NULL,9223372036854775807}');
+SELECT pg_temp.sample('real[]', '''-''', '{}', '{1.5,NaN,-Infinity,NULL,1e-45}');
+SELECT pg_temp.sample('double precision[]', '''-''', '{}', '{1.5,NaN,-Infinity,NULL,1e300}');
+SELECT pg_temp.sample('numeric(6,2)[]', '''-''', '{}', '{1.5,NULL,-1234.56,0}');
+SELECT pg_temp.sample('numeric[]', '''-''', '{}', '{1.5,NULL,-1234.5600,0,1e50}');
+SELECT pg_temp.sample('text[]', '''-''', '{}', '{a,b}', '{"",NULL,"NULL",null,"null"}', '{"a b","c,d","{e}","f\"g","h\\i"," j ","k\\\\"}', E'{"tab\there","new\nline",Grüße,世界}', '[3:4]={a,"="}', '{"[1:2]={x}"}');
+SELECT pg_temp.sample('varchar(3)[]', '''-''', '{}', '{abc,NULL}');
+SELECT pg_temp.sample('char(3)[]', '''-''', '{}', '{a,NULL}');
+SELECT pg_temp.sample('name[]', '''-''', '{a,"b c"}');
+SELECT pg_temp.sample('citext[]', '''-''', '{a,"B c"}');
+SELECT pg_temp.sample('bytea[]', '''-''', '{}', '{"\\x00ff","\\x",NULL}');
+SELECT pg_temp.sample('uuid[]', '''-''', '{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11,NULL}');
+SELECT pg_temp.sample('json[]', '''-''', '{"{\"a\": \"b\\\"c\"}",NULL,"null"}');
+SELECT pg_temp.sample('jsonb[]', '''-''', '{"{\"a\": \"b\\\"c\"}",NULL,"null"}');
+SELECT pg_temp.sample('date[]', '''-''', '{2024-02-29,NULL,"0044-03-15 BC"}');
+SELECT pg_temp.sample('time(3)[]', '''-''', '{12:34:56.789,NULL}');
+SELECT pg_temp.sample('timetz[]', '''-''', '{12:34:56.789+02,NULL}');
+SELECT pg_temp.sample('timestamp[]', '''-''', '{"2024-02-29 12:34:56.789",NULL}');
+SELECT pg_temp.sample('timestamptz[]', '''-''', '{"2024-02-29 12:34:56.789+02",NULL,infinity}');
+SELECT pg_temp.sample('interval[]', '''-''', '{"1 day",NULL,"-1.5 seconds"}');
+SELECT pg_temp.sample('mood[]', '''-''', '{sad,"o,k",NULL,"it''s \"fine\"","Ümläut"}');
+SELECT pg_temp.sample('moods', '''-''', '{sad,NULL}');
+SELECT pg_temp.sample('prices', '''-''', '{1,NULL,-2.345}');
+SELECT pg_temp.sample('price[]', '''-''', '{1,NULL,-2.34}');
+SELECT pg_temp.sample('integer[]', '''!''', '{{1,2},{3,4}}', '{{{1}}}', '[2:3][0:0]={{1},{2}}');
+SELECT pg_temp.sample('date[]', '''!''', '{infinity}');
+SELECT pg_temp.sample('numeric(6,2)[]', '''!''', '{NaN}');
+\o
+
+\pset format unaligned
+\pset tuples_only on
+COPY (
+    SELECT 'type', t.oid, typname, nspname,
+        CASE
+            WHEN typtype = 'b' AND typoutput = 'array_out'::regproc THEN 'array'
+            WHEN typtype = 'b' THEN 'base'
+            WHEN typtype = 'c' THEN 'composite'
+            WHEN typtype = 'd' THEN 'domain'
+            WHEN typtype = 'e' THEN 'enum'
+            WHEN typtype = 'm' THEN 'multirange'
+            WHEN typtype = 'p' THEN 'pseudo'
+            WHEN typtype = 'r' THEN 'range'
+        END,
+        CASE
+            WHEN typtype = 'b' AND typoutput = 'array_out'::regproc THEN typelem::text
+            WHEN typtype = 'd' THEN typbasetype || ' ' || typtypmod
+            WHEN typtype = 'e' THEN (
+                SELECT string_agg(enumlabel, '|' ORDER BY enumsortorder) FROM pg_enum
+                WHERE enumtypid = t.oid
+            )
+            ELSE ''
+        END
+    FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace
+    WHERE nspname = 'golden' OR typname IN ('citext', '_citext', 'oid', 'int2vector', '_oid', 'int4range', '_int4range', 'inet')
+    ORDER BY nspname = 'pg_catalog' DESC, typname
+) TO STDOUT;
+COPY (
+    SELECT line[1], line[2], line[3], line[4], line[5], line[6], line[7] FROM result ORDER BY ordinal
+) TO STDOUT;
