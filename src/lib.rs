@@ -32,3 +32,9 @@ pub mod change;
 
 // Values to Avro bytes; Avro schemas.
 pub mod encode;
+
+// The operator's file and what it means.
+pub mod config;
+
+// Logs for people and for machines.
+pub mod logging;

@@ -1,0 +1,296 @@
+//! The section `[kafka]` with `[kafka.tls]`, `[kafka.sasl]` and `[kafka.properties]`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Unexpected, Visitor};
+use toml::Spanned;
+
+use super::Surroundings;
+use super::value::{
+    Fault, Given, Key, SecretKeys, Time, certificate, choice, contradiction, is_topic,
+    read_secret_file, text_or, within,
+};
+use crate::config::{self, KafkaSecurity, KafkaTls, Sasl, Secret, reserved};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Kafka {
+    bootstrap_servers: Key<Vec<String>>,
+    transactional_id: Key<String>,
+    checkpoint_topic: Key<String>,
+    transaction_timeout: Key<Time>,
+    recovery_timeout: Key<Time>,
+    compression: Key<String>,
+    tls: Option<Tls>,
+    sasl: Option<Spanned<SaslSection>>,
+    #[serde(default)]
+    properties: BTreeMap<Spanned<String>, Spanned<Property>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tls {
+    ca_file: Key<String>,
+    cert_file: Key<String>,
+    key_file: Key<String>,
+    key_password: Key<IgnoredAny>,
+    key_password_file: Key<String>,
+    key_password_env: Key<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SaslSection {
+    mechanism: Key<String>,
+    user: Key<String>,
+    password: Key<IgnoredAny>,
+    password_file: Key<String>,
+    password_env: Key<String>,
+    token: Key<IgnoredAny>,
+    token_file: Key<String>,
+}
+
+/// A value of `[kafka.properties]`: plain, or a secret from elsewhere.
+enum Property {
+    Env(String),
+    File(String),
+    Plain(String),
+}
+
+/// Set by `kafka.compression`; librdkafka's names.
+const COMPRESSIONS: &[(&str, &str)] =
+    &[("none", "none"), ("gzip", "gzip"), ("snappy", "snappy"), ("lz4", "lz4"), ("zstd", "zstd")];
+const COMPRESSION_DEFAULT: &str = "lz4";
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mechanism {
+    OauthBearer,
+    Password(&'static str),
+}
+
+const MECHANISMS: &[(&str, Mechanism)] = &[
+    ("PLAIN", Mechanism::Password("PLAIN")),
+    ("SCRAM-SHA-256", Mechanism::Password("SCRAM-SHA-256")),
+    ("SCRAM-SHA-512", Mechanism::Password("SCRAM-SHA-512")),
+    ("OAUTHBEARER", Mechanism::OauthBearer),
+];
+
+pub(super) fn build(
+    section: Option<Spanned<Kafka>>,
+    pipeline: &str,
+    slot: &str,
+    around: &Surroundings<'_>,
+) -> Result<config::Kafka, Fault> {
+    let section = section.ok_or_else(|| {
+        Fault::nowhere("the section [kafka] is missing: it needs `bootstrap_servers`")
+    })?;
+    let span = section.span();
+    let section = section.into_inner();
+    let Some(servers) = &section.bootstrap_servers else {
+        let message = "`kafka.bootstrap_servers` is missing: such as \
+                       bootstrap_servers = [\"kafka1:9092\", \"kafka2:9092\"]";
+        return Err(Fault { span: Some(span), message: message.to_owned() });
+    };
+    let compression = match Given::key("kafka.compression", &section.compression) {
+        None => COMPRESSION_DEFAULT,
+        Some(given) => choice(&given, COMPRESSIONS)?,
+    };
+    let limit = |name, key, default| {
+        let bounds = (Time::seconds(1), Time::seconds(24 * 3600));
+        within(name, key, default, bounds).map(|Time(duration)| duration)
+    };
+    let timeout = &section.transaction_timeout;
+    let recovery = &section.recovery_timeout;
+    let transactional_id = format!("walbrook.{pipeline}.{slot}");
+    Ok(config::Kafka {
+        bootstrap_servers: bootstrap_servers(servers)?,
+        security: KafkaSecurity {
+            tls: section.tls.as_ref().map(|tls| self::tls(tls, around)).transpose()?,
+            sasl: section.sasl.map(|sasl| self::sasl(&sasl, around)).transpose()?,
+        },
+        transactional_id: text_or(&section.transactional_id, &transactional_id),
+        checkpoint_topic: checkpoint_topic(&section.checkpoint_topic, pipeline)?,
+        transaction_timeout: limit("kafka.transaction_timeout", timeout, Time::seconds(60))?,
+        recovery_timeout: limit("kafka.recovery_timeout", recovery, Time::seconds(90))?,
+        compression: compression.to_owned(),
+        properties: properties(&section.properties, around)?,
+    })
+}
+
+fn bootstrap_servers(servers: &Spanned<Vec<String>>) -> Result<String, Fault> {
+    let legal = |server: &String| {
+        let port = server.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>()));
+        matches!(port, Some((host, Ok(_))) if !host.is_empty()) && !server.contains([',', '/', ' '])
+    };
+    if servers.get_ref().is_empty() || !servers.get_ref().iter().all(legal) {
+        let message = "`kafka.bootstrap_servers` wants one or more of \"host:port\"";
+        return Err(Fault::at(servers, message));
+    }
+    Ok(servers.get_ref().join(","))
+}
+
+fn checkpoint_topic(key: &Key<String>, pipeline: &str) -> Result<String, Fault> {
+    let topic = text_or(key, &format!("walbrook.{pipeline}.checkpoint"));
+    if is_topic(&topic) {
+        return Ok(topic);
+    }
+    let message = "`kafka.checkpoint_topic` wants 1 to 249 letters, digits, dots, underscores and \
+                   hyphens";
+    Err(Fault { span: key.as_ref().map(Spanned::span), message: message.to_owned() })
+}
+
+fn tls(section: &Tls, around: &Surroundings<'_>) -> Result<KafkaTls, Fault> {
+    let key = ("kafka.tls.key_file", &section.key_file);
+    let password = SecretKeys {
+        name: "kafka.tls.key_password",
+        inline: &section.key_password,
+        file: &section.key_password_file,
+        env: &section.key_password_env,
+    };
+    let client_cert = certificate(("kafka.tls.cert_file", &section.cert_file), key, around)?;
+    let key_password = password.read(around)?;
+    if key_password.is_some() && client_cert.is_none() {
+        let message = "`kafka.tls.key_password_…` needs `kafka.tls.key_file` beside it: there is no \
+                       key to open";
+        return Err(Fault { span: password.span(), message: message.to_owned() });
+    }
+    Ok(KafkaTls {
+        ca_file: section.ca_file.as_ref().map(|file| around.path(file.get_ref())),
+        client_cert,
+        key_password,
+    })
+}
+
+fn sasl(section: &Spanned<SaslSection>, around: &Surroundings<'_>) -> Result<Sasl, Fault> {
+    let lacks = |message: &str| Err(Fault::at(section, message));
+    let section = section.get_ref();
+    let Some(mechanism) = Given::key("kafka.sasl.mechanism", &section.mechanism) else {
+        return lacks(
+            "`kafka.sasl.mechanism` is missing: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER",
+        );
+    };
+    if let Some(token) = &section.token {
+        let message = "`kafka.sasl.token` may not stand in this file: use `kafka.sasl.token_file`, \
+                       a file that something keeps fresh";
+        return Err(Fault::at(token, message));
+    }
+    let password = SecretKeys {
+        name: "kafka.sasl.password",
+        inline: &section.password,
+        file: &section.password_file,
+        env: &section.password_env,
+    };
+    let mechanism_key = ("kafka.sasl.mechanism", &section.mechanism);
+    let secret = password.read(around)?;
+    match choice(&mechanism, MECHANISMS)? {
+        Mechanism::OauthBearer => {
+            let advice = "OAUTHBEARER takes `token_file` and nothing else; remove the key, or choose \
+                          PLAIN or SCRAM";
+            for (name, key) in [
+                ("kafka.sasl.user", &section.user),
+                ("kafka.sasl.password_file", &section.password_file),
+                ("kafka.sasl.password_env", &section.password_env),
+            ] {
+                contradiction(mechanism_key, (name, key), advice)?;
+            }
+            let Some(file) = &section.token_file else {
+                return lacks("OAUTHBEARER needs `kafka.sasl.token_file`");
+            };
+            Ok(Sasl::OauthBearer { token_file: around.path(file.get_ref()) })
+        }
+        Mechanism::Password(name) => {
+            let advice =
+                "`token_file` is for OAUTHBEARER; this mechanism takes `user` and a password";
+            contradiction(mechanism_key, ("kafka.sasl.token_file", &section.token_file), advice)?;
+            let (Some(user), Some(password)) = (&section.user, secret) else {
+                return lacks(
+                    "this SASL mechanism needs `kafka.sasl.user` and `kafka.sasl.password_file` (or \
+                     `password_env`)",
+                );
+            };
+            let user = user.get_ref().clone();
+            Ok(Sasl::Password { mechanism: name.to_owned(), user, password })
+        }
+    }
+}
+
+fn properties(
+    properties: &BTreeMap<Spanned<String>, Spanned<Property>>,
+    around: &Surroundings<'_>,
+) -> Result<Vec<(String, Secret)>, Fault> {
+    let property = |(name, value): (&Spanned<String>, &Spanned<Property>)| {
+        let key = name.get_ref();
+        if let Some(reason) = reserved::reason(key) {
+            let message = format!("`{key}` may not be set in [kafka.properties]: {reason}");
+            return Err(Fault::at(name, message));
+        }
+        let fault = |why: String| Fault::at(value, format!("`{key}` {why}"));
+        let secret = match value.get_ref() {
+            Property::Plain(_) if reserved::is_secret(key) => {
+                return Err(fault(
+                    "may not stand in this file: write { file = \"…\" } or { env = \"NAME\" }"
+                        .into(),
+                ));
+            }
+            Property::Plain(text) => Secret::new(text.clone()),
+            Property::File(path) => read_secret_file(&around.path(path)).map_err(fault)?,
+            Property::Env(variable) => {
+                let text = around.environment.get(variable).ok_or_else(|| {
+                    fault(format!("names the environment variable {variable:?}, which is not set"))
+                })?;
+                Secret::new(text.to_owned())
+            }
+        };
+        Ok((key.clone(), secret))
+    };
+    properties.iter().map(property).collect()
+}
+
+impl<'de> Deserialize<'de> for Property {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Want;
+        impl<'de> Visitor<'de> for Want {
+            type Value = Property;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "a text, number or boolean, or { file = \"…\" } or { env = \"NAME\" } \
+                     (quote names with dots: \"linger.ms\" = 5)",
+                )
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Property, E> {
+                Ok(Property::Plain(value.to_string()))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Property, E> {
+                Ok(Property::Plain(value.to_string()))
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<Property, E> {
+                Ok(Property::Plain(value.to_string()))
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<Property, E> {
+                Ok(Property::Plain(value.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Property, A::Error> {
+                let entry = map.next_entry::<String, toml::Value>()?;
+                let is_last = map.next_key::<String>()?.is_none();
+                match entry {
+                    Some((key, toml::Value::String(file))) if is_last && key == "file" => {
+                        Ok(Property::File(file))
+                    }
+                    Some((key, toml::Value::String(variable))) if is_last && key == "env" => {
+                        Ok(Property::Env(variable))
+                    }
+                    _ => Err(A::Error::invalid_type(Unexpected::Map, &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Want)
+    }
+}

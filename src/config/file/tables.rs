@@ -1,0 +1,177 @@
+//! The sections `[topics]`, `[tables]`, `[records]` and `[batch]`.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::value::{
+    Fault, Given, Key, Size, choice, choice_or, contradiction, is_topic_byte, switch, text_or,
+    within,
+};
+use crate::config::{self, Before, Timestamp, TopicCreation};
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Topics {
+    prefix: Key<String>,
+    create: Key<bool>,
+    partitions: Key<i32>,
+    replication_factor: Key<i32>,
+    cleanup_policy: Key<String>,
+    checkpoint_replication_factor: Key<i32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tables {
+    before: Key<String>,
+    tombstones: Key<bool>,
+    truncate: Key<bool>,
+    unavailable_value: Key<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Records {
+    timestamp: Key<String>,
+    position_headers: Key<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Batch {
+    target_bytes: Key<Size>,
+    target_records: Key<u32>,
+    max_bytes: Key<Size>,
+    max_records: Key<u32>,
+}
+
+/// −1 stands for the broker's default.
+const BROKER_DEFAULT: i32 = -1;
+const PARTITIONS_MAX: i32 = 100_000;
+const REPLICAS_MAX: i32 = 1000;
+const CLEANUP_POLICIES: &[(&str, &str)] =
+    &[("delete", "delete"), ("compact", "compact"), ("compact,delete", "compact,delete")];
+/// Leaves room for a schema and a table in Kafka's 249 characters of a topic's name.
+const PREFIX_BYTES_MAX: usize = 121;
+const UNAVAILABLE_VALUE: &str = "__debezium_unavailable_value";
+
+pub(super) fn topics(section: &Topics, pipeline: &str) -> Result<config::Topics, Fault> {
+    let prefix = text_or(&section.prefix, pipeline);
+    let legal = (1..=PREFIX_BYTES_MAX).contains(&prefix.len());
+    if !(legal && prefix.bytes().all(is_topic_byte)) {
+        let message = format!(
+            "`topics.prefix` wants 1 to {PREFIX_BYTES_MAX} letters, digits, dots, underscores and \
+             hyphens"
+        );
+        return Err(Fault { span: section.prefix.as_ref().map(Spanned::span), message });
+    }
+    Ok(config::Topics {
+        prefix,
+        create: creation(section)?,
+        checkpoint_replication_factor: number_of(
+            "topics.checkpoint_replication_factor",
+            &section.checkpoint_replication_factor,
+            REPLICAS_MAX,
+        )?,
+    })
+}
+
+fn creation(section: &Topics) -> Result<Option<TopicCreation>, Fault> {
+    if !switch(&section.create, true) {
+        let create = ("topics.create", &section.create);
+        let advice = "with create = false topics must exist, so nothing says how to make them";
+        let partitions = ("topics.partitions", &section.partitions);
+        contradiction(create, partitions, advice)?;
+        let replication = ("topics.replication_factor", &section.replication_factor);
+        contradiction(create, replication, advice)?;
+        contradiction(create, ("topics.cleanup_policy", &section.cleanup_policy), advice)?;
+        return Ok(None);
+    }
+    let policy = Given::key("topics.cleanup_policy", &section.cleanup_policy);
+    Ok(Some(TopicCreation {
+        partitions: number_of("topics.partitions", &section.partitions, PARTITIONS_MAX)?,
+        replication_factor: number_of(
+            "topics.replication_factor",
+            &section.replication_factor,
+            REPLICAS_MAX,
+        )?,
+        cleanup_policy: policy
+            .map(|given| choice(&given, CLEANUP_POLICIES).map(str::to_owned))
+            .transpose()?,
+    }))
+}
+
+/// A number from 1 on, or the broker's default.
+fn number_of(name: &str, key: &Key<i32>, max: i32) -> Result<i32, Fault> {
+    match key {
+        Some(key) if *key.get_ref() == 0 => {
+            let message = format!("`{name}` is 0, but must be 1 or more, or -1 (broker's default)");
+            Err(Fault::at(key, message))
+        }
+        key => within(name, key, BROKER_DEFAULT, (BROKER_DEFAULT, max)),
+    }
+}
+
+pub(super) fn tables(section: &Tables) -> Result<config::Tables, Fault> {
+    let befores = [("separate", Before::Separate), ("debezium", Before::Debezium)];
+    Ok(config::Tables {
+        before: choice_or("tables.before", &section.before, Before::Separate, &befores)?,
+        tombstones: switch(&section.tombstones, true),
+        truncate: switch(&section.truncate, true),
+        unavailable_value: text_or(&section.unavailable_value, UNAVAILABLE_VALUE),
+    })
+}
+
+pub(super) fn records(section: &Records) -> Result<config::Records, Fault> {
+    let times = [("commit", Timestamp::Commit), ("now", Timestamp::Now)];
+    let name = "records.timestamp";
+    Ok(config::Records {
+        timestamp: choice_or(name, &section.timestamp, Timestamp::Commit, &times)?,
+        position_headers: switch(&section.position_headers, true),
+    })
+}
+
+/// The most that a batch may hold: what librdkafka's queue limits and our memory can bear.
+const BATCH_BYTES_MAX: Size = Size::mib(1024);
+const BATCH_RECORDS_MAX: u32 = 10_000_000;
+
+/// I9 rests on max ≥ 2 × target: then a transaction of up to max − target is never cut.
+pub(super) fn batch(section: &Batch) -> Result<config::BatchLimits, Fault> {
+    let bytes = |name, key, default| within(name, key, default, (Size(1024), BATCH_BYTES_MAX));
+    let records = |name, key, default| within(name, key, default, (1, BATCH_RECORDS_MAX));
+    let target_bytes = bytes("batch.target_bytes", &section.target_bytes, Size::mib(8))?;
+    let max_bytes = bytes("batch.max_bytes", &section.max_bytes, Size::mib(32))?;
+    let target_records = records("batch.target_records", &section.target_records, 20_000)?;
+    let max_records = records("batch.max_records", &section.max_records, 80_000)?;
+    if max_bytes.0 < target_bytes.0 * 2 {
+        let span = later(&section.max_bytes, &section.target_bytes);
+        let message = format!(
+            "`batch.max_bytes` ({max_bytes}) must be at least twice `batch.target_bytes` \
+             ({target_bytes}), so that transactions up to the difference are never cut: raise the \
+             one or lower the other"
+        );
+        return Err(Fault { span, message });
+    }
+    if u64::from(max_records) < u64::from(target_records) * 2 {
+        let span = later(&section.max_records, &section.target_records);
+        let message = format!(
+            "`batch.max_records` ({max_records}) must be at least twice `batch.target_records` \
+             ({target_records}), so that transactions up to the difference are never cut: raise \
+             the one or lower the other"
+        );
+        return Err(Fault { span, message });
+    }
+    let size = |Size(n)| usize::try_from(n).unwrap_or(usize::MAX);
+    let count = |n| usize::try_from(n).unwrap_or(usize::MAX);
+    Ok(config::BatchLimits {
+        target_bytes: size(target_bytes),
+        target_records: count(target_records),
+        max_bytes: size(max_bytes),
+        max_records: count(max_records),
+    })
+}
+
+fn later<T>(a: &Key<T>, b: &Key<T>) -> Option<std::ops::Range<usize>> {
+    let span = |key: &Key<T>| key.as_ref().map(Spanned::span);
+    span(a).into_iter().chain(span(b)).max_by_key(|span| span.start)
+}

@@ -1,0 +1,416 @@
+//! What the configuration means.
+//!
+//! [`file`] mirrors what the operator wrote; [`Config`] is what the program works with: parsed,
+//! defaulted, free of contradictions. Nobody behind this module checks again.
+
+mod environment;
+mod file;
+pub mod reserved;
+mod secret;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use environment::Environment;
+pub use file::{Error, load};
+pub use secret::Secret;
+
+use crate::logging::LogFormat;
+
+/// One pipeline: one database to one Kafka cluster.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The pipeline's name: in the transactional id and in the checkpoint.
+    pub pipeline: String,
+    /// The source.
+    pub postgres: Postgres,
+    /// How the slot is read.
+    pub replication: Replication,
+    /// The sink.
+    pub kafka: Kafka,
+    /// The schema registry.
+    pub registry: Registry,
+    /// Topics of tables, and how topics are made.
+    pub topics: Topics,
+    /// How rows of tables become records.
+    pub tables: Tables,
+    /// Tables that are outboxes.
+    pub outboxes: Vec<Outbox>,
+    /// The outbox without a table; `None` is off.
+    pub message_outbox: Option<MessageOutbox>,
+    /// Record timestamps and headers.
+    pub records: Records,
+    /// When a batch is closed.
+    pub batch: BatchLimits,
+    /// Where `/metrics`, `/healthz` and `/readyz` are served; `None` is off.
+    pub http_listen: Option<SocketAddr>,
+    /// The Unix socket of commands that change a running process; `None` is off.
+    pub control_socket: Option<PathBuf>,
+    /// How logs look, unless the command line says otherwise.
+    pub log: Log,
+}
+
+/// How logs look.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// A level with optional targets, such as `info,kafka=debug`; checked.
+    pub level: String,
+}
+
+/// How to reach PostgreSQL; libpq's words and defaults.
+///
+/// Source: <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS>
+#[derive(Clone, Debug)]
+pub struct Postgres {
+    /// Hosts in the order to try; one that starts with `/` is the directory of a Unix socket.
+    pub hosts: Vec<Host>,
+    /// `dbname`.
+    pub database: String,
+    /// `user`.
+    pub user: String,
+    /// `password`; `None` looks into the password file.
+    pub password: Option<Secret>,
+    /// `passfile`; `None` is none.
+    pub passfile: Option<PathBuf>,
+    /// `sslmode`.
+    pub ssl_mode: SslMode,
+    /// `sslrootcert`.
+    pub ssl_root_cert: SslRootCert,
+    /// `sslcert` and `sslkey`.
+    pub ssl_client_cert: Option<(PathBuf, PathBuf)>,
+    /// `channel_binding`.
+    pub channel_binding: ChannelBinding,
+    /// `target_session_attrs=read-write`: skip hosts that are standbys or read-only.
+    pub read_write_only: bool,
+    /// `application_name`.
+    pub application_name: String,
+    /// `connect_timeout`, for each host.
+    pub connect_timeout: Duration,
+    /// `statement_timeout` of catalog queries.
+    pub statement_timeout: Duration,
+    /// TCP keep-alive: idle time before the first probe.
+    pub keepalive_idle: Duration,
+    /// TCP keep-alive: between probes.
+    pub keepalive_interval: Duration,
+    /// TCP keep-alive: probes without an answer before the connection is dead.
+    pub keepalive_count: u32,
+    /// `tcp_user_timeout`: how long sent data may stay unacknowledged.
+    pub tcp_user_timeout: Duration,
+}
+
+/// One host to try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// A name, an address, or the directory of a Unix socket (starts with `/`).
+    pub host: String,
+    /// The port, also part of a Unix socket's name.
+    pub port: u16,
+}
+
+/// `sslmode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SslMode {
+    /// No TLS; TLS only if the server refuses without.
+    Allow,
+    /// No TLS.
+    Disable,
+    /// TLS if the server has it.
+    Prefer,
+    /// TLS, whoever the server is.
+    Require,
+    /// TLS, with a certificate that a trusted authority signed.
+    VerifyCa,
+    /// TLS, with such a certificate for the host's name.
+    VerifyFull,
+}
+
+/// `sslrootcert`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SslRootCert {
+    /// A PEM file.
+    File(PathBuf),
+    /// None given: only the modes that verify nothing work. (As in libpq, `require` with a root
+    /// certificate file verifies like `verify-ca`.)
+    None,
+    /// The operating system's authorities.
+    System,
+}
+
+/// `channel_binding`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelBinding {
+    /// Never.
+    Disable,
+    /// Where TLS and the server allow it.
+    Prefer,
+    /// Or fail.
+    Require,
+}
+
+/// How the slot is read.
+#[derive(Clone, Debug)]
+pub struct Replication {
+    /// The slot's name.
+    pub slot: String,
+    /// The publications, sorted.
+    pub publications: Vec<String>,
+    /// Binary or text form.
+    pub binary: Binary,
+    /// Whether to create the slot with FAILOVER (17+).
+    pub failover: Failover,
+    /// `wal_sender_timeout` of the session.
+    pub wal_sender_timeout: Duration,
+    /// At most this often an idle slot is advanced.
+    pub checkpoint_interval: Duration,
+    /// The first delay of a retry; it doubles.
+    pub retry_delay_min: Duration,
+    /// The longest delay of a retry.
+    pub retry_delay_max: Duration,
+    /// How often a standby asks for the slot.
+    pub standby_poll: Duration,
+}
+
+/// `binary`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binary {
+    /// Binary where every published type is known, else text.
+    Auto,
+    /// Always text.
+    Never,
+}
+
+/// `failover`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failover {
+    /// Where the server can use it (17+, a primary).
+    Auto,
+    /// Never.
+    Never,
+}
+
+/// The Kafka cluster.
+#[derive(Clone, Debug)]
+pub struct Kafka {
+    /// `bootstrap.servers`.
+    pub bootstrap_servers: String,
+    /// TLS and SASL.
+    pub security: KafkaSecurity,
+    /// The transactional id; by default `walbrook.<pipeline>.<slot>`.
+    pub transactional_id: String,
+    /// The compacted checkpoint topic; by default `walbrook.<pipeline>.checkpoint`.
+    pub checkpoint_topic: String,
+    /// `transaction.timeout.ms`.
+    pub transaction_timeout: Duration,
+    /// How long start-up waits for hanging transactions of the checkpoint partition.
+    pub recovery_timeout: Duration,
+    /// `compression.type`.
+    pub compression: String,
+    /// Any other librdkafka option.
+    pub properties: Vec<(String, Secret)>,
+}
+
+/// How to speak to the brokers.
+#[derive(Clone, Debug, Default)]
+pub struct KafkaSecurity {
+    /// TLS to the brokers; `None` is plain text.
+    pub tls: Option<KafkaTls>,
+    /// SASL; `None` is none.
+    pub sasl: Option<Sasl>,
+}
+
+/// TLS to the brokers.
+#[derive(Clone, Debug, Default)]
+pub struct KafkaTls {
+    /// `ssl.ca.location`; `None` is the operating system's authorities.
+    pub ca_file: Option<PathBuf>,
+    /// `ssl.certificate.location` and `ssl.key.location`, for mutual TLS.
+    pub client_cert: Option<(PathBuf, PathBuf)>,
+    /// `ssl.key.password`.
+    pub key_password: Option<Secret>,
+}
+
+/// SASL to the brokers.
+#[derive(Clone, Debug)]
+pub enum Sasl {
+    /// OAUTHBEARER with a token file that something else keeps fresh.
+    OauthBearer {
+        /// The file that holds the token.
+        token_file: PathBuf,
+    },
+    /// PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
+    Password {
+        /// `sasl.mechanism`.
+        mechanism: String,
+        /// The user.
+        user: String,
+        /// The password.
+        password: Secret,
+    },
+}
+
+/// The schema registry (Confluent's API).
+#[derive(Clone, Debug)]
+pub struct Registry {
+    /// Base URLs in the order to try.
+    pub urls: Vec<String>,
+    /// User and password.
+    pub basic_auth: Option<(String, Secret)>,
+    /// A bearer token.
+    pub bearer_token: Option<Secret>,
+    /// A PEM file of authorities; `None` is the operating system's.
+    pub ca_file: Option<PathBuf>,
+    /// Client certificate and key, PEM.
+    pub client_cert: Option<(PathBuf, PathBuf)>,
+    /// The time-out of one request.
+    pub timeout: Duration,
+}
+
+/// Topics of tables, and how topics are made.
+#[derive(Clone, Debug)]
+pub struct Topics {
+    /// Table topics are `<prefix>.<schema>.<table>`; also Debezium's `source.name`.
+    pub prefix: String,
+    /// How missing topics are made; `None` means that they must exist.
+    pub create: Option<TopicCreation>,
+    /// The replication factor of the checkpoint topic; −1 is the broker's default.
+    pub checkpoint_replication_factor: i32,
+}
+
+/// How missing topics are made. An existing topic is never altered.
+#[derive(Clone, Debug)]
+pub struct TopicCreation {
+    /// Partitions.
+    pub partitions: i32,
+    /// Replication factor; −1 is the broker's default.
+    pub replication_factor: i32,
+    /// `cleanup.policy`; `None` is the broker's default.
+    pub cleanup_policy: Option<String>,
+}
+
+/// How rows of tables become records.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    /// What `before` looks like where the identity is not FULL.
+    pub before: Before,
+    /// Whether a delete is followed by a tombstone.
+    pub tombstones: bool,
+    /// Whether TRUNCATE becomes a record.
+    pub truncate: bool,
+    /// What stands for an unchanged TOAST value.
+    pub unavailable_value: String,
+}
+
+/// `before`, where the replica identity is not FULL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// The record `Value` again, with Debezium's invented values (0, "", 1970) in NOT NULL columns.
+    Debezium,
+    /// A record of its own, all columns outside the key optional and null.
+    Separate,
+}
+
+/// A table that is an outbox. The column options are those of Debezium's event router.
+///
+/// Source: <https://debezium.io/documentation/reference/stable/transformations/outbox-event-router.html>
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    /// The PostgreSQL schema of the table.
+    pub namespace: String,
+    /// The table.
+    pub table: String,
+    /// The column of the event's id (header `id`).
+    pub id_column: String,
+    /// The column of the record's key.
+    pub key_column: String,
+    /// The column of the event's type (header `eventType`); `None` where there is none.
+    pub type_column: Option<String>,
+    /// The column of the payload.
+    pub payload_column: String,
+    /// The column that routes.
+    pub route_column: String,
+    /// Columns that become headers: column and header name.
+    pub headers: Vec<(String, String)>,
+    /// Whether an empty or null payload becomes a tombstone.
+    pub tombstone_on_empty_payload: bool,
+    /// What an UPDATE of an outbox row does.
+    pub on_update: OnOutboxUpdate,
+    /// Where events go and how their payload is written.
+    pub routing: Routing,
+}
+
+/// An UPDATE of an outbox row (Debezium's `table.op.invalid.behavior`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnOutboxUpdate {
+    /// The pipeline stops.
+    Fail,
+    /// It is dropped and counted, with a warning.
+    Warn,
+}
+
+/// Where outbox events go and how their payload is written.
+#[derive(Clone, Debug)]
+pub struct Routing {
+    /// The topic: a template with `{route}`, such as `outbox.event.{route}`.
+    pub topic_template: String,
+    /// Topics that may be written, matched whole.
+    pub topic_allow: regex::Regex,
+    /// Payload schemas by route value; without one the payload passes through as bytes.
+    pub schemas: Vec<PayloadSchema>,
+    /// Where a payload that does not fit goes; `None` stops the pipeline.
+    pub dead_letter_topic: Option<String>,
+}
+
+/// The Avro schema of an outbox payload.
+#[derive(Clone, Debug)]
+pub struct PayloadSchema {
+    /// The value of the route column.
+    pub route: String,
+    /// The event type; `None` is every type.
+    pub event_type: Option<String>,
+    /// The schema file's text, checked.
+    pub schema_json: String,
+}
+
+/// The outbox without a table: transactional `pg_logical_emit_message`. The content is a JSON
+/// object with the members `id`, `aggregatetype`, `aggregateid`, `type` and `payload`.
+#[derive(Clone, Debug)]
+pub struct MessageOutbox {
+    /// The prefix of the messages that are events.
+    pub prefix: String,
+    /// Where events go and how their payload is written.
+    pub routing: Routing,
+}
+
+/// Record timestamps and headers.
+#[derive(Clone, Copy, Debug)]
+pub struct Records {
+    /// What the record's timestamp is.
+    pub timestamp: Timestamp,
+    /// Whether records carry commit LSN, ordinal, part and xid.
+    pub position_headers: bool,
+}
+
+/// What a record's timestamp is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timestamp {
+    /// The commit time of the source transaction.
+    Commit,
+    /// The time of encoding.
+    Now,
+}
+
+/// When a batch is closed.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchLimits {
+    /// At the next Commit from this many bytes on.
+    pub target_bytes: usize,
+    /// At the next Commit from this many records on.
+    pub target_records: usize,
+    /// Inside a transaction, at this many bytes.
+    pub max_bytes: usize,
+    /// Inside a transaction, at this many records.
+    pub max_records: usize,
+}
