@@ -33,6 +33,18 @@ pub mod change;
 // Values to Avro bytes; Avro schemas.
 pub mod encode;
 
+// A relation's compiled fate.
+pub mod plan;
+
+// Durable progress and its wire form.
+pub mod checkpoint;
+
+// The unit of atomicity and of memory.
+pub mod batch;
+
+// The two traits at the edges.
+pub mod edges;
+
 // The operator's file and what it means.
 pub mod config;
 

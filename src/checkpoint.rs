@@ -1,0 +1,141 @@
+//! The checkpoint: durable progress, and its wire form in the checkpoint topic.
+//!
+//! One JSON object under 1 KB that a person can read with any Kafka tool, written last in every
+//! Kafka transaction (I2). Every format ever written is a golden file that must still be read; a
+//! newer one is refused by name.
+
+use serde::{Deserialize, Serialize};
+
+use crate::position::{Lsn, Position, Xid};
+
+/// The format that this version writes.
+pub const FORMAT: u32 = 1;
+
+/// Durable progress of one pipeline on one slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The format's number, [`FORMAT`] when written by this version.
+    pub format: u32,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// `IDENTIFY_SYSTEM`'s `systemid`.
+    pub system_identifier: String,
+    /// The timeline that the position is on.
+    pub timeline: u32,
+    /// The replication slot.
+    pub slot: String,
+    /// Whether the slot is still being created.
+    pub state: State,
+    /// What shapes ordinals: the publications read (sorted) and whether messages are.
+    pub stream: Stream,
+    /// The last change that is in Kafka.
+    pub position: Position,
+    /// The end of the last complete transaction that is in Kafka: what may be confirmed (I1).
+    pub confirm: Lsn,
+    /// Set when the position is inside a transaction (I9).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<Inside>,
+    /// Set when an operator accepted this checkpoint in place of another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Accepted>,
+}
+
+/// How far the life of the slot has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// The slot is about to be created; a restart drops and creates it again.
+    Creating,
+    /// The slot exists and is read.
+    Streaming,
+}
+
+/// The options of the stream that shape ordinals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stream {
+    /// The publications, sorted.
+    pub publications: Vec<String>,
+    /// Whether logical messages are part of the stream.
+    pub messages: bool,
+}
+
+/// A position inside a transaction: what the resumed change must show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inside {
+    /// The transaction.
+    pub xid: Xid,
+    /// The LSN of the change at the position, from XLogData.
+    pub lsn: Lsn,
+}
+
+/// The operator's decision to go on from another checkpoint, kept with what it replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// The position that was replaced.
+    pub previous_position: Position,
+    /// The confirmed LSN that was replaced.
+    pub previous_confirm: Lsn,
+    /// The system identifier that was replaced.
+    pub previous_system_identifier: String,
+    /// The timeline that was replaced.
+    pub previous_timeline: u32,
+}
+
+/// Bytes that are no checkpoint of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The record was written by a newer version.
+    #[error(
+        "checkpoint has format {found}, this version reads up to {FORMAT}: it was written by a newer walbrook"
+    )]
+    NewerFormat {
+        /// The format found.
+        found: u32,
+    },
+    /// The record is not a checkpoint.
+    #[error("checkpoint record is not readable (line {line}, column {column})")]
+    Unreadable {
+        /// The line in the record's JSON.
+        line: usize,
+        /// The column in the record's JSON.
+        column: usize,
+    },
+}
+
+impl Checkpoint {
+    /// The record's value.
+    ///
+    /// # Panics
+    ///
+    /// Never: the type holds nothing that JSON cannot.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a checkpoint is plain JSON")
+    }
+
+    /// Reads a record's value.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a checkpoint, or one of a newer format.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, Error> {
+        #[derive(Deserialize)]
+        struct Probe {
+            format: u32,
+        }
+        let unreadable = |error: &serde_json::Error| Error::Unreadable {
+            line: error.line(),
+            column: error.column(),
+        };
+        let Probe { format } = serde_json::from_slice(bytes).map_err(|error| unreadable(&error))?;
+        if FORMAT < format {
+            return Err(Error::NewerFormat { found: format });
+        }
+        serde_json::from_slice(bytes).map_err(|error| unreadable(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,41 @@
+//! Every form that was ever written is still read, and written again the same.
+
+use super::*;
+
+const GOLDEN: &[&str] = &[
+    include_str!("../../tests/golden/checkpoint/format-1.json"),
+    include_str!("../../tests/golden/checkpoint/format-1-creating.json"),
+    include_str!("../../tests/golden/checkpoint/format-1-inside.json"),
+];
+
+#[test]
+fn every_format_ever_written_is_read_and_the_present_one_written() {
+    for golden in GOLDEN {
+        let checkpoint = Checkpoint::from_json(golden.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(checkpoint.to_json()).unwrap(), golden.trim_end());
+    }
+}
+
+#[test]
+fn a_checkpoint_is_small_enough_for_any_tool() {
+    for golden in GOLDEN {
+        assert!(golden.len() < 1024, "{golden}");
+    }
+}
+
+#[test]
+fn a_newer_format_is_refused_by_name() {
+    let newer = r#"{"format":2,"something":"else"}"#;
+    let error = Checkpoint::from_json(newer.as_bytes()).unwrap_err();
+    assert!(matches!(error, Error::NewerFormat { found: 2 }), "{error}");
+    assert!(error.to_string().contains("format 2"), "{error}");
+}
+
+#[test]
+fn what_is_no_checkpoint_is_refused_without_showing_it() {
+    for bytes in [&b""[..], b"{}", b"[1]", b"{\"format\":1}", b"\xff", b"{\"format\":\"canary\"}"] {
+        let error = Checkpoint::from_json(bytes).unwrap_err();
+        assert!(matches!(error, Error::Unreadable { .. }), "{error}");
+        assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
+    }
+}

@@ -1,0 +1,192 @@
+//! What can go wrong when a plan is compiled or a change encoded; never a row's value (I7).
+
+use std::fmt;
+
+use super::payload::{Misfit, SchemaError};
+use crate::encode;
+use crate::position::Position;
+
+/// A plan that cannot be made, or a change that cannot be encoded.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The row and the catalog disagree: read the catalog again and compile again.
+    #[error("table {table}: the row at {position} contradicts the catalog: {contradiction}")]
+    Contradiction {
+        /// The table.
+        table: String,
+        /// Where the change is.
+        position: Position,
+        /// What they disagree on.
+        contradiction: Contradiction,
+    },
+    /// A value that cannot be encoded.
+    #[error("table {table}, column {column}: value at {position} cannot be encoded: {source}")]
+    Encode {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// Where the change is.
+        position: Position,
+        /// Why.
+        source: encode::Error,
+    },
+    /// An outbox event that cannot be written. The id is named by contract.
+    #[error("{outbox}: event {id} at {position}: {fault}")]
+    Event {
+        /// The outbox.
+        outbox: String,
+        /// The event's id.
+        id: EventId,
+        /// Where the change is.
+        position: Position,
+        /// What is wrong.
+        fault: Box<EventFault>,
+    },
+    /// A change was given to a plan of something else.
+    #[error("{plan}: the change at {position} does not belong to this plan")]
+    Foreign {
+        /// Whose plan it is.
+        plan: String,
+        /// Where the change is.
+        position: Position,
+    },
+    /// A part of the key was not sent, so that the record would get a false key.
+    #[error("table {table}, column {column}: the key's value is not in the stream at {position}")]
+    KeyNotSent {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// Where the change is.
+        position: Position,
+    },
+    /// The table lacks columns that its outbox configuration names.
+    #[error("outbox table {table} has no published column {}", columns.join(", "))]
+    OutboxColumns {
+        /// The table.
+        table: String,
+        /// The columns that are missing.
+        columns: Vec<String>,
+    },
+    /// A column of an outbox has a type that cannot be used there.
+    #[error("outbox table {table}: column {column} has a type that cannot be {usage}")]
+    OutboxType {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// What it is configured for.
+        usage: &'static str,
+    },
+    /// A payload schema that cannot be used.
+    #[error("payload schema of route {route:?}: {source}")]
+    PayloadSchema {
+        /// The route value it is configured for.
+        route: String,
+        /// Why.
+        source: SchemaError,
+    },
+    /// The allow-pattern of an outbox cannot be matched whole.
+    #[error("topic allow-pattern {pattern:?} cannot be matched against whole topics")]
+    TopicAllow {
+        /// The pattern.
+        pattern: String,
+    },
+    /// A topic's name is longer than Kafka allows.
+    #[error("table {table}: its topic's name has {length} characters, Kafka allows 249")]
+    TopicLength {
+        /// The table.
+        table: String,
+        /// The characters it would have.
+        length: usize,
+    },
+}
+
+/// What a row and the catalog disagree on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Contradiction {
+    /// The tuple has another number of columns than the relation.
+    #[error("{found} columns where the relation has {want}")]
+    ColumnCount {
+        /// Columns of the relation.
+        want: usize,
+        /// Columns of the tuple.
+        found: usize,
+    },
+    /// NULL in a column that the catalog declares NOT NULL.
+    #[error("NULL in column {column}, which is declared NOT NULL")]
+    Null {
+        /// The column.
+        column: String,
+    },
+}
+
+/// What is wrong with an outbox event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EventFault {
+    /// A logical message whose content is no event.
+    #[error("the message's content is not an event: {reason}")]
+    Content {
+        /// Why.
+        reason: &'static str,
+    },
+    /// A column's value has not the form of its type.
+    #[error("column {column} is not readable as its type")]
+    Form {
+        /// The column.
+        column: String,
+    },
+    /// The column must not be NULL.
+    #[error("column {column} is NULL")]
+    Null {
+        /// The column.
+        column: String,
+    },
+    /// The payload does not fit its schema.
+    #[error("{0}")]
+    Payload(Misfit),
+    /// The topic that the route value names may not be written.
+    #[error(
+        "its topic is refused: not a legal topic name, or not matched by the topic allow-pattern"
+    )]
+    RefusedTopic,
+    /// The outbox has more topics than a run keeps.
+    #[error("it needs a new topic, and there are {limit} already")]
+    TooManyTopics {
+        /// The limit.
+        limit: usize,
+    },
+    /// The column's value is not in the stream (an unchanged value stored outside the row).
+    #[error("column {column} was not sent")]
+    Unavailable {
+        /// The column.
+        column: String,
+    },
+    /// The row was updated, and the configuration says that this must not happen.
+    #[error("the outbox row was updated")]
+    Updated,
+}
+
+/// An outbox event's id, as an error may show it: short and printable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventId(String);
+
+impl EventId {
+    /// The id that was not readable.
+    pub(super) fn unknown() -> Self {
+        Self("(unknown)".to_owned())
+    }
+
+    pub(super) fn new(id: &[u8]) -> Self {
+        const CHARACTERS_MAX: usize = 100;
+        let text = String::from_utf8_lossy(id);
+        Self(text.chars().take(CHARACTERS_MAX).flat_map(char::escape_debug).collect())
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,285 @@
+//! A relation's compiled fate: what becomes of its rows, decided once.
+//!
+//! pgoutput announces a relation before the first row that uses it. [`compile`] decides everything
+//! that configuration, catalog and types can decide; what only the outside knows (numbers of topics
+//! and schemas) it asks for in a [`Draft`]. [`Plan::encode`] then turns changes into records. An
+//! outbox event of a new kind may still need a topic: that is [`Step::Need`], answered by
+//! [`Plan::route`].
+//!
+//! Pure: no clock, no log, no I/O; time comes in with the [`Context`]. A change enters the batch
+//! whole or not at all.
+
+mod error;
+mod message;
+mod outbox;
+mod payload;
+mod routing;
+mod shape;
+mod source;
+mod table;
+mod text;
+
+pub use error::{Contradiction, Error, EventFault, EventId};
+pub use message::MessagePlan;
+pub use outbox::OutboxPlan;
+pub use payload::{Misfit, SchemaError};
+pub use table::TablePlan;
+
+use self::message::MessageDraft;
+use self::outbox::OutboxDraft;
+use self::shape::Shape;
+use self::table::TableDraft;
+use crate::batch::{Batch, TopicTable};
+use crate::change::Change;
+use crate::config::{Config, MessageOutbox, Outbox, Records, Tables, Timestamp};
+use crate::facts::TableFacts;
+use crate::wal::Relation;
+
+/// The slice of the configuration that plans need.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The first part of table topics, and Debezium's `source.name`.
+    pub prefix: String,
+    /// The database, as `source.db` has it.
+    pub database: String,
+    /// How rows of tables become records.
+    pub tables: Tables,
+    /// Tables that are outboxes.
+    pub outboxes: Vec<Outbox>,
+    /// The outbox without a table.
+    pub message_outbox: Option<MessageOutbox>,
+    /// Record timestamps.
+    pub records: Records,
+}
+
+impl Settings {
+    /// Takes the slice of a configuration.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            prefix: config.topics.prefix.clone(),
+            database: config.postgres.database.clone(),
+            tables: config.tables.clone(),
+            outboxes: config.outboxes.clone(),
+            message_outbox: config.message_outbox.clone(),
+            records: config.records,
+        }
+    }
+}
+
+/// The id that the schema registry gave a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SchemaId(pub u32);
+
+/// A schema to be registered before records that use it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaRequest {
+    /// The subject, by TopicNameStrategy.
+    pub subject: String,
+    /// The Avro schema.
+    pub schema_json: String,
+}
+
+/// A plan that waits for its topics and schema ids.
+#[derive(Debug)]
+pub struct Draft {
+    /// Topics that must exist.
+    pub topics: Vec<String>,
+    /// Schemas to register; [`Draft::finish`] wants their ids in this order.
+    pub schemas: Vec<SchemaRequest>,
+    /// Columns of types that are published as PostgreSQL's text: column and type.
+    pub unknown: Vec<(String, String)>,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Message(Box<MessageDraft>),
+    Outbox(Box<OutboxDraft>),
+    Table { draft: Box<TableDraft>, topic: String },
+}
+
+/// Compiles the plan of a relation: of an outbox if it is configured as one, else of a table.
+///
+/// # Errors
+///
+/// If the topic's name is too long, field names collide, or an outbox lacks its columns or has
+/// types or payload schemas that cannot be used.
+pub fn compile(
+    relation: &Relation,
+    facts: &TableFacts,
+    settings: &Settings,
+) -> Result<Draft, Error> {
+    let shape = Shape::new(relation, facts);
+    let is_this =
+        |outbox: &&Outbox| outbox.namespace == relation.namespace && outbox.table == relation.name;
+    if let Some(outbox) = settings.outboxes.iter().find(is_this) {
+        let draft = OutboxDraft::compile(&shape, outbox, settings.records.timestamp)?;
+        let topics = draft.topics();
+        let body = Body::Outbox(Box::new(draft));
+        return Ok(Draft { topics, schemas: Vec::new(), unknown: Vec::new(), body });
+    }
+    let (draft, topic, schemas) = TableDraft::compile(relation, &shape, settings)?;
+    let topics = vec![topic.clone()];
+    Ok(Draft {
+        topics,
+        schemas,
+        unknown: shape.unknown(),
+        body: Body::Table { draft: Box::new(draft), topic },
+    })
+}
+
+/// Compiles the plan of the outbox without a table; `None` if none is configured.
+///
+/// # Errors
+///
+/// If its payload schemas or its allow-pattern cannot be used.
+pub fn compile_message_outbox(settings: &Settings) -> Result<Option<Draft>, Error> {
+    let Some(outbox) = &settings.message_outbox else { return Ok(None) };
+    let draft = MessageDraft::compile(outbox, settings.records.timestamp)?;
+    let topics = draft.topics();
+    let body = Body::Message(Box::new(draft));
+    Ok(Some(Draft { topics, schemas: Vec::new(), unknown: Vec::new(), body }))
+}
+
+impl Draft {
+    /// The plan, once its topics exist and its schemas are registered.
+    ///
+    /// # Panics
+    ///
+    /// If `ids` are not one for each of [`Draft::schemas`].
+    pub fn finish(self, topics: &mut TopicTable, ids: &[SchemaId]) -> Plan {
+        assert_eq!(self.schemas.len(), ids.len(), "every schema of a plan has its id");
+        match self.body {
+            Body::Message(draft) => Plan::Message(Box::new(draft.finish(topics))),
+            Body::Outbox(draft) => Plan::Outbox(Box::new(draft.finish(topics))),
+            Body::Table { draft, topic } => {
+                let topic = topics.intern(&topic, draft.table());
+                Plan::Table(Box::new(draft.finish(topic, ids)))
+            }
+        }
+    }
+}
+
+/// What becomes of the changes of one relation, or of logical messages.
+#[derive(Debug)]
+pub enum Plan {
+    /// Logical messages are events.
+    Message(Box<MessagePlan>),
+    /// Rows are events.
+    Outbox(Box<OutboxPlan>),
+    /// Rows are changes of a table.
+    Table(Box<TablePlan>),
+}
+
+/// What a plan may need to know at the time of encoding.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// The time: microseconds since 1970-01-01 UTC.
+    pub now_us: i64,
+}
+
+/// What encoding a change came to. Only after [`Step::Done`] does the batch hold its records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Its records are in the batch.
+    Done,
+    /// Answer with [`Plan::route`], then encode the same change again.
+    Need(Route),
+    /// It makes no record.
+    Skipped(Skip),
+}
+
+/// Why a change makes no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Skip {
+    /// Outbox rows may be deleted: the event was their insert.
+    OutboxDelete,
+    /// TRUNCATE of an outbox.
+    OutboxTruncate,
+    /// Outbox rows must not be updated: worth a warning.
+    OutboxUpdate,
+    /// TRUNCATE is not configured to become a record.
+    Truncate,
+}
+
+/// A topic that outbox events need for the first time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The topic, which must exist.
+    pub topic: String,
+    /// Schemas to register; [`Plan::route`] wants their ids in this order.
+    pub schemas: Vec<SchemaRequest>,
+    /// The value of the route column.
+    value: String,
+}
+
+impl Plan {
+    /// Writes the records of a change into the batch. Unless it is [`Step::Done`], the batch is as
+    /// it was.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Contradiction`] asks for a new plan; every other error is final.
+    pub fn encode(
+        &mut self,
+        change: &Change<'_>,
+        context: &Context,
+        batch: &mut Batch,
+    ) -> Result<Step, Error> {
+        let mark = batch.mark();
+        let step = match self {
+            Self::Message(plan) => plan.encode(change, context, batch),
+            Self::Outbox(plan) => plan.encode(change, context, batch),
+            Self::Table(plan) => plan.encode(change, context, batch),
+        };
+        if !matches!(step, Ok(Step::Done)) {
+            batch.truncate(mark);
+        }
+        step
+    }
+
+    /// The answer to [`Step::Need`]: the topic exists and the schemas are registered.
+    ///
+    /// # Panics
+    ///
+    /// If `ids` are not one for each of [`Route::schemas`].
+    pub fn route(&mut self, route: &Route, topics: &mut TopicTable, ids: &[SchemaId]) {
+        assert_eq!(route.schemas.len(), ids.len(), "every schema of a route has its id");
+        match self {
+            Self::Message(plan) => plan.router.add(route, topics, ids),
+            Self::Outbox(plan) => plan.router.add(route, topics, ids),
+            // A table knows its topic from the start and never asks.
+            Self::Table(_) => {}
+        }
+    }
+}
+
+/// The five bytes before Avro: a zero, and the schema's id.
+///
+/// Source: <https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format>
+#[derive(Clone, Copy, Debug)]
+struct Framing([u8; 5]);
+
+impl Framing {
+    fn new(SchemaId(id): SchemaId) -> Self {
+        let [a, b, c, d] = id.to_be_bytes();
+        Self([0, a, b, c, d])
+    }
+
+    fn write(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0);
+    }
+}
+
+/// A record's timestamp in milliseconds.
+fn timestamp_ms(timestamp: Timestamp, change: &Change<'_>, context: &Context) -> i64 {
+    let us = match timestamp {
+        Timestamp::Commit => change.xact.commit_time_us,
+        Timestamp::Now => context.now_us,
+    };
+    us.div_euclid(1_000)
+}
+
+#[cfg(test)]
+mod tests;

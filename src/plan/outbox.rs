@@ -1,0 +1,316 @@
+//! The plan of an outbox table: each INSERT is one event, by the rules of Debezium's event router.
+//!
+//! Key, route, id and headers are the text of their columns, the value is the payload. A DELETE is
+//! nothing (an application may delete the row in the transaction that wrote it), an UPDATE is a
+//! warning or an error, TRUNCATE is nothing. Unlike Debezium's, a topic is never made of a value
+//! that is not a legal name, and the event type is a header by default.
+//!
+//! Source: <https://debezium.io/documentation/reference/stable/transformations/outbox-event-router.html>
+
+use super::error::{Contradiction, Error, EventFault, EventId};
+use super::routing::{Event, Output, Router, RouterDraft};
+use super::shape::{Shape, column_at};
+use super::text::{self, Text};
+use super::{Context, Skip, Step};
+use crate::batch::{Batch, TopicTable, push_header};
+use crate::change::{Change, Op};
+use crate::config::{OnOutboxUpdate, Outbox, Timestamp};
+use crate::types::{Bytea, Datum, Kind};
+use crate::wal::{Column, Tuple};
+
+/// An outbox table's plan.
+#[derive(Debug)]
+pub struct OutboxPlan {
+    pub(super) router: Router,
+    columns: Columns,
+    /// Buffers that are reused from event to event.
+    scratch: Scratch,
+}
+
+/// An outbox table's plan before its dead-letter topic has its number.
+#[derive(Debug)]
+pub(super) struct OutboxDraft {
+    router: RouterDraft,
+    columns: Columns,
+}
+
+#[derive(Debug)]
+struct Columns {
+    /// `<schema>.<table>`, for errors.
+    table: String,
+    count: usize,
+    id: EventColumn,
+    key: EventColumn,
+    route: EventColumn,
+    event_type: Option<EventColumn>,
+    /// Column and header name.
+    headers: Vec<(EventColumn, String)>,
+    payload: EventColumn,
+    /// Whether an empty payload is a null value.
+    has_tombstones: bool,
+    on_update: OnOutboxUpdate,
+}
+
+/// A column that is a part of the event.
+#[derive(Debug)]
+struct EventColumn {
+    name: String,
+    index: usize,
+    kind: Kind,
+}
+
+#[derive(Debug, Default)]
+struct Scratch {
+    headers: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+impl OutboxDraft {
+    /// Finds the configured columns and compiles the routing.
+    pub(super) fn compile(
+        shape: &Shape,
+        outbox: &Outbox,
+        timestamp: Timestamp,
+    ) -> Result<Self, Error> {
+        check_columns(shape, outbox)?;
+        let text = |name: &String, usage| text_column(shape, name, usage);
+        let headers = outbox.headers.iter().map(|(column, header)| {
+            text(column, "a header").map(|column| (column, header.clone()))
+        });
+        let columns = Columns {
+            table: shape.table.clone(),
+            count: shape.columns.len(),
+            id: text(&outbox.id_column, "the event's id")?,
+            key: text(&outbox.key_column, "the record's key")?,
+            route: text(&outbox.route_column, "the route")?,
+            event_type: outbox
+                .type_column
+                .as_ref()
+                .map(|name| text(name, "the event's type"))
+                .transpose()?,
+            headers: headers.collect::<Result<_, _>>()?,
+            payload: payload_column(shape, outbox)?,
+            has_tombstones: outbox.tombstone_on_empty_payload,
+            on_update: outbox.on_update,
+        };
+        let router = RouterDraft::compile(shape.table.clone(), &outbox.routing, timestamp)?;
+        Ok(Self { router, columns })
+    }
+
+    pub(super) fn topics(&self) -> Vec<String> {
+        self.router.topics()
+    }
+
+    pub(super) fn finish(self, topics: &mut TopicTable) -> OutboxPlan {
+        OutboxPlan {
+            router: self.router.finish(topics),
+            columns: self.columns,
+            scratch: Scratch::default(),
+        }
+    }
+}
+
+impl OutboxPlan {
+    /// Writes the record of an event. On an error the batch may hold a part of it.
+    pub(super) fn encode(
+        &mut self,
+        change: &Change<'_>,
+        context: &Context,
+        batch: &mut Batch,
+    ) -> Result<Step, Error> {
+        let row = match change.op {
+            Op::Insert { new, .. } => new,
+            Op::Update { new, .. } => return self.updated(new, change),
+            Op::Delete { .. } => return Ok(Step::Skipped(Skip::OutboxDelete)),
+            Op::Truncate { .. } => return Ok(Step::Skipped(Skip::OutboxTruncate)),
+            Op::Message { .. } => return Err(self.router.foreign(change)),
+        };
+        self.columns.check(row, change)?;
+        let Self { router, columns, scratch } = self;
+        let fail = |fault| router.error(columns.event_id(row), change, fault);
+        let values = columns.values(row, scratch).map_err(fail)?;
+        router.write(&values.event(scratch), &mut Output { change, context, batch })
+    }
+
+    fn updated(&self, row: Tuple<'_>, change: &Change<'_>) -> Result<Step, Error> {
+        match self.columns.on_update {
+            OnOutboxUpdate::Warn => Ok(Step::Skipped(Skip::OutboxUpdate)),
+            OnOutboxUpdate::Fail => {
+                let id = self.columns.event_id(row);
+                Err(self.router.error(id, change, EventFault::Updated))
+            }
+        }
+    }
+}
+
+/// What a row says; headers and a decoded payload are in the scratch.
+struct Values<'a> {
+    id: Text<'a>,
+    key: Option<Text<'a>>,
+    route: Text<'a>,
+    event_type: Option<Text<'a>>,
+    payload: Payload<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Payload<'a> {
+    /// As it came.
+    Borrowed(&'a [u8]),
+    Null,
+    /// In [`Scratch::payload`].
+    Scratch,
+}
+
+impl Values<'_> {
+    fn event<'a>(&'a self, scratch: &'a Scratch) -> Event<'a> {
+        Event {
+            id: self.id.as_bytes(),
+            key: self.key.as_ref().map(Text::as_bytes),
+            route: self.route.as_str(),
+            event_type: self.event_type.as_ref().map(Text::as_bytes),
+            payload: match &self.payload {
+                Payload::Borrowed(bytes) => Some(bytes),
+                Payload::Null => None,
+                Payload::Scratch => Some(&scratch.payload),
+            },
+            headers: &scratch.headers,
+        }
+    }
+}
+
+impl Columns {
+    fn check(&self, row: Tuple<'_>, change: &Change<'_>) -> Result<(), Error> {
+        let (want, found) = (self.count, row.len());
+        if want == found {
+            return Ok(());
+        }
+        Err(Error::Contradiction {
+            table: self.table.clone(),
+            position: change.position,
+            contradiction: Contradiction::ColumnCount { want, found },
+        })
+    }
+
+    /// The event's id for an error.
+    fn event_id(&self, row: Tuple<'_>) -> EventId {
+        match self.id.text(row) {
+            Ok(Some(id)) => EventId::new(id.as_bytes()),
+            _ => EventId::unknown(),
+        }
+    }
+
+    fn values<'a>(&self, row: Tuple<'a>, scratch: &mut Scratch) -> Result<Values<'a>, EventFault> {
+        let id = self.id.not_null(row)?;
+        let event_type = match &self.event_type {
+            Some(column) => column.text(row)?,
+            None => None,
+        };
+        scratch.headers.clear();
+        push_header(&mut scratch.headers, "id", Some(id.as_bytes()));
+        if self.event_type.is_some() {
+            let value = event_type.as_ref().map(Text::as_bytes);
+            push_header(&mut scratch.headers, "eventType", value);
+        }
+        for (column, header) in &self.headers {
+            let value = column.text(row)?;
+            push_header(&mut scratch.headers, header, value.as_ref().map(Text::as_bytes));
+        }
+        Ok(Values {
+            id,
+            key: self.key.text(row)?,
+            route: self.route.not_null(row)?,
+            event_type,
+            payload: self.payload(row, &mut scratch.payload)?,
+        })
+    }
+
+    fn payload<'a>(
+        &self,
+        row: Tuple<'a>,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Payload<'a>, EventFault> {
+        let payload = match self.payload.datum(row)? {
+            None => return Ok(Payload::Null),
+            Some(Datum::Bytea(Bytea::Raw(bytes))) => Payload::Borrowed(bytes),
+            Some(Datum::Bytea(bytes)) => {
+                scratch.clear();
+                bytes.append_to(scratch);
+                Payload::Scratch
+            }
+            Some(Datum::Text(text)) => Payload::Borrowed(text.as_bytes()),
+            Some(_) => return Err(EventFault::Form { column: self.payload.name.clone() }),
+        };
+        let bytes = match payload {
+            Payload::Borrowed(bytes) => bytes,
+            Payload::Null | Payload::Scratch => scratch,
+        };
+        let is_empty = bytes.iter().all(u8::is_ascii_whitespace);
+        Ok(if is_empty && self.has_tombstones { Payload::Null } else { payload })
+    }
+}
+
+impl EventColumn {
+    /// The column's value; `None` is NULL.
+    fn datum<'a>(&self, row: Tuple<'a>) -> Result<Option<Datum<'a>>, EventFault> {
+        let column = column_at(row, None, self.index).unwrap_or(Column::Null);
+        if column == Column::Unchanged {
+            return Err(EventFault::Unavailable { column: self.name.clone() });
+        }
+        text::datum(&self.kind, column).map_err(|_| EventFault::Form { column: self.name.clone() })
+    }
+
+    fn text<'a>(&self, row: Tuple<'a>) -> Result<Option<Text<'a>>, EventFault> {
+        Ok(self.datum(row)?.and_then(text::text))
+    }
+
+    fn not_null<'a>(&self, row: Tuple<'a>) -> Result<Text<'a>, EventFault> {
+        self.text(row)?.ok_or_else(|| EventFault::Null { column: self.name.clone() })
+    }
+}
+
+fn check_columns(shape: &Shape, outbox: &Outbox) -> Result<(), Error> {
+    let named =
+        [&outbox.id_column, &outbox.key_column, &outbox.route_column, &outbox.payload_column]
+            .into_iter()
+            .chain(&outbox.type_column)
+            .chain(outbox.headers.iter().map(|(column, _)| column));
+    let columns: Vec<String> = named
+        .filter(|name| shape.columns.iter().all(|column| column.name != **name))
+        .cloned()
+        .collect();
+    if columns.is_empty() {
+        return Ok(());
+    }
+    Err(Error::OutboxColumns { table: shape.table.clone(), columns })
+}
+
+fn text_column(shape: &Shape, name: &str, usage: &'static str) -> Result<EventColumn, Error> {
+    let column = event_column(shape, name)?;
+    if text::has_text(&column.kind) { Ok(column) } else { Err(outbox_type(shape, name, usage)) }
+}
+
+fn payload_column(shape: &Shape, outbox: &Outbox) -> Result<EventColumn, Error> {
+    let column = event_column(shape, &outbox.payload_column)?;
+    let has_schemas = !outbox.routing.schemas.is_empty();
+    let usage = match &column.kind {
+        Kind::Bytea if has_schemas => "a JSON payload, which payload schemas need",
+        Kind::Bytea | Kind::Json | Kind::Jsonb | Kind::Text => return Ok(column),
+        _ => "the payload",
+    };
+    Err(outbox_type(shape, &column.name, usage))
+}
+
+fn event_column(shape: &Shape, name: &str) -> Result<EventColumn, Error> {
+    let mut columns = shape.columns.iter().enumerate();
+    let found = columns.find(|(_, column)| column.name == name).map(|(index, column)| {
+        EventColumn { name: name.to_owned(), index, kind: column.kind.clone() }
+    });
+    found.ok_or_else(|| Error::OutboxColumns {
+        table: shape.table.clone(),
+        columns: vec![name.to_owned()],
+    })
+}
+
+fn outbox_type(shape: &Shape, column: &str, usage: &'static str) -> Error {
+    Error::OutboxType { table: shape.table.clone(), column: column.to_owned(), usage }
+}

@@ -1,0 +1,183 @@
+//! What is decided of a table's columns: kinds, which may be null, which make the key.
+//!
+//! The stream's `Relation` is of the time of the change, the catalog's facts may be newer. Where
+//! they disagree on the key, the stream is right.
+
+use super::error::Error;
+use crate::encode::schema::Field;
+use crate::facts::TableFacts;
+use crate::types::Kind;
+use crate::wal::{Column, Relation, ReplicaIdentity, Tuple};
+
+/// The longest name that Kafka allows a topic.
+///
+/// Source: `org.apache.kafka.common.internals.Topic`
+pub(super) const TOPIC_LENGTH_MAX: usize = 249;
+
+/// One published column.
+#[derive(Clone, Debug)]
+pub(super) struct ColumnShape {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    pub(super) is_identity: bool,
+    pub(super) is_optional: bool,
+}
+
+/// A table's columns in the order of its tuples, and its key.
+#[derive(Clone, Debug)]
+pub(super) struct Shape {
+    /// `<schema>.<table>`, for errors.
+    pub(super) table: String,
+    pub(super) columns: Vec<ColumnShape>,
+    /// The key's columns in key order, by their index; empty for a null key.
+    pub(super) key: Vec<usize>,
+}
+
+impl Shape {
+    /// Reads a relation with what the catalog says of it.
+    pub(super) fn new(relation: &Relation, facts: &TableFacts) -> Self {
+        let columns = relation.columns.iter().map(|column| ColumnShape {
+            kind: facts.types.resolve(column.type_oid, column.type_modifier),
+            is_identity: column.is_identity,
+            is_optional: !facts.not_null.contains(&column.name),
+            name: column.name.clone(),
+        });
+        Self {
+            table: format!("{}.{}", relation.namespace, relation.name),
+            columns: columns.collect(),
+            key: key(relation, facts),
+        }
+    }
+
+    /// The columns as fields of a record.
+    pub(super) fn fields(&self) -> Vec<Field<'_>> {
+        self.columns.iter().map(|column| field(column, column.is_optional)).collect()
+    }
+
+    /// The fields of the record `Before`: columns outside the identity are unknown, so optional.
+    pub(super) fn before_fields(&self) -> Vec<Field<'_>> {
+        self.columns
+            .iter()
+            .map(|column| field(column, column.is_optional || !column.is_identity))
+            .collect()
+    }
+
+    /// The fields of the key in key order.
+    pub(super) fn key_fields(&self) -> Vec<Field<'_>> {
+        let columns = self.key.iter().filter_map(|index| self.columns.get(*index));
+        columns.map(|column| field(column, column.is_optional)).collect()
+    }
+
+    /// Columns whose type is published as PostgreSQL's text: column and type.
+    pub(super) fn unknown(&self) -> Vec<(String, String)> {
+        let unknown = |column: &ColumnShape| {
+            let mut kind = &column.kind;
+            while let Kind::Array(element) = kind {
+                kind = element;
+            }
+            match kind {
+                Kind::Other { name } => Some((column.name.clone(), name.clone())),
+                _ => None,
+            }
+        };
+        self.columns.iter().filter_map(unknown).collect()
+    }
+}
+
+/// `<prefix>.<schema>.<table>`, with `_` for what Kafka does not allow in a topic's name.
+///
+/// Source: <https://debezium.io/documentation/reference/stable/connectors/postgresql.html#postgresql-topic-names>
+pub(super) fn table_topic(prefix: &str, relation: &Relation) -> Result<String, Error> {
+    let name = format!("{prefix}.{}.{}", relation.namespace, relation.name);
+    let topic: String = name.chars().map(|c| if is_topic_character(c) { c } else { '_' }).collect();
+    if TOPIC_LENGTH_MAX < topic.len() {
+        let table = format!("{}.{}", relation.namespace, relation.name);
+        return Err(Error::TopicLength { table, length: topic.len() });
+    }
+    Ok(topic)
+}
+
+/// Whether Kafka allows a topic of this name.
+pub(super) fn is_topic_name(name: &str) -> bool {
+    !matches!(name, "" | "." | "..")
+        && name.len() <= TOPIC_LENGTH_MAX
+        && name.chars().all(is_topic_character)
+}
+
+fn is_topic_character(c: char) -> bool {
+    matches!(c, 'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-')
+}
+
+/// The column of this index, where an unchanged TOAST value is taken from the old row, if that
+/// has it. (NULL is never stored outside the row, so an old NULL says nothing here.)
+pub(super) fn column_at<'a>(
+    tuple: Tuple<'a>,
+    fill: Option<Tuple<'a>>,
+    index: usize,
+) -> Option<Column<'a>> {
+    let column = tuple.columns().nth(index)?;
+    Some(filled(column, || fill.and_then(|old| old.columns().nth(index))))
+}
+
+/// The column, or the old row's value where it is unchanged and the old row has one.
+pub(super) fn filled<'a>(
+    column: Column<'a>,
+    old: impl FnOnce() -> Option<Column<'a>>,
+) -> Column<'a> {
+    match column {
+        Column::Unchanged => match old() {
+            Some(old @ (Column::Binary(_) | Column::Text(_))) => old,
+            _ => Column::Unchanged,
+        },
+        _ => column,
+    }
+}
+
+fn field(column: &ColumnShape, is_optional: bool) -> Field<'_> {
+    Field { name: &column.name, kind: &column.kind, optional: is_optional }
+}
+
+/// The indexes of the key's columns.
+///
+/// The primary key, if deletes carry all of it: with another index as identity they do not, and
+/// then that index is the key, since a delete without its key deletes nothing downstream.
+fn key(relation: &Relation, facts: &TableFacts) -> Vec<usize> {
+    let flagged: Vec<usize> = relation
+        .columns
+        .iter()
+        .enumerate()
+        .filter_map(|(index, column)| column.is_identity.then_some(index))
+        .collect();
+    let primary_key = indexes(relation, &facts.primary_key);
+    let identity_index = indexes(relation, &facts.identity_index);
+    match relation.identity {
+        // FULL flags every column, and nothing is flagged where there is no identity.
+        ReplicaIdentity::Full | ReplicaIdentity::Nothing => {
+            primary_key.or(identity_index).unwrap_or_default()
+        }
+        // An insert-only publication may publish a part of the primary key.
+        ReplicaIdentity::Default if primary_key.is_none() && !facts.primary_key.is_empty() => {
+            Vec::new()
+        }
+        ReplicaIdentity::Default => {
+            primary_key.filter(|key| is_same_set(key, &flagged)).unwrap_or(flagged)
+        }
+        ReplicaIdentity::Index => primary_key
+            .filter(|key| key.iter().all(|index| flagged.contains(index)))
+            .or_else(|| identity_index.filter(|key| is_same_set(key, &flagged)))
+            .unwrap_or(flagged),
+    }
+}
+
+/// The indexes of the named columns, if there are any and all are published.
+fn indexes(relation: &Relation, names: &[String]) -> Option<Vec<usize>> {
+    if names.is_empty() {
+        return None;
+    }
+    let index = |name: &String| relation.columns.iter().position(|column| column.name == *name);
+    names.iter().map(index).collect()
+}
+
+fn is_same_set(left: &[usize], right: &[usize]) -> bool {
+    left.len() == right.len() && left.iter().all(|index| right.contains(index))
+}

@@ -1,0 +1,374 @@
+//! Outbox tables: the event router's rules, payload schemas, dead letters.
+
+use super::Wire::{Binary, Null, Text, Unchanged};
+use super::*;
+use crate::config::PayloadSchema;
+
+const BYTEA: u32 = 17;
+const INT8: u32 = 20;
+const TEXT: u32 = 25;
+const FLOAT8: u32 = 701;
+const TIMESTAMPTZ: u32 = 1184;
+const UUID: u32 = 2950;
+const JSONB: u32 = 3802;
+const BOOL: u32 = 16;
+
+fn outbox() -> Outbox {
+    Outbox {
+        namespace: "shop".to_owned(),
+        table: "outbox".to_owned(),
+        id_column: "id".to_owned(),
+        key_column: "aggregateid".to_owned(),
+        type_column: Some("type".to_owned()),
+        payload_column: "payload".to_owned(),
+        route_column: "aggregatetype".to_owned(),
+        headers: Vec::new(),
+        tombstone_on_empty_payload: false,
+        on_update: OnOutboxUpdate::Warn,
+        routing: routing(),
+    }
+}
+
+/// An outbox of id, aggregatetype, aggregateid, type, payload and one column more.
+fn draft(outbox: &Outbox, payload: u32, more: (&str, u32)) -> Result<Draft, Error> {
+    let columns = [
+        ("id", UUID, true),
+        ("aggregatetype", TEXT, false),
+        ("aggregateid", INT8, false),
+        ("type", TEXT, false),
+        ("payload", payload, false),
+        (more.0, more.1, false),
+    ];
+    let settings = Settings { outboxes: vec![outbox.clone()], ..settings() };
+    let relation = relation("outbox", ReplicaIdentity::Default, &columns);
+    compile(&relation, &facts(&["id"], &["id"]), &settings)
+}
+
+fn bench(outbox: &Outbox) -> Bench {
+    Bench::new(draft(outbox, JSONB, ("more", TIMESTAMPTZ)).unwrap())
+}
+
+const ID: &str = "6a2f41a3-c54c-fce8-32d2-0324e1c32e22";
+const ID_BYTES: [u8; 16] = [
+    0x6a, 0x2f, 0x41, 0xa3, 0xc5, 0x4c, 0xfc, 0xe8, 0x32, 0xd2, 0x03, 0x24, 0xe1, 0xc3, 0x2e, 0x22,
+];
+
+fn row<'a>(route: &'a str, event_type: Wire<'a>, payload: Wire<'a>) -> Wired {
+    Wired::insert(&[Text(ID), Text(route), Text("42"), event_type, payload, Null])
+}
+
+#[test]
+fn an_insert_is_an_event_in_both_forms_of_the_stream() {
+    let mut outbox = outbox();
+    outbox.headers = vec![("more".to_owned(), "createdAt".to_owned())];
+    let expect = json!({
+        "topic": "outbox.event.order",
+        "key": "42",
+        "value": r#"{"a": 1}"#,
+        "headers": [["id", ID], ["eventType", "Created"], ["createdAt", "2000-01-01 00:00:01.5+00"]],
+    });
+    let text = [
+        Text(ID),
+        Text("order"),
+        Text("42"),
+        Text("Created"),
+        Text(r#"{"a": 1}"#),
+        Text("2000-01-01 00:00:01.5+00"),
+    ];
+    let more = 1_500_000_i64.to_be_bytes();
+    let binary = [
+        Binary(&ID_BYTES),
+        Binary(b"order"),
+        Binary(&[0, 0, 0, 0, 0, 0, 0, 42]),
+        Binary(b"Created"),
+        Binary(b"\x01{\"a\": 1}"),
+        Binary(&more),
+    ];
+    for row in [text, binary] {
+        let mut bench = bench(&outbox);
+        assert_eq!(bench.encode(&Wired::insert(&row)).unwrap(), Step::Done);
+        let [record] = bench.batch.records() else { panic!("one record") };
+        assert_eq!(bench.event(record), expect);
+        assert_eq!(record.timestamp_ms, 1_700_000_000_123);
+    }
+}
+
+#[test]
+fn a_topic_is_asked_for_once() {
+    let mut bench = bench(&outbox());
+    let order = row("order", Null, Text("{}"));
+    let Step::Need(route) = bench.try_encode(&order).unwrap() else { panic!("a need") };
+    assert_eq!(route.topic, "outbox.event.order");
+    assert_eq!(route.schemas, []);
+    assert_eq!(bench.encode(&order).unwrap(), Step::Done);
+    assert_eq!(
+        bench
+            .try_encode(&row("invoice", Null, Text("{}")))
+            .ok()
+            .map(|step| matches!(step, Step::Need(_))),
+        Some(true)
+    );
+}
+
+#[test]
+fn only_allowed_topics_are_written() {
+    let refused = ["", "Order", "or der", "../order", "ordér", "order\n", "UPPERorder", "{route}"];
+    for route in refused {
+        let error = bench(&outbox()).encode(&row(route, Null, Text("{}"))).unwrap_err();
+        let expect = format!(
+            "shop.outbox: event {ID} at 0/100#1: its topic is refused: not a legal \
+             topic name, or not matched by the topic allow-pattern"
+        );
+        assert_eq!(error.to_string(), expect);
+    }
+    // Matched whole, also by the second alternative of the pattern.
+    assert_eq!(bench(&outbox()).encode(&row("UPPER", Null, Text("{}"))).unwrap(), Step::Done);
+    let mut everything = outbox();
+    everything.routing.topic_allow = regex::Regex::new("(?s).*").unwrap();
+    for route in ["a b", "a/b", "ä", &"x".repeat(240)] {
+        let error = bench(&everything).encode(&row(route, Null, Text("{}"))).unwrap_err();
+        let Error::Event { fault, .. } = error else { panic!("{error}") };
+        assert_eq!(*fault, EventFault::RefusedTopic);
+    }
+}
+
+#[test]
+fn updates_deletes_and_truncates_are_no_events() {
+    let row = [Text(ID), Text("order"), Text("42"), Null, Text("{}"), Null];
+    let key = [Text(ID), Null, Null, Null, Null, Null];
+    let cases = [
+        (Wired::update(None, &row), Skip::OutboxUpdate),
+        (Wired::delete(b'K', &key), Skip::OutboxDelete),
+        (Wired::truncate(), Skip::OutboxTruncate),
+    ];
+    for (wired, skip) in cases {
+        assert_eq!(bench(&outbox()).encode(&wired).unwrap(), Step::Skipped(skip));
+    }
+    let fail = Outbox { on_update: OnOutboxUpdate::Fail, ..outbox() };
+    let error = bench(&fail).encode(&Wired::update(None, &row)).unwrap_err();
+    let expect = format!("shop.outbox: event {ID} at 0/100#1: the outbox row was updated");
+    assert_eq!(error.to_string(), expect);
+}
+
+#[test]
+fn payloads_pass_through_as_bytes() {
+    let cases: &[(u32, Wire<'_>, bool, Option<&[u8]>)] = &[
+        (JSONB, Binary(b"\x01[1]"), false, Some(b"[1]")),
+        (JSONB, Text("[1]"), false, Some(b"[1]")),
+        (TEXT, Text("plain"), false, Some(b"plain")),
+        (TEXT, Text(""), false, Some(b"")),
+        (TEXT, Text(" \n"), true, None),
+        (TEXT, Null, false, None),
+        (TEXT, Null, true, None),
+        (BYTEA, Binary(b"\x00\xff"), false, Some(b"\x00\xff")),
+        (BYTEA, Text(r"\x00ff"), false, Some(b"\x00\xff")),
+        (BYTEA, Text(r"\x"), true, None),
+        (BYTEA, Text(r"\x"), false, Some(b"")),
+    ];
+    for (oid, payload, has_tombstones, expect) in cases {
+        let outbox = Outbox { tombstone_on_empty_payload: *has_tombstones, ..outbox() };
+        let mut bench = Bench::new(draft(&outbox, *oid, ("more", TEXT)).unwrap());
+        assert_eq!(bench.encode(&row("order", Null, *payload)).unwrap(), Step::Done);
+        let value = bench.batch.records()[0].value.clone();
+        assert_eq!(bench.slice(value.as_ref()), *expect, "{oid} {has_tombstones}");
+    }
+}
+
+#[test]
+fn a_null_key_and_null_headers_stay_null() {
+    let mut outbox = outbox();
+    outbox.headers = vec![("more".to_owned(), "more".to_owned())];
+    let mut bench = bench(&outbox);
+    let row = [Text(ID), Text("order"), Null, Null, Text("{}"), Null];
+    bench.encode(&Wired::insert(&row)).unwrap();
+    let event = bench.event(&bench.batch.records()[0]);
+    assert_eq!(event["key"], Value::Null);
+    assert_eq!(event["headers"], json!([["id", ID], ["eventType", null], ["more", null]]));
+    outbox.type_column = None;
+    outbox.headers.clear();
+    let mut bench = self::bench(&outbox);
+    bench.encode(&Wired::insert(&row)).unwrap();
+    assert_eq!(bench.event(&bench.batch.records()[0])["headers"], json!([["id", ID]]));
+}
+
+#[test]
+fn a_row_that_is_no_event_is_an_error() {
+    let good = [Text(ID), Text("order"), Text("42"), Null, Text("{}"), Null];
+    let with = |index: usize, column| {
+        let mut row = good;
+        row[index] = column;
+        Wired::insert(&row)
+    };
+    let column = |name: &str| name.to_owned();
+    let cases = [
+        (with(0, Null), EventFault::Null { column: column("id") }),
+        (with(1, Null), EventFault::Null { column: column("aggregatetype") }),
+        (with(1, Unchanged), EventFault::Unavailable { column: column("aggregatetype") }),
+        (with(2, Binary(b"1")), EventFault::Form { column: column("aggregateid") }),
+        (with(4, Unchanged), EventFault::Unavailable { column: column("payload") }),
+        (with(4, Binary(b"\x02{}")), EventFault::Form { column: column("payload") }),
+    ];
+    for (wired, expect) in cases {
+        let error = bench(&outbox()).encode(&wired).unwrap_err();
+        let Error::Event { fault, .. } = error else { panic!("{error}") };
+        assert_eq!(*fault, expect);
+    }
+    let error = bench(&outbox()).encode(&Wired::insert(&good[..2])).unwrap_err();
+    assert!(matches!(error, Error::Contradiction { .. }), "{error}");
+}
+
+#[test]
+fn an_outbox_that_lacks_columns_or_types_is_refused() {
+    let error =
+        |outbox: &Outbox, payload, more| draft(outbox, payload, more).unwrap_err().to_string();
+    let mut missing = outbox();
+    missing.id_column = "event_id".to_owned();
+    missing.headers = vec![("trace".to_owned(), "trace".to_owned())];
+    assert_eq!(
+        error(&missing, JSONB, ("more", TEXT)),
+        "outbox table shop.outbox has no published column event_id, trace"
+    );
+    let mut float = outbox();
+    float.headers = vec![("more".to_owned(), "more".to_owned())];
+    assert_eq!(
+        error(&float, JSONB, ("more", FLOAT8)),
+        "outbox table shop.outbox: column more has a type that cannot be a header"
+    );
+    assert_eq!(
+        error(&outbox(), BOOL, ("more", TEXT)),
+        "outbox table shop.outbox: column payload has a type that cannot be the payload"
+    );
+    assert_eq!(
+        error(&with_schemas(None), BYTEA, ("more", TEXT)),
+        "outbox table shop.outbox: column payload has a type that cannot be a JSON payload, which \
+         payload schemas need"
+    );
+    let mut unreadable = outbox();
+    unreadable.routing.schemas = vec![schema("order", None, "{}")];
+    assert_eq!(
+        error(&unreadable, JSONB, ("more", TEXT)),
+        "payload schema of route \"order\": not an Avro schema that can be parsed"
+    );
+}
+
+fn schema(route: &str, event_type: Option<&str>, schema_json: &str) -> PayloadSchema {
+    PayloadSchema {
+        route: route.to_owned(),
+        event_type: event_type.map(str::to_owned),
+        schema_json: schema_json.to_owned(),
+    }
+}
+
+fn with_schemas(dead_letter_topic: Option<&str>) -> Outbox {
+    let record = |name: &str, field: &str| {
+        format!(
+            r#"{{"type":"record","name":"{name}","fields":[{{"name":"{field}","type":"int"}}]}}"#
+        )
+    };
+    let mut outbox = outbox();
+    outbox.routing.schemas = vec![
+        schema("order", Some("Created"), &record("Created", "total")),
+        schema("order", None, &record("Other", "count")),
+    ];
+    outbox.routing.dead_letter_topic = dead_letter_topic.map(str::to_owned);
+    outbox
+}
+
+#[test]
+fn a_payload_with_a_schema_is_avro() {
+    let mut bench = bench(&with_schemas(None));
+    let created = row("order", Text("Created"), Text(r#"{"total": 7}"#));
+    let Step::Need(route) = bench.try_encode(&created).unwrap() else { panic!("a need") };
+    let subjects: Vec<_> = route.schemas.iter().map(|request| &request.subject).collect();
+    assert_eq!(subjects, ["outbox.event.order-value", "outbox.event.order-value"]);
+    bench.encode(&created).unwrap();
+    bench.encode(&row("order", Text("Changed"), Text(r#"{"count": 8}"#))).unwrap();
+    bench.encode(&row("order", Null, Text(r#"{"count": 9}"#))).unwrap();
+    bench.encode(&row("order", Null, Null)).unwrap();
+    bench.encode(&row("invoice", Null, Text("{}"))).unwrap();
+    let values: Vec<_> =
+        bench.batch.records().iter().map(|record| bench.slice(record.value.as_ref())).collect();
+    assert_eq!(bench.decode(values[0].unwrap()), json!({"total": 7}));
+    assert_eq!(bench.decode(values[1].unwrap()), json!({"count": 8}));
+    assert_eq!(bench.decode(values[2].unwrap()), json!({"count": 9}));
+    assert_eq!(values[3..], [None, Some(b"{}".as_slice())]);
+}
+
+#[test]
+fn a_payload_that_does_not_fit_stops_or_is_a_dead_letter() {
+    let misfit = row("order", Text("Created"), Text(r#"{"total": "canary"}"#));
+    let error = bench(&with_schemas(None)).encode(&misfit).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "shop.outbox: event {ID} at 0/100#1: payload.total is a string, the \
+             schema wants an int"
+        )
+    );
+    assert!(!format!("{error:?}").contains("canary"));
+
+    let outbox = with_schemas(Some("outbox.dead"));
+    assert_eq!(draft(&outbox, JSONB, ("more", TEXT)).unwrap().topics, ["outbox.dead"]);
+    let mut bench = bench(&outbox);
+    assert_eq!(bench.encode(&misfit).unwrap(), Step::Done);
+    assert_eq!(
+        bench.event(&bench.batch.records()[0]),
+        json!({
+            "topic": "outbox.dead",
+            "key": "42",
+            "value": r#"{"total": "canary"}"#,
+            "headers": [
+                ["id", ID],
+                ["eventType", "Created"],
+                ["walbrook.error", "payload.total is a string, the schema wants an int"],
+                ["walbrook.topic", "outbox.event.order"],
+            ],
+        })
+    );
+}
+
+#[test]
+fn an_outbox_has_a_limit_of_topics() {
+    let mut outbox = outbox();
+    outbox.routing.topic_allow = regex::Regex::new(".*").unwrap();
+    let mut bench = bench(&outbox);
+    for number in 0..10_000 {
+        bench.encode(&row(&number.to_string(), Null, Null)).unwrap();
+    }
+    let error = bench.encode(&row("more", Null, Null)).unwrap_err();
+    let Error::Event { fault, .. } = error else { panic!("{error}") };
+    assert_eq!(*fault, EventFault::TooManyTopics { limit: 10_000 });
+    assert_eq!(bench.encode(&row("77", Null, Null)).unwrap(), Step::Done);
+}
+
+#[test]
+fn text_forms_are_those_of_sql() {
+    let timestamps = [
+        (0, "2000-01-01 00:00:00+00"),
+        (-1, "1999-12-31 23:59:59.999999+00"),
+        (123_450_000, "2000-01-01 00:02:03.45+00"),
+        (i64::MAX, "infinity"),
+        (i64::MIN, "-infinity"),
+        (-63_153_648_000_000_000 - 366 * 86_400_000_000, "0003-03-01 00:00:00+00 BC"),
+    ];
+    let mut outbox = outbox();
+    outbox.key_column = "more".to_owned();
+    for (micros, expect) in timestamps {
+        let mut bench = bench(&outbox);
+        let micros = micros.to_be_bytes();
+        let row = [Text(ID), Text("order"), Text("1"), Null, Null, Binary(&micros)];
+        bench.encode(&Wired::insert(&row)).unwrap();
+        let key = bench.event(&bench.batch.records()[0])["key"].clone();
+        if !expect.ends_with("BC") {
+            assert_eq!(key, expect);
+        } else {
+            assert!(key.as_str().unwrap().ends_with("+00 BC"), "{key}");
+        }
+    }
+    for (value, expect) in [(Binary(&[1]), "true"), (Text("f"), "false")] {
+        let mut bench = Bench::new(draft(&outbox, JSONB, ("more", BOOL)).unwrap());
+        let row = [Text(ID), Text("order"), Text("1"), Null, Null, value];
+        bench.encode(&Wired::insert(&row)).unwrap();
+        assert_eq!(bench.event(&bench.batch.records()[0])["key"], expect);
+    }
+}

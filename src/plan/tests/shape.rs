@@ -1,0 +1,93 @@
+//! Topics, keys and warnings of tables.
+
+use super::*;
+
+const INT4: u32 = 23;
+
+/// The names of the key's columns for an identity, flagged columns, primary key and identity index,
+/// of a table with the columns `a`, `b` and `c`.
+fn key(identity: ReplicaIdentity, flagged: &str, primary_key: &[&str], index: &[&str]) -> String {
+    let columns: Vec<_> = ["a", "b", "c"].map(|name| (name, INT4, flagged.contains(name))).into();
+    let relation = relation("t", identity, &columns);
+    let mut facts = facts(&["a", "b", "c"], primary_key);
+    facts.identity_index = index.iter().map(|name| (*name).to_owned()).collect();
+    let draft = compile(&relation, &facts, &settings()).unwrap();
+    let Some(request) = draft.schemas.get(1) else { return "null".to_owned() };
+    let schema: Value = serde_json::from_str(&request.schema_json).unwrap();
+    let fields = schema["fields"].as_array().unwrap();
+    fields.iter().map(|field| field["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn the_key_is_what_deletes_carry() {
+    use ReplicaIdentity::{Default, Full, Index, Nothing};
+    let cases: &[(_, &str, &[&str], &[&str], &str)] = &[
+        (Default, "ab", &["b", "a"], &[], "ba"),
+        (Default, "", &[], &[], "null"),
+        // The catalog is newer than the stream: the stream is right.
+        (Default, "ab", &["c"], &[], "ab"),
+        (Default, "ab", &[], &[], "ab"),
+        // A part of the primary key is not published: no key.
+        (Default, "a", &["a", "x"], &[], "null"),
+        (Full, "abc", &["c", "a"], &[], "ca"),
+        (Full, "abc", &[], &["b"], "b"),
+        (Full, "abc", &[], &[], "null"),
+        (Nothing, "", &["a"], &[], "a"),
+        (Nothing, "", &[], &[], "null"),
+        // Deletes carry the index's columns only.
+        (Index, "bc", &["a"], &["c", "b"], "cb"),
+        (Index, "ab", &["a"], &["a", "b"], "a"),
+        (Index, "b", &[], &["c"], "b"),
+    ];
+    for (identity, flagged, primary_key, index, expect) in cases {
+        let found = key(*identity, flagged, primary_key, index);
+        assert_eq!(found, *expect, "{identity:?} {flagged} {primary_key:?} {index:?}");
+    }
+}
+
+#[test]
+fn a_topic_has_only_characters_that_kafka_allows() {
+    let topics = |name: &str| {
+        let relation = relation(name, ReplicaIdentity::Nothing, &[("a", INT4, false)]);
+        compile(&relation, &facts(&[], &[]), &settings()).map(|draft| draft.topics)
+    };
+    for (name, expect) in [
+        ("orders", "srv.shop.orders"),
+        ("Order Items", "srv.shop.Order_Items"),
+        ("größe", "srv.shop.gr__e"),
+        ("a.b-c_d", "srv.shop.a.b-c_d"),
+    ] {
+        assert_eq!(topics(name).unwrap(), [expect]);
+    }
+    assert_eq!(topics(&"x".repeat(240)).unwrap()[0].len(), 249);
+    let error = topics(&"x".repeat(241)).unwrap_err();
+    assert!(matches!(error, Error::TopicLength { length: 250, .. }), "{error}");
+}
+
+#[test]
+fn columns_of_unknown_types_are_reported() {
+    let columns = [("a", INT4, false), ("b", 99_999, false)];
+    let relation = relation("t", ReplicaIdentity::Nothing, &columns);
+    let draft = compile(&relation, &facts(&[], &[]), &settings()).unwrap();
+    assert_eq!(draft.unknown, [("b".to_owned(), "type with OID 99999".to_owned())]);
+}
+
+#[test]
+fn a_nullable_column_of_the_index_is_optional_in_key_and_before() {
+    // The catalog can be newer: a column that was NOT NULL may not be any more.
+    let columns = [("a", INT4, true), ("b", INT4, false)];
+    let relation = relation("t", ReplicaIdentity::Index, &columns);
+    let mut bench = Bench::new(compile(&relation, &facts(&["b"], &[]), &settings()).unwrap());
+    bench.encode(&Wired::delete(b'K', &[Wire::Null, Wire::Null])).unwrap();
+    bench.encode(&Wired::delete(b'K', &[Wire::Text("5"), Wire::Null])).unwrap();
+    let lines: Vec<_> = bench.batch.records().iter().map(|record| bench.line(record)).collect();
+    assert_eq!(
+        lines,
+        [
+            r#"0 {"a":null} d {"a":null,"b":null} -> null"#,
+            r#"1 {"a":null} tombstone"#,
+            r#"0 {"a":5} d {"a":5,"b":null} -> null"#,
+            r#"1 {"a":5} tombstone"#,
+        ]
+    );
+}

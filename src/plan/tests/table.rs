@@ -1,0 +1,325 @@
+//! Rows of tables: every identity, operation, kind of `before`, key change and TOAST.
+
+use super::Wire::{Binary, Null, Text, Unchanged};
+use super::*;
+
+const INT4: u32 = 23;
+const TEXT: u32 = 25;
+
+/// What the cases differ in.
+#[derive(Clone, Copy)]
+struct Given {
+    identity: ReplicaIdentity,
+    before: Before,
+    tombstones: bool,
+}
+
+const DEFAULT: Given =
+    Given { identity: ReplicaIdentity::Default, before: Before::Separate, tombstones: true };
+const FULL: Given = Given { identity: ReplicaIdentity::Full, ..DEFAULT };
+const NOTHING: Given = Given { identity: ReplicaIdentity::Nothing, ..DEFAULT };
+const DEBEZIUM: Given = Given { before: Before::Debezium, ..DEFAULT };
+const NO_TOMBSTONES: Given = Given { tombstones: false, ..DEFAULT };
+
+/// `id integer primary key, note text not null, doc text`.
+fn bench(given: Given) -> Bench {
+    let is_identity = |is_key: bool| match given.identity {
+        ReplicaIdentity::Full => true,
+        ReplicaIdentity::Nothing => false,
+        _ => is_key,
+    };
+    let columns = [
+        ("id", INT4, is_identity(true)),
+        ("note", TEXT, is_identity(false)),
+        ("doc", TEXT, is_identity(false)),
+    ];
+    let relation = relation("items", given.identity, &columns);
+    let mut settings = settings();
+    settings.tables.before = given.before;
+    settings.tables.tombstones = given.tombstones;
+    Bench::new(compile(&relation, &facts(&["id", "note"], &["id"]), &settings).unwrap())
+}
+
+#[track_caller]
+fn check(given: Given, wired: &Wired, expect: &[&str]) {
+    let mut bench = bench(given);
+    assert_eq!(bench.encode(wired).unwrap(), Step::Done);
+    let lines: Vec<_> = bench.batch.records().iter().map(|record| bench.line(record)).collect();
+    assert_eq!(lines, expect);
+}
+
+const ONE: Wire<'_> = Text("1");
+const TWO: Wire<'_> = Text("2");
+
+#[test]
+fn an_insert_is_a_create() {
+    let line = r#"0 {"id":1} c null -> {"id":1,"note":"a","doc":null}"#;
+    for given in [DEFAULT, FULL, NOTHING, DEBEZIUM, NO_TOMBSTONES] {
+        check(given, &Wired::insert(&[ONE, Text("a"), Null]), &[line]);
+        check(given, &Wired::insert(&[Binary(&[0, 0, 0, 1]), Binary(b"a"), Null]), &[line]);
+    }
+    // A row filter turns updates into inserts.
+    let line = r#"0 {"id":1} c null -> {"id":1,"note":"__unavailable","doc":"__unavailable"}"#;
+    check(DEFAULT, &Wired::insert(&[ONE, Unchanged, Unchanged]), &[line]);
+}
+
+#[test]
+fn an_update_tells_what_the_stream_tells_of_the_old_row() {
+    let new = [ONE, Text("b"), Text("d")];
+    let after = r#"{"id":1,"note":"b","doc":"d"}"#;
+    let plain = format!(r#"0 {{"id":1}} u null -> {after}"#);
+    check(DEFAULT, &Wired::update(None, &new), &[&plain]);
+    check(DEBEZIUM, &Wired::update(None, &new), &[&plain]);
+    check(FULL, &Wired::update(None, &new), &[&plain]);
+
+    // The identity also comes without a change, when it is stored outside the row.
+    let key = Wired::update(Some((b'K', &[ONE, Null, Null])), &new);
+    let unknown = format!(r#"0 {{"id":1}} u {{"id":1,"note":null,"doc":null}} -> {after}"#);
+    check(DEFAULT, &key, &[&unknown]);
+    let invented = format!(r#"0 {{"id":1}} u {{"id":1,"note":"","doc":null}} -> {after}"#);
+    check(DEBEZIUM, &key, &[&invented]);
+
+    let full = Wired::update(Some((b'O', &[ONE, Text("a"), Null])), &new);
+    check(
+        FULL,
+        &full,
+        &[&format!(r#"0 {{"id":1}} u {{"id":1,"note":"a","doc":null}} -> {after}"#)],
+    );
+}
+
+#[test]
+fn an_unchanged_value_is_a_placeholder_or_the_old_rows() {
+    let new = [ONE, Unchanged, Unchanged];
+    let unavailable = r#"{"id":1,"note":"__unavailable","doc":"__unavailable"}"#;
+    check(
+        DEFAULT,
+        &Wired::update(None, &new),
+        &[&format!(r#"0 {{"id":1}} u null -> {unavailable}"#)],
+    );
+    check(
+        DEFAULT,
+        &Wired::update(Some((b'K', &[ONE, Null, Null])), &new),
+        &[&format!(r#"0 {{"id":1}} u {{"id":1,"note":null,"doc":null}} -> {unavailable}"#)],
+    );
+    check(
+        FULL,
+        &Wired::update(Some((b'O', &[ONE, Text("a"), Text("d")])), &new),
+        &[r#"0 {"id":1} u {"id":1,"note":"a","doc":"d"} -> {"id":1,"note":"a","doc":"d"}"#],
+    );
+    check(
+        FULL,
+        &Wired::update(Some((b'O', &[ONE, Text("a"), Null])), &[ONE, Unchanged, Text("e")]),
+        &[r#"0 {"id":1} u {"id":1,"note":"a","doc":null} -> {"id":1,"note":"a","doc":"e"}"#],
+    );
+}
+
+#[test]
+fn a_key_change_is_delete_tombstone_create() {
+    let new = [TWO, Unchanged, Text("d")];
+    let key = Wired::update(Some((b'K', &[ONE, Null, Null])), &new);
+    let create = r#"{"id":2} c null -> {"id":2,"note":"__unavailable","doc":"d"}"#;
+    check(
+        DEFAULT,
+        &key,
+        &[
+            r#"0 {"id":1} d {"id":1,"note":null,"doc":null} -> null"#,
+            r#"1 {"id":1} tombstone"#,
+            &format!("2 {create}"),
+        ],
+    );
+    check(
+        NO_TOMBSTONES,
+        &key,
+        &[r#"0 {"id":1} d {"id":1,"note":null,"doc":null} -> null"#, &format!("1 {create}")],
+    );
+    check(
+        DEBEZIUM,
+        &key,
+        &[
+            r#"0 {"id":1} d {"id":1,"note":"","doc":null} -> null"#,
+            r#"1 {"id":1} tombstone"#,
+            &format!("2 {create}"),
+        ],
+    );
+    check(
+        FULL,
+        &Wired::update(Some((b'O', &[ONE, Text("a"), Null])), &new),
+        &[
+            r#"0 {"id":1} d {"id":1,"note":"a","doc":null} -> null"#,
+            r#"1 {"id":1} tombstone"#,
+            r#"2 {"id":2} c null -> {"id":2,"note":"a","doc":"d"}"#,
+        ],
+    );
+}
+
+#[test]
+fn a_delete_is_followed_by_its_tombstone() {
+    let key = Wired::delete(b'K', &[ONE, Null, Null]);
+    let unknown = r#"0 {"id":1} d {"id":1,"note":null,"doc":null} -> null"#;
+    check(DEFAULT, &key, &[unknown, r#"1 {"id":1} tombstone"#]);
+    check(NO_TOMBSTONES, &key, &[unknown]);
+    check(
+        DEBEZIUM,
+        &key,
+        &[r#"0 {"id":1} d {"id":1,"note":"","doc":null} -> null"#, r#"1 {"id":1} tombstone"#],
+    );
+    check(
+        FULL,
+        &Wired::delete(b'O', &[ONE, Text("a"), Null]),
+        &[r#"0 {"id":1} d {"id":1,"note":"a","doc":null} -> null"#, r#"1 {"id":1} tombstone"#],
+    );
+}
+
+#[test]
+fn a_truncate_has_no_key() {
+    check(DEFAULT, &Wired::truncate(), &["0 null t null -> null"]);
+    let mut settings = settings();
+    settings.tables.truncate = false;
+    let relation = relation("items", ReplicaIdentity::Default, &[("id", INT4, true)]);
+    let mut bench = Bench::new(compile(&relation, &facts(&[], &["id"]), &settings).unwrap());
+    assert_eq!(bench.encode(&Wired::truncate()).unwrap(), Step::Skipped(Skip::Truncate));
+}
+
+#[test]
+fn a_table_without_a_key_has_null_keys_and_no_tombstones() {
+    let columns = [("id", INT4, true), ("note", TEXT, true)];
+    let relation = relation("log", ReplicaIdentity::Full, &columns);
+    let draft = compile(&relation, &facts(&["id", "note"], &[]), &settings()).unwrap();
+    assert_eq!(draft.schemas.len(), 1);
+    let mut bench = Bench::new(draft);
+    bench.encode(&Wired::insert(&[ONE, Text("a")])).unwrap();
+    bench.encode(&Wired::update(Some((b'O', &[ONE, Text("a")])), &[TWO, Text("a")])).unwrap();
+    bench.encode(&Wired::delete(b'O', &[TWO, Text("a")])).unwrap();
+    let lines: Vec<_> = bench.batch.records().iter().map(|record| bench.line(record)).collect();
+    assert_eq!(
+        lines,
+        [
+            r#"0 null c null -> {"id":1,"note":"a"}"#,
+            r#"0 null u {"id":1,"note":"a"} -> {"id":2,"note":"a"}"#,
+            r#"0 null d {"id":2,"note":"a"} -> null"#,
+        ]
+    );
+}
+
+#[test]
+fn the_envelope_says_where_and_when() {
+    let mut bench = bench(DEFAULT);
+    bench.encode(&Wired::insert(&[ONE, Text("a"), Null])).unwrap();
+    let record = &bench.batch.records()[0];
+    assert_eq!(bench.topics.name(record.topic), Some("srv.shop.items"));
+    assert_eq!(record.timestamp_ms, 1_700_000_000_123);
+    assert_eq!(record.position, Position { commit_lsn: Lsn(0x100), ordinal: 1 });
+    assert_eq!(record.xid, Xid(7));
+    assert!(record.headers.is_empty());
+    let value = bench.decode(bench.slice(record.value.as_ref()).unwrap());
+    assert_eq!(
+        value,
+        json!({
+            "before": null,
+            "after": {"id": 1, "note": "a", "doc": null},
+            "source": {
+                "version": env!("CARGO_PKG_VERSION"), "connector": "postgresql", "name": "srv",
+                "ts_ms": 1_700_000_000_123_i64, "snapshot": "false", "db": "shopdb",
+                "sequence": "[\"144\",\"149\"]",
+                "ts_us": 1_700_000_000_123_456_i64, "ts_ns": 1_700_000_000_123_456_000_i64,
+                "schema": "shop", "table": "items", "txId": 7, "lsn": 149,
+                "xmin": null, "origin": null, "origin_lsn": null,
+            },
+            "transaction": null,
+            "op": "c",
+            "ts_ms": 1_700_000_001_000_i64,
+            "ts_us": 1_700_000_001_000_001_i64,
+            "ts_ns": 1_700_000_001_000_001_000_i64,
+        })
+    );
+    let subjects: Vec<_> = bench.schemas.iter().map(|request| &request.subject).collect();
+    assert_eq!(subjects, ["srv.shop.items-value", "srv.shop.items-key"]);
+}
+
+#[test]
+fn the_sequence_has_null_for_an_unknown_commit() {
+    let sequence = |previous, lsn| {
+        let source = source::Source::new("p", "d", "n", "t");
+        let xact = Xact {
+            xid: Xid(1),
+            commit_lsn: Lsn(9),
+            commit_time_us: -1,
+            previous_commit_lsn: Lsn(previous),
+        };
+        let truncate = Op::Truncate { relation: RelationId(1), part: 0 };
+        let position = Position { commit_lsn: Lsn(9), ordinal: 1 };
+        let change = Change { position, lsn: Lsn(lsn), xact: &xact, op: truncate };
+        let mut bytes = vec![0, 0];
+        source.write(source::Operation::Truncate, &change, 0, &mut bytes);
+        let schema = schema_of_envelope();
+        let reader = GenericDatumReader::builder(&schema).build().unwrap();
+        let value: Value = reader.read_value(&mut bytes.as_slice()).unwrap().try_into().unwrap();
+        assert_eq!(value["source"]["ts_ms"], -1);
+        value["source"]["sequence"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(sequence(0, 0), r#"[null,"0"]"#);
+    assert_eq!(sequence(10, 0), r#"["10","0"]"#);
+    let max = "18446744073709551615";
+    assert_eq!(sequence(u64::MAX, u64::MAX), format!(r#"["{max}","{max}"]"#));
+}
+
+fn schema_of_envelope() -> Schema {
+    Schema::parse_str(&crate::encode::schema::envelope("p.n.t", &[], None)).unwrap()
+}
+
+#[test]
+fn a_contradiction_names_the_column_and_leaves_the_batch() {
+    let null = |column: &str| Contradiction::Null { column: column.to_owned() };
+    let count = |found| Contradiction::ColumnCount { want: 3, found };
+    let good = [ONE, Text("a"), Null];
+    let cases = [
+        (Wired::insert(&[Null, Text("a"), Null]), null("id")),
+        (Wired::insert(&[ONE, Null, Null]), null("note")),
+        (Wired::insert(&[ONE, Text("a")]), count(2)),
+        (Wired::update(None, &[ONE, Null, Null]), null("note")),
+        (Wired::update(Some((b'K', &[Null, Null, Null])), &good), null("id")),
+        (Wired::update(Some((b'K', &[ONE])), &good), count(1)),
+        // The second record of three fails.
+        (Wired::update(Some((b'K', &[TWO, Null, Null])), &[ONE, Null, Null]), null("note")),
+        (Wired::delete(b'K', &[Null, Null, Null]), null("id")),
+        (Wired::delete(b'K', &[]), count(0)),
+    ];
+    for (wired, expect) in cases {
+        let mut bench = bench(DEFAULT);
+        bench.encode(&Wired::insert(&good)).unwrap();
+        let error = bench.encode(&wired).unwrap_err();
+        let Error::Contradiction { table, contradiction, position } = &error else {
+            panic!("{error}")
+        };
+        assert_eq!((table.as_str(), contradiction), ("shop.items", &expect));
+        assert_eq!(position.ordinal, 2);
+        assert_eq!(bench.encode(&Wired::insert(&good)).unwrap(), Step::Done);
+    }
+}
+
+#[test]
+fn other_errors_name_table_column_and_position_and_no_value() {
+    let cases = [
+        (
+            Wired::insert(&[Text("canary"), Text("a"), Null]),
+            "table shop.items, column id: value at 0/100#1 cannot be encoded: malformed integer (text)",
+        ),
+        (
+            Wired::update(None, &[Unchanged, Text("a"), Null]),
+            "table shop.items, column id: the key's value is not in the stream at 0/100#1",
+        ),
+        (
+            Wired::delete(b'O', &[ONE, Text("a"), Null]),
+            "table shop.items: the change at 0/100#1 does not belong to this plan",
+        ),
+        (
+            Wired::message("{}"),
+            "table shop.items: the change at 0/100#1 does not belong to this plan",
+        ),
+    ];
+    for (wired, expect) in cases {
+        let error = bench(DEFAULT).encode(&wired).unwrap_err();
+        assert_eq!(error.to_string(), expect);
+        assert!(!format!("{error:?}").contains("canary"));
+    }
+}
