@@ -45,6 +45,9 @@ pub mod batch;
 // The two traits at the edges.
 pub mod edges;
 
+// The replication connection and the catalog.
+pub mod postgres;
+
 // The operator's file and what it means.
 pub mod config;
 

@@ -1,0 +1,474 @@
+//! What can go wrong between us and PostgreSQL, and whether trying again can help.
+//!
+//! Of the server's own errors the SQLSTATE and the severity are kept, and the primary message only
+//! where its class says that it holds names and states, never values (I7). DETAIL, HINT and CONTEXT
+//! are dropped: they quote rows.
+
+use std::io;
+use std::path::PathBuf;
+
+use fallible_iterator::FallibleIterator;
+use postgres_protocol::message::backend::ErrorFields;
+use tokio_postgres::error::DbError;
+
+use crate::edges::Class;
+
+use super::replication::SERVER_VERSION_MIN;
+
+/// An error of a connection to PostgreSQL.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server asks for a method that we do not speak.
+    #[error(
+        "{host} asks for {method} authentication, which is not supported: let pg_hba.conf offer \
+         scram-sha-256, or a client certificate, to this user"
+    )]
+    AuthMethod {
+        /// The host.
+        host: String,
+        /// The method's name.
+        method: &'static str,
+    },
+    /// The server broke or did not finish the authentication.
+    #[error("authentication at {host}: {reason}")]
+    Authentication {
+        /// The host.
+        host: String,
+        /// What was wrong; never holds a secret.
+        reason: String,
+    },
+    /// `channel_binding = "require"` and the server did not prove itself by it.
+    #[error(
+        "channel_binding is \"require\", but {host} {reason}: use TLS and scram-sha-256, or set \
+         channel_binding to \"prefer\""
+    )]
+    ChannelBinding {
+        /// The host.
+        host: String,
+        /// What happened instead.
+        reason: &'static str,
+    },
+    /// The server closed the connection.
+    #[error("the server closed the connection")]
+    Closed,
+    /// No connection to the host.
+    #[error("no connection to {host}: {source}")]
+    Connect {
+        /// The host.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A frame or message larger than any that PostgreSQL sends.
+    #[error("the server announced a message of {bytes} bytes, more than the limit of {limit}")]
+    FrameTooLarge {
+        /// Its length in bytes.
+        bytes: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Io(#[source] io::Error),
+    /// The server wants a password and we have none.
+    #[error(
+        "{host} asks for a password for user \"{user}\" and none is configured: set the password, \
+         or a line for it in the password file{}", passfile_note(.passfile)
+    )]
+    NoPassword {
+        /// The host.
+        host: String,
+        /// The user.
+        user: String,
+        /// Why the password file was not used.
+        passfile: Option<PassfileWarning>,
+    },
+    /// The configuration names no host.
+    #[error("no host of PostgreSQL is configured")]
+    NoHost,
+    /// The password was refused.
+    #[error(
+        "{host} refused the password of user \"{user}\"{}: {server}",
+        if *.from_passfile { " (it came from the password file)" } else { "" }
+    )]
+    Password {
+        /// The host.
+        host: String,
+        /// The user.
+        user: String,
+        /// Whether the password came from the password file.
+        from_passfile: bool,
+        /// The server's refusal.
+        server: ServerError,
+    },
+    /// The server sent what the protocol does not allow at that place.
+    #[error("protocol violation: {0}")]
+    Protocol(String),
+    /// The configuration wants a server that accepts writes.
+    #[error("{host} is a standby or read-only, and target_session_attrs is \"read-write\"")]
+    ReadOnly {
+        /// The host.
+        host: String,
+    },
+    /// The server did not let us in.
+    #[error("{host} refused the connection: {server}")]
+    Refused {
+        /// The host.
+        host: String,
+        /// What it said.
+        server: ServerError,
+    },
+    /// The server reported an error.
+    #[error("{0}")]
+    Server(ServerError),
+    /// The server is older than we support.
+    #[error(
+        "{host} runs PostgreSQL {version}; {} is the oldest that is supported",
+        SERVER_VERSION_MIN
+    )]
+    ServerTooOld {
+        /// The host.
+        host: String,
+        /// Its `server_version`.
+        version: String,
+    },
+    /// Another walsender streams from the slot: be a standby.
+    #[error("replication slot \"{slot}\" is in use{}", pid_note(*.pid))]
+    SlotActive {
+        /// The slot.
+        slot: String,
+        /// The process that holds it, where the server named it.
+        pid: Option<i32>,
+    },
+    /// The server is a standby that cannot serve the slot (yet).
+    #[error("{host} is a standby and cannot serve the replication slot: {server}")]
+    Standby {
+        /// The host.
+        host: String,
+        /// What it said.
+        server: ServerError,
+    },
+    /// The server ended the stream in good order (it shuts down or was promoted).
+    #[error("the server ended the stream")]
+    StreamEnded,
+    /// Something took longer than its limit.
+    #[error("{doing} at {host} took longer than {limit_ms} ms")]
+    TimedOut {
+        /// The host.
+        host: String,
+        /// What we were doing.
+        doing: &'static str,
+        /// The limit in milliseconds.
+        limit_ms: u128,
+    },
+    /// The TLS handshake failed.
+    #[error("tls to {host}: {source}{}", tls_advice(.source))]
+    Tls {
+        /// The host.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A certificate or key file cannot be used.
+    #[error("{what} {path}: {reason}")]
+    TlsFile {
+        /// Which setting names the file.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The TLS settings contradict each other.
+    #[error("{0}")]
+    TlsSettings(String),
+    /// The server has no TLS and `sslmode` demands it.
+    #[error(
+        "{host} does not offer tls and sslmode demands it: set ssl = on in postgresql.conf, or a \
+         weaker sslmode here"
+    )]
+    TlsUnavailable {
+        /// The host.
+        host: String,
+    },
+}
+
+impl Error {
+    /// What the supervisor does about it.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::AuthMethod { .. }
+            | Self::Authentication { .. }
+            | Self::ChannelBinding { .. }
+            | Self::NoHost
+            | Self::NoPassword { .. }
+            | Self::Password { .. }
+            | Self::ServerTooOld { .. }
+            | Self::TlsFile { .. }
+            | Self::TlsSettings(_)
+            | Self::TlsUnavailable { .. } => Class::Fatal,
+            Self::Io(source) | Self::Tls { source, .. } => class_of_io(source),
+            Self::Refused { server, .. } | Self::Server(server) => server.class(),
+            Self::Closed
+            | Self::Connect { .. }
+            | Self::FrameTooLarge { .. }
+            | Self::Protocol(_)
+            | Self::ReadOnly { .. }
+            | Self::SlotActive { .. }
+            | Self::Standby { .. }
+            | Self::StreamEnded
+            | Self::TimedOut { .. } => Class::Retry,
+        }
+    }
+
+    /// The SQLSTATE, where the server gave one.
+    #[must_use]
+    pub fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Self::Password { server, .. }
+            | Self::Refused { server, .. }
+            | Self::Server(server)
+            | Self::Standby { server, .. } => Some(&server.code),
+            Self::SlotActive { .. } => Some(OBJECT_IN_USE),
+            _ => None,
+        }
+    }
+}
+
+/// What the server reported, without anything that could be a row's value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{severity} {code}: {}",
+    .message.as_deref().unwrap_or("(text withheld: it can hold values; see the server's log)")
+)]
+pub struct ServerError {
+    /// The SQLSTATE, five characters.
+    pub code: String,
+    /// `ERROR`, `FATAL` or `PANIC`.
+    pub severity: String,
+    /// The primary message, where it is safe to show.
+    pub message: Option<String>,
+}
+
+impl ServerError {
+    /// Keeps what may be shown.
+    pub(super) fn new(code: &str, severity: &str, message: &str) -> Self {
+        let is_safe = SAFE_CLASSES.iter().any(|class| code.starts_with(class));
+        Self {
+            code: code.to_owned(),
+            severity: severity.to_owned(),
+            message: is_safe.then(|| message.to_owned()),
+        }
+    }
+
+    /// Reads the fields of an ErrorResponse or NoticeResponse.
+    pub(super) fn parse(mut fields: ErrorFields<'_>) -> Result<Self, io::Error> {
+        let (mut code, mut severity, mut message) = (String::new(), String::new(), String::new());
+        while let Some(field) = fields.next()? {
+            let value = String::from_utf8_lossy(field.value_bytes());
+            match field.type_() {
+                b'C' => code = value.into_owned(),
+                b'M' => message = value.into_owned(),
+                // 'S' is translated; 'V' is not, and servers since 9.6 send it.
+                b'V' => severity = value.into_owned(),
+                b'S' if severity.is_empty() => severity = value.into_owned(),
+                _ => {}
+            }
+        }
+        Ok(Self::new(&code, &severity, &message))
+    }
+
+    /// The process id that "replication slot … is active for PID n" names.
+    pub(super) fn pid(&self) -> Option<i32> {
+        let (_, after) = self.message.as_deref()?.rsplit_once("PID")?;
+        let digits: String = after
+            .chars()
+            .skip_while(|c| !c.is_ascii_digit())
+            .take_while(char::is_ascii_digit)
+            .collect();
+        digits.parse().ok()
+    }
+
+    /// Whether trying again can help, by SQLSTATE.
+    ///
+    /// Source: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+    pub(super) fn class(&self) -> Class {
+        match self.code.as_str() {
+            // database_dropped, invalid_parameter_value (an option or setting of ours)
+            "57P04" | "22023" => Class::Fatal,
+            code if FATAL_CLASSES.iter().any(|class| code.starts_with(class)) => Class::Fatal,
+            _ => Class::Retry,
+        }
+    }
+}
+
+impl From<&DbError> for ServerError {
+    fn from(error: &DbError) -> Self {
+        Self::new(error.code().code(), error.severity(), error.message())
+    }
+}
+
+/// Why the password file was ignored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PassfileWarning {
+    /// Others may read it.
+    #[error(
+        "password file {0} has group or world access; permissions should be u=rw (0600) or less"
+    )]
+    Access(PathBuf),
+    /// It is not a plain file.
+    #[error("password file {0} is not a plain file")]
+    NotPlain(PathBuf),
+    /// It could not be read.
+    #[error("password file {path} could not be read: {kind}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        kind: io::ErrorKind,
+    },
+}
+
+/// `object_in_use`: the slot is active for another process.
+pub(super) const OBJECT_IN_USE: &str = "55006";
+/// `object_not_in_prerequisite_state`: an invalidated slot, `wal_level`, a standby.
+pub(super) const NOT_IN_PREREQUISITE_STATE: &str = "55000";
+/// `invalid_password`.
+pub(super) const INVALID_PASSWORD: &str = "28P01";
+/// `invalid_authorization_specification`: no line of pg_hba.conf lets us in.
+pub(super) const INVALID_AUTHORIZATION: &str = "28000";
+
+/// Classes that do not go away by themselves: not supported, authorisation, unknown database,
+/// access rule or missing object, and a slot or server in the wrong state.
+const FATAL_CLASSES: &[&str] = &["0A", "28", "3D", "3F", "42", "55000"];
+
+/// Classes whose primary message holds names and states only.
+const SAFE_CLASSES: &[&str] =
+    &["08", "0A", "22023", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "F0"];
+
+/// A handshake that ended in a verdict (of ours on the server's certificate, or of the server on
+/// ours) ends the same way the next time; one that broke does not.
+fn class_of_io(error: &io::Error) -> Class {
+    let verdict = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match verdict {
+        Some(
+            rustls::Error::InvalidCertificate(_)
+            | rustls::Error::NoCertificatesPresented
+            | rustls::Error::PeerIncompatible(_),
+        ) => Class::Fatal,
+        Some(rustls::Error::AlertReceived(alert)) if is_verdict(*alert) => Class::Fatal,
+        _ => Class::Retry,
+    }
+}
+
+fn is_verdict(alert: rustls::AlertDescription) -> bool {
+    use rustls::AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::AccessDenied
+            | Alert::BadCertificate
+            | Alert::CertificateExpired
+            | Alert::CertificateRequired
+            | Alert::CertificateRevoked
+            | Alert::CertificateUnknown
+            | Alert::DecryptError
+            | Alert::HandshakeFailure
+            | Alert::InsufficientSecurity
+            | Alert::ProtocolVersion
+            | Alert::UnknownCA
+            | Alert::UnsupportedCertificate
+    )
+}
+
+fn tls_advice(error: &io::Error) -> &'static str {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(
+            rustls::CertificateError::NotValidForName
+            | rustls::CertificateError::NotValidForNameContext { .. },
+        )) => {
+            " (give the server a certificate for this host name, use the name that is in it, or \
+             sslmode verify-ca)"
+        }
+        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) => {
+            " (sslrootcert must hold the certificate of the authority that signed the server's)"
+        }
+        Some(rustls::Error::AlertReceived(alert)) if is_verdict(*alert) => {
+            " (the server refused the connection or our certificate: check sslcert, sslkey and \
+             the server's log)"
+        }
+        _ => "",
+    }
+}
+
+fn pid_note(pid: Option<i32>) -> String {
+    pid.map(|pid| format!(" by the server process {pid}")).unwrap_or_default()
+}
+
+fn passfile_note(warning: &Option<PassfileWarning>) -> String {
+    warning.as_ref().map(|warning| format!(" ({warning})")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_class_follows_the_sqlstate() {
+        let fatal = [
+            "28P01", "28000", "3D000", "42704", "42501", "42883", "55000", "0A000", "57P04",
+            "22023",
+        ];
+        let retry = [
+            "57P01", "57P02", "57P03", "57014", "53300", "08006", "55006", "40001", "58P01",
+            "XX000", "22P02", "",
+        ];
+        for code in fatal {
+            let error = Error::Server(ServerError::new(code, "ERROR", ""));
+            assert_eq!(error.class(), Class::Fatal, "{code}");
+        }
+        for code in retry {
+            let error = Error::Server(ServerError::new(code, "ERROR", ""));
+            assert_eq!(error.class(), Class::Retry, "{code}");
+        }
+    }
+
+    #[test]
+    fn texts_that_can_hold_values_are_dropped() {
+        for code in ["22P02", "22001", "23505", "P0001", "XX000", "38000", ""] {
+            let error = ServerError::new(code, "ERROR", "invalid input: \"canary\"");
+            assert!(!error.to_string().contains("canary"), "{code}");
+        }
+        let error = ServerError::new("42704", "ERROR", "publication \"p\" does not exist");
+        assert_eq!(error.to_string(), "ERROR 42704: publication \"p\" does not exist");
+    }
+
+    #[test]
+    fn the_holder_of_a_slot_is_read_from_the_message() {
+        let cases = [
+            ("replication slot \"slot_7\" is active for PID 4711", Some(4711)),
+            ("Replikations-Slot »PID_1« ist aktiv für PID 12", Some(12)),
+            ("レプリケーションスロット\"s\"はPID 99で有効です", Some(99)),
+            ("replication slot \"s\" is busy", None),
+        ];
+        for (message, expect) in cases {
+            assert_eq!(ServerError::new("55006", "ERROR", message).pid(), expect, "{message}");
+        }
+    }
+
+    #[test]
+    fn a_verdict_of_tls_is_fatal_and_a_broken_handshake_is_not() {
+        let tls = |error: rustls::Error| Error::Tls {
+            host: "db".to_owned(),
+            source: io::Error::new(io::ErrorKind::InvalidData, error),
+        };
+        let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        assert_eq!(tls(unknown).class(), Class::Fatal);
+        let alert = rustls::Error::AlertReceived(rustls::AlertDescription::UnknownCA);
+        assert_eq!(tls(alert).class(), Class::Fatal);
+        assert_eq!(tls(rustls::Error::DecryptError).class(), Class::Retry);
+        let eof = io::Error::from(io::ErrorKind::UnexpectedEof);
+        assert_eq!(Error::Tls { host: "db".to_owned(), source: eof }.class(), Class::Retry);
+    }
+}

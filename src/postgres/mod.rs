@@ -1,0 +1,36 @@
+//! PostgreSQL: the replication connection and the catalog.
+//!
+//! ```text
+//!  connect ──▶ socket (tcp │ tls │ unix) ──▶ auth ──▶ replication ──▶ stream   frames, for wal
+//!     │
+//!     └──────▶ tokio-postgres ──▶ catalog: tables, types, slots                facts, for plan
+//! ```
+//!
+//! One way to connect serves both: libpq's words (`sslmode`, `channel_binding`, several hosts, the
+//! password file) with libpq's meaning. Nothing here knows what a frame means or what becomes of a
+//! row, and Kafka is not known at all.
+
+mod auth;
+mod binding;
+mod catalog;
+mod certificate;
+mod connect;
+mod error;
+mod handover;
+mod input;
+mod passfile;
+mod quote;
+mod replication;
+mod socket;
+mod sslmode;
+mod stream;
+mod tls;
+mod wire;
+
+pub use catalog::{
+    Catalog, Publication, PublishedColumn, PublishedTable, Server, SlotFacts, Walsender,
+};
+pub use error::{Error, PassfileWarning, ServerError};
+pub use replication::{Fork, ReplicationClient, SERVER_VERSION_MIN, Start, System};
+pub use socket::TransportKind;
+pub use stream::Stream;

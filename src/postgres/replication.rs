@@ -1,0 +1,426 @@
+//! A connection to a walsender, before it streams: who the server is, slots, the start.
+//!
+//! The commands go by the simple query protocol. A future of this module that is dropped half way
+//! leaves the connection in an unknown state: drop the client too.
+//!
+//! Source: <https://www.postgresql.org/docs/current/protocol-replication.html>
+
+use std::collections::HashMap;
+
+use fallible_iterator::FallibleIterator;
+use postgres_protocol::message::backend::{DataRowBody, Message};
+use postgres_protocol::message::frontend;
+
+use crate::config::{Postgres, Replication};
+use crate::position::Lsn;
+use crate::types::SESSION_SETTINGS;
+
+use super::auth;
+use super::connect::{self, Peer};
+use super::error::{Error, NOT_IN_PREREQUISITE_STATE, OBJECT_IN_USE, PassfileWarning, ServerError};
+use super::quote::{identifier, identifier_list, literal};
+use super::socket::{Socket, TransportKind};
+use super::stream::Stream;
+use super::wire::{Wire, invalid, parse, unexpected};
+
+/// A reply to a command of ours is small; the longest is a timeline's history.
+const REPLY_BYTES_MAX: u64 = 16 << 20;
+
+/// The oldest major version that streams in binary form and sends logical messages.
+pub const SERVER_VERSION_MIN: u32 = 14;
+
+/// What `IDENTIFY_SYSTEM` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct System {
+    /// The cluster's identifier, the same on all its standbys.
+    pub system_identifier: String,
+    /// The current timeline.
+    pub timeline: u32,
+    /// The log is flushed up to here (on a standby: replayed).
+    pub flush_lsn: Lsn,
+    /// The database we are connected to.
+    pub database: String,
+}
+
+/// A line of a timeline's history: an ancestor and where it was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fork {
+    /// The ancestor.
+    pub timeline: u32,
+    /// Its last position; the next timeline begins there.
+    pub switch_lsn: Lsn,
+}
+
+/// How a stream is started.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    /// The slot.
+    pub slot: &'a str,
+    /// From where; `0/0` is the slot's confirmed LSN, and so is everything before it.
+    pub lsn: Lsn,
+    /// The publications.
+    pub publications: &'a [String],
+    /// Values in binary form.
+    pub is_binary: bool,
+    /// Also logical messages.
+    pub has_messages: bool,
+}
+
+/// A connection to a walsender.
+#[derive(Debug)]
+pub struct ReplicationClient {
+    wire: Wire,
+    peer: Peer,
+    settings: HashMap<String, String>,
+}
+
+impl ReplicationClient {
+    /// Connects to the first host that takes us.
+    ///
+    /// # Errors
+    ///
+    /// If no host does.
+    pub async fn connect(postgres: &Postgres, replication: &Replication) -> Result<Self, Error> {
+        let timeout = format!("{}ms", replication.wal_sender_timeout.as_millis());
+        let parameters = [
+            ("user", postgres.user.as_str()),
+            ("database", &postgres.database),
+            ("replication", "database"),
+            ("application_name", &postgres.application_name),
+            ("wal_sender_timeout", &timeout),
+        ];
+        let parameters = [parameters.as_slice(), SESSION_SETTINGS].concat();
+        let start = |socket, peer| Self::start(postgres, &parameters, socket, peer);
+        connect::establish(postgres, start).await
+    }
+
+    async fn start(
+        postgres: &Postgres,
+        parameters: &[(&str, &str)],
+        socket: Socket,
+        peer: Peer,
+    ) -> Result<Self, Error> {
+        let mut wire = Wire::new(socket);
+        let settings = auth::start(&mut wire, postgres, &peer, parameters).await?;
+        let client = Self { wire, peer, settings };
+        if client.server_version() < SERVER_VERSION_MIN {
+            let version = client.setting("server_version").to_owned();
+            return Err(Error::ServerTooOld { host: client.peer.host, version });
+        }
+        if postgres.read_write_only && client.is_read_only() {
+            return Err(Error::ReadOnly { host: client.peer.host });
+        }
+        Ok(client)
+    }
+
+    /// `IDENTIFY_SYSTEM`.
+    ///
+    /// # Errors
+    ///
+    /// If the server refuses or answers nonsense.
+    pub async fn identify_system(&mut self) -> Result<System, Error> {
+        let row = self.row("IDENTIFY_SYSTEM").await?;
+        match row.as_slice() {
+            [Some(system), Some(timeline), Some(lsn), Some(database), ..] => Ok(System {
+                system_identifier: system.clone(),
+                timeline: timeline.parse().map_err(|_| unreadable("timeline"))?,
+                flush_lsn: lsn.parse().map_err(|_| unreadable("LSN"))?,
+                database: database.clone(),
+            }),
+            _ => Err(unreadable("answer to IDENTIFY_SYSTEM")),
+        }
+    }
+
+    /// `TIMELINE_HISTORY`: the ancestors of a timeline, oldest first. The first has none.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not have the history file.
+    pub async fn timeline_history(&mut self, timeline: u32) -> Result<Vec<Fork>, Error> {
+        if timeline < 2 {
+            return Ok(Vec::new());
+        }
+        let row = self.row(&format!("TIMELINE_HISTORY {timeline}")).await?;
+        match row.as_slice() {
+            [Some(_), Some(content)] => forks(content),
+            _ => Err(unreadable("answer to TIMELINE_HISTORY")),
+        }
+    }
+
+    /// Creates a logical slot for pgoutput; returns its consistent point. Waits until the
+    /// transactions that are running now have ended. `is_failover` asks for FAILOVER where the
+    /// server can use it ([`Self::can_failover`]) and means nothing elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// If the server refuses.
+    pub async fn create_slot(&mut self, slot: &str, is_failover: bool) -> Result<Lsn, Error> {
+        let options = match (self.server_version(), is_failover && self.can_failover()) {
+            (..15, _) => "NOEXPORT_SNAPSHOT",
+            (_, false) => "(SNAPSHOT 'nothing')",
+            (_, true) => "(SNAPSHOT 'nothing', FAILOVER true)",
+        };
+        let slot = identifier(slot);
+        let command = format!("CREATE_REPLICATION_SLOT {slot} LOGICAL pgoutput {options}");
+        let row = self.row(&command).await?;
+        match row.as_slice() {
+            [_, Some(lsn), ..] => lsn.parse().map_err(|_| unreadable("consistent point")),
+            _ => Err(unreadable("answer to CREATE_REPLICATION_SLOT")),
+        }
+    }
+
+    /// Drops a slot.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SlotActive`] if it is in use; otherwise if the server refuses.
+    pub async fn drop_slot(&mut self, slot: &str) -> Result<(), Error> {
+        let outcome = self.query(&format!("DROP_REPLICATION_SLOT {}", identifier(slot))).await;
+        outcome.map(drop).map_err(|error| self.slot_error(slot, error))
+    }
+
+    /// Takes the slot and starts the stream.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SlotActive`] if another process has it; otherwise if the server refuses.
+    pub async fn start_replication(mut self, start: Start<'_>) -> Result<Stream, Error> {
+        frontend::query(&start.command(), &mut self.wire.output).map_err(auth::unsendable)?;
+        self.wire.flush().await?;
+        loop {
+            let Some((tag, body)) = self.wire.input.take(REPLY_BYTES_MAX)? else {
+                self.wire.fill().await?;
+                continue;
+            };
+            if tag == COPY_BOTH_RESPONSE_TAG {
+                return Ok(Stream::new(self.wire));
+            }
+            match parse(tag, self.wire.input.body(body))? {
+                Message::NoticeResponse(notice) => self.wire.keep_notice(notice.fields())?,
+                Message::ParameterStatus(_) => {}
+                Message::ErrorResponse(body) => {
+                    let server = ServerError::parse(body.fields()).map_err(invalid)?;
+                    return Err(self.slot_error(start.slot, Error::Server(server)));
+                }
+                _ => return Err(unexpected("the start of replication")),
+            }
+        }
+    }
+
+    /// Ends the connection.
+    pub async fn close(mut self) {
+        frontend::terminate(&mut self.wire.output);
+        // The server also notices a connection that just ends.
+        if self.wire.flush().await.is_ok() {
+            let _ = self.wire.shutdown().await;
+        }
+    }
+
+    /// The server's major version, such as 17; 0 if it does not say.
+    #[must_use]
+    pub fn server_version(&self) -> u32 {
+        let digits = |c: char| c.is_ascii_digit();
+        let version = self.setting("server_version");
+        let major = version.split(|c| !digits(c)).next().unwrap_or_default();
+        major.parse().unwrap_or_default()
+    }
+
+    /// Whether the server is a standby.
+    #[must_use]
+    pub fn is_standby(&self) -> bool {
+        self.setting("in_hot_standby") == "on"
+    }
+
+    /// Whether a slot with FAILOVER can be created here: version 17 or newer, not a standby.
+    #[must_use]
+    pub fn can_failover(&self) -> bool {
+        17 <= self.server_version() && !self.is_standby()
+    }
+
+    /// What carries the connection.
+    #[must_use]
+    pub fn transport_kind(&self) -> TransportKind {
+        self.wire.kind()
+    }
+
+    /// The host we are connected to, for logs: `name:port`, or the socket's path.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.peer.host
+    }
+
+    /// Why the password file was ignored, if it was.
+    #[must_use]
+    pub fn passfile_warning(&self) -> Option<&PassfileWarning> {
+        self.peer.warning.as_ref()
+    }
+
+    /// Notices of the server since the last call.
+    pub fn take_notices(&mut self) -> Vec<ServerError> {
+        self.wire.take_notices()
+    }
+
+    fn setting(&self, name: &str) -> &str {
+        self.settings.get(name).map_or("", String::as_str)
+    }
+
+    /// As libpq judges since version 14 of the server.
+    fn is_read_only(&self) -> bool {
+        self.is_standby() || self.setting("default_transaction_read_only") == "on"
+    }
+
+    /// What an error of a command about a slot means.
+    fn slot_error(&self, slot: &str, error: Error) -> Error {
+        let Error::Server(server) = error else { return error };
+        match server.code.as_str() {
+            OBJECT_IN_USE => Error::SlotActive { slot: slot.to_owned(), pid: server.pid() },
+            // A slot that is still being synchronised becomes usable when the standby is promoted.
+            NOT_IN_PREREQUISITE_STATE if self.is_standby() => {
+                Error::Standby { host: self.peer.host.clone(), server }
+            }
+            _ => Error::Server(server),
+        }
+    }
+
+    /// The single row of a command's answer.
+    async fn row(&mut self, command: &str) -> Result<Row, Error> {
+        let mut rows = self.query(command).await?;
+        match rows.pop() {
+            Some(row) if rows.is_empty() => Ok(row),
+            _ => Err(unreadable("number of rows")),
+        }
+    }
+
+    async fn query(&mut self, command: &str) -> Result<Vec<Row>, Error> {
+        frontend::query(command, &mut self.wire.output).map_err(auth::unsendable)?;
+        self.wire.flush().await?;
+        let mut rows = Vec::new();
+        let mut refusal = None;
+        loop {
+            match self.wire.message(REPLY_BYTES_MAX).await {
+                Ok(Message::DataRow(body)) => rows.push(row(&body)?),
+                Ok(Message::CommandComplete(_) | Message::RowDescription(_)) => {}
+                Ok(Message::ParameterStatus(body)) => {
+                    let name = body.name().map_err(invalid)?.to_owned();
+                    self.settings.insert(name, body.value().map_err(invalid)?.to_owned());
+                }
+                Ok(Message::ErrorResponse(body)) => {
+                    refusal = Some(ServerError::parse(body.fields()).map_err(invalid)?);
+                }
+                Ok(Message::ReadyForQuery(_)) => break,
+                Ok(_) => return Err(unexpected("the answer to a command")),
+                // After a FATAL error the server hangs up.
+                Err(error) => return Err(refusal.map_or(error, Error::Server)),
+            }
+        }
+        refusal.map_or(Ok(rows), |server| Err(Error::Server(server)))
+    }
+}
+
+impl Start<'_> {
+    fn command(&self) -> String {
+        let Self { lsn, publications, .. } = self;
+        let mut options = vec![
+            format!("proto_version {}", literal("1")),
+            format!("publication_names {}", identifier_list(publications)),
+        ];
+        if self.is_binary {
+            options.push(format!("binary {}", literal("true")));
+        }
+        if self.has_messages {
+            options.push(format!("messages {}", literal("true")));
+        }
+        let slot = identifier(self.slot);
+        format!("START_REPLICATION SLOT {slot} LOGICAL {lsn} ({})", options.join(", "))
+    }
+}
+
+/// A row in text form.
+type Row = Vec<Option<String>>;
+
+fn row(body: &DataRowBody) -> Result<Row, Error> {
+    let buffer = body.buffer();
+    body.ranges()
+        .map(|range| {
+            let text = range.and_then(|range| buffer.get(range)).map(String::from_utf8_lossy);
+            Ok(text.map(std::borrow::Cow::into_owned))
+        })
+        .collect()
+        .map_err(invalid)
+}
+
+/// The lines of a history file: `timeline <tab> LSN <tab> reason`.
+///
+/// Source: `src/backend/access/transam/timeline.c` of PostgreSQL.
+fn forks(content: &str) -> Result<Vec<Fork>, Error> {
+    let lines = content.lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| {
+            let mut fields = line.split_whitespace();
+            let timeline = fields.next().and_then(|field| field.parse().ok());
+            let switch_lsn = fields.next().and_then(|field| field.parse().ok());
+            match (timeline, switch_lsn) {
+                (Some(timeline), Some(switch_lsn)) => Ok(Fork { timeline, switch_lsn }),
+                _ => Err(unreadable("timeline history")),
+            }
+        })
+        .collect()
+}
+
+fn unreadable(what: &str) -> Error {
+    Error::Protocol(format!("an unreadable {what}"))
+}
+
+/// CopyBothResponse, which postgres-protocol does not know.
+const COPY_BOTH_RESPONSE_TAG: u8 = b'W';
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_command_quotes_names() {
+        let publications = ["shop".to_owned(), "it's \"odd\"".to_owned()];
+        let start = Start {
+            slot: "walbrook",
+            lsn: Lsn(0x16_B374_D848),
+            publications: &publications,
+            is_binary: true,
+            has_messages: true,
+        };
+        assert_eq!(
+            start.command(),
+            r#"START_REPLICATION SLOT "walbrook" LOGICAL 16/B374D848 (proto_version '1', publication_names '"shop","it''s ""odd"""', binary 'true', messages 'true')"#
+        );
+        let plain = Start { is_binary: false, has_messages: false, ..start };
+        assert!(!plain.command().contains("binary") && !plain.command().contains("messages"));
+    }
+
+    /// The pipeline's tasks move between threads.
+    #[test]
+    fn connecting_and_streaming_can_move_between_threads() {
+        fn is_send<T: Send>(_: fn() -> T) {}
+        is_send(|| -> Option<ReplicationClient> { None });
+        is_send(|| -> Option<Stream> { None });
+        fn futures(postgres: &Postgres, replication: &Replication) -> impl Send {
+            let connect = ReplicationClient::connect(postgres, replication);
+            (connect, super::super::Catalog::connect(postgres))
+        }
+        let _ = futures;
+    }
+
+    #[test]
+    fn a_history_file_lists_ancestors() {
+        let text = "1\t0/3000060\tno recovery target specified\n\n# note\n2\t16/B374D848\tx y\n";
+        let expect = [
+            Fork { timeline: 1, switch_lsn: Lsn(0x300_0060) },
+            Fork { timeline: 2, switch_lsn: Lsn(0x16_B374_D848) },
+        ];
+        assert_eq!(forks(text).unwrap(), expect);
+        assert_eq!(forks("").unwrap(), []);
+        for text in ["1", "x\t0/0\ty", "1\tzero\ty"] {
+            assert!(forks(text).is_err(), "{text:?}");
+        }
+    }
+}
