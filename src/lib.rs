@@ -48,6 +48,12 @@ pub mod edges;
 // The replication connection and the catalog.
 pub mod postgres;
 
+// Schema to id: the registry's HTTP API.
+pub mod registry;
+
+// The transactional sink, recovery, topics.
+pub mod kafka;
+
 // The operator's file and what it means.
 pub mod config;
 

@@ -1,0 +1,380 @@
+//! librdkafka clients: their configuration, and the context that hears their logs and errors.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::AdminClient;
+use rdkafka::client::{ClientContext, OAuthToken};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message as _};
+use rdkafka::producer::{BaseProducer, NoCustomPartitioner, Producer as _, ProducerContext};
+
+use super::error::{Error, Origin, code_of};
+use super::sink::SinkConfig;
+use super::{Deadline, record_bytes_max, token, unix_time};
+use crate::config::{Kafka, Sasl};
+
+pub(super) type Producer = BaseProducer<Context>;
+pub(super) type Consumer = BaseConsumer<Context>;
+pub(super) type Admin = AdminClient<Context>;
+
+/// librdkafka repeats an EndTxn that got no answer by itself, without saying so, and a delayed one
+/// can end the *next* transaction of the same epoch (KIP-890; the brokers' cure needs version 2 of
+/// the transaction protocol, which librdkafka does not speak). It waits between 0.8 and 1.2 times
+/// this long before it does, so a commit that took less was not repeated. Ordinary slow commits
+/// stay well below it.
+///
+/// Source: <https://cwiki.apache.org/confluence/display/KAFKA/KIP-890%3A+Transactions+Server-Side+Defense>
+pub(super) const RETRY_BACKOFF: Duration = Duration::from_millis(1000);
+
+/// From here on a commit may have been repeated: 0.8 × [`RETRY_BACKOFF`].
+pub(super) const SUSPICIOUS: Duration = Duration::from_millis(800);
+
+/// Hears what librdkafka says on its own: logs, errors, failed deliveries, a wish for a token.
+#[derive(Debug, Default)]
+pub(super) struct Context {
+    token_file: Option<PathBuf>,
+    heard: Mutex<Heard>,
+}
+
+/// What a client said, until it is dropped.
+#[derive(Clone, Debug, Default)]
+struct Heard {
+    delivery: Option<FailedDelivery>,
+    trouble: Option<Trouble>,
+}
+
+/// The first record that could not be delivered.
+#[derive(Clone, Debug)]
+pub(super) struct FailedDelivery {
+    pub(super) topic: String,
+    pub(super) code: RDKafkaErrorCode,
+}
+
+/// The last trouble with a broker.
+#[derive(Clone, Debug)]
+struct Trouble {
+    code: RDKafkaErrorCode,
+    reason: String,
+}
+
+impl Context {
+    fn new(config: &Kafka) -> Self {
+        let token_file = match &config.security.sasl {
+            Some(Sasl::OauthBearer { token_file }) => Some(token_file.clone()),
+            Some(Sasl::Password { .. }) | None => None,
+        };
+        Self { token_file, heard: Mutex::default() }
+    }
+
+    /// The first record that could not be delivered, if any.
+    pub(super) fn failed_delivery(&self) -> Option<FailedDelivery> {
+        self.heard.lock().ok()?.delivery.clone()
+    }
+
+    /// Forgets it, before a transaction that has nothing to do with it.
+    pub(super) fn forget_delivery(&self) {
+        if let Ok(mut heard) = self.heard.lock() {
+            heard.delivery = None;
+        }
+    }
+
+    /// The error that refused credentials mean, if they were.
+    pub(super) fn refused(&self) -> Option<Error> {
+        let heard = self.heard.lock().ok()?;
+        let trouble = heard.trouble.as_ref().filter(|trouble| {
+            matches!(
+                trouble.code,
+                RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed
+            )
+        })?;
+        let is_token = self.token_file.is_some();
+        Some(Error::Authentication { reason: trouble.reason.clone(), is_token })
+    }
+
+    /// Why no answer came: refused credentials, or the last trouble with a broker.
+    pub(super) fn unanswered(&self, doing: &'static str, waited: Duration) -> Error {
+        self.refused().unwrap_or_else(|| {
+            let heard = self.heard.lock().ok();
+            let reason = heard.and_then(|heard| Some(heard.trouble.as_ref()?.reason.clone()));
+            Error::Unreachable { doing, waited, reason }
+        })
+    }
+}
+
+impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            // An option of the other kind of client, which passes through to both kinds.
+            _ if facility == "CONFWARN" => {
+                tracing::debug!(target: "kafka", facility, "{message}");
+            }
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error
+            | RDKafkaLogLevel::Warning => tracing::warn!(target: "kafka", facility, "{message}"),
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+                tracing::info!(target: "kafka", facility, "{message}");
+            }
+            RDKafkaLogLevel::Debug => tracing::debug!(target: "kafka", facility, "{message}"),
+        }
+    }
+
+    fn stats_raw(&self, _statistics: &[u8]) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let code = code_of(&error);
+        tracing::debug!(target: "kafka", %error, reason, "client error");
+        // That all brokers are down is never the reason: what each of them said before is.
+        if code == RDKafkaErrorCode::AllBrokersDown {
+            return;
+        }
+        if let Ok(mut heard) = self.heard.lock() {
+            heard.trouble = Some(Trouble { code, reason: reason.chars().take(300).collect() });
+        }
+    }
+
+    fn generate_oauth_token(
+        &self,
+        _config: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        let file = self.token_file.as_ref().ok_or("no token file is configured")?;
+        Ok(token::read(file, unix_time())?)
+    }
+}
+
+impl ConsumerContext for Context {}
+
+impl ProducerContext<NoCustomPartitioner> for Context {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let Err((error, record)) = result else { return };
+        let code = code_of(error);
+        // The records that fall with the one that failed.
+        if matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) {
+            return;
+        }
+        if let Ok(mut heard) = self.heard.lock() {
+            heard
+                .delivery
+                .get_or_insert_with(|| FailedDelivery { topic: record.topic().into(), code });
+        }
+    }
+}
+
+/// Whether the client reads only what is decided.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Isolation {
+    Committed,
+    Uncommitted,
+}
+
+/// Whether librdkafka knows the options and takes their values; connects to nothing.
+pub(super) fn check(config: &SinkConfig) -> Result<(), Error> {
+    let options = producer_config(config)?.create_native_config();
+    options.map(drop).map_err(|error| origin(&config.kafka, "checking options").error(error))
+}
+
+/// A transactional producer that has not been initialised.
+pub(super) fn producer(config: &SinkConfig) -> Result<Producer, Error> {
+    producer_config(config)?
+        .create_with_context(Context::new(&config.kafka))
+        .map_err(|error| origin(&config.kafka, "creating a producer").error(error))
+}
+
+/// A consumer that belongs to no group and commits nothing.
+pub(super) fn consumer(config: &Kafka, isolation: Isolation) -> Result<Consumer, Error> {
+    let isolation = match isolation {
+        Isolation::Committed => "read_committed",
+        Isolation::Uncommitted => "read_uncommitted",
+    };
+    let mut client = base(config)?;
+    client
+        // librdkafka assigns partitions only to a client that names a group; it is never joined.
+        .set("group.id", &config.transactional_id)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "earliest")
+        // The end of a partition is known from an empty answer, which waits this long.
+        .set("fetch.wait.max.ms", "10")
+        .set("isolation.level", isolation);
+    client
+        .create_with_context(Context::new(config))
+        .map_err(|error| origin(config, "creating a consumer").error(error))
+}
+
+/// A client for topics and settings.
+pub(super) fn admin(config: &Kafka) -> Result<Admin, Error> {
+    base(config)?
+        .create_with_context(Context::new(config))
+        .map_err(|error| origin(config, "creating an admin client").error(error))
+}
+
+/// A plain producer for metadata, which can be polled.
+pub(super) fn plain(config: &Kafka) -> Result<Producer, Error> {
+    base(config)?
+        .create_with_context(Context::new(config))
+        .map_err(|error| origin(config, "creating a client").error(error))
+}
+
+/// Serves a new client until it has a token, where it needs one: librdkafka asks for it in an
+/// event, and no call that blocks hands out events.
+pub(super) fn serve(producer: &Producer) {
+    if producer.context().token_file.is_some() {
+        producer.poll(Duration::from_millis(10));
+    }
+}
+
+/// An origin that knows of no topic.
+pub(super) fn origin<'a>(config: &'a Kafka, doing: &'static str) -> Origin<'a> {
+    Origin {
+        doing,
+        transactional_id: &config.transactional_id,
+        transaction_timeout: config.transaction_timeout,
+        topic: "",
+        operation: "DESCRIBE",
+    }
+}
+
+/// Calls `request` in slices until it answers, serving the client in between.
+pub(super) fn ask<T>(
+    producer: &Producer,
+    origin: Origin<'_>,
+    limit: Duration,
+    request: impl Fn(&Producer, Duration) -> Result<T, KafkaError>,
+) -> Result<T, Error> {
+    let deadline = Deadline::after(limit);
+    loop {
+        serve(producer);
+        let Some(slice) = deadline.slice(Duration::from_secs(2)) else {
+            producer.poll(Duration::from_millis(10));
+            return Err(producer.context().unanswered(origin.doing, deadline.elapsed()));
+        };
+        match request(producer, slice) {
+            Ok(answer) => return Ok(answer),
+            Err(error) if is_unanswered(&error) => {
+                producer.poll(Duration::from_millis(10));
+                if let Some(refused) = producer.context().refused() {
+                    return Err(refused);
+                }
+            }
+            Err(error) => return Err(origin.error(error)),
+        }
+    }
+}
+
+fn is_unanswered(error: &KafkaError) -> bool {
+    matches!(
+        code_of(error),
+        RDKafkaErrorCode::OperationTimedOut
+            | RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::AllBrokersDown
+            | RDKafkaErrorCode::LeaderNotAvailable
+            | RDKafkaErrorCode::NotLeaderForPartition
+    )
+}
+
+/// librdkafka's options are 32-bit integers.
+const OPTION_MAX: usize = 2_147_483_647;
+
+fn producer_config(config: &SinkConfig) -> Result<ClientConfig, Error> {
+    let record_bytes = record_bytes_max(&config.batch);
+    // One batch is in the queue at a time; the checkpoint record comes on top.
+    let queue_records = config.batch.max_records.saturating_add(1).min(OPTION_MAX);
+    let queue_kbytes = (config.batch.max_bytes / 1024).saturating_add(1024).min(OPTION_MAX);
+    let mut client = base(&config.kafka)?;
+    if client.get("linger.ms").is_none() {
+        // Enough for a chunk to be enqueued, so that it goes out in one request.
+        client.set("linger.ms", "2");
+    }
+    client
+        .set("transactional.id", &config.kafka.transactional_id)
+        .set("transaction.timeout.ms", config.kafka.transaction_timeout.as_millis().to_string())
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        // What the Java clients do, so that topics of both are co-partitioned.
+        .set("partitioner", "murmur2_random")
+        .set("delivery.report.only.error", "true")
+        .set("compression.type", &config.kafka.compression)
+        .set("queue.buffering.max.messages", queue_records.to_string())
+        .set("queue.buffering.max.kbytes", queue_kbytes.to_string())
+        .set("message.max.bytes", record_bytes.to_string())
+        .set("retry.backoff.ms", RETRY_BACKOFF.as_millis().to_string())
+        .set("retry.backoff.max.ms", RETRY_BACKOFF.as_millis().to_string());
+    Ok(client)
+}
+
+/// What every client has.
+fn base(config: &Kafka) -> Result<ClientConfig, Error> {
+    let mut client = ClientConfig::new();
+    client
+        // Only better defaults: the operator's options come after them.
+        .set("client.id", "walbrook")
+        .set("socket.keepalive.enable", "true")
+        // A broker that comes back is found within seconds.
+        .set("reconnect.backoff.max.ms", "2000");
+    let mut level = RDKafkaLogLevel::Info;
+    for (name, value) in &config.properties {
+        if super::check_property(name).is_err() {
+            return Err(Error::Config { property: name.clone() });
+        }
+        if name == "debug" {
+            level = RDKafkaLogLevel::Debug;
+        }
+        client.set(name, value.expose());
+    }
+    client
+        .set_log_level(level)
+        .set("bootstrap.servers", &config.bootstrap_servers)
+        .set("allow.auto.create.topics", "false");
+    apply_security(&mut client, config);
+    Ok(client)
+}
+
+fn apply_security(client: &mut ClientConfig, config: &Kafka) {
+    let security = &config.security;
+    let protocol = match (&security.tls, &security.sasl) {
+        (None, None) => "plaintext",
+        (Some(_), None) => "ssl",
+        (None, Some(_)) => "sasl_plaintext",
+        (Some(_), Some(_)) => "sasl_ssl",
+    };
+    client.set("security.protocol", protocol);
+    if let Some(tls) = &security.tls {
+        // A statically linked OpenSSL knows no place of its own: `probe` looks into the usual ones.
+        let authorities =
+            tls.ca_file.as_ref().map_or_else(|| "probe".into(), |file| file.to_string_lossy());
+        client.set("ssl.ca.location", authorities);
+        if let Some((certificate, key)) = &tls.client_cert {
+            client.set("ssl.certificate.location", certificate.to_string_lossy());
+            client.set("ssl.key.location", key.to_string_lossy());
+        }
+        if let Some(password) = &tls.key_password {
+            client.set("ssl.key.password", password.expose());
+        }
+    }
+    match &security.sasl {
+        None => {}
+        Some(Sasl::OauthBearer { .. }) => {
+            client.set("sasl.mechanism", "OAUTHBEARER");
+        }
+        Some(Sasl::Password { mechanism, user, password }) => {
+            client
+                .set("sasl.mechanism", mechanism)
+                .set("sasl.username", user)
+                .set("sasl.password", password.expose());
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,103 @@
+//! Options of clients: what is set, what is refused, what is never shown.
+
+use std::time::Duration;
+
+use super::*;
+use crate::config::{BatchLimits, KafkaSecurity, Secret, Topics};
+
+/// A sink's configuration against `bootstrap_servers`.
+pub(in crate::kafka) fn config(bootstrap_servers: &str) -> SinkConfig {
+    SinkConfig {
+        kafka: Kafka {
+            bootstrap_servers: bootstrap_servers.into(),
+            security: KafkaSecurity::default(),
+            transactional_id: "walbrook.test.slot".into(),
+            checkpoint_topic: "walbrook.test.checkpoint".into(),
+            transaction_timeout: Duration::from_secs(10),
+            recovery_timeout: Duration::from_secs(5),
+            compression: "lz4".into(),
+            properties: Vec::new(),
+        },
+        topics: Topics { prefix: "test".into(), create: None, checkpoint_replication_factor: 1 },
+        position_headers: true,
+        batch: BatchLimits {
+            target_bytes: 1 << 20,
+            target_records: 1000,
+            max_bytes: 4 << 20,
+            max_records: 4000,
+        },
+        slot: "slot".into(),
+    }
+}
+
+#[test]
+fn the_operators_options_pass_through_but_not_those_the_guarantees_rest_on() {
+    let mut sink = config("b:1");
+    sink.kafka.properties = vec![("linger.ms".into(), Secret::new("7".into()))];
+    let client = producer_config(&sink).unwrap();
+    assert_eq!(client.get("linger.ms"), Some("7"));
+    assert_eq!(client.get("acks"), Some("all"));
+    assert_eq!(client.get("partitioner"), Some("murmur2_random"));
+    assert_eq!(client.get("queue.buffering.max.messages"), Some("4001"));
+
+    sink.kafka.properties = vec![("acks".into(), Secret::new("0".into()))];
+    let error = producer_config(&sink).err().unwrap();
+    assert!(matches!(error, Error::Config { property } if property == "acks"));
+}
+
+#[test]
+fn an_option_that_librdkafka_does_not_know_is_named() {
+    let mut sink = config("b:1");
+    sink.kafka.properties = vec![("no.such.option".into(), Secret::new("canary".into()))];
+    let error = producer(&sink).err().unwrap();
+    assert!(error.to_string().contains("no.such.option"), "{error}");
+    assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+}
+
+#[test]
+fn a_file_that_is_missing_is_named_before_anything_is_tried() {
+    let mut sink = config("b:1");
+    let ca_file = Some("/nonexistent/ca.pem".into());
+    sink.kafka.security.tls = Some(crate::config::KafkaTls { ca_file, ..Default::default() });
+    let error = producer(&sink).err().unwrap();
+    assert!(
+        matches!(&error, Error::Setup { reason } if reason.contains("ssl.ca.location")),
+        "{error}"
+    );
+}
+
+#[test]
+fn security_follows_from_the_sections() {
+    use crate::config::KafkaTls;
+    let password = || Sasl::Password {
+        mechanism: "SCRAM-SHA-512".into(),
+        user: "cdc".into(),
+        password: Secret::new("secret".into()),
+    };
+    let token = || Sasl::OauthBearer { token_file: "/run/token".into() };
+    let check = |tls: Option<KafkaTls>, sasl: Option<Sasl>, expect: [Option<&str>; 3]| {
+        let mut sink = config("b:1");
+        sink.kafka.security = KafkaSecurity { tls, sasl };
+        let client = base(&sink.kafka).unwrap();
+        let found =
+            ["security.protocol", "sasl.mechanism", "ssl.ca.location"].map(|name| client.get(name));
+        assert_eq!(found, expect);
+    };
+    let private = KafkaTls { ca_file: Some("/ca.pem".into()), ..KafkaTls::default() };
+    check(None, None, [Some("plaintext"), None, None]);
+    check(Some(KafkaTls::default()), None, [Some("ssl"), None, Some("probe")]);
+    check(Some(private), Some(token()), [Some("sasl_ssl"), Some("OAUTHBEARER"), Some("/ca.pem")]);
+    check(None, Some(password()), [Some("sasl_plaintext"), Some("SCRAM-SHA-512"), None]);
+}
+
+#[test]
+fn the_last_trouble_explains_why_no_answer_came() {
+    let context = Context::default();
+    let waited = Duration::from_secs(1);
+    context.error(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), "refused");
+    context.error(KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
+    let error = context.unanswered("asking", waited);
+    assert_eq!(error.to_string(), "kafka: no answer after 1.0s: asking (refused)");
+    context.error(KafkaError::Global(RDKafkaErrorCode::Authentication), "invalid credentials");
+    assert!(matches!(context.unanswered("asking", waited), Error::Authentication { .. }));
+}

@@ -1,0 +1,377 @@
+//! What can go wrong on Kafka's side, in the operator's words, and what the supervisor does.
+//!
+//! librdkafka tells an error's nature by three predicates and a code. The predicates decide inside
+//! the sink whether the same call may be made again; the code decides here what the operator is
+//! told. Record keys and values never get here (I7): librdkafka's texts name brokers, topics and
+//! partitions only, except for its configuration errors, of which the option's name is kept.
+
+use std::time::Duration;
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::checkpoint;
+use crate::edges::Class;
+
+/// What can go wrong on Kafka's side.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The brokers refused the credentials.
+    #[error("kafka refused the credentials: {reason}")]
+    Authentication {
+        /// librdkafka's words.
+        reason: String,
+        /// Whether the credentials are a token that is renewed from outside.
+        is_token: bool,
+    },
+    /// The last checkpoint record cannot be used.
+    #[error("the checkpoint in {topic}-{partition} at offset {offset} cannot be used")]
+    Checkpoint {
+        /// The checkpoint topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+        /// The record's offset.
+        offset: i64,
+        /// What is wrong with it.
+        source: checkpoint::Error,
+    },
+    /// A call failed in a way that is expected to pass.
+    #[error("kafka: {doing}")]
+    Client {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        source: KafkaError,
+    },
+    /// An option was refused; its value may be a secret and is not kept.
+    #[error("kafka option {property} is unknown to librdkafka, or its value is not valid")]
+    Config {
+        /// The option.
+        property: String,
+    },
+    /// Another producer of this transactional id has taken over, or the transaction timed out.
+    #[error(
+        "transactional id {transactional_id} was fenced: another instance has taken over, or a transaction took longer than kafka.transaction_timeout"
+    )]
+    Fenced {
+        /// Our transactional id.
+        transactional_id: String,
+    },
+    /// A transaction of the checkpoint partition has not ended.
+    #[error(
+        "a transaction in {topic}-{partition} has not ended after {waited:.1?}: offsets from {stable} to {high} are undecided; find it with: kafka-transactions.sh --bootstrap-server … find-hanging --topic {topic} --partition {partition}"
+    )]
+    HangingTransaction {
+        /// The checkpoint topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+        /// The last stable offset.
+        stable: i64,
+        /// The high watermark that was to be reached.
+        high: i64,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// A topic does not exist.
+    #[error("topic {topic} does not exist{}", creation(command))]
+    MissingTopic {
+        /// The topic.
+        topic: String,
+        /// The command that creates it; `None` when starting again creates it.
+        command: Option<String>,
+    },
+    /// Settings cannot be read.
+    #[error(
+        "settings of brokers and topics cannot be read: librdkafka's admin client does not authenticate with OAUTHBEARER"
+    )]
+    NoAdmin,
+    /// A permission is missing.
+    #[error("kafka does not permit to {operation} {resource}: grant {operation} on it")]
+    NotPermitted {
+        /// Kafka's name of the operation.
+        operation: &'static str,
+        /// What it was needed on.
+        resource: String,
+    },
+    /// A call other than `recover` after an error.
+    #[error("the sink must recover first")]
+    NotRecovered,
+    /// A record can never be written as it is.
+    #[error("kafka refused a record of topic {topic}: {reason}")]
+    RecordRefused {
+        /// The topic.
+        topic: String,
+        /// Why, and what to do.
+        reason: &'static str,
+    },
+    /// The options do not go together, or a file that they name is not usable.
+    #[error("librdkafka refuses its options: {reason}")]
+    Setup {
+        /// librdkafka's words.
+        reason: String,
+    },
+    /// A topic cannot be created as configured.
+    #[error("topic {topic} cannot be created as [topics.create] says")]
+    TopicRefused {
+        /// The topic.
+        topic: String,
+        /// The brokers' answer.
+        source: KafkaError,
+    },
+    /// The transaction time-out is above the brokers' maximum.
+    #[error(
+        "kafka.transaction_timeout ({timeout:?}) is above the brokers' transaction.max.timeout.ms: lower it, or raise theirs"
+    )]
+    TransactionTimeout {
+        /// The configured time-out.
+        timeout: Duration,
+    },
+    /// The brokers cannot do something that is needed.
+    #[error("the kafka brokers are too old for transactions, or refuse them: {doing}")]
+    Unsupported {
+        /// What was being done.
+        doing: &'static str,
+        /// The brokers' answer.
+        source: KafkaError,
+    },
+    /// No answer in time.
+    #[error("kafka: no answer after {waited:.1?}: {doing}{}", because(reason))]
+    Unreachable {
+        /// What was being done.
+        doing: &'static str,
+        /// How long was waited.
+        waited: Duration,
+        /// The last trouble with a broker, in librdkafka's words.
+        reason: Option<String>,
+    },
+}
+
+impl Error {
+    /// What the supervisor does about it.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Authentication { is_token, .. } if *is_token => Class::Retry,
+            Self::MissingTopic { command: None, .. }
+            | Self::Client { .. }
+            | Self::HangingTransaction { .. }
+            | Self::NotRecovered
+            | Self::Unreachable { .. } => Class::Retry,
+            Self::Fenced { .. } => Class::Fenced,
+            Self::Authentication { .. }
+            | Self::Checkpoint { .. }
+            | Self::Config { .. }
+            | Self::MissingTopic { .. }
+            | Self::NoAdmin
+            | Self::NotPermitted { .. }
+            | Self::RecordRefused { .. }
+            | Self::Setup { .. }
+            | Self::TopicRefused { .. }
+            | Self::TransactionTimeout { .. }
+            | Self::Unsupported { .. } => Class::Fatal,
+        }
+    }
+}
+
+/// Where an error came from, as far as its code does not tell.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin<'a> {
+    /// What was being done.
+    pub(super) doing: &'static str,
+    /// Our transactional id.
+    pub(super) transactional_id: &'a str,
+    /// The configured transaction time-out.
+    pub(super) transaction_timeout: Duration,
+    /// The topic or topics in question; empty when there is none.
+    pub(super) topic: &'a str,
+    /// The operation that a topic was needed for, in Kafka's words.
+    pub(super) operation: &'static str,
+}
+
+impl<'a> Origin<'a> {
+    /// The same about `topic`.
+    pub(super) fn on(self, topic: &'a str) -> Self {
+        Self { topic, ..self }
+    }
+
+    /// The error that `source` means here.
+    pub(super) fn error(self, source: KafkaError) -> Error {
+        let source = match source {
+            KafkaError::ClientConfig(_, _, property, _) => return Error::Config { property },
+            KafkaError::ClientCreation(reason) => return Error::Setup { reason },
+            source => source,
+        };
+        let code = code_of(&source);
+        self.known(code).unwrap_or(match code {
+            RDKafkaErrorCode::UnsupportedVersion
+            | RDKafkaErrorCode::UnsupportedFeature
+            | RDKafkaErrorCode::UnsupportedForMessageFormat => {
+                Error::Unsupported { doing: self.doing, source }
+            }
+            _ => Error::Client { doing: self.doing, source },
+        })
+    }
+
+    /// The error of a code that says all; `None` for the others.
+    pub(super) fn known(self, code: RDKafkaErrorCode) -> Option<Error> {
+        use RDKafkaErrorCode as Code;
+        if is_fenced(code) {
+            return Some(Error::Fenced { transactional_id: self.transactional_id.to_owned() });
+        }
+        if let Some(reason) = refusal(code) {
+            return Some(Error::RecordRefused { topic: self.topic.to_owned(), reason });
+        }
+        let denied = |operation, resource| Some(Error::NotPermitted { operation, resource });
+        match code {
+            Code::TopicAuthorizationFailed => {
+                denied(self.operation, format!("topic {}", self.topic))
+            }
+            Code::TransactionalIdAuthorizationFailed => {
+                denied("WRITE", format!("transactional id {}", self.transactional_id))
+            }
+            Code::ClusterAuthorizationFailed => denied("IDEMPOTENT_WRITE", "the cluster".into()),
+            Code::InvalidTransactionTimeout => {
+                Some(Error::TransactionTimeout { timeout: self.transaction_timeout })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The code in any of rdkafka's errors.
+pub(super) fn code_of(error: &KafkaError) -> RDKafkaErrorCode {
+    match error {
+        KafkaError::AdminOp(code) => *code,
+        error => error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail),
+    }
+}
+
+/// Whether a code says that our epoch is over.
+pub(super) fn is_fenced(code: RDKafkaErrorCode) -> bool {
+    // librdkafka reports all of them as `Fenced` from its transaction calls, but a delivery report
+    // has the broker's own code.
+    matches!(
+        code,
+        RDKafkaErrorCode::Fenced
+            | RDKafkaErrorCode::InvalidProducerEpoch
+            | RDKafkaErrorCode::ProducerFenced
+    )
+}
+
+/// Whether a code says that the time was over before the answer came.
+pub(super) fn is_timeout(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::OperationTimedOut
+            | RDKafkaErrorCode::RequestTimedOut
+            | RDKafkaErrorCode::TimedOutQueue
+    )
+}
+
+/// Why a broker will never take a record as it is; `None` for other codes.
+fn refusal(code: RDKafkaErrorCode) -> Option<&'static str> {
+    match code {
+        RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::MessageBatchTooLarge => Some(
+            "it is larger than the topic's max.message.bytes (compressed): raise that, or, where single records are small, set batch.size in [kafka.properties] below it",
+        ),
+        RDKafkaErrorCode::InvalidTimestamp => Some(
+            "its timestamp is outside of what the topic allows (message.timestamp.before.max.ms, message.timestamp.after.max.ms): change those, or set records.timestamp = \"now\"",
+        ),
+        RDKafkaErrorCode::InvalidRecord => Some(
+            "the broker says that it is invalid: a compacted topic takes no record without a key, so give the table a replica identity or the topic another cleanup.policy",
+        ),
+        RDKafkaErrorCode::InvalidTopic => Some("the topic's name is not valid"),
+        RDKafkaErrorCode::PolicyViolation => Some("a policy of the brokers forbids it"),
+        RDKafkaErrorCode::UnsupportedCompressionType => {
+            Some("the topic does not take kafka.compression")
+        }
+        _ => None,
+    }
+}
+
+fn because(reason: &Option<String>) -> String {
+    reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"))
+}
+
+fn creation(command: &Option<String>) -> String {
+    command.as_ref().map_or_else(String::new, |command| format!("; create it with: {command}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::error::RDKafkaErrorCode as Code;
+
+    use super::*;
+
+    const ORIGIN: Origin<'_> = Origin {
+        doing: "writing records",
+        transactional_id: "walbrook.shop.slot",
+        transaction_timeout: Duration::from_secs(60),
+        topic: "shop.public.orders",
+        operation: "WRITE",
+    };
+
+    #[test]
+    fn codes_become_classes_and_sentences() {
+        let check = |code: Code, class: Class, words: &str| {
+            let error = ORIGIN.error(KafkaError::MessageProduction(code));
+            assert_eq!(error.class(), class, "{code:?}");
+            assert!(error.to_string().contains(words), "{code:?}: {error}");
+        };
+        check(Code::Fenced, Class::Fenced, "another instance");
+        check(Code::ProducerFenced, Class::Fenced, "walbrook.shop.slot");
+        check(Code::InvalidProducerEpoch, Class::Fenced, "transaction_timeout");
+        check(Code::TopicAuthorizationFailed, Class::Fatal, "grant WRITE");
+        check(Code::TopicAuthorizationFailed, Class::Fatal, "topic shop.public.orders");
+        check(Code::TransactionalIdAuthorizationFailed, Class::Fatal, "walbrook.shop.slot");
+        check(Code::ClusterAuthorizationFailed, Class::Fatal, "the cluster");
+        check(Code::InvalidTransactionTimeout, Class::Fatal, "transaction.max.timeout.ms");
+        check(Code::MessageSizeTooLarge, Class::Fatal, "max.message.bytes");
+        check(Code::InvalidTimestamp, Class::Fatal, "message.timestamp.after.max.ms");
+        check(Code::InvalidRecord, Class::Fatal, "without a key");
+        check(Code::UnsupportedVersion, Class::Fatal, "too old");
+        // An expired transactional id means a new epoch, not the end.
+        check(Code::InvalidProducerIdMapping, Class::Retry, "writing records");
+        check(Code::UnknownProducerId, Class::Retry, "writing records");
+        check(Code::InvalidTransactionalState, Class::Retry, "writing records");
+        check(Code::NotEnoughReplicas, Class::Retry, "writing records");
+        check(Code::MessageTimedOut, Class::Retry, "writing records");
+        // What nobody has thought of is tried again.
+        check(Code::Unknown, Class::Retry, "writing records");
+    }
+
+    #[test]
+    fn an_option_is_named_and_its_value_is_not_kept() {
+        let refused = rdkafka::ClientConfig::new()
+            .set("sasl.password.nonsense", "canary")
+            .create_native_config()
+            .err()
+            .unwrap();
+        let error = ORIGIN.error(refused);
+        assert_eq!(error.class(), Class::Fatal);
+        assert!(error.to_string().contains("sasl.password.nonsense"), "{error}");
+        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    }
+
+    #[test]
+    fn a_missing_topic_is_fatal_only_when_nobody_will_create_it() {
+        let missing = |command: Option<&str>| Error::MissingTopic {
+            topic: "t".into(),
+            command: command.map(Into::into),
+        };
+        assert_eq!(missing(None).class(), Class::Retry);
+        assert_eq!(missing(Some("kafka-topics.sh")).class(), Class::Fatal);
+        assert_eq!(
+            missing(Some("kafka-topics.sh --create")).to_string(),
+            "topic t does not exist; create it with: kafka-topics.sh --create"
+        );
+    }
+
+    #[test]
+    fn a_refused_token_is_renewed_and_a_refused_password_is_not() {
+        let refused = |is_token| Error::Authentication { reason: "no".into(), is_token }.class();
+        assert_eq!(refused(true), Class::Retry);
+        assert_eq!(refused(false), Class::Fatal);
+    }
+}

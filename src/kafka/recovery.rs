@@ -1,0 +1,227 @@
+//! Reading the checkpoint back: wait until everything is decided, then read backwards.
+//!
+//! The checkpoint topic can hold millions of records between compactions, and the one that counts
+//! is the last. Offsets are read in windows that grow from the end; a window ends by position,
+//! never by count, because compacted, aborted and marker offsets yield no record.
+
+use std::time::Duration;
+
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::client::{self, Consumer, Isolation};
+use super::error::{Error, code_of, is_timeout};
+use super::{Deadline, REQUEST_TIMEOUT, SLICE};
+use crate::checkpoint::Checkpoint;
+use crate::config::{Config, Kafka};
+
+/// The partition of the checkpoint topic.
+pub(super) const PARTITION: i32 = 0;
+
+/// How many offsets the first window has: the last checkpoint and its transaction's marker, and
+/// some aborted attempts.
+const WINDOW_MIN: i64 = 16;
+
+/// How much larger each further window is.
+const WINDOW_GROWTH: i64 = 16;
+
+/// How often undecided offsets are looked at again.
+const WAIT_STEP: Duration = Duration::from_millis(20);
+
+/// The last checkpoint of the configured slot, without fencing anybody: for commands that show it.
+///
+/// # Errors
+///
+/// If Kafka cannot be reached, refuses, or the record is not a checkpoint.
+pub fn read_checkpoint(config: &Config) -> Result<Option<Checkpoint>, Error> {
+    let topic = &config.kafka.checkpoint_topic;
+    let producer = client::plain(&config.kafka)?;
+    let doing = "looking for the checkpoint topic";
+    let origin = client::origin(&config.kafka, doing).on(topic);
+    if super::topics::describe(&producer, origin, topic)?.is_none() {
+        return Ok(None);
+    }
+    last_checkpoint(&config.kafka, &config.replication.slot)
+}
+
+/// Waits until nothing in the checkpoint partition is undecided, then reads the slot's last
+/// checkpoint.
+pub(super) fn last_checkpoint(config: &Kafka, slot: &str) -> Result<Option<Checkpoint>, Error> {
+    let reader = Reader::new(config)?;
+    let (low, high) = reader.settle()?;
+    let Some((offset, value)) = reader.read_backwards(low, high, slot.as_bytes())? else {
+        return Ok(None);
+    };
+    Checkpoint::from_json(&value).map(Some).map_err(|source| Error::Checkpoint {
+        topic: config.checkpoint_topic.clone(),
+        partition: PARTITION,
+        offset,
+        source,
+    })
+}
+
+struct Reader<'a> {
+    config: &'a Kafka,
+    committed: Consumer,
+}
+
+impl<'a> Reader<'a> {
+    fn new(config: &'a Kafka) -> Result<Self, Error> {
+        Ok(Self { config, committed: client::consumer(config, Isolation::Committed)? })
+    }
+
+    /// Waits until the stable offset reaches the high watermark; returns the low and that high one.
+    ///
+    /// `fetch_watermarks` answers by the client's own isolation level, so it takes two clients:
+    /// one alone would compare the stable offset with itself.
+    fn settle(&self) -> Result<(i64, i64), Error> {
+        let uncommitted = client::consumer(self.config, Isolation::Uncommitted)?;
+        let (low, high) = self.watermarks(&uncommitted)?;
+        let deadline = Deadline::after(self.config.recovery_timeout);
+        loop {
+            let (_, stable) = self.watermarks(&self.committed)?;
+            if high <= stable {
+                return Ok((low, high));
+            }
+            let Some(step) = deadline.slice(WAIT_STEP) else {
+                return Err(Error::HangingTransaction {
+                    topic: self.config.checkpoint_topic.clone(),
+                    partition: PARTITION,
+                    stable,
+                    high,
+                    waited: deadline.elapsed(),
+                });
+            };
+            // Nothing is assigned: this waits, and serves the client.
+            let _ = self.committed.poll(step);
+        }
+    }
+
+    fn watermarks(&self, consumer: &Consumer) -> Result<(i64, i64), Error> {
+        let doing = "asking for the offsets of the checkpoint topic";
+        let deadline = Deadline::after(REQUEST_TIMEOUT);
+        loop {
+            // Hands out the client's events: its errors, its wish for a token.
+            let _ = consumer.poll(Duration::ZERO);
+            let Some(slice) = deadline.slice(SLICE) else {
+                return Err(consumer.context().unanswered(doing, deadline.elapsed()));
+            };
+            match consumer.fetch_watermarks(&self.config.checkpoint_topic, PARTITION, slice) {
+                Ok(watermarks) => return Ok(watermarks),
+                Err(error) if is_passing(&error) => {
+                    let _ = consumer.poll(WAIT_STEP);
+                    if let Some(refused) = consumer.context().refused() {
+                        return Err(refused);
+                    }
+                }
+                Err(error) => return Err(self.error(doing, error)),
+            }
+        }
+    }
+
+    /// The last record with `key` in `low..high` and its offset.
+    fn read_backwards(
+        &self,
+        low: i64,
+        high: i64,
+        key: &[u8],
+    ) -> Result<Option<(i64, Vec<u8>)>, Error> {
+        let mut end = high;
+        let mut size = WINDOW_MIN;
+        while low < end {
+            let start = end.saturating_sub(size).max(low);
+            if let Some(found) = self.read_window(start, end, key)? {
+                return Ok(Some(found));
+            }
+            end = start;
+            size = size.saturating_mul(WINDOW_GROWTH);
+        }
+        Ok(None)
+    }
+
+    /// The last record with `key` in `start..end` and its offset. A record without a value (nobody
+    /// writes one, but an operator may) says that there is no checkpoint.
+    fn read_window(
+        &self,
+        start: i64,
+        end: i64,
+        key: &[u8],
+    ) -> Result<Option<(i64, Vec<u8>)>, Error> {
+        let doing = "reading the checkpoint topic";
+        self.assign(start).map_err(|error| self.error(doing, error))?;
+        let mut found = None;
+        // Renewed by every record: a window may be large, but it must go on.
+        let mut deadline = Deadline::after(REQUEST_TIMEOUT);
+        loop {
+            let Some(slice) = deadline.slice(SLICE) else {
+                return Err(self.committed.context().unanswered(doing, deadline.elapsed()));
+            };
+            match self.committed.poll(slice) {
+                None => {}
+                Some(Ok(record)) if record.offset() < end => {
+                    if record.key() == Some(key) {
+                        found =
+                            Some((record.offset(), record.payload().unwrap_or_default().into()));
+                    }
+                    if record.offset() + 1 == end {
+                        return Ok(found);
+                    }
+                    deadline = Deadline::after(REQUEST_TIMEOUT);
+                }
+                Some(Ok(_) | Err(KafkaError::PartitionEOF(PARTITION))) => return Ok(found),
+                Some(Err(error)) if is_passing(&error) || is_of_group(&error) => {
+                    if let Some(refused) = self.committed.context().refused() {
+                        return Err(refused);
+                    }
+                }
+                Some(Err(error)) => return Err(self.error(doing, error)),
+            }
+        }
+    }
+
+    fn assign(&self, start: i64) -> Result<(), KafkaError> {
+        let mut partitions = TopicPartitionList::with_capacity(1);
+        let topic = &self.config.checkpoint_topic;
+        partitions.add_partition_offset(topic, PARTITION, Offset::Offset(start))?;
+        // What is left of an earlier assignment is dropped by librdkafka, not handed out.
+        self.committed.assign(&partitions)
+    }
+
+    fn error(&self, doing: &'static str, source: KafkaError) -> Error {
+        let topic = &self.config.checkpoint_topic;
+        super::error::Origin { operation: "READ", ..client::origin(self.config, doing).on(topic) }
+            .error(source)
+    }
+}
+
+/// Errors that librdkafka gets over by itself, or that asking again does.
+fn is_passing(error: &KafkaError) -> bool {
+    let code = code_of(error);
+    is_timeout(code)
+        || matches!(
+            code,
+            RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::Authentication
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::OffsetNotAvailable
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::SSL
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+        )
+}
+
+/// librdkafka looks for the coordinator of the group that it must name, though it is never joined;
+/// no permission on that group is needed.
+fn is_of_group(error: &KafkaError) -> bool {
+    matches!(
+        code_of(error),
+        RDKafkaErrorCode::GroupAuthorizationFailed
+            | RDKafkaErrorCode::CoordinatorNotAvailable
+            | RDKafkaErrorCode::CoordinatorLoadInProgress
+            | RDKafkaErrorCode::NotCoordinator
+    )
+}

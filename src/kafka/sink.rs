@@ -1,0 +1,451 @@
+//! The transactional sink.
+//!
+//! One loop decides everything: whatever leaves a doubt (an error, a lost answer, a commit so slow
+//! that librdkafka may have repeated it) leads to a new producer, whose epoch decides the old
+//! transaction, and to reading the checkpoint back. That checkpoint, and nothing else, says
+//! whether a batch is committed.
+
+use std::time::Duration;
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::OwnedHeaders;
+use rdkafka::producer::{BaseRecord, Producer as _};
+
+use super::client::{self, Producer, SUSPICIOUS};
+use super::error::{Error, Origin, code_of, is_timeout};
+use super::headers::HeaderWriter;
+use super::recovery::{self, PARTITION};
+use super::topics::Topics;
+use super::{Deadline, REQUEST_TIMEOUT, SLICE};
+use crate::batch::{Batch, Record};
+use crate::checkpoint::Checkpoint;
+use crate::config::{self, BatchLimits, Kafka, TopicCreation};
+use crate::edges::{Class, Receipt, Sink};
+
+/// How often a batch is tried with a new producer before the error goes up.
+const ATTEMPTS: u32 = 3;
+
+/// How often a queue that is drained is looked at. rdkafka's own flush sleeps 100 ms at a time, and
+/// its time-outs below a millisecond become none: the rest of each would be spent spinning.
+const DRAIN_STEP: Duration = Duration::from_millis(1);
+
+/// Records go to librdkafka in chunks that fit into one request a partition, each drained before the
+/// next. An idempotent partition has one request in flight, and while more records wait behind it
+/// for longer than the linger, librdkafka's broker thread spins, which costs a core.
+const CHUNK_RECORDS: usize = 4_000;
+
+/// Bytes of values in a chunk; headers and keys come on top, librdkafka's batch.size is 1 MB.
+const CHUNK_BYTES: usize = 600_000;
+
+/// What the sink needs to know.
+#[derive(Clone, Debug)]
+pub struct SinkConfig {
+    /// The cluster.
+    pub kafka: Kafka,
+    /// How topics are made.
+    pub topics: config::Topics,
+    /// Whether records carry their position in headers.
+    pub position_headers: bool,
+    /// How large a batch can be.
+    pub batch: BatchLimits,
+    /// The replication slot: the key of its checkpoint.
+    pub slot: String,
+}
+
+/// Batches into Kafka, each with its checkpoint in one transaction.
+pub struct KafkaSink {
+    config: SinkConfig,
+    /// `None` after an error: nothing may be done before the slot is held and `recover` is called.
+    session: Option<Session>,
+    topics: Topics,
+}
+
+impl std::fmt::Debug for KafkaSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KafkaSink").field("slot", &self.config.slot).finish_non_exhaustive()
+    }
+}
+
+/// An initialised producer, and what is known to be committed.
+struct Session {
+    producer: Producer,
+    /// The last checkpoint in Kafka.
+    last: Option<Checkpoint>,
+    /// Whether a request of the last transaction may still be on its way (KIP-890).
+    is_suspect: bool,
+}
+
+/// How a transaction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Committed {
+    /// So fast that librdkafka cannot have repeated its end.
+    AtOnce,
+    /// So slow that it may have.
+    Slowly,
+}
+
+impl KafkaSink {
+    /// A sink that has not recovered yet. Connects to nothing.
+    ///
+    /// # Errors
+    ///
+    /// If librdkafka refuses an option.
+    pub fn new(config: SinkConfig) -> Result<Self, Error> {
+        client::check(&config)?;
+        Ok(Self { config, session: None, topics: Topics::default() })
+    }
+
+    /// A new epoch, and what the epochs before it have left.
+    fn open(&mut self) -> Result<Session, Error> {
+        tracing::debug!("recovering");
+        let deadline = Deadline::after(Duration::MAX);
+        let producer = client::producer(&self.config)?;
+        let checkpoints = TopicCreation {
+            partitions: 1,
+            replication_factor: self.config.topics.checkpoint_replication_factor,
+            cleanup_policy: Some("compact".into()),
+        };
+        let kafka = &self.config.kafka;
+        self.topics.ensure(kafka, &producer, &kafka.checkpoint_topic, Some(&checkpoints))?;
+        let limit = kafka.transaction_timeout.max(REQUEST_TIMEOUT);
+        initialise(kafka, &producer, limit)?;
+        let last = recovery::last_checkpoint(kafka, &self.config.slot)?;
+        let millis = deadline.elapsed().as_millis();
+        tracing::debug!(
+            millis,
+            position = last.as_ref().map(|c| c.position.to_string()),
+            "recovered"
+        );
+        Ok(Session { producer, last, is_suspect: false })
+    }
+
+    /// Commits the batch or says why not; the session that it returns is fit for the next one.
+    fn settle(
+        &mut self,
+        mut session: Session,
+        batch: &Batch,
+        receipt: &mut Receipt,
+    ) -> Result<Session, Error> {
+        let next = batch.checkpoint.as_ref().expect("a batch that is ready has its checkpoint");
+        let mut attempt = 0;
+        loop {
+            if session.is_suspect {
+                let last = session.last.take();
+                // Dropped before the next one is initialised, so that nothing of it comes later.
+                drop(session);
+                session = self.open()?;
+                receipt.rebuilds += 1;
+                if session.last.as_ref() == Some(next) {
+                    tracing::info!("a transaction with an unknown result was committed");
+                    receipt.was_unknown = true;
+                    return Ok(session);
+                }
+                if session.last != last {
+                    return Err(self.fenced());
+                }
+            }
+            attempt += 1;
+            match self.write(&session, batch, next) {
+                Ok(committed) => {
+                    session.last = Some(next.clone());
+                    session.is_suspect = committed == Committed::Slowly;
+                    return Ok(session);
+                }
+                Err(error) if error.class() == Class::Retry && attempt < ATTEMPTS => {
+                    tracing::warn!(attempt, error = %chain(&error), "a transaction was not committed");
+                    session.is_suspect = true;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// One transaction: the batch's records, its checkpoint last (I2).
+    fn write(
+        &self,
+        session: &Session,
+        batch: &Batch,
+        next: &Checkpoint,
+    ) -> Result<Committed, Error> {
+        let Session { producer, last, .. } = session;
+        let deadline = Deadline::after(self.config.kafka.transaction_timeout);
+        let fail = |doing, error| self.failed(producer, batch, doing, error);
+        producer.begin_transaction().map_err(|error| fail("beginning a transaction", error))?;
+        let records = batch.records().len();
+        tracing::debug!(records, "kafka transaction opened");
+        let with_position = self.config.position_headers;
+        let mut headers = HeaderWriter::new(with_position, batch, last.as_ref(), next);
+        let (mut chunk_records, mut chunk_bytes) = (0, 0);
+        for record in batch.records() {
+            let headers = headers.headers(record, batch.slice(&record.headers));
+            self.send(producer, batch, record, headers, deadline)?;
+            chunk_records += 1;
+            chunk_bytes += record.value.as_ref().map_or(0, std::ops::Range::len);
+            if CHUNK_RECORDS <= chunk_records || CHUNK_BYTES <= chunk_bytes {
+                self.drain(producer, batch, deadline)?;
+                (chunk_records, chunk_bytes) = (0, 0);
+            }
+        }
+        self.send_checkpoint(producer, batch, next, deadline)?;
+        self.drain(producer, batch, deadline)?;
+        let drained = Deadline::after(SUSPICIOUS);
+        self.end(producer, batch, deadline)?;
+        tracing::debug!(
+            records,
+            millis = deadline.elapsed().as_millis(),
+            "kafka transaction committed"
+        );
+        Ok(if drained.slice(SUSPICIOUS).is_some() { Committed::AtOnce } else { Committed::Slowly })
+    }
+
+    fn send(
+        &self,
+        producer: &Producer,
+        batch: &Batch,
+        record: &Record,
+        headers: Option<OwnedHeaders>,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let topic = batch.topics.name(record.topic).unwrap_or_default();
+        let outgoing = BaseRecord {
+            topic,
+            partition: None,
+            payload: record.value.as_ref().map(|value| batch.slice(value)),
+            key: record.key.as_ref().map(|key| batch.slice(key)),
+            timestamp: Some(record.timestamp_ms),
+            headers,
+            delivery_opaque: (),
+        };
+        self.enqueue(producer, batch, outgoing, deadline)
+    }
+
+    fn send_checkpoint(
+        &self,
+        producer: &Producer,
+        batch: &Batch,
+        next: &Checkpoint,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let value = next.to_json();
+        let outgoing = BaseRecord::to(&self.config.kafka.checkpoint_topic)
+            .partition(PARTITION)
+            .key(self.config.slot.as_bytes())
+            .payload(&*value);
+        self.enqueue(producer, batch, outgoing, deadline)
+    }
+
+    /// Puts a record into librdkafka's queue, waiting while that is full.
+    fn enqueue(
+        &self,
+        producer: &Producer,
+        batch: &Batch,
+        mut outgoing: BaseRecord<'_, [u8], [u8]>,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let doing = "sending records";
+        loop {
+            let (error, back) = match producer.send(outgoing) {
+                Ok(()) => return Ok(()),
+                Err(refused) => refused,
+            };
+            let topic = back.topic;
+            outgoing = back;
+            if code_of(&error) != RDKafkaErrorCode::QueueFull {
+                return Err(self.failed_on(producer, batch, topic, doing, error));
+            }
+            if deadline.slice(SLICE).is_none() {
+                return Err(producer.context().unanswered(doing, deadline.elapsed()));
+            }
+            pause(producer);
+        }
+    }
+
+    /// Waits until every record is with the brokers. The transaction is not committed yet.
+    fn drain(&self, producer: &Producer, batch: &Batch, deadline: Deadline) -> Result<(), Error> {
+        let doing = "waiting for records to be written";
+        while 0 < producer.in_flight_count() {
+            if let Some(failed) = producer.context().failed_delivery() {
+                let error = KafkaError::MessageProduction(failed.code);
+                return Err(self.failed(producer, batch, doing, error));
+            }
+            if deadline.slice(SLICE).is_none() {
+                return Err(producer.context().unanswered(doing, deadline.elapsed()));
+            }
+            pause(producer);
+        }
+        Ok(())
+    }
+
+    /// Commits the transaction.
+    fn end(&self, producer: &Producer, batch: &Batch, deadline: Deadline) -> Result<(), Error> {
+        let doing = "committing a transaction";
+        while let Some(slice) = deadline.slice(SLICE) {
+            match producer.commit_transaction(slice) {
+                Ok(()) => return Ok(()),
+                // The call is over, the commit goes on: the next call takes it up again.
+                Err(error) if is_timeout(code_of(&error)) && is_retriable(&error) => {
+                    producer.poll(Duration::ZERO);
+                }
+                Err(error) => return Err(self.failed(producer, batch, doing, error)),
+            }
+        }
+        Err(producer.context().unanswered(doing, deadline.elapsed()))
+    }
+
+    /// What the failure of a transaction means: a failed delivery tells more than the call.
+    fn failed(
+        &self,
+        producer: &Producer,
+        batch: &Batch,
+        doing: &'static str,
+        error: KafkaError,
+    ) -> Error {
+        let topics = topic_names(batch);
+        self.failed_on(producer, batch, &topics, doing, error)
+    }
+
+    fn failed_on(
+        &self,
+        producer: &Producer,
+        batch: &Batch,
+        topic: &str,
+        doing: &'static str,
+        error: KafkaError,
+    ) -> Error {
+        use RDKafkaErrorCode as Code;
+        let origin = Origin { operation: "WRITE", ..self.origin(doing).on(topic) };
+        let Some(failed) = producer.context().failed_delivery() else {
+            return origin.error(error);
+        };
+        let origin = origin.on(&failed.topic);
+        match failed.code {
+            Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition => {
+                self.missing(&failed.topic)
+            }
+            code => origin.known(code).unwrap_or_else(|| {
+                // A call that says more than that a record failed (that we are fenced) goes first.
+                origin.known(code_of(&error)).unwrap_or_else(|| {
+                    tracing::debug!(%error, records = batch.records().len(), "transaction failed");
+                    origin.error(KafkaError::MessageProduction(code))
+                })
+            }),
+        }
+    }
+
+    /// A topic that was there is gone: starting again creates it, if that is configured.
+    fn missing(&self, topic: &str) -> Error {
+        if self.config.topics.create.is_some() {
+            return Error::MissingTopic { topic: topic.to_owned(), command: None };
+        }
+        super::topics::missing(&self.config.kafka, topic, None)
+    }
+
+    fn fenced(&self) -> Error {
+        Error::Fenced { transactional_id: self.config.kafka.transactional_id.clone() }
+    }
+
+    fn origin(&self, doing: &'static str) -> Origin<'_> {
+        client::origin(&self.config.kafka, doing)
+    }
+}
+
+impl Sink for KafkaSink {
+    type Error = Error;
+
+    fn recover(&mut self) -> Result<Option<Checkpoint>, Error> {
+        // An old producer is dropped first: it is never used again (I8).
+        self.session = None;
+        self.topics.clear();
+        let session = self.open()?;
+        let last = session.last.clone();
+        self.session = Some(session);
+        Ok(last)
+    }
+
+    fn ensure_topic(&mut self, topic: &str) -> Result<(), Error> {
+        let Some(session) = &self.session else { return Err(Error::NotRecovered) };
+        let creation = self.config.topics.create.as_ref();
+        self.topics.ensure(&self.config.kafka, &session.producer, topic, creation)
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<Receipt, Error> {
+        let session = self.session.take().ok_or(Error::NotRecovered)?;
+        let mut receipt = Receipt::default();
+        self.session = Some(self.settle(session, batch, &mut receipt)?);
+        Ok(receipt)
+    }
+
+    fn class(error: &Error) -> Class {
+        error.class()
+    }
+}
+
+/// Fences every other producer of the transactional id; their transactions are decided then.
+pub(super) fn initialise(
+    config: &Kafka,
+    producer: &Producer,
+    limit: Duration,
+) -> Result<(), Error> {
+    let origin = client::origin(config, "initialising transactions");
+    let deadline = Deadline::after(limit);
+    client::serve(producer);
+    while let Some(slice) = deadline.slice(SLICE) {
+        let Err(error) = producer.init_transactions(slice) else { return Ok(()) };
+        if let Some(known) = origin.known(code_of(&error)) {
+            return Err(known);
+        }
+        if !is_retriable(&error) {
+            return Err(origin.error(error));
+        }
+        // Hands out the client's events: its errors, its wish for a token.
+        producer.poll(Duration::from_millis(10));
+        if let Some(refused) = producer.context().refused() {
+            return Err(refused);
+        }
+    }
+    Err(producer.context().unanswered(origin.doing, deadline.elapsed()))
+}
+
+/// Hands out the client's events, then waits for librdkafka's threads to do something.
+fn pause(producer: &Producer) {
+    producer.poll(Duration::ZERO);
+    std::thread::sleep(DRAIN_STEP);
+}
+
+/// Whether the same call may be made again.
+fn is_retriable(error: &KafkaError) -> bool {
+    match error {
+        KafkaError::Transaction(error) => {
+            error.is_retriable() && !error.is_fatal() && !error.txn_requires_abort()
+        }
+        error => is_timeout(code_of(error)),
+    }
+}
+
+/// The topics of a batch, for an error that does not say which.
+fn topic_names(batch: &Batch) -> String {
+    const NAMES_MAX: usize = 10;
+    let mut ids = Vec::new();
+    for record in batch.records() {
+        if !ids.contains(&record.topic) && ids.len() < NAMES_MAX {
+            ids.push(record.topic);
+        }
+    }
+    let names: Vec<_> = ids.into_iter().filter_map(|id| batch.topics.name(id)).collect();
+    names.join(", ")
+}
+
+/// An error and its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,358 @@
+//! The schema registry: a schema goes in, its id comes out.
+//!
+//! Any registry with Confluent's HTTP API will do, under any base path (Apicurio's is
+//! `/apis/ccompat/v7`). Schemas are registered when a plan is compiled, never per row, and what is
+//! registered is remembered. A registry that is down makes the pipeline wait; one that refuses a
+//! schema stops it, because what it would write could not be read.
+//!
+//! Source: <https://docs.confluent.io/platform/current/schema-registry/develop/api.html>
+
+mod tls;
+
+use std::collections::HashMap;
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, redirect};
+use serde::{Deserialize, Serialize};
+
+use crate::config;
+use crate::edges::Class;
+use crate::plan::SchemaId;
+
+/// What can go wrong with the registry. No variant holds credentials: a URL never has any.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It answered something that its API does not have.
+    #[error("schema registry {url} answered status {status} with {what}")]
+    Answer {
+        /// The base URL.
+        url: Url,
+        /// The HTTP status.
+        status: u16,
+        /// What was found.
+        what: &'static str,
+    },
+    /// The HTTP client could not be made.
+    #[error("the schema registry's HTTP client cannot be made")]
+    Client(#[source] reqwest::Error),
+    /// It wants other credentials, or they lack a permission.
+    #[error("schema registry {url} answered {status}: {need}")]
+    Denied {
+        /// The base URL.
+        url: Url,
+        /// The HTTP status, 401 or 403.
+        status: u16,
+        /// What is needed.
+        need: String,
+    },
+    /// There is no registry at this path.
+    #[error(
+        "no schema registry at {url} (status 404): the URL needs the base path of its Confluent API, such as /apis/ccompat/v7"
+    )]
+    Path {
+        /// The base URL.
+        url: Url,
+    },
+    /// It refuses the schema.
+    #[error(
+        "schema registry refuses the schema of subject {subject} (status {status}, code {code}): {message}"
+    )]
+    Refused {
+        /// The subject.
+        subject: String,
+        /// The HTTP status: 409 is an incompatible schema, 422 an invalid one.
+        status: u16,
+        /// The registry's own code.
+        code: u32,
+        /// The registry's words about the schema, cut to 500 characters.
+        message: String,
+    },
+    /// Certificates or keys are not usable.
+    #[error("TLS to the schema registry: {0}")]
+    Tls(String),
+    /// It is not able to answer now.
+    #[error("schema registry {url} answered status {status}")]
+    Unavailable {
+        /// The base URL.
+        url: Url,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// No answer.
+    #[error("schema registry {url} does not answer")]
+    Unreachable {
+        /// The base URL.
+        url: Url,
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// A configured URL is not usable. Its text may hold a password and is not kept.
+    #[error("registry URL number {number} {problem}")]
+    Url {
+        /// Its place in the configured list, from 1.
+        number: usize,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+}
+
+impl Error {
+    /// What the supervisor does about it.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Unavailable { .. } | Self::Unreachable { .. } => Class::Retry,
+            // A proxy in between answers so while the registry behind it is started.
+            Self::Answer { status, .. } if *status < 300 => Class::Retry,
+            Self::Answer { .. }
+            | Self::Client(_)
+            | Self::Denied { .. }
+            | Self::Path { .. }
+            | Self::Refused { .. }
+            | Self::Tls(_)
+            | Self::Url { .. } => Class::Fatal,
+        }
+    }
+}
+
+/// A client of one registry, which may have several URLs.
+#[derive(Debug)]
+pub struct Registry {
+    client: Client,
+    urls: Vec<Url>,
+    /// The URL that answered last: the first to try.
+    preferred: usize,
+    basic_auth: Option<(String, config::Secret)>,
+    bearer_token: Option<config::Secret>,
+    known: HashMap<(String, String), SchemaId>,
+}
+
+#[derive(Serialize)]
+struct Registration<'a> {
+    schema: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Registered {
+    id: u32,
+}
+
+/// The body of every error.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Refusal {
+    error_code: u32,
+    message: String,
+}
+
+impl Registry {
+    /// A client; connects to nothing.
+    ///
+    /// # Errors
+    ///
+    /// If a URL, a certificate or a key is not usable.
+    pub fn new(config: &config::Registry) -> Result<Self, Error> {
+        let urls: Vec<_> = (1..).zip(&config.urls).map(base_url).collect::<Result<_, _>>()?;
+        let mut builder = Client::builder()
+            .no_proxy()
+            .timeout(config.timeout)
+            .connect_timeout(config.timeout)
+            .redirect(redirect::Policy::none());
+        if urls.iter().any(|url| url.scheme() == "https") {
+            builder = builder.tls_backend_preconfigured(tls::client_config(config)?);
+        } else {
+            builder = builder.tls_backend_preconfigured(tls::trusting_nobody()?);
+        }
+        Ok(Self {
+            client: builder.build().map_err(|error| Error::Client(error.without_url()))?,
+            urls,
+            preferred: 0,
+            basic_auth: config.basic_auth.clone(),
+            bearer_token: config.bearer_token.clone(),
+            known: HashMap::new(),
+        })
+    }
+
+    /// The id of `schema_json` under `subject`, registering it if it is new.
+    ///
+    /// # Errors
+    ///
+    /// If no URL answers, the schema is refused, or a permission is missing.
+    pub async fn register(&mut self, subject: &str, schema_json: &str) -> Result<SchemaId, Error> {
+        let cached = (subject.to_owned(), schema_json.to_owned());
+        if let Some(id) = self.known.get(&cached) {
+            return Ok(*id);
+        }
+        let path = ["subjects", subject, "versions"];
+        let body = Registration { schema: schema_json };
+        let id = match self.ask(&Method::POST, &path, subject, Some(&body), registered_id).await {
+            // A conflict may also be a race of two first registrations (Apicurio): ask again. An
+            // incompatible schema is so the second time too.
+            Err(Error::Refused { status: 409, .. }) => {
+                self.ask(&Method::POST, &path, subject, Some(&body), registered_id).await?
+            }
+            other => other?,
+        };
+        if KNOWN_MAX <= self.known.len() {
+            self.known.clear();
+        }
+        self.known.insert(cached, id);
+        Ok(id)
+    }
+
+    /// Asks for something harmless: whether it is there, and the credentials are right.
+    ///
+    /// # Errors
+    ///
+    /// If no URL answers, or the credentials are refused.
+    pub async fn ping(&mut self) -> Result<(), Error> {
+        let parse = |body: &[u8]| serde_json::from_slice::<Vec<String>>(body).is_ok().then_some(());
+        self.ask(&Method::GET, &["schemas", "types"], "", None, parse).await
+    }
+
+    /// Asks each URL in turn, the one that answered last first, until one answers for good.
+    async fn ask<T>(
+        &mut self,
+        method: &Method,
+        path: &[&str],
+        subject: &str,
+        body: Option<&Registration<'_>>,
+        parse: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<T, Error> {
+        let mut failure = Error::Url { number: 1, problem: "is missing" };
+        for turn in 0..self.urls.len() {
+            let index = (self.preferred + turn) % self.urls.len();
+            let Some(url) = self.urls.get(index) else { break };
+            match self.ask_one(url, method, path, subject, body, &parse).await {
+                Ok(answer) => {
+                    self.preferred = index;
+                    return Ok(answer);
+                }
+                Err(error) if error.class() == Class::Retry => failure = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(failure)
+    }
+
+    async fn ask_one<T>(
+        &self,
+        url: &Url,
+        method: &Method,
+        path: &[&str],
+        subject: &str,
+        body: Option<&Registration<'_>>,
+        parse: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<T, Error> {
+        let unreachable = |error: reqwest::Error| Error::Unreachable {
+            url: url.clone(),
+            source: error.without_url(),
+        };
+        let mut target = url.clone();
+        if let Ok(mut segments) = target.path_segments_mut() {
+            // Escapes what a subject may hold, the slash included.
+            segments.pop_if_empty().extend(path);
+        }
+        let mut request = self.client.request(method.clone(), target).header(ACCEPT, MEDIA_TYPE);
+        if let Some(body) = body {
+            request = request.json(body).header(CONTENT_TYPE, MEDIA_TYPE);
+        }
+        let response = self.authorised(request).send().await.map_err(unreachable)?;
+        let status = response.status();
+        let answer = |what| Error::Answer { url: url.clone(), status: status.as_u16(), what };
+        let Some(body) = read_body(response).await.map_err(unreachable)? else {
+            return Err(answer("more than it should"));
+        };
+        if status.is_success() {
+            return parse(&body).ok_or_else(|| answer("something else than its API says"));
+        }
+        Err(refusal(url, subject, status, &body))
+    }
+
+    fn authorised(&self, request: RequestBuilder) -> RequestBuilder {
+        match (&self.basic_auth, &self.bearer_token) {
+            (Some((user, password)), _) => request.basic_auth(user, Some(password.expose())),
+            (None, Some(token)) => request.bearer_auth(token.expose()),
+            (None, None) => request,
+        }
+    }
+}
+
+/// The media type of the API.
+const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
+
+/// How many schemas are remembered; then all are forgotten.
+const KNOWN_MAX: usize = 10_000;
+
+/// The largest body that is read, bytes.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// How much of the registry's words about a schema is kept, characters.
+const MESSAGE_CHARS_MAX: usize = 500;
+
+fn base_url((number, text): (usize, &String)) -> Result<Url, Error> {
+    let problem = |problem| Error::Url { number, problem };
+    let url = Url::parse(text).map_err(|_| problem("is not a URL"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(problem("begins with neither http:// nor https://"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(problem(
+            "holds credentials, which would get into logs: use registry.user and registry.password",
+        ));
+    }
+    Ok(url)
+}
+
+fn registered_id(body: &[u8]) -> Option<SchemaId> {
+    serde_json::from_slice::<Registered>(body).ok().map(|registered| SchemaId(registered.id))
+}
+
+/// The body; `None` if it is too large.
+async fn read_body(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if BODY_BYTES_MAX < body.len() + chunk.len() {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
+}
+
+/// What an answer that is no success means.
+fn refusal(url: &Url, subject: &str, status: StatusCode, body: &[u8]) -> Error {
+    let url = url.clone();
+    let number = status.as_u16();
+    match status {
+        StatusCode::UNAUTHORIZED => {
+            let need = "it wants credentials, or others (registry.user, registry.token)".into();
+            Error::Denied { url, status: number, need }
+        }
+        StatusCode::FORBIDDEN if subject.is_empty() => {
+            Error::Denied { url, status: number, need: "permission to read is needed".into() }
+        }
+        StatusCode::FORBIDDEN => {
+            let need = format!("permission to read and write subject {subject} is needed");
+            Error::Denied { url, status: number, need }
+        }
+        StatusCode::NOT_FOUND => Error::Path { url },
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+            Error::Unavailable { url, status: number }
+        }
+        status if status.is_server_error() => Error::Unavailable { url, status: number },
+        StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => {
+            let Refusal { error_code, message } = serde_json::from_slice(body).unwrap_or_default();
+            Error::Refused {
+                subject: subject.to_owned(),
+                status: number,
+                code: error_code,
+                message: message.chars().take(MESSAGE_CHARS_MAX).collect(),
+            }
+        }
+        _ => Error::Answer { url, status: number, what: "an error that it should not" },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! The client against a small registry of its own on a free port.
+
+use std::io::{BufRead, BufReader, Write as _};
+use std::net::TcpListener;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::*;
+
+fn config(urls: Vec<String>) -> config::Registry {
+    config::Registry {
+        urls,
+        basic_auth: None,
+        bearer_token: None,
+        ca_file: None,
+        client_cert: None,
+        timeout: Duration::from_secs(5),
+    }
+}
+
+/// Answers one connection per entry; returns its URL and what it was asked.
+fn server(answers: Vec<(u16, String)>) -> (String, JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/apis/ccompat/v7", listener.local_addr().unwrap());
+    let thread = thread::spawn(move || {
+        answers
+            .into_iter()
+            .map(|(status, body)| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let asked = read_request(&mut BufReader::new(&stream));
+                write!(
+                    stream,
+                    "HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                )
+                .unwrap();
+                asked
+            })
+            .collect()
+    });
+    (url, thread)
+}
+
+fn read_request(reader: &mut impl BufRead) -> String {
+    let mut head = String::new();
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+        head.push_str(&line);
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    head + &String::from_utf8(body).unwrap()
+}
+
+#[tokio::test]
+async fn a_schema_is_registered_once_under_its_escaped_subject() {
+    let (url, asked) = server(vec![(200, r#"{"id":7}"#.into())]);
+    let mut config = config(vec![url]);
+    config.basic_auth = Some(("cdc".into(), config::Secret::new("secret".into())));
+    let mut registry = Registry::new(&config).unwrap();
+    for _ in 0..2 {
+        let id = registry.register("shop/a b-value", r#""string""#).await.unwrap();
+        assert_eq!(id, SchemaId(7));
+    }
+    let asked = asked.join().unwrap().remove(0);
+    assert!(
+        asked.starts_with("POST /apis/ccompat/v7/subjects/shop%2Fa%20b-value/versions "),
+        "{asked}"
+    );
+    assert!(asked.contains("authorization: Basic Y2RjOnNlY3JldA=="), "{asked}");
+    assert!(asked.contains("content-type: application/vnd.schemaregistry.v1+json"), "{asked}");
+    assert!(asked.ends_with(r#"{"schema":"\"string\""}"#), "{asked}");
+}
+
+#[tokio::test]
+async fn an_answer_has_a_class_and_says_what_to_do() {
+    let check = async |status: u16, body: &str, class: Class, words: &str| {
+        // A conflict is asked about twice.
+        let answers = if status == 409 { 2 } else { 1 };
+        let (url, asked) = server(vec![(status, body.into()); answers]);
+        let mut registry = Registry::new(&config(vec![url])).unwrap();
+        let error = registry.register("orders-value", "\"int\"").await.unwrap_err();
+        asked.join().unwrap();
+        assert_eq!(error.class(), class, "{status}: {error}");
+        assert!(error.to_string().contains(words), "{status}: {error}");
+    };
+    let conflict = r#"{"error_code":40901,"message":"incompatible: READER_FIELD_MISSING"}"#;
+    check(409, conflict, Class::Fatal, "orders-value (status 409, code 40901): incompatible").await;
+    check(422, "no json", Class::Fatal, "status 422, code 0").await;
+    check(401, "", Class::Fatal, "wants credentials").await;
+    check(403, "", Class::Fatal, "write subject orders-value").await;
+    check(404, "", Class::Fatal, "base path").await;
+    check(400, "", Class::Fatal, "status 400").await;
+    check(301, "", Class::Fatal, "status 301").await;
+    check(408, "", Class::Retry, "status 408").await;
+    check(429, "", Class::Retry, "status 429").await;
+    check(500, "", Class::Retry, "status 500").await;
+    check(503, "", Class::Retry, "status 503").await;
+    check(200, "<html>", Class::Retry, "something else").await;
+    check(200, r#"{"id":-1}"#, Class::Retry, "something else").await;
+    check(200, &"x".repeat(BODY_BYTES_MAX + 1), Class::Retry, "more than it should").await;
+}
+
+#[tokio::test]
+async fn a_race_of_two_registrations_is_no_refusal() {
+    let lost = r#"{"error_code":409,"message":"An artifact with this ID already exists."}"#;
+    let (url, asked) = server(vec![(409, lost.into()), (200, r#"{"id":7}"#.into())]);
+    let mut registry = Registry::new(&config(vec![url])).unwrap();
+    assert_eq!(registry.register("s", "\"int\"").await.unwrap(), SchemaId(7));
+    assert_eq!(asked.join().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn the_next_url_is_asked_when_one_fails_and_is_kept() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (second, asked_second) = server(vec![(503, String::new())]);
+    let (third, asked_third) =
+        server(vec![(200, r#"{"id":1}"#.into()), (200, r#"["AVRO"]"#.into())]);
+    let urls = vec![format!("http://{closed}"), second, third];
+    let mut registry = Registry::new(&config(urls)).unwrap();
+    assert_eq!(registry.register("s", "\"int\"").await.unwrap(), SchemaId(1));
+    registry.ping().await.unwrap();
+    assert_eq!(asked_second.join().unwrap().len(), 1);
+    assert!(asked_third.join().unwrap()[1].starts_with("GET /apis/ccompat/v7/schemas/types "));
+}
+
+#[tokio::test]
+async fn a_registry_that_is_down_is_waited_for() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut registry = Registry::new(&config(vec![format!("http://{closed}")])).unwrap();
+    let error = registry.ping().await.unwrap_err();
+    assert_eq!(error.class(), Class::Retry, "{error}");
+}
+
+#[test]
+fn a_url_with_credentials_is_refused_without_showing_them() {
+    let check = |url: &str, words: &str| {
+        let error = Registry::new(&config(vec!["http://ok".into(), url.into()])).unwrap_err();
+        assert_eq!(error.class(), Class::Fatal);
+        assert!(error.to_string().starts_with("registry URL number 2"), "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    };
+    check("http://user:canary@host", "holds credentials");
+    check("canary", "not a URL");
+    check("ftp://canary", "neither http");
+}
+
+#[test]
+fn certificates_are_checked_at_the_start() {
+    let mut tls = config(vec!["https://localhost".into()]);
+    tls.ca_file = Some("/nonexistent/ca.pem".into());
+    let error = Registry::new(&tls).unwrap_err();
+    assert!(error.to_string().contains("/nonexistent/ca.pem"), "{error}");
+}
+
+#[tokio::test]
+async fn tls_works_with_a_private_authority_and_client_certificate() {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let folder = tempfile::tempdir().unwrap();
+    let authority_key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
+    let issuer = Issuer::new(authority, authority_key);
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["localhost".into()]).unwrap().signed_by(&key, &issuer);
+    let files = ["ca.pem", "leaf.pem", "key.pem"].map(|name| folder.path().join(name));
+    let texts = [authority_pem, leaf.unwrap().pem(), key.serialize_pem()];
+    for (file, text) in files.iter().zip(texts) {
+        std::fs::write(file, text).unwrap();
+    }
+    let [ca, certificate, key] = files;
+
+    let mut roots = rustls::RootCertStore::empty();
+    for found in tls::tests::certificates_of(&ca) {
+        roots.add(found).unwrap();
+    }
+    let (port, asked) = tls::tests::server(roots, &certificate, &key);
+    let mut config = config(vec![format!("https://localhost:{port}")]);
+    config.ca_file = Some(ca);
+    config.client_cert = Some((certificate, key));
+    Registry::new(&config).unwrap().ping().await.unwrap();
+    assert!(asked.join().unwrap().starts_with("GET /schemas/types "));
+}
