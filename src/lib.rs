@@ -54,8 +54,17 @@ pub mod registry;
 // The transactional sink, recovery, topics.
 pub mod kafka;
 
+// The only module that knows both ends.
+pub mod pipeline;
+
 // The operator's file and what it means.
 pub mod config;
 
 // Logs for people and for machines.
 pub mod logging;
+
+// Every metric.
+pub mod metrics;
+
+// How the pipeline is, as plain data.
+pub mod status;

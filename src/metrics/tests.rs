@@ -1,0 +1,62 @@
+//! What Prometheus reads is stable: names, labels, help.
+
+use super::*;
+
+#[test]
+fn names_and_labels_are_stable() {
+    let metrics = Metrics::new();
+    let shop = metrics.table("public.orders");
+    shop.add(Operation::Create, 3, 700);
+    metrics.batch_committed(3, 700, 0.004);
+    metrics.end_to_end_latency(0.03);
+    metrics.set_received_lsn(Lsn(0x16_B374_D848));
+    metrics.set_confirmed_lsn(Lsn(0x16_B374_D848));
+    metrics.set_lag(0, 0.0);
+    metrics.set_slot_wal("walbrook", 16 << 20, Some(1 << 30));
+    metrics.retried(Class::Retry);
+    metrics.producer_rebuilt();
+    metrics.schema_registered();
+    metrics.outbox_skipped(SkipReason::Delete, 2);
+    metrics.txn_ended(TxnResult::Unknown);
+    metrics.set_phase(Phase::Streaming);
+    let text = metrics.encode();
+    let golden = include_str!("golden.txt");
+    let is_stable = |line: &&str| !line.starts_with("process_") && !line.contains(" process_");
+    let found: Vec<_> = text.lines().filter(is_stable).collect();
+    let want: Vec<_> = golden.lines().collect();
+    assert_eq!(found, want, "\n{}\n", found.join("\n"));
+    assert!(text.contains("\nprocess_resident_memory_bytes "));
+    assert!(text.contains("\nprocess_start_time_seconds "));
+}
+
+#[test]
+fn a_slot_without_a_limit_shows_none() {
+    let metrics = Metrics::new();
+    metrics.set_slot_wal("walbrook", 1, Some(5));
+    assert!(metrics.encode().contains("walbrook_slot_safe_wal_size_bytes{slot=\"walbrook\"} 5"));
+    metrics.set_slot_wal("walbrook", 1, None);
+    assert!(!metrics.encode().contains("walbrook_slot_safe_wal_size_bytes{"));
+}
+
+#[test]
+fn one_phase_is_on() {
+    let metrics = Metrics::new();
+    let on = || {
+        let text = metrics.encode();
+        let is_on = |line: &&str| line.starts_with("walbrook_phase{") && line.ends_with(" 1");
+        text.lines().filter(is_on).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(on(), ["walbrook_phase{phase=\"starting\"} 1"]);
+    metrics.set_phase(Phase::Standby);
+    assert_eq!(on(), ["walbrook_phase{phase=\"standby\"} 1"]);
+}
+
+#[test]
+fn every_metric_has_its_help() {
+    assert!(HELP.is_sorted_by_key(|(name, _)| *name));
+    let golden = include_str!("golden.txt");
+    for (name, help) in HELP {
+        assert!(golden.contains(&format!("# HELP {name} {help}\n")), "{name}");
+        assert!(help.ends_with('.') && name.starts_with("walbrook_"), "{name}");
+    }
+}

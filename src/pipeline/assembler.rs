@@ -1,0 +1,508 @@
+//! Messages in, records out: gives every change its position, skips what Kafka already has, and
+//! knows where a batch may end. Pure: what it cannot decide it asks for.
+//!
+//! A message that is answered with [`Step::Full`] or [`Step::Need`] has changed nothing; it is fed
+//! again when the batch was taken or the answer given.
+
+use std::collections::hash_map::Entry as Slot;
+use std::collections::{BTreeMap, HashMap};
+use std::iter::once;
+use std::sync::Arc;
+
+use crate::batch::{Batch, Mark, TopicTable};
+use crate::change::{Change, Op, Xact};
+use crate::checkpoint::{Checkpoint, Inside};
+use crate::config::BatchLimits;
+use crate::encode;
+use crate::facts::TableFacts;
+use crate::plan::{self, Context, Contradiction, Draft, Plan, Route, SchemaId, Settings, Skip};
+use crate::position::{Lsn, Position, Xid};
+use crate::wal::{Message, Relation, RelationId};
+
+/// What became of a message.
+#[derive(Debug)]
+pub enum Step {
+    /// It was taken.
+    Continue,
+    /// It ended a transaction: the batch may be handed over now.
+    Boundary,
+    /// The batch has reached its maximum: hand it over, then feed the message again.
+    Full,
+    /// Answer, then feed the message again.
+    Need(Need),
+}
+
+/// What the assembler cannot decide by itself.
+#[derive(Debug)]
+pub enum Need {
+    /// Compile a plan: call [`Assembler::draft`], make its topics and schemas, then call
+    /// [`Assembler::install`].
+    Plan(Owner),
+    /// Make the topic and the schemas of a route, then call [`Assembler::route`].
+    Route(Owner, Route),
+}
+
+/// Whose plan it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Owner {
+    /// The message outbox.
+    Messages,
+    /// A table.
+    Relation(RelationId),
+}
+
+/// What stops the stream.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Two transactions came in the wrong order, or a message outside or inside of one.
+    #[error("the stream is out of order at {at}: {what}")]
+    Disorder {
+        /// The commit LSN where it was seen.
+        at: Lsn,
+        /// What was wrong.
+        what: &'static str,
+    },
+    /// A plan could not be made or a change not encoded.
+    #[error(transparent)]
+    Plan(#[from] plan::Error),
+    /// The change at the checkpoint's position is not the one that was there.
+    #[error(
+        "the checkpoint is inside transaction {xid} at {position} (change at {lsn}), but the slot now shows {found} there: \
+         publication, slot or server are not the same; see `walbrook checkpoint accept`"
+    )]
+    Resume {
+        /// The checkpoint's transaction.
+        xid: Xid,
+        /// The checkpoint's position.
+        position: Position,
+        /// The LSN of the change there.
+        lsn: Lsn,
+        /// What is there now.
+        found: String,
+    },
+    /// A column has a type that only text mode can carry.
+    #[error("column {column} of {table} has type {type_name}, which needs the slot in text mode")]
+    TextMode {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// Its type.
+        type_name: String,
+    },
+    /// A row names a relation that was never announced.
+    #[error("relation {0} was not announced in this stream")]
+    UnknownRelation(RelationId),
+}
+
+impl Error {
+    /// Whether reading the slot in text mode is the way out.
+    #[must_use]
+    pub fn needs_text(&self) -> bool {
+        matches!(self, Self::TextMode { .. })
+    }
+
+    /// Whether the checkpoint does not fit the stream.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Resume { .. })
+    }
+}
+
+/// A relation as it stands in the stream, with its plan once a row needed one.
+#[derive(Debug)]
+struct Entry {
+    relation: Relation,
+    plan: Option<Plan>,
+    /// Columns that the catalog calls NOT NULL and a row did not.
+    nullable: Vec<String>,
+}
+
+/// Where the batch stood at the last end of a transaction.
+#[derive(Clone, Copy, Debug)]
+struct Boundary {
+    mark: Mark,
+    position: Position,
+}
+
+/// The assembler of one stream.
+#[derive(Debug)]
+pub struct Assembler {
+    settings: Settings,
+    limits: BatchLimits,
+    message_prefix: Option<String>,
+    is_binary: bool,
+    relations: HashMap<RelationId, Entry>,
+    /// The plan of logical messages, once one was an event.
+    messages: Option<Plan>,
+    topics: Arc<TopicTable>,
+    /// What start-up found: position, confirm, and all that stays the same.
+    base: Checkpoint,
+    /// Changes at or below it are in Kafka already.
+    resume: Position,
+    xact: Option<Xact>,
+    /// The ordinal of the last change taken from the open transaction.
+    ordinal: u64,
+    previous_commit_lsn: Lsn,
+    position: Position,
+    inside: Option<Inside>,
+    confirm: Lsn,
+    boundary: Option<Boundary>,
+    starts_inside: bool,
+    /// Changes that made no record, since they were last asked for.
+    skipped: BTreeMap<(Owner, Skip), u64>,
+}
+
+impl Assembler {
+    /// An assembler that goes on from `checkpoint`.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        limits: BatchLimits,
+        message_prefix: Option<String>,
+        is_binary: bool,
+        checkpoint: Checkpoint,
+    ) -> Self {
+        let position = checkpoint.position;
+        // A checkpoint at the end of a transaction covers all of it, whatever is counted today.
+        let resume = match checkpoint.inside {
+            None if 0 < position.ordinal => Position { ordinal: u64::MAX, ..position },
+            _ => position,
+        };
+        Self {
+            settings,
+            limits,
+            message_prefix,
+            is_binary,
+            relations: HashMap::new(),
+            messages: None,
+            topics: Arc::default(),
+            resume,
+            xact: None,
+            ordinal: 0,
+            previous_commit_lsn: Lsn::ZERO,
+            position,
+            inside: checkpoint.inside,
+            confirm: checkpoint.confirm,
+            boundary: None,
+            skipped: BTreeMap::new(),
+            starts_inside: checkpoint.inside.is_some(),
+            base: checkpoint,
+        }
+    }
+
+    /// Takes one message that stood at `lsn`; see [`Step`].
+    ///
+    /// # Errors
+    ///
+    /// If the stream contradicts itself or the checkpoint, or a change cannot be encoded.
+    pub fn on_message(
+        &mut self,
+        lsn: Lsn,
+        message: &Message<'_>,
+        context: &Context,
+        batch: &mut Batch,
+    ) -> Result<Step, Error> {
+        match *message {
+            Message::Begin { final_lsn, commit_time_us, xid } => {
+                self.begin(final_lsn, commit_time_us, xid)
+            }
+            Message::Commit { end_lsn, .. } => self.commit(end_lsn, batch),
+            Message::Relation(ref body) => {
+                self.announce(body.to_owned());
+                Ok(Step::Continue)
+            }
+            Message::Origin { .. } | Message::Type { .. } => Ok(Step::Continue),
+            // A non-transactional message is no change of any transaction.
+            Message::Message { transactional: false, .. } => Ok(Step::Continue),
+            Message::Delete { relation, old } => {
+                self.change(lsn, once(Op::Delete { relation, old }), context, batch)
+            }
+            Message::Insert { relation, new } => {
+                self.change(lsn, once(Op::Insert { relation, new }), context, batch)
+            }
+            Message::Message { prefix, content, .. } => {
+                self.change(lsn, once(Op::Message { prefix, content }), context, batch)
+            }
+            Message::Truncate { relations, .. } => {
+                let op = |(relation, part)| Op::Truncate { relation, part };
+                self.change(lsn, relations.iter().zip(0_u32..).map(op), context, batch)
+            }
+            Message::Update { relation, old, new } => {
+                self.change(lsn, once(Op::Update { relation, old, new }), context, batch)
+            }
+        }
+    }
+
+    /// Takes a relation's shape. The same shape again, which the server sends after any
+    /// invalidation, keeps its plan: what the catalog may say otherwise now shows in the rows.
+    fn announce(&mut self, relation: Relation) {
+        let entry = self.relations.entry(relation.id);
+        match entry {
+            Slot::Occupied(entry) if entry.get().relation == relation => {}
+            entry => {
+                entry.insert_entry(Entry { relation, plan: None, nullable: Vec::new() });
+            }
+        }
+    }
+
+    fn begin(&mut self, commit_lsn: Lsn, commit_time_us: i64, xid: Xid) -> Result<Step, Error> {
+        if self.xact.is_some() {
+            return Err(Error::Disorder { at: commit_lsn, what: "begin inside a transaction" });
+        }
+        if commit_lsn <= self.previous_commit_lsn {
+            return Err(Error::Disorder { at: commit_lsn, what: "commits go backwards" });
+        }
+        if let Some(inside) = self.base.inside
+            && self.resume.commit_lsn < commit_lsn
+            && self.previous_commit_lsn < self.resume.commit_lsn
+        {
+            return Err(self.resume_error(inside, format!("transaction {xid} at {commit_lsn}")));
+        }
+        let previous_commit_lsn = self.previous_commit_lsn;
+        self.xact = Some(Xact { xid, commit_lsn, commit_time_us, previous_commit_lsn });
+        self.ordinal = 0;
+        Ok(Step::Continue)
+    }
+
+    fn commit(&mut self, end_lsn: Lsn, batch: &Batch) -> Result<Step, Error> {
+        let Some(xact) = self.xact.take() else {
+            return Err(Error::Disorder { at: end_lsn, what: "commit without a begin" });
+        };
+        if let Some(inside) = self.base.inside
+            && xact.commit_lsn == self.resume.commit_lsn
+            && self.ordinal < self.resume.ordinal
+        {
+            return Err(self.resume_error(inside, format!("{} changes", self.ordinal)));
+        }
+        self.previous_commit_lsn = xact.commit_lsn;
+        self.confirm = self.confirm.max(end_lsn);
+        if self.position.commit_lsn <= xact.commit_lsn {
+            self.inside = None;
+        }
+        self.boundary = Some(Boundary { mark: batch.mark(), position: self.position });
+        Ok(Step::Boundary)
+    }
+
+    /// Gives a change its position and encodes it unless Kafka has it; on a need nothing changed.
+    /// A truncate of several tables is one change with several operations.
+    fn change<'m>(
+        &mut self,
+        lsn: Lsn,
+        ops: impl Iterator<Item = Op<'m>>,
+        context: &Context,
+        batch: &mut Batch,
+    ) -> Result<Step, Error> {
+        let Some(xact) = self.xact else {
+            return Err(Error::Disorder { at: lsn, what: "change outside of a transaction" });
+        };
+        let position = Position { commit_lsn: xact.commit_lsn, ordinal: self.ordinal + 1 };
+        if position <= self.resume {
+            self.check_resumed(position, lsn, xact.xid)?;
+            self.ordinal = position.ordinal;
+            return Ok(Step::Continue);
+        }
+        if self.is_full(batch) {
+            return Ok(Step::Full);
+        }
+        let mark = batch.mark();
+        for op in ops {
+            let step = self.encode(&Change { position, lsn, xact: &xact, op }, context, batch)?;
+            if let Step::Need(need) = step {
+                batch.truncate(mark);
+                return Ok(Step::Need(need));
+            }
+        }
+        batch.note_commit_time(xact.commit_time_us);
+        self.ordinal = position.ordinal;
+        self.position = position;
+        self.inside = Some(Inside { xid: xact.xid, lsn });
+        Ok(Step::Continue)
+    }
+
+    /// Encodes one change by its plan; asks for the plan when there is none.
+    fn encode(
+        &mut self,
+        change: &Change<'_>,
+        context: &Context,
+        batch: &mut Batch,
+    ) -> Result<Step, Error> {
+        let (owner, plan) = match change.op {
+            Op::Message { prefix, .. } if self.message_prefix.as_deref() != Some(prefix) => {
+                return Ok(Step::Continue);
+            }
+            Op::Message { .. } => (Owner::Messages, &mut self.messages),
+            Op::Delete { relation, .. }
+            | Op::Insert { relation, .. }
+            | Op::Truncate { relation, .. }
+            | Op::Update { relation, .. } => {
+                let entry = self.relations.get_mut(&relation);
+                let entry = entry.ok_or(Error::UnknownRelation(relation))?;
+                (Owner::Relation(relation), &mut entry.plan)
+            }
+        };
+        let Some(plan) = plan else { return Ok(Step::Need(Need::Plan(owner))) };
+        match plan.encode(change, context, batch) {
+            Ok(plan::Step::Done) => Ok(Step::Continue),
+            Ok(plan::Step::Skipped(skip)) => {
+                *self.skipped.entry((owner, skip)).or_default() += 1;
+                Ok(Step::Continue)
+            }
+            Ok(plan::Step::Need(route)) => Ok(Step::Need(Need::Route(owner, route))),
+            Err(error) => self.relax(owner, error),
+        }
+    }
+
+    /// Where a row has a NULL that the catalog denies, the row is right: the catalog is newer than
+    /// the stream. A NOT NULL value that did not change and was not sent, of a type without a
+    /// placeholder, can only be null too. The plan is made anew with that column optional; any
+    /// other error is final.
+    fn relax(&mut self, owner: Owner, error: plan::Error) -> Result<Step, Error> {
+        let (plan::Error::Contradiction { contradiction: Contradiction::Null { column }, .. }
+        | plan::Error::Encode { column, source: encode::Error::Unavailable, .. }) = &error
+        else {
+            return Err(error.into());
+        };
+        if let Owner::Relation(relation) = owner
+            && let Some(entry) = self.relations.get_mut(&relation)
+            && !entry.nullable.contains(column)
+        {
+            entry.nullable.push(column.clone());
+            entry.plan = None;
+            return Ok(Step::Need(Need::Plan(owner)));
+        }
+        Err(error.into())
+    }
+
+    fn check_resumed(&self, position: Position, lsn: Lsn, xid: Xid) -> Result<(), Error> {
+        match self.base.inside {
+            Some(inside) if position == self.resume && inside != (Inside { xid, lsn }) => {
+                Err(self.resume_error(inside, format!("transaction {xid}, change at {lsn}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn resume_error(&self, inside: Inside, found: String) -> Error {
+        Error::Resume { xid: inside.xid, position: self.resume, lsn: inside.lsn, found }
+    }
+
+    /// A relation of the stream.
+    #[must_use]
+    pub fn relation(&self, id: RelationId) -> Option<&Relation> {
+        self.relations.get(&id).map(|entry| &entry.relation)
+    }
+
+    /// Compiles a plan as far as that goes without topics and schema ids; `facts` are those of the
+    /// owner's relation. `None` if the owner has none any more.
+    ///
+    /// # Errors
+    ///
+    /// If configuration and table contradict each other, or the slot must be read in text mode.
+    pub fn draft(&self, owner: Owner, mut facts: TableFacts) -> Result<Option<Draft>, Error> {
+        let Owner::Relation(id) = owner else {
+            return Ok(plan::compile_message_outbox(&self.settings)?);
+        };
+        let entry = self.relations.get(&id).ok_or(Error::UnknownRelation(id))?;
+        facts.not_null.retain(|column| !entry.nullable.contains(column));
+        let draft = plan::compile(&entry.relation, &facts, &self.settings)?;
+        match draft.unknown.first() {
+            Some((column, type_name)) if self.is_binary => Err(Error::TextMode {
+                table: format!("{}.{}", entry.relation.namespace, entry.relation.name),
+                column: column.clone(),
+                type_name: type_name.clone(),
+            }),
+            _ => Ok(Some(draft)),
+        }
+    }
+
+    /// Finishes a plan with one schema id per schema that its draft asked for.
+    pub fn install(&mut self, owner: Owner, draft: Draft, ids: &[SchemaId]) {
+        let plan = draft.finish(Arc::make_mut(&mut self.topics), ids);
+        if let Some(slot) = self.plan_mut(owner) {
+            *slot = Some(plan);
+        }
+    }
+
+    /// Answers a [`Need::Route`].
+    pub fn route(&mut self, owner: Owner, route: &Route, ids: &[SchemaId]) {
+        let mut topics = Arc::clone(&self.topics);
+        if let Some(Some(plan)) = self.plan_mut(owner) {
+            plan.route(route, Arc::make_mut(&mut topics), ids);
+        }
+        self.topics = topics;
+    }
+
+    fn plan_mut(&mut self, owner: Owner) -> Option<&mut Option<Plan>> {
+        match owner {
+            Owner::Messages => Some(&mut self.messages),
+            Owner::Relation(id) => self.relations.get_mut(&id).map(|entry| &mut entry.plan),
+        }
+    }
+
+    /// Whether the batch has reached its target: it is handed over at the next boundary.
+    #[must_use]
+    pub fn has_target(&self, batch: &Batch) -> bool {
+        self.limits.target_bytes <= batch.byte_len()
+            || self.limits.target_records <= batch.records().len()
+    }
+
+    fn is_full(&self, batch: &Batch) -> bool {
+        !batch.is_empty()
+            && (self.limits.max_bytes <= batch.byte_len()
+                || self.limits.max_records <= batch.records().len())
+    }
+
+    /// How many changes made no record since the last call, by owner and reason.
+    pub fn take_skipped(&mut self) -> BTreeMap<(Owner, Skip), u64> {
+        std::mem::take(&mut self.skipped)
+    }
+
+    /// Whether the stream is between two transactions.
+    #[must_use]
+    pub fn is_at_boundary(&self) -> bool {
+        self.xact.is_none()
+    }
+
+    /// The end of the last complete transaction that was taken.
+    #[must_use]
+    pub fn confirm(&self) -> Lsn {
+        self.confirm
+    }
+
+    /// Gives the batch its checkpoint. `keepalive` is the highest keep-alive LSN, which counts only
+    /// between transactions, when nothing is in flight.
+    pub fn seal(&mut self, batch: &mut Batch, keepalive: Lsn) {
+        if self.is_at_boundary() {
+            self.confirm = self.confirm.max(keepalive);
+        }
+        let inside = self.inside;
+        batch.starts_inside = self.starts_inside && !batch.is_empty();
+        batch.ends_inside = inside.is_some() && !batch.is_empty();
+        self.starts_inside = inside.is_some();
+        self.finish(batch, self.position, inside);
+    }
+
+    /// Takes back what is of an unfinished transaction and gives the batch its checkpoint: for a
+    /// stop. `false` if nothing is left to commit.
+    pub fn seal_complete(&mut self, batch: &mut Batch) -> bool {
+        let Some(boundary) = self.boundary.take() else { return false };
+        batch.truncate(boundary.mark);
+        batch.starts_inside = self.starts_inside && !batch.is_empty();
+        self.finish(batch, boundary.position, None);
+        true
+    }
+
+    fn finish(&mut self, batch: &mut Batch, position: Position, inside: Option<Inside>) {
+        assert!(self.base.position <= position, "checkpoints do not go back (I3)");
+        assert!(self.base.confirm <= self.confirm, "confirmation does not go back (I1)");
+        self.base.position = position;
+        self.base.confirm = self.confirm;
+        self.boundary = None;
+        batch.topics = Arc::clone(&self.topics);
+        batch.checkpoint = Some(Checkpoint { inside, accepted: None, ..self.base.clone() });
+    }
+}
+
+#[cfg(test)]
+mod tests;

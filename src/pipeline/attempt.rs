@@ -1,0 +1,350 @@
+//! One attempt: hold the slot, fence, read the checkpoint, judge, stream (I4).
+//!
+//! Who cannot take the slot touches nothing in Kafka. Only where no slot exists yet does the fence
+//! come first, because there is nothing to hold.
+
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use super::assembler::Assembler;
+use super::reader::{Reader, Surroundings, alive, gone};
+use super::start::{self, Expected, Server, Slot, Verdict};
+use super::telemetry::Telemetry;
+use super::writer::{Done, Writer};
+use super::{Error, Stop, clock, sink};
+use crate::batch::Batch;
+use crate::checkpoint::{Checkpoint, FORMAT, State, Stream};
+use crate::config::{Binary, Config, Failover};
+use crate::kafka::{self, KafkaSink, SinkConfig};
+use crate::plan::Settings;
+use crate::position::{Lsn, Position};
+use crate::postgres::{
+    self, Catalog, PublishedColumn, ReplicationClient, SlotFacts, Start, System, TransportKind,
+};
+use crate::registry::Registry;
+use crate::status::Phase;
+use crate::types::Kind;
+use crate::wal::Session;
+
+/// What one attempt works with.
+pub(super) struct Attempt<'a> {
+    pub(super) config: &'a Config,
+    pub(super) is_text_forced: bool,
+    pub(super) writer: &'a mut Writer<kafka::Error>,
+    pub(super) telemetry: &'a mut Telemetry,
+    pub(super) stop: &'a mut Stop,
+}
+
+impl Attempt<'_> {
+    /// Streams until told to stop (`Ok`) or an error.
+    pub(super) async fn run(mut self) -> Result<(), Error> {
+        // A standby that looks whether the slot is free is still one.
+        if !self.telemetry.is_standby() {
+            // A standby stays one until it has the slot.
+            if !self.telemetry.is_standby() {
+                self.telemetry.enter(Phase::Starting);
+            }
+        }
+        let mut catalog = Catalog::connect(&self.config.postgres).await?;
+        let stream = expected(self.config).stream;
+        require_publications(&mut catalog, &stream.publications).await?;
+        let is_binary = self.is_binary(&mut catalog).await?;
+        let mut client =
+            ReplicationClient::connect(&self.config.postgres, &self.config.replication).await?;
+        let system = client.identify_system().await?;
+        let slot = &self.config.replication.slot;
+        let history = history(&mut client, &system).await?;
+        match server(&mut catalog, slot, &system, Vec::new()).await?.slot {
+            None => return self.create(client, &mut catalog, &system).await,
+            Some(found) if start::is_usable(&expected(self.config), &found)? => {}
+            Some(_) => return self.refuse(client, &mut catalog, &system, history).await,
+        }
+        let started = client.start_replication(from_confirmed(slot, &stream, is_binary)).await;
+        let mut transport = match started {
+            Err(error @ postgres::Error::SlotActive { pid, .. }) => {
+                self.end_dead_holder(&mut catalog, pid).await;
+                return Err(error.into());
+            }
+            started => started?,
+        };
+        info!(%slot, is_binary, "holding the replication slot");
+        self.telemetry.enter(Phase::Recovering);
+        let mut session = Session::new(clock::now(), status_interval(self.config));
+        self.writer.recover()?;
+        let (gone, recovered) = (gone(&mut catalog), recovered(self.writer));
+        let recovered = alive(&mut transport, &mut session, self.stop, gone, recovered).await??;
+        let server = server(&mut catalog, slot, &system, history).await?;
+        match start::judge(&expected(self.config), &server, recovered.as_ref())? {
+            Verdict::Create => {
+                drop(transport);
+                info!(%slot, "the slot was left half made; making it anew");
+                let client =
+                    ReplicationClient::connect(&self.config.postgres, &self.config.replication)
+                        .await?;
+                self.create(client, &mut catalog, &system).await
+            }
+            Verdict::Resume(checkpoint) => {
+                info!(%slot, position = %checkpoint.position, confirm = %checkpoint.confirm, "streaming");
+                self.telemetry.on_streaming(clock::now(), checkpoint.confirm);
+                let nap = nap(transport.transport_kind());
+                let assembler = assembler(self.config, is_binary, *checkpoint);
+                let mut registry = Registry::new(&self.config.registry)?;
+                let around = Surroundings::<KafkaSink> {
+                    writer: self.writer,
+                    catalog: &mut catalog,
+                    registry: &mut registry,
+                    slot,
+                    telemetry: self.telemetry,
+                    stop: self.stop,
+                    checkpoint_interval: self.config.replication.checkpoint_interval,
+                    retry_delays: (
+                        self.config.replication.retry_delay_min,
+                        self.config.replication.retry_delay_max,
+                    ),
+                    nap,
+                };
+                Reader::new(transport, session, assembler, around).run().await
+            }
+        }
+    }
+
+    /// A lost slot cannot be held by anybody, so it is judged (and may be made anew) without.
+    async fn refuse(
+        self,
+        client: ReplicationClient,
+        catalog: &mut Catalog,
+        system: &System,
+        history: Vec<(u32, Lsn)>,
+    ) -> Result<(), Error> {
+        let slot = &self.config.replication.slot;
+        self.writer.recover()?;
+        let checkpoint = or_stop(self.stop, recovered(self.writer)).await??;
+        let server = server(catalog, slot, system, history).await?;
+        start::judge(&expected(self.config), &server, checkpoint.as_ref())?;
+        // Only a slot that was left half made is not refused.
+        self.create(client, catalog, system).await
+    }
+
+    /// Ends the walsender of a holder that has not replied for three times the time-out that it set
+    /// for itself (its clock may differ from the server's): its host is gone, and the server has
+    /// not noticed. What fails here is tried again at the next look.
+    async fn end_dead_holder(&self, catalog: &mut Catalog, pid: Option<i32>) {
+        let Some(pid) = pid else { return };
+        let Ok(Some(walsender)) = catalog.walsender(pid).await else { return };
+        let limit = self.config.replication.wal_sender_timeout * 3;
+        if walsender.reply_age.is_some_and(|age| limit < age) {
+            let slot = &self.config.replication.slot;
+            let is_ended = catalog.terminate(slot, pid).await.unwrap_or(false);
+            warn!(%slot, pid, is_ended, "the holder of the slot has long not replied; its walsender is told to end");
+        }
+    }
+
+    /// Whether the slot can be read in binary form; warns once of each type that forbids it.
+    async fn is_binary(&mut self, catalog: &mut Catalog) -> Result<bool, Error> {
+        if self.is_text_forced || self.config.replication.binary == Binary::Never {
+            return Ok(false);
+        }
+        let columns = catalog.published_types(&self.config.replication.publications).await?;
+        let mut is_binary = true;
+        for column in &columns {
+            if let Kind::Other { name } = &column.kind {
+                is_binary = false;
+                let PublishedColumn { namespace, table, name: column, .. } = column;
+                self.telemetry.on_unknown_type(namespace, table, column, name);
+            }
+        }
+        Ok(is_binary)
+    }
+
+    /// Makes the slot: a checkpoint `creating`, the slot, a checkpoint at its consistent point.
+    pub(super) async fn create(
+        self,
+        mut client: ReplicationClient,
+        catalog: &mut Catalog,
+        system: &System,
+    ) -> Result<(), Error> {
+        self.telemetry.enter(Phase::Recovering);
+        self.writer.recover()?;
+        let checkpoint = or_stop(self.stop, recovered(self.writer)).await??;
+        let slot = &self.config.replication.slot;
+        // Another instance may have made it between our look and the fence.
+        let server = server(catalog, slot, system, Vec::new()).await?;
+        if start::judge(&expected(self.config), &server, checkpoint.as_ref())? != Verdict::Create {
+            return Err(Error::SlotCreated);
+        }
+        let creating = first_checkpoint(self.config, system, State::Creating, Lsn::ZERO);
+        // What an operator accepted before a crash is kept.
+        let accepted = checkpoint.and_then(|checkpoint| checkpoint.accepted);
+        let creating = Checkpoint { accepted: accepted.clone(), ..creating };
+        or_stop(self.stop, commit(self.writer, creating)).await??;
+        if server.slot.is_some() {
+            client.drop_slot(slot).await?;
+        }
+        info!(%slot, "creating the replication slot; this waits for transactions that are running now");
+        let is_failover = is_failover(self.config, &client);
+        let point = or_stop(self.stop, client.create_slot(slot, is_failover)).await??;
+        let streaming = first_checkpoint(self.config, system, State::Streaming, point);
+        or_stop(self.stop, commit(self.writer, Checkpoint { accepted, ..streaming })).await??;
+        info!(%slot, consistent_point = %point, "the replication slot was created; changes that commit from now on are delivered");
+        Err(Error::SlotCreated)
+    }
+}
+
+/// Awaits `future`, unless it is told to stop.
+async fn or_stop<F: Future>(stop: &mut Stop, future: F) -> Result<F::Output, Error> {
+    tokio::select! {
+        biased;
+        output = future => Ok(output),
+        () = stop.wait() => Err(Error::Stopped),
+    }
+}
+
+/// Missing publications would only show at the first change.
+async fn require_publications(catalog: &mut Catalog, names: &[String]) -> Result<(), Error> {
+    let found = catalog.publications(names).await?;
+    let is_missing = |name: &&String| !found.iter().any(|publication| publication.name == **name);
+    match names.iter().find(is_missing) {
+        Some(name) => Err(start::Refusal::NoPublication { name: name.clone() }.into()),
+        None => Ok(()),
+    }
+}
+
+/// Where the server's timeline left its ancestors.
+pub(super) async fn history(
+    client: &mut ReplicationClient,
+    system: &System,
+) -> Result<Vec<(u32, Lsn)>, postgres::Error> {
+    // The first timeline has no ancestors, and no history file.
+    if system.timeline <= 1 {
+        return Ok(Vec::new());
+    }
+    let forks = client.timeline_history(system.timeline).await?;
+    Ok(forks.into_iter().map(|fork| (fork.timeline, fork.switch_lsn)).collect())
+}
+
+/// From the slot's confirmed LSN, which by I1 is never past the checkpoint.
+pub(super) fn from_confirmed<'a>(slot: &'a str, stream: &'a Stream, is_binary: bool) -> Start<'a> {
+    Start {
+        slot,
+        lsn: Lsn::ZERO,
+        publications: &stream.publications,
+        is_binary,
+        has_messages: stream.messages,
+    }
+}
+
+/// Whether the slot is created with FAILOVER.
+pub(super) fn is_failover(config: &Config, client: &ReplicationClient) -> bool {
+    config.replication.failover == Failover::Auto && client.can_failover()
+}
+
+/// The sink of this configuration; connects to nothing yet.
+pub(super) fn kafka_sink(config: &Config) -> Result<KafkaSink, Error> {
+    KafkaSink::new(SinkConfig::from(config)).map_err(sink::<KafkaSink>)
+}
+
+/// What the configuration expects of server and checkpoint.
+pub(super) fn expected(config: &Config) -> Expected {
+    Expected {
+        pipeline: config.pipeline.clone(),
+        slot: config.replication.slot.clone(),
+        database: config.postgres.database.clone(),
+        stream: Stream {
+            publications: config.replication.publications.clone(),
+            messages: config.message_outbox.is_some(),
+        },
+    }
+}
+
+/// A checkpoint at the beginning of the slot.
+pub(super) fn first_checkpoint(
+    config: &Config,
+    system: &System,
+    state: State,
+    point: Lsn,
+) -> Checkpoint {
+    let Expected { pipeline, slot, stream, .. } = expected(config);
+    Checkpoint {
+        format: FORMAT,
+        pipeline,
+        system_identifier: system.system_identifier.clone(),
+        timeline: system.timeline,
+        slot,
+        state,
+        stream,
+        position: Position { commit_lsn: point, ordinal: 0 },
+        confirm: point,
+        inside: None,
+        accepted: None,
+    }
+}
+
+fn assembler(config: &Config, is_binary: bool, checkpoint: Checkpoint) -> Assembler {
+    let prefix = config.message_outbox.as_ref().map(|outbox| outbox.prefix.clone());
+    Assembler::new(Settings::new(config), config.batch, prefix, is_binary, checkpoint)
+}
+
+/// What the server says now, the slot being held.
+pub(super) async fn server(
+    catalog: &mut Catalog,
+    slot: &str,
+    system: &System,
+    history: Vec<(u32, Lsn)>,
+) -> Result<Server, postgres::Error> {
+    let facts = catalog.slot(slot).await?;
+    // The log goes on after IDENTIFY_SYSTEM, and another instance may have confirmed more since.
+    let end = facts.as_ref().and_then(SlotFacts::log_end).unwrap_or(Lsn::ZERO);
+    let slot = facts.map(|facts| Slot {
+        lost: facts.invalidation().map(str::to_owned),
+        plugin: facts.plugin,
+        database: facts.database,
+        confirmed: facts.confirmed_flush,
+    });
+    Ok(Server {
+        system_identifier: system.system_identifier.clone(),
+        timeline: system.timeline,
+        flush_lsn: system.flush_lsn.max(end),
+        history,
+        slot,
+    })
+}
+
+/// Commits a checkpoint without records.
+pub(super) async fn commit(
+    writer: &mut Writer<kafka::Error>,
+    checkpoint: Checkpoint,
+) -> Result<(), Error> {
+    writer.commit(Box::new(Batch::of(checkpoint)))?;
+    match writer.done().await? {
+        Done::Failed(error) => Err(sink::<KafkaSink>(error)),
+        _ => Ok(()),
+    }
+}
+
+/// The answer to [`Writer::recover`].
+pub(super) async fn recovered(
+    writer: &mut Writer<kafka::Error>,
+) -> Result<Option<Checkpoint>, Error> {
+    loop {
+        match writer.done().await? {
+            Done::Recovered(checkpoint) => return Ok(checkpoint.map(|checkpoint| *checkpoint)),
+            Done::Failed(error) => return Err(sink::<KafkaSink>(error)),
+            Done::Committed(..) | Done::TopicReady => {}
+        }
+    }
+}
+
+/// A status goes out at least this often: well within the server's time-out.
+fn status_interval(config: &Config) -> Duration {
+    (config.replication.wal_sender_timeout / 3).min(Duration::from_secs(5))
+}
+
+/// How long to nap after a small read, while the writer is busy. Over TCP 1 ms makes the walsender
+/// itself faster; the buffer of a Unix socket is too small for that (benches/drain measures both).
+fn nap(kind: TransportKind) -> Duration {
+    match kind {
+        TransportKind::Unix => Duration::from_micros(300),
+        TransportKind::Tcp | TransportKind::Tls => Duration::from_millis(1),
+    }
+}

@@ -1,0 +1,248 @@
+//! The pipeline: the only module that knows both ends.
+//!
+//! [`run`] is where its workers are started and joined: the reader is the calling task, the writer
+//! a named thread. What follows an ending is decided by the pure [`supervisor`]; whether a start
+//! may go on, by the pure [`start`]; what becomes of a message, by the pure [`assembler`].
+
+pub mod assembler;
+mod attempt;
+mod clock;
+mod operator;
+mod reader;
+pub mod start;
+mod stop;
+pub mod supervisor;
+mod telemetry;
+mod writer;
+
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tracing::{error, info, warn};
+
+pub use operator::{Outcome, accept, adopt, create, rehearse};
+pub use stop::{Stop, Stopper, stop_pair};
+pub use telemetry::Telemetry;
+pub use writer::Gone;
+
+use crate::config::Config;
+use crate::edges::{Class, Sink, Transport};
+use crate::status::Phase;
+use crate::{kafka, postgres, registry, wal};
+use attempt::Attempt;
+use supervisor::{Action, Ending, Supervisor};
+
+/// How long a stop waits for Kafka.
+const STOP_LIMIT: Duration = Duration::from_secs(8);
+
+/// What ends an attempt to stream.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A message could not be taken.
+    #[error(transparent)]
+    Assembler(Box<assembler::Error>),
+    /// PostgreSQL, outside of the stream.
+    #[error(transparent)]
+    Postgres(Box<postgres::Error>),
+    /// The start is refused.
+    #[error(transparent)]
+    Refused(Box<start::Refusal>),
+    /// The schema registry.
+    #[error(transparent)]
+    Registry(Box<registry::Error>),
+    /// Kafka.
+    #[error("{error}")]
+    Sink {
+        /// What to do about it.
+        class: Class,
+        /// What it was.
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server waits for a confirmation that Kafka does not let us give.
+    #[error(
+        "the server waits for a confirmation (it may be stopping) and Kafka does not answer; the connection is given up for a while"
+    )]
+    MadeWay,
+    /// The slot was made; streaming starts with the next attempt.
+    #[error("the replication slot was created")]
+    SlotCreated,
+    /// The replication stream.
+    #[error("{error}")]
+    Source {
+        /// What to do about it.
+        class: Class,
+        /// What it was.
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// It was told to stop.
+    #[error("told to stop")]
+    Stopped,
+    /// The last commit took too long.
+    #[error(
+        "the last Kafka transaction did not end in time; what it holds comes again, once, after the next start"
+    )]
+    StopTimeout,
+    /// The stream broke the protocol.
+    #[error(transparent)]
+    Wal(#[from] wal::Error),
+    /// The writer thread is gone.
+    #[error(transparent)]
+    Writer(#[from] Gone),
+    /// The operating system gives no thread.
+    #[error("the writer thread cannot be started")]
+    Thread(#[source] std::io::Error),
+}
+
+impl Error {
+    /// How an attempt that ended with this error ended.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        match self {
+            Self::Assembler(error) if error.needs_text() => Ending::TextMode,
+            Self::Postgres(error) => match **error {
+                postgres::Error::SlotActive { .. } => Ending::SlotBusy,
+                ref error => Ending::Failed(error.class()),
+            },
+            Self::Registry(error) => Ending::Failed(error.class()),
+            Self::Source { error, .. } if needs_text(error.as_ref()) => Ending::TextMode,
+            Self::Sink { class, .. } | Self::Source { class, .. } => Ending::Failed(*class),
+            Self::MadeWay => Ending::Failed(Class::Retry),
+            Self::Stopped => Ending::Stopped,
+            Self::SlotCreated => Ending::Created,
+            Self::Assembler(_)
+            | Self::Refused(_)
+            | Self::StopTimeout
+            | Self::Thread(_)
+            | Self::Wal(_)
+            | Self::Writer(_) => Ending::Failed(Class::Fatal),
+        }
+    }
+}
+
+impl From<assembler::Error> for Error {
+    fn from(error: assembler::Error) -> Self {
+        Self::Assembler(Box::new(error))
+    }
+}
+
+impl From<postgres::Error> for Error {
+    fn from(error: postgres::Error) -> Self {
+        Self::Postgres(Box::new(error))
+    }
+}
+
+impl From<registry::Error> for Error {
+    fn from(error: registry::Error) -> Self {
+        Self::Registry(Box::new(error))
+    }
+}
+
+impl From<start::Refusal> for Error {
+    fn from(refusal: start::Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
+/// Whether the walsender met a value without a binary form: an array or composite of a type that
+/// has no send function. It fails so before we see the relation's types, and again at every start
+/// in binary form.
+fn needs_text(error: &(dyn std::error::Error + 'static)) -> bool {
+    const UNDEFINED_FUNCTION: &str = "42883";
+    let error = error.downcast_ref::<postgres::Error>();
+    error.and_then(postgres::Error::sqlstate) == Some(UNDEFINED_FUNCTION)
+}
+
+fn source<T: Transport>(error: T::Error) -> Error {
+    Error::Source { class: T::class(&error), error: Box::new(error) }
+}
+
+fn sink<S: Sink>(error: S::Error) -> Error {
+    Error::Sink { class: S::class(&error), error: Box::new(error) }
+}
+
+/// Runs the pipeline until it is told to stop or something permanent is wrong.
+///
+/// # Errors
+///
+/// The permanent error: a refusal, a bad password, a dropped publication, a lost slot.
+pub async fn run(config: &Config, telemetry: &mut Telemetry, stop: &mut Stop) -> Result<(), Error> {
+    let (mut writer, thread) =
+        writer::start(attempt::kafka_sink(config)?).map_err(Error::Thread)?;
+    let (ended, limit) = match supervise(config, telemetry, stop, &mut writer).await {
+        // Kafka has had its time.
+        Err(Error::StopTimeout) => {
+            warn!(error = %Error::StopTimeout, "stopped while Kafka did not answer");
+            (Ok(()), Duration::ZERO)
+        }
+        ended => (ended, STOP_LIMIT),
+    };
+    drop(writer);
+    join(thread, limit).await;
+    telemetry.enter(Phase::Stopped);
+    ended
+}
+
+/// Waits for the writer thread; while Kafka does not answer, no longer than `limit`: the process
+/// ends, and the next start finds out what was committed.
+async fn join(thread: JoinHandle<()>, limit: Duration) {
+    let end = clock::now() + limit;
+    while !thread.is_finished() && clock::now() < end {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    if thread.is_finished() && thread.join().is_err() {
+        error!("the writer thread panicked");
+    }
+}
+
+async fn supervise(
+    config: &Config,
+    telemetry: &mut Telemetry,
+    stop: &mut Stop,
+    writer: &mut writer::Writer<kafka::Error>,
+) -> Result<(), Error> {
+    let settings = &config.replication;
+    let mut supervisor =
+        Supervisor::new(settings.retry_delay_min, settings.retry_delay_max, settings.standby_poll);
+    loop {
+        let is_text_forced = supervisor.is_text_forced();
+        let attempt = Attempt { config, is_text_forced, writer, telemetry, stop };
+        let ended = Box::pin(attempt.run()).await;
+        let progress: Option<Instant> = telemetry.last_commit();
+        let ending = ended.as_ref().map_or_else(Error::ending, |()| Ending::Stopped);
+        let delay = match supervisor.on_ending(ending, progress) {
+            Action::Die => return ended,
+            Action::Leave => return Ok(()),
+            Action::Again(delay, attempt) => {
+                if let Err(error) = &ended
+                    && 0 < attempt
+                {
+                    warn!(%error, attempt, retry_in = ?delay, "the pipeline stopped; it starts again from its checkpoint");
+                }
+                if let (Err(error), Ending::Failed(class)) = (&ended, ending) {
+                    telemetry.on_retry(class, error);
+                    let until = clock::now() + delay;
+                    telemetry.enter(Phase::Backoff { attempt, until });
+                }
+                delay
+            }
+            Action::Standby(delay) => {
+                if let (Err(error), Ending::Failed(class)) = (&ended, ending) {
+                    warn!(%error, "fenced: the replication slot is given up");
+                    telemetry.on_retry(class, error);
+                } else if !telemetry.is_standby() {
+                    info!(slot = %settings.slot, "another instance holds the replication slot; waiting as a standby");
+                }
+                telemetry.enter(Phase::Standby);
+                delay
+            }
+        };
+        tokio::select! {
+            () = stop.wait() => return Ok(()),
+            discarded = writer.discard() => discarded?,
+        }
+        tokio::select! {
+            () = stop.wait() => return Ok(()),
+            () = tokio::time::sleep(delay) => {}
+        }
+    }
+}

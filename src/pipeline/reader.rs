@@ -1,0 +1,501 @@
+//! The reader: frames in, sealed batches out, committed batches back, status to the walsender.
+//!
+//! One task, one loop; the life of a row is `next_frame` → [`Message`] → [`Assembler`] → batch →
+//! writer → home → [`Session::confirm`]. Here alone an LSN is confirmed.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep_until;
+use tracing::{debug, warn};
+
+use super::assembler::{Assembler, Need, Owner, Step};
+use super::telemetry::{Progress, Telemetry};
+use super::writer::{Done, Writer};
+use super::{Error, STOP_LIMIT, Stop, clock, sink, source};
+use crate::batch::Batch;
+use crate::edges::{Class, Sink, Transport};
+use crate::facts::TableFacts;
+use crate::plan::{Context, Route, SchemaId, SchemaRequest};
+use crate::position::Lsn;
+use crate::postgres::Catalog;
+use crate::registry::Registry;
+use crate::status::Phase;
+use crate::wal::{self, Frame, Message, RelationId, Session, status_update};
+
+/// A read that brought less than this, while the writer is busy, is followed by a nap: the
+/// walsender makes one send() per row, and a receiver that wakes for each slows it down.
+const COALESCE_BYTES: usize = 64 << 10;
+
+/// How long a server that waits for a confirmation is kept waiting.
+const MAKE_WAY_AFTER: Duration = Duration::from_secs(5);
+
+/// How often the catalog connection is looked at while something else is awaited.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// How often metrics and status are brought up to date.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Every so many ticks the catalog is asked what WAL the slot keeps.
+const TICKS_PER_SLOT: u32 = 10;
+
+/// That question must not hold up the stream.
+const SLOT_LIMIT: Duration = Duration::from_secs(1);
+
+/// What the reader works with besides the stream.
+pub(super) struct Surroundings<'a, S: Sink> {
+    pub(super) writer: &'a mut Writer<S::Error>,
+    pub(super) catalog: &'a mut Catalog,
+    pub(super) registry: &'a mut Registry,
+    pub(super) slot: &'a str,
+    pub(super) telemetry: &'a mut Telemetry,
+    pub(super) stop: &'a mut Stop,
+    pub(super) checkpoint_interval: Duration,
+    pub(super) retry_delays: (Duration, Duration),
+    /// How long to nap after a small read.
+    pub(super) nap: Duration,
+}
+
+/// The reader of one stream.
+pub(super) struct Reader<'a, T, S: Sink> {
+    transport: T,
+    session: Session,
+    assembler: Assembler,
+    around: Surroundings<'a, S>,
+    current: Box<Batch>,
+    spare: Option<Box<Batch>>,
+    /// A frame that is to be fed again.
+    pending: Option<Vec<u8>>,
+    /// What is known to be committed in Kafka, and since when.
+    confirm: Lsn,
+    checkpoint_at: Instant,
+    last_fill: usize,
+    /// The oldest commit time in the batch that the writer has.
+    committing_us: Option<i64>,
+    /// The end of the server's log, as far as it has told.
+    server_end: Lsn,
+    next_tick: Instant,
+    ticks: u32,
+}
+
+/// Why the reader stopped taking frames.
+#[derive(Debug)]
+enum Pause {
+    /// The frame in `pending` needs an answer.
+    Answer(Need),
+    /// No frame is in memory.
+    Data,
+    /// Both batches are in use.
+    Room,
+}
+
+impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
+    pub(super) fn new(
+        transport: T,
+        session: Session,
+        assembler: Assembler,
+        around: Surroundings<'a, S>,
+    ) -> Self {
+        let confirm = assembler.confirm();
+        Self {
+            transport,
+            session,
+            assembler,
+            around,
+            current: Box::default(),
+            spare: Some(Box::default()),
+            pending: None,
+            confirm,
+            checkpoint_at: clock::now(),
+            last_fill: 0,
+            committing_us: None,
+            server_end: confirm,
+            next_tick: clock::now(),
+            ticks: 0,
+        }
+    }
+
+    /// Streams until an error, or until it is told to stop and has.
+    pub(super) async fn run(mut self) -> Result<(), Error> {
+        self.session.confirm(clock::now(), self.confirm);
+        while !self.around.stop.is_set() {
+            match self.turn().await {
+                Err(Error::Stopped) => break,
+                other => other?,
+            }
+        }
+        self.finish().await
+    }
+
+    /// One turn: take what came home, take frames, hand over, say so, wait.
+    async fn turn(&mut self) -> Result<(), Error> {
+        while let Some(done) = self.around.writer.try_done()? {
+            self.on_done(done)?;
+        }
+        let pause = self.take_frames()?;
+        let pause = match pause {
+            Pause::Answer(need) => return self.answer(need).await,
+            pause => pause,
+        };
+        if self.assembler.is_at_boundary() && (!self.current.is_empty() || self.is_idle_due()) {
+            self.hand_over()?;
+        }
+        self.send_due_status().await?;
+        self.tick().await?;
+        self.wait(&pause).await
+    }
+
+    /// Takes the frames that are in memory, as far as there is room.
+    fn take_frames(&mut self) -> Result<Pause, Error> {
+        let context = Context { now_us: clock::wall_us() };
+        loop {
+            let waits = self.assembler.is_at_boundary() && self.assembler.has_target(&self.current);
+            if waits && !self.hand_over()? {
+                return Ok(Pause::Room);
+            }
+            let Self { transport, pending, session, assembler, current, .. } = self;
+            let frame = match pending {
+                Some(frame) => frame.as_slice(),
+                None => match transport.next_frame().map_err(source::<T>)? {
+                    Some(frame) => frame,
+                    None => return Ok(Pause::Data),
+                },
+            };
+            let step = take(frame, session, assembler, &context, current)?;
+            self.pending = matches!(step, Step::Full | Step::Need(_)).then(|| frame.to_vec());
+            match step {
+                Step::Boundary | Step::Continue => {}
+                Step::Full => {
+                    if !self.hand_over()? {
+                        return Ok(Pause::Room);
+                    }
+                }
+                Step::Need(need) => return Ok(Pause::Answer(need)),
+            }
+        }
+    }
+
+    /// Seals the batch and hands it to the writer; `false` while the writer has the other one.
+    fn hand_over(&mut self) -> Result<bool, Error> {
+        if !self.around.writer.is_idle() {
+            return Ok(false);
+        }
+        let Some(spare) = self.spare.take() else { return Ok(false) };
+        let mut batch = std::mem::replace(&mut self.current, spare);
+        self.assembler.seal(&mut batch, self.session.keepalive());
+        self.committing_us = batch.oldest_commit_us;
+        for ((owner, skip), count) in self.assembler.take_skipped() {
+            let relation = match owner {
+                Owner::Messages => None,
+                Owner::Relation(id) => self.assembler.relation(id),
+            };
+            self.around.telemetry.on_skipped(relation, skip, count);
+        }
+        self.around.writer.commit(batch)?;
+        Ok(true)
+    }
+
+    /// Whether an idle slot should be advanced by a checkpoint-only transaction: at most one per
+    /// interval, but at once when the server waits for it (I1).
+    fn is_idle_due(&self) -> bool {
+        self.is_ahead()
+            && (self.session.wanted_since().is_some()
+                || self.checkpoint_at + self.around.checkpoint_interval <= clock::now())
+    }
+
+    /// Whether there is something to confirm that no checkpoint covers yet.
+    fn is_ahead(&self) -> bool {
+        self.confirm < self.assembler.confirm().max(self.session.keepalive())
+            && self.assembler.is_at_boundary()
+            && self.around.writer.is_idle()
+    }
+
+    fn on_done(&mut self, done: Done<S::Error>) -> Result<(), Error> {
+        match done {
+            Done::Committed(mut batch, took, receipt) => {
+                let now = clock::now();
+                if let Some(checkpoint) = &batch.checkpoint {
+                    self.confirm = checkpoint.confirm;
+                    self.session.confirm(now, checkpoint.confirm);
+                }
+                self.checkpoint_at = now;
+                self.committing_us = None;
+                self.around.telemetry.on_committed(&batch, took, now, clock::wall_us());
+                self.around.telemetry.on_receipt(receipt);
+                batch.clear();
+                self.spare = Some(batch);
+                Ok(())
+            }
+            Done::Failed(error) => {
+                self.around.telemetry.on_txn_failed();
+                Err(sink::<S>(error))
+            }
+            Done::Recovered(_) | Done::TopicReady => Ok(()),
+        }
+    }
+
+    async fn send_due_status(&mut self) -> Result<(), Error> {
+        send_due_status(&mut self.transport, &mut self.session).await.map_err(source::<T>)
+    }
+
+    /// Brings metrics and status up to date, once a second.
+    async fn tick(&mut self) -> Result<(), Error> {
+        let now = clock::now();
+        if now < self.next_tick {
+            return Ok(());
+        }
+        self.next_tick = now + TICK;
+        make_way(&self.session)?;
+        if self.ticks.is_multiple_of(TICKS_PER_SLOT) {
+            self.observe_slot().await?;
+        }
+        self.ticks = self.ticks.wrapping_add(1);
+        self.server_end = self.server_end.max(self.session.received());
+        self.around.telemetry.on_progress(&Progress {
+            received: self.session.received(),
+            confirmed: self.confirm,
+            server_end: self.server_end,
+            oldest_commit_us: self.committing_us.or(self.current.oldest_commit_us),
+            now,
+            wall_us: clock::wall_us(),
+        });
+        Ok(())
+    }
+
+    /// Asks what the slot makes the server keep; no answer in time is no harm.
+    async fn observe_slot(&mut self) -> Result<(), Error> {
+        let query = tokio::time::timeout(SLOT_LIMIT, self.around.catalog.slot(self.around.slot));
+        // A server that stops ends the catalog connection first, and then waits for us.
+        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+        let facts = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
+        let facts = match facts {
+            Ok(Ok(Some(facts))) => facts,
+            Ok(Ok(None)) | Err(_) => return Ok(()),
+            Ok(Err(error)) => return Err(error.into()),
+        };
+        self.server_end = self.server_end.max(facts.log_end().unwrap_or(Lsn::ZERO));
+        self.around.telemetry.on_slot(self.around.slot, facts.retained_bytes, facts.safe_wal_size);
+        Ok(())
+    }
+
+    /// Waits for data (if there is room), a batch, the next status or checkpoint, or the stop.
+    async fn wait(&mut self, pause: &Pause) -> Result<(), Error> {
+        let mut deadline = self.session.deadline().min(self.next_tick);
+        if self.is_ahead() {
+            deadline = deadline.min(self.checkpoint_at + self.around.checkpoint_interval);
+        }
+        let is_busy = !self.around.writer.is_idle();
+        let reads = matches!(pause, Pause::Data);
+        if reads && is_busy && self.last_fill < COALESCE_BYTES {
+            // Shorter than the timer's millisecond, and this thread has nothing else to do.
+            std::thread::sleep(self.around.nap);
+        }
+        tokio::select! {
+            biased;
+            done = self.around.writer.done(), if is_busy => self.on_done(done?),
+            filled = self.transport.fill(), if reads => {
+                self.last_fill = filled.map_err(source::<T>)?;
+                Ok(())
+            }
+            () = self.around.stop.wait() => Ok(()),
+            () = sleep_until(deadline.into()) => Ok(()),
+        }
+    }
+
+    async fn answer(&mut self, need: Need) -> Result<(), Error> {
+        match need {
+            Need::Plan(owner) => self.plan(owner).await,
+            Need::Route(owner, route) => self.route(owner, &route).await,
+        }
+    }
+
+    async fn plan(&mut self, owner: Owner) -> Result<(), Error> {
+        let facts = match owner {
+            Owner::Messages => TableFacts::default(),
+            Owner::Relation(id) => self.describe(id).await?,
+        };
+        let Some(draft) = self.assembler.draft(owner, facts)? else { return Ok(()) };
+        if let Owner::Relation(id) = owner
+            && let Some(relation) = self.assembler.relation(id)
+        {
+            self.around.telemetry.on_plan(relation, &draft.unknown);
+        }
+        for topic in &draft.topics {
+            self.ensure_topic(topic).await?;
+        }
+        let ids = self.register(&draft.schemas).await?;
+        self.assembler.install(owner, draft, &ids);
+        Ok(())
+    }
+
+    async fn describe(&mut self, id: RelationId) -> Result<TableFacts, Error> {
+        let Some(relation) = self.assembler.relation(id) else { return Ok(TableFacts::default()) };
+        let describe = self.around.catalog.describe(relation);
+        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+        Ok(alive(&mut self.transport, &mut self.session, stop, nothing, describe).await??)
+    }
+
+    async fn route(&mut self, owner: Owner, route: &Route) -> Result<(), Error> {
+        self.ensure_topic(&route.topic).await?;
+        let ids = self.register(&route.schemas).await?;
+        self.assembler.route(owner, route, &ids);
+        Ok(())
+    }
+
+    /// Asks the writer for a topic; batches may come home meanwhile.
+    async fn ensure_topic(&mut self, topic: &str) -> Result<(), Error> {
+        self.around.writer.ensure_topic(topic.to_owned())?;
+        loop {
+            let Surroundings { writer, catalog, stop, .. } = &mut self.around;
+            let (gone, done) = (gone(catalog), writer.done());
+            let done = alive(&mut self.transport, &mut self.session, stop, gone, done).await??;
+            if matches!(done, Done::TopicReady) {
+                return Ok(());
+            }
+            self.on_done(done)?;
+        }
+    }
+
+    /// Registers schemas; a registry that is down makes us wait, not lose.
+    async fn register(&mut self, schemas: &[SchemaRequest]) -> Result<Vec<SchemaId>, Error> {
+        let mut ids = Vec::with_capacity(schemas.len());
+        let (mut delay, delay_max) = self.around.retry_delays;
+        let mut attempt = 0;
+        while let Some(schema) = schemas.get(ids.len()) {
+            let Surroundings { registry, catalog, stop, .. } = &mut self.around;
+            let register = registry.register(&schema.subject, &schema.schema_json);
+            let watch = gone(catalog);
+            let id = alive(&mut self.transport, &mut self.session, stop, watch, register).await?;
+            match id {
+                Ok(id) => {
+                    self.around.telemetry.on_schema();
+                    self.around.telemetry.enter(Phase::Streaming);
+                    ids.push(id);
+                }
+                Err(error) if error.class() == Class::Retry => {
+                    warn!(subject = %schema.subject, %error, retry_in = ?delay, "the schema registry does not answer; waiting for it");
+                    attempt += 1;
+                    let until = clock::now() + delay;
+                    self.around.telemetry.enter(Phase::Backoff { attempt, until });
+                    let Surroundings { catalog, stop, .. } = &mut self.around;
+                    let (nothing, ping) = (std::future::pending(), catalog.ping());
+                    alive(&mut self.transport, &mut self.session, stop, nothing, ping).await??;
+                    let (gone, nap) = (gone(catalog), tokio::time::sleep(delay));
+                    alive(&mut self.transport, &mut self.session, stop, gone, nap).await?;
+                    delay = (delay * 2).min(delay_max);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Commits what is complete, confirms it and closes: the way out of a stop.
+    async fn finish(mut self) -> Result<(), Error> {
+        self.around.telemetry.enter(Phase::Stopping);
+        let limit = tokio::time::Instant::now() + STOP_LIMIT;
+        self.settle(limit).await?;
+        if self.assembler.seal_complete(&mut self.current) {
+            let batch = std::mem::take(&mut self.current);
+            self.around.writer.commit(batch)?;
+            self.settle(limit).await?;
+        }
+        let status = self.session.status(clock::now());
+        send_status(&mut self.transport, status).await.map_err(source::<T>)?;
+        self.transport.close().await;
+        Ok(())
+    }
+
+    /// Waits until the writer is idle, or until `limit`.
+    async fn settle(&mut self, limit: tokio::time::Instant) -> Result<(), Error> {
+        while !self.around.writer.is_idle() {
+            tokio::select! {
+                done = self.around.writer.done() => self.on_done(done?)?,
+                () = sleep_until(limit) => return Err(Error::StopTimeout),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes one frame: a keep-alive for the session, or a message for the assembler.
+fn take(
+    frame: &[u8],
+    session: &mut Session,
+    assembler: &mut Assembler,
+    context: &Context,
+    batch: &mut Batch,
+) -> Result<Step, Error> {
+    match Frame::parse(frame)? {
+        Frame::XLogData { start, body, .. } => {
+            session.on_data(start);
+            let message = Message::parse(body)?;
+            Ok(assembler.on_message(start, &message, context, batch)?)
+        }
+        Frame::Keepalive { wal_end, reply_requested, .. } => {
+            session.on_keepalive(clock::now(), wal_end, reply_requested);
+            Ok(Step::Continue)
+        }
+    }
+}
+
+/// A server that is told to stop, or to switch over, never hangs on us: when what it waits for
+/// can't be committed, we leave, and come back.
+fn make_way(session: &Session) -> Result<(), Error> {
+    match session.wanted_since() {
+        Some(since) if since + MAKE_WAY_AFTER <= clock::now() => Err(Error::MadeWay),
+        _ => Ok(()),
+    }
+}
+
+/// Awaits `future` while the walsender is kept alive; ends early when told to stop, and with the
+/// error that `gone` brings.
+pub(super) async fn alive<T: Transport, F: Future>(
+    transport: &mut T,
+    session: &mut Session,
+    stop: &mut Stop,
+    gone: impl Future<Output = Error>,
+    future: F,
+) -> Result<F::Output, Error> {
+    tokio::pin!(future, gone);
+    loop {
+        tokio::select! {
+            output = &mut future => return Ok(output),
+            error = &mut gone => return Err(error),
+            () = stop.wait() => return Err(Error::Stopped),
+            () = sleep_until(session.deadline().into()) => {
+                send_due_status(transport, session).await.map_err(source::<T>)?;
+            }
+        }
+    }
+}
+
+/// Brings an error when the server ends the catalog connection. A server that stops ends that at
+/// once, but waits for walsenders; and while something else is awaited no frame is taken that would
+/// tell.
+pub(super) async fn gone(catalog: &mut Catalog) -> Error {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        if let Err(error) = catalog.ping().await {
+            return error.into();
+        }
+    }
+}
+
+async fn send_due_status<T: Transport>(
+    transport: &mut T,
+    session: &mut Session,
+) -> Result<(), T::Error> {
+    match session.poll(clock::now()) {
+        Some(status) => send_status(transport, status).await,
+        None => Ok(()),
+    }
+}
+
+async fn send_status<T: Transport>(transport: &mut T, status: wal::Status) -> Result<(), T::Error> {
+    let wal::Status { received, confirmed } = status;
+    let frame = status_update(received, confirmed, confirmed, clock::wall_us(), false);
+    transport.send(&frame).await?;
+    debug!(%received, %confirmed, "confirmed");
+    Ok(())
+}

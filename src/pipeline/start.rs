@@ -1,0 +1,345 @@
+//! Whether a pipeline may go on from its checkpoint: the refusals, each with its way out. Pure.
+//!
+//! The slot is held and the transactional id fenced when this is asked, so nothing that it looks
+//! at can change any more (I4).
+
+use crate::checkpoint::{Checkpoint, State, Stream};
+use crate::position::Lsn;
+
+/// What the server says of itself and of the slot, once the slot is held.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// `IDENTIFY_SYSTEM`'s `systemid`.
+    pub system_identifier: String,
+    /// The server's timeline.
+    pub timeline: u32,
+    /// The end of what the server has flushed.
+    pub flush_lsn: Lsn,
+    /// The ends of earlier timelines, from `TIMELINE_HISTORY`; empty on the first.
+    pub history: Vec<(u32, Lsn)>,
+    /// The slot; `None` if there is none.
+    pub slot: Option<Slot>,
+}
+
+/// What the server says of the slot.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    /// Its output plugin; `None` for a physical slot.
+    pub plugin: Option<String>,
+    /// Its database.
+    pub database: Option<String>,
+    /// `confirmed_flush_lsn`.
+    pub confirmed: Option<Lsn>,
+    /// Why it can't be read any more, in the server's words, if so.
+    pub lost: Option<String>,
+}
+
+/// What is expected: from the configuration.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// The pipeline.
+    pub pipeline: String,
+    /// The slot's name.
+    pub slot: String,
+    /// The database.
+    pub database: String,
+    /// What shapes ordinals.
+    pub stream: Stream,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Create the slot (dropping a half-made one): there is no checkpoint, or an unfinished one.
+    Create,
+    /// Stream from this checkpoint.
+    Resume(Box<Checkpoint>),
+}
+
+/// Why a pipeline does not start. Every refusal names both values and the way out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The checkpoint lies after what the server has.
+    #[error(
+        "the checkpoint is at {last}, but the server's log ends at {flush}: this server lacks transactions that are in \
+         Kafka (a restore, or a failover to a replica that lagged). Compare, then `walbrook checkpoint accept --reason …`"
+    )]
+    Ahead {
+        /// The last LSN that the checkpoint knows of.
+        last: Lsn,
+        /// The end of the server's log.
+        flush: Lsn,
+    },
+    /// There is a slot but no checkpoint.
+    #[error(
+        "replication slot \"{slot}\" exists (confirmed {confirmed}) but Kafka holds no checkpoint of this pipeline. If the slot was made \
+         for it, `walbrook slot adopt` starts at {confirmed}; nothing before that will be delivered, and records of an earlier run may come again"
+    )]
+    Adopt {
+        /// The slot.
+        slot: String,
+        /// Its confirmed LSN.
+        confirmed: Lsn,
+    },
+    /// There is a checkpoint already.
+    #[error(
+        "Kafka already holds a checkpoint of slot \"{slot}\" (confirmed {confirm}): there is nothing to adopt; `walbrook checkpoint show` prints it"
+    )]
+    AlreadyAdopted {
+        /// The slot.
+        slot: String,
+        /// The checkpoint's confirmed LSN.
+        confirm: Lsn,
+    },
+    /// There are both a slot and a checkpoint already.
+    #[error(
+        "replication slot \"{slot}\" exists, and Kafka holds its checkpoint (confirmed {confirm}): there is nothing to create; `walbrook run` goes on from it"
+    )]
+    AlreadyCreated {
+        /// The slot.
+        slot: String,
+        /// The checkpoint's confirmed LSN.
+        confirm: Lsn,
+    },
+    /// The timeline forked off before the checkpoint.
+    #[error(
+        "the server is on timeline {timeline}, which left the checkpoint's timeline {checkpoint_timeline} at {fork}, before the checkpoint ({position}): Kafka holds \
+         transactions that this server never had. Compare, then `walbrook checkpoint accept --reason …`"
+    )]
+    Forked {
+        /// The server's timeline.
+        timeline: u32,
+        /// The checkpoint's.
+        checkpoint_timeline: u32,
+        /// Where the histories part.
+        fork: Lsn,
+        /// What of the checkpoint lies behind that.
+        position: Lsn,
+    },
+    /// The slot belongs to something else.
+    #[error(
+        "replication slot \"{slot}\" is not ours: {what} is {found}, expected {expected}. Choose another name in `replication.slot`"
+    )]
+    Foreign {
+        /// The slot.
+        slot: String,
+        /// What differs.
+        what: &'static str,
+        /// What it is.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// The slot was moved past the checkpoint.
+    #[error(
+        "replication slot \"{slot}\" is confirmed up to {confirmed}, but Kafka holds changes only up to {confirm}: those between are gone. \
+         Something else has moved the slot, or it was made anew. To go on with this gap: `walbrook checkpoint accept --reason …`"
+    )]
+    Gap {
+        /// The slot.
+        slot: String,
+        /// Its confirmed LSN.
+        confirmed: Lsn,
+        /// The checkpoint's.
+        confirm: Lsn,
+    },
+    /// The slot cannot be read any more.
+    #[error(
+        "replication slot \"{slot}\" is lost ({reason}); the checkpoint is at {confirm}. changes after it are gone. Raise \
+         max_slot_wal_keep_size; `walbrook checkpoint accept --reason …` makes the slot anew and goes on with this gap"
+    )]
+    Lost {
+        /// The slot.
+        slot: String,
+        /// The server's reason.
+        reason: String,
+        /// The checkpoint's confirmed LSN; `0/0` without one.
+        confirm: Lsn,
+    },
+    /// A publication is missing.
+    #[error(
+        "publication \"{name}\" does not exist. As the owner of the tables: CREATE PUBLICATION \"{name}\" FOR TABLE …; walbrook never makes or alters one"
+    )]
+    NoPublication {
+        /// Its name.
+        name: String,
+    },
+    /// There is a checkpoint but no slot.
+    #[error(
+        "Kafka holds a checkpoint at {confirm}, but replication slot \"{slot}\" does not exist: changes since then are gone. \
+         `walbrook checkpoint accept --reason …` makes the slot anew and goes on with this gap"
+    )]
+    NoSlot {
+        /// The slot.
+        slot: String,
+        /// The checkpoint's confirmed LSN.
+        confirm: Lsn,
+    },
+    /// The checkpoint is another pipeline's.
+    #[error(
+        "the checkpoint of slot \"{slot}\" belongs to pipeline \"{found}\", not \"{expected}\": set `kafka.checkpoint_topic`, or the pipeline's name, apart"
+    )]
+    Pipeline {
+        /// The slot.
+        slot: String,
+        /// The checkpoint's pipeline.
+        found: String,
+        /// Ours.
+        expected: String,
+    },
+    /// Publications or messages changed while the checkpoint is inside a transaction.
+    #[error(
+        "the checkpoint is inside a transaction that was read with publications [{was}], now configured: [{is}]. Start once more with the \
+         former ones until that transaction has passed, then change them"
+    )]
+    StreamChanged {
+        /// As the checkpoint has it.
+        was: String,
+        /// As configured.
+        is: String,
+    },
+    /// The checkpoint is of another database cluster.
+    #[error(
+        "the checkpoint is of system {checkpoint_system}, this server is {system} (another cluster, or pg_upgrade). \
+         If it is the right one: `walbrook checkpoint accept --reason …`"
+    )]
+    System {
+        /// The checkpoint's system identifier.
+        checkpoint_system: String,
+        /// The server's.
+        system: String,
+    },
+}
+
+/// Judges what start-up found.
+///
+/// # Errors
+///
+/// If going on would lose, repeat or invent changes.
+pub fn judge(
+    expected: &Expected,
+    server: &Server,
+    checkpoint: Option<&Checkpoint>,
+) -> Result<Verdict, Refusal> {
+    if let Some(checkpoint) = checkpoint {
+        same_pipeline(expected, checkpoint)?;
+        same_system(server, checkpoint)?;
+    }
+    let unfinished = checkpoint.is_some_and(|it| it.state == State::Creating);
+    let Some(slot) = &server.slot else {
+        return match checkpoint {
+            Some(checkpoint) if !unfinished => {
+                Err(Refusal::NoSlot { slot: expected.slot.clone(), confirm: checkpoint.confirm })
+            }
+            _ => Ok(Verdict::Create),
+        };
+    };
+    own_slot(expected, slot)?;
+    if unfinished {
+        return Ok(Verdict::Create);
+    }
+    let confirm = checkpoint.map_or(Lsn::ZERO, |it| it.confirm);
+    if let Some(reason) = &slot.lost {
+        let (slot, reason) = (expected.slot.clone(), reason.clone());
+        return Err(Refusal::Lost { slot, reason, confirm });
+    }
+    let confirmed = slot.confirmed.unwrap_or(Lsn::ZERO);
+    let Some(checkpoint) = checkpoint else {
+        return Err(Refusal::Adopt { slot: expected.slot.clone(), confirmed });
+    };
+    // History first: on a fork the LSNs of both sides can't be compared.
+    same_history(server, checkpoint)?;
+    let last = confirm.max(checkpoint.position.commit_lsn);
+    if server.flush_lsn < last {
+        return Err(Refusal::Ahead { last, flush: server.flush_lsn });
+    }
+    if confirm < confirmed {
+        return Err(Refusal::Gap { slot: expected.slot.clone(), confirmed, confirm });
+    }
+    same_stream(expected, checkpoint)?;
+    let (timeline, stream) = (server.timeline, expected.stream.clone());
+    let checkpoint = Checkpoint { timeline, stream, accepted: None, ..checkpoint.clone() };
+    Ok(Verdict::Resume(Box::new(checkpoint)))
+}
+
+/// The checkpoint must be of the pipeline that is configured.
+pub(super) fn same_pipeline(expected: &Expected, checkpoint: &Checkpoint) -> Result<(), Refusal> {
+    if checkpoint.pipeline != expected.pipeline {
+        return Err(Refusal::Pipeline {
+            slot: expected.slot.clone(),
+            found: checkpoint.pipeline.clone(),
+            expected: expected.pipeline.clone(),
+        });
+    }
+    Ok(())
+}
+
+fn same_system(server: &Server, checkpoint: &Checkpoint) -> Result<(), Refusal> {
+    if checkpoint.system_identifier != server.system_identifier {
+        return Err(Refusal::System {
+            checkpoint_system: checkpoint.system_identifier.clone(),
+            system: server.system_identifier.clone(),
+        });
+    }
+    Ok(())
+}
+
+/// Whether the slot, which is ours, can still be read.
+///
+/// # Errors
+///
+/// If it belongs to something else.
+pub fn is_usable(expected: &Expected, slot: &Slot) -> Result<bool, Refusal> {
+    own_slot(expected, slot)?;
+    Ok(slot.lost.is_none())
+}
+
+/// The slot must be one that can be ours.
+pub(super) fn own_slot(expected: &Expected, slot: &Slot) -> Result<(), Refusal> {
+    let foreign = |what, found: Option<&String>, wanted: &str| Refusal::Foreign {
+        slot: expected.slot.clone(),
+        what,
+        found: found.map_or_else(|| "none".to_owned(), |found| format!("\"{found}\"")),
+        expected: format!("\"{wanted}\""),
+    };
+    if slot.plugin.as_deref() != Some("pgoutput") {
+        return Err(foreign("its plugin", slot.plugin.as_ref(), "pgoutput"));
+    }
+    if slot.database.as_ref() != Some(&expected.database) {
+        return Err(foreign("its database", slot.database.as_ref(), &expected.database));
+    }
+    Ok(())
+}
+
+fn same_history(server: &Server, checkpoint: &Checkpoint) -> Result<(), Refusal> {
+    if server.timeline == checkpoint.timeline {
+        return Ok(());
+    }
+    let fork = server.history.iter().find(|(timeline, _)| *timeline == checkpoint.timeline);
+    // A timeline that is no ancestor parted at the very start, as far as we can tell.
+    let fork = fork.map_or(Lsn::ZERO, |(_, end)| *end);
+    let last = checkpoint.confirm.max(checkpoint.position.commit_lsn);
+    if fork < last {
+        return Err(Refusal::Forked {
+            timeline: server.timeline,
+            checkpoint_timeline: checkpoint.timeline,
+            fork,
+            position: last,
+        });
+    }
+    Ok(())
+}
+
+fn same_stream(expected: &Expected, checkpoint: &Checkpoint) -> Result<(), Refusal> {
+    if checkpoint.inside.is_none() || checkpoint.stream == expected.stream {
+        return Ok(());
+    }
+    let show = |stream: &Stream| {
+        let messages = if stream.messages { ", with messages" } else { "" };
+        format!("{}{messages}", stream.publications.join(", "))
+    };
+    Err(Refusal::StreamChanged { was: show(&checkpoint.stream), is: show(&expected.stream) })
+}
+
+#[cfg(test)]
+mod tests;

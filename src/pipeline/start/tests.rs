@@ -1,0 +1,151 @@
+//! Every verdict and every refusal, from one ordinary start that a case changes.
+
+use super::*;
+use crate::checkpoint::{FORMAT, Inside};
+use crate::position::{Position, Xid};
+
+fn expected() -> Expected {
+    let stream = Stream { publications: vec!["p".to_owned()], messages: false };
+    Expected { pipeline: "shop".to_owned(), slot: "s".to_owned(), database: "d".to_owned(), stream }
+}
+
+fn server() -> Server {
+    let slot = Slot {
+        plugin: Some("pgoutput".to_owned()),
+        database: Some("d".to_owned()),
+        confirmed: Some(Lsn(100)),
+        lost: None,
+    };
+    Server {
+        system_identifier: "7".to_owned(),
+        timeline: 1,
+        flush_lsn: Lsn(1000),
+        history: Vec::new(),
+        slot: Some(slot),
+    }
+}
+
+fn checkpoint() -> Checkpoint {
+    Checkpoint {
+        format: FORMAT,
+        pipeline: "shop".to_owned(),
+        system_identifier: "7".to_owned(),
+        timeline: 1,
+        slot: "s".to_owned(),
+        state: State::Streaming,
+        stream: expected().stream,
+        position: Position { commit_lsn: Lsn(140), ordinal: 3 },
+        confirm: Lsn(150),
+        inside: None,
+        accepted: None,
+    }
+}
+
+/// Judges the ordinary start-up after `change` was made to it.
+#[track_caller]
+fn check(
+    change: impl FnOnce(&mut Expected, &mut Server, &mut Option<Checkpoint>),
+    want: Result<&str, &str>,
+) {
+    let (mut expected, mut server, mut checkpoint) = (expected(), server(), Some(checkpoint()));
+    change(&mut expected, &mut server, &mut checkpoint);
+    let got = judge(&expected, &server, checkpoint.as_ref());
+    let got = got.map(|verdict| format!("{verdict:?}")).map_err(|refusal| format!("{refusal:?}"));
+    let ((Ok(got), Ok(prefix)) | (Err(got), Err(prefix))) = (&got, want) else {
+        panic!("got {got:?}, want {want:?}");
+    };
+    assert!(got.starts_with(prefix), "got {got}, want {prefix}");
+}
+
+#[test]
+fn the_ordinary_start_goes_on() {
+    check(|_, _, _| (), Ok("Resume"));
+    check(|_, server, _| server.slot.as_mut().unwrap().confirmed = Some(Lsn(150)), Ok("Resume"));
+}
+
+#[test]
+fn the_first_start_creates_and_an_unfinished_one_creates_again() {
+    check(
+        |_, server, checkpoint| {
+            server.slot = None;
+            *checkpoint = None;
+        },
+        Ok("Create"),
+    );
+    let creating = |checkpoint: &mut Option<Checkpoint>| {
+        checkpoint.as_mut().unwrap().state = State::Creating;
+    };
+    check(|_, _, checkpoint| creating(checkpoint), Ok("Create"));
+    check(
+        |_, server, checkpoint| {
+            server.slot = None;
+            creating(checkpoint);
+        },
+        Ok("Create"),
+    );
+}
+
+#[test]
+fn a_slot_without_checkpoint_and_a_checkpoint_without_slot_are_refused() {
+    check(|_, _, checkpoint| *checkpoint = None, Err("Adopt"));
+    check(|_, server, _| server.slot = None, Err("NoSlot"));
+}
+
+#[test]
+fn gaps_losses_and_strangers_are_refused() {
+    fn slot(server: &mut Server) -> &mut Slot {
+        server.slot.as_mut().unwrap()
+    }
+    check(|_, server, _| slot(server).confirmed = Some(Lsn(151)), Err("Gap"));
+    check(|_, server, _| slot(server).lost = Some("wal_removed".to_owned()), Err("Lost"));
+    check(|_, server, _| slot(server).plugin = Some("wal2json".to_owned()), Err("Foreign"));
+    check(|_, server, _| slot(server).plugin = None, Err("Foreign"));
+    check(|_, server, _| slot(server).database = Some("e".to_owned()), Err("Foreign"));
+    check(|_, server, _| server.system_identifier = "8".to_owned(), Err("System"));
+    check(|_, server, _| server.flush_lsn = Lsn(149), Err("Ahead"));
+    check(|expected, _, _| expected.pipeline = "other".to_owned(), Err("Pipeline"));
+}
+
+#[test]
+fn a_newer_timeline_goes_on_only_if_it_left_after_the_checkpoint() {
+    let on_two = |end: u64| {
+        move |_: &mut Expected, server: &mut Server, _: &mut Option<Checkpoint>| {
+            server.timeline = 2;
+            server.history = vec![(1, Lsn(end))];
+        }
+    };
+    check(
+        on_two(150),
+        Ok(
+            "Resume(Checkpoint { format: 1, pipeline: \"shop\", system_identifier: \"7\", timeline: 2",
+        ),
+    );
+    check(on_two(149), Err("Forked"));
+    // A position past the fork while confirm lies before it: a part of a lost transaction.
+    check(
+        |_, server, checkpoint| {
+            server.timeline = 2;
+            server.history = vec![(1, Lsn(155))];
+            let checkpoint = checkpoint.as_mut().unwrap();
+            checkpoint.position.commit_lsn = Lsn(160);
+            checkpoint.inside = Some(Inside { xid: Xid(1), lsn: Lsn(152) });
+        },
+        Err("Forked"),
+    );
+    // No ancestor at all, or an older timeline than the checkpoint's.
+    check(|_, server, _| server.timeline = 3, Err("Forked"));
+    check(|_, _, checkpoint| checkpoint.as_mut().unwrap().timeline = 2, Err("Forked"));
+}
+
+#[test]
+fn publications_may_change_between_transactions_only() {
+    let other = |expected: &mut Expected| expected.stream.publications.push("q".to_owned());
+    check(|expected, _, _| other(expected), Ok("Resume"));
+    check(
+        |expected, _, checkpoint| {
+            other(expected);
+            checkpoint.as_mut().unwrap().inside = Some(Inside { xid: Xid(1), lsn: Lsn(1) });
+        },
+        Err("StreamChanged"),
+    );
+}

@@ -1,0 +1,129 @@
+//! What follows an ending: again, later, as a standby, or not at all. Pure: time is an argument.
+
+use std::time::{Duration, Instant};
+
+use crate::edges::Class;
+
+/// How one attempt to stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The slot was made: go on at once.
+    Created,
+    /// An error of this class.
+    Failed(Class),
+    /// Another instance holds the slot.
+    SlotBusy,
+    /// A column of an unknown type appeared: go on in text mode.
+    TextMode,
+    /// It was told to stop, and has.
+    Stopped,
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// End the process: the error is permanent.
+    Die,
+    /// End the process: it was told to.
+    Leave,
+    /// Wait so long as a standby, then try to take the slot.
+    Standby(Duration),
+    /// Wait so long, then try again; the number of attempts without progress so far.
+    Again(Duration, u32),
+}
+
+/// The supervisor's memory.
+#[derive(Debug)]
+pub struct Supervisor {
+    delay_min: Duration,
+    delay_max: Duration,
+    standby_poll: Duration,
+    failures: u32,
+    last_progress: Option<Instant>,
+    is_text_forced: bool,
+}
+
+impl Supervisor {
+    /// A supervisor that waits `delay_min`, doubling up to `delay_max`, after errors, and
+    /// `standby_poll` between looks at a slot that another instance holds.
+    #[must_use]
+    pub fn new(delay_min: Duration, delay_max: Duration, standby_poll: Duration) -> Self {
+        Self {
+            delay_min,
+            delay_max,
+            standby_poll,
+            failures: 0,
+            last_progress: None,
+            is_text_forced: false,
+        }
+    }
+
+    /// An attempt ended; `progress` is when it last committed a batch.
+    pub fn on_ending(&mut self, ending: Ending, progress: Option<Instant>) -> Action {
+        if self.last_progress < progress {
+            self.last_progress = progress;
+            self.failures = 0;
+        }
+        match ending {
+            Ending::Created => Action::Again(Duration::ZERO, 0),
+            Ending::Failed(Class::Fatal) => Action::Die,
+            Ending::Failed(Class::Fenced) | Ending::SlotBusy => Action::Standby(self.standby_poll),
+            Ending::Failed(Class::Retry) => {
+                let doublings = self.failures.min(20);
+                self.failures = self.failures.saturating_add(1);
+                let delay = self.delay_min.saturating_mul(1 << doublings).min(self.delay_max);
+                Action::Again(delay, self.failures)
+            }
+            Ending::Stopped => Action::Leave,
+            // It was in text form already.
+            Ending::TextMode if self.is_text_forced => Action::Die,
+            Ending::TextMode => {
+                self.is_text_forced = true;
+                Action::Again(Duration::ZERO, 0)
+            }
+        }
+    }
+
+    /// Whether the slot must be read in text mode, whatever the catalog says.
+    #[must_use]
+    pub fn is_text_forced(&self) -> bool {
+        self.is_text_forced
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "one reading, as the origin of model time")]
+    use super::*;
+
+    #[test]
+    fn delays_double_up_to_the_maximum_and_start_anew_after_progress() {
+        let s = Duration::from_secs;
+        let mut supervisor = Supervisor::new(s(1), s(5), s(2));
+        let retry = Ending::Failed(Class::Retry);
+        let start = Instant::now();
+        assert_eq!(supervisor.on_ending(retry, None), Action::Again(s(1), 1));
+        assert_eq!(supervisor.on_ending(retry, None), Action::Again(s(2), 2));
+        assert_eq!(supervisor.on_ending(retry, None), Action::Again(s(4), 3));
+        assert_eq!(supervisor.on_ending(retry, None), Action::Again(s(5), 4));
+        assert_eq!(supervisor.on_ending(retry, Some(start)), Action::Again(s(1), 1));
+        assert_eq!(supervisor.on_ending(retry, Some(start)), Action::Again(s(2), 2));
+    }
+
+    #[test]
+    fn each_ending_has_its_action() {
+        let s = Duration::from_secs;
+        let mut supervisor = Supervisor::new(s(1), s(5), s(2));
+        assert_eq!(supervisor.on_ending(Ending::Failed(Class::Fatal), None), Action::Die);
+        assert_eq!(
+            supervisor.on_ending(Ending::Failed(Class::Fenced), None),
+            Action::Standby(s(2))
+        );
+        assert_eq!(supervisor.on_ending(Ending::SlotBusy, None), Action::Standby(s(2)));
+        assert_eq!(supervisor.on_ending(Ending::Stopped, None), Action::Leave);
+        assert!(!supervisor.is_text_forced());
+        assert_eq!(supervisor.on_ending(Ending::TextMode, None), Action::Again(s(0), 0));
+        assert!(supervisor.is_text_forced());
+        assert_eq!(supervisor.on_ending(Ending::TextMode, None), Action::Die);
+    }
+}

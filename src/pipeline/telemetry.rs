@@ -1,0 +1,222 @@
+//! What the pipeline tells the outside: metrics, status and warnings. Called per batch and per
+//! phase, never per row.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::batch::{Batch, Operation, TopicId};
+use crate::edges::{Class, Receipt};
+use crate::metrics::{Metrics, SkipReason, TableCounters, TxnResult};
+use crate::plan::Skip;
+use crate::position::Lsn;
+use crate::status::{Phase, Status};
+use crate::wal::Relation;
+
+/// The pipeline's voice.
+#[derive(Debug)]
+pub struct Telemetry {
+    metrics: Metrics,
+    status: watch::Sender<Status>,
+    counters: HashMap<String, TableCounters>,
+    last_commit: Option<Instant>,
+    /// Columns of unknown types that were warned of.
+    warned: BTreeSet<(String, String)>,
+}
+
+impl Telemetry {
+    /// Speaks through `metrics` and `status`.
+    #[must_use]
+    pub fn new(metrics: Metrics, status: watch::Sender<Status>) -> Self {
+        metrics.set_phase(Phase::Starting);
+        Self {
+            metrics,
+            status,
+            counters: HashMap::new(),
+            last_commit: None,
+            warned: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn enter(&mut self, phase: Phase) {
+        let is_new = self.status.borrow().phase.name() != phase.name();
+        if is_new {
+            info!(phase = phase.name(), "phase");
+        }
+        self.metrics.set_phase(phase);
+        self.status.send_modify(|status| status.phase = phase);
+    }
+
+    pub(super) fn is_standby(&self) -> bool {
+        self.status.borrow().phase == Phase::Standby
+    }
+
+    /// An attempt ended with an error; another one follows.
+    pub(super) fn on_retry(&mut self, class: Class, error: &dyn std::error::Error) {
+        self.metrics.retried(class);
+        self.status.send_modify(|status| status.error = Some(error.to_string()));
+    }
+
+    /// When a batch was last committed.
+    pub(super) fn last_commit(&self) -> Option<Instant> {
+        self.last_commit
+    }
+
+    pub(super) fn on_streaming(&mut self, now: Instant, confirm: Lsn) {
+        self.enter(Phase::Streaming);
+        self.metrics.set_confirmed_lsn(confirm);
+        self.status.send_modify(|status| {
+            status.progress_at = Some(now);
+            status.confirmed_lsn = confirm;
+            status.error = None;
+        });
+    }
+
+    /// A batch came home, at `now` and `wall_us` (microseconds since 1970-01-01 UTC).
+    pub(super) fn on_committed(
+        &mut self,
+        batch: &Batch,
+        took: Duration,
+        now: Instant,
+        wall_us: i64,
+    ) {
+        self.last_commit = Some(now);
+        self.metrics.batch_committed(batch.records().len(), batch.byte_len(), took.as_secs_f64());
+        if let Some(commit_us) = batch.oldest_commit_us {
+            self.metrics.end_to_end_latency(seconds(wall_us - commit_us));
+        }
+        self.count(batch);
+        self.status.send_modify(|status| status.progress_at = Some(now));
+    }
+
+    /// A transaction failed; recovery tells whether it was committed all the same.
+    pub(super) fn on_txn_failed(&self) {
+        self.metrics.txn_ended(TxnResult::Unknown);
+    }
+
+    /// How the transaction of a committed batch went.
+    pub(super) fn on_receipt(&self, receipt: Receipt) {
+        (0..receipt.rebuilds).for_each(|_| self.metrics.producer_rebuilt());
+        if receipt.was_unknown {
+            self.metrics.txn_ended(TxnResult::Unknown);
+        }
+    }
+
+    /// Adds the batch's records to the counters of their tables.
+    fn count(&mut self, batch: &Batch) {
+        let mut counts: HashMap<(TopicId, Operation), (u64, u64)> = HashMap::new();
+        for record in batch.records() {
+            let length = |range: &Option<std::ops::Range<usize>>| {
+                range.as_ref().map_or(0, std::ops::Range::len)
+            };
+            let bytes = length(&record.key) + length(&record.value);
+            let count = counts.entry((record.topic, record.operation)).or_default();
+            count.0 += 1;
+            count.1 += u64::try_from(bytes).unwrap_or(u64::MAX);
+        }
+        for ((topic, operation), (records, bytes)) in counts {
+            let table = batch.topics.table(topic).unwrap_or_default();
+            if !self.counters.contains_key(table) {
+                self.counters.insert(table.to_owned(), self.metrics.table(table));
+            }
+            if let Some(counters) = self.counters.get(table) {
+                counters.add(operation, records, bytes);
+            }
+        }
+    }
+
+    /// Changes of a relation that made no record.
+    pub(super) fn on_skipped(&self, relation: Option<&Relation>, skip: Skip, count: u64) {
+        let reason = match skip {
+            Skip::OutboxDelete => SkipReason::Delete,
+            Skip::OutboxTruncate => SkipReason::Truncate,
+            Skip::OutboxUpdate => SkipReason::Update,
+            Skip::Truncate => return,
+        };
+        if let (SkipReason::Update, Some(Relation { namespace, name, .. })) = (reason, relation) {
+            let table = format_args!("{namespace}.{name}");
+            warn!(%table, count, "outbox rows were updated: an event is its INSERT, updates make none");
+        }
+        self.metrics.outbox_skipped(reason, count);
+    }
+
+    /// How far things are: called once a second or so. With nothing waiting, that is progress too.
+    pub(super) fn on_progress(&mut self, progress: &Progress) {
+        let Progress { received, confirmed, server_end, oldest_commit_us, now, wall_us } =
+            *progress;
+        let lag_bytes = server_end.0.saturating_sub(confirmed.0);
+        let lag = oldest_commit_us.map_or(0.0, |commit_us| seconds(wall_us - commit_us));
+        self.metrics.set_received_lsn(received);
+        self.metrics.set_confirmed_lsn(confirmed);
+        self.metrics.set_lag(lag_bytes, lag);
+        self.status.send_modify(|status| {
+            status.received_lsn = received;
+            status.confirmed_lsn = confirmed;
+            status.lag_bytes = lag_bytes;
+            if oldest_commit_us.is_none() {
+                status.progress_at = Some(now);
+            }
+        });
+    }
+
+    /// What the slot makes the server keep.
+    pub(super) fn on_slot(&self, slot: &str, retained_bytes: Option<i64>, safe_bytes: Option<i64>) {
+        let retained = retained_bytes.and_then(|bytes| u64::try_from(bytes).ok());
+        self.metrics.set_slot_wal(slot, retained.unwrap_or(0), safe_bytes);
+    }
+
+    pub(super) fn on_schema(&mut self) {
+        self.metrics.schema_registered();
+    }
+
+    pub(super) fn on_plan(&mut self, relation: &Relation, unknown: &[(String, String)]) {
+        let Relation { namespace, name, .. } = relation;
+        info!(table = %format_args!("{namespace}.{name}"), "publishing a table");
+        for (column, type_name) in unknown {
+            self.on_unknown_type(namespace, name, column, type_name);
+        }
+    }
+
+    /// Warns once of each column whose type is not known.
+    pub(super) fn on_unknown_type(
+        &mut self,
+        namespace: &str,
+        table: &str,
+        column: &str,
+        type_name: &str,
+    ) {
+        let table = format!("{namespace}.{table}");
+        if self.warned.insert((table.clone(), column.to_owned())) {
+            warn!(
+                %table,
+                column,
+                type_name,
+                "a type that is not known: the slot is read in text mode, and PostgreSQL's text is published"
+            );
+        }
+    }
+}
+
+/// How far things are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Progress {
+    /// The end of what was received.
+    pub(super) received: Lsn,
+    /// The end of what is committed in Kafka.
+    pub(super) confirmed: Lsn,
+    /// The end of the server's log, as far as it has told.
+    pub(super) server_end: Lsn,
+    /// When the oldest transaction that waits committed; `None` when nothing waits.
+    pub(super) oldest_commit_us: Option<i64>,
+    /// The monotonic clock.
+    pub(super) now: Instant,
+    /// The wall clock, microseconds since 1970-01-01 UTC.
+    pub(super) wall_us: i64,
+}
+
+/// Microseconds as seconds; a clock that is behind the server's gives zero.
+fn seconds(us: i64) -> f64 {
+    Duration::from_micros(u64::try_from(us).unwrap_or(0)).as_secs_f64()
+}

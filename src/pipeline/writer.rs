@@ -1,0 +1,152 @@
+//! The writer: one named thread that owns the sink, because librdkafka's transaction calls block.
+//!
+//! It is asked through a bounded channel and answers through another; a committed batch that comes
+//! home is the permission to confirm and the back-pressure in one.
+
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::clock;
+use crate::batch::Batch;
+use crate::checkpoint::Checkpoint;
+use crate::edges::{Receipt, Sink};
+
+/// What the writer is asked to do, one at a time, in order.
+#[derive(Debug)]
+enum Job {
+    Commit(Box<Batch>),
+    EnsureTopic(String),
+    Recover,
+}
+
+/// What became of a [`Job`].
+#[derive(Debug)]
+pub(super) enum Done<E> {
+    /// The batch is committed; how long that took, and how it went.
+    Committed(Box<Batch>, Duration, Receipt),
+    /// The job failed; a batch that failed is not committed and comes back.
+    Failed(E),
+    /// Fenced and read: the last checkpoint.
+    Recovered(Option<Box<Checkpoint>>),
+    /// The topic exists.
+    TopicReady,
+}
+
+/// The reader's end: at most [`JOBS`] jobs are under way.
+#[derive(Debug)]
+pub(super) struct Writer<E> {
+    jobs: mpsc::Sender<Job>,
+    done: mpsc::Receiver<Done<E>>,
+    under_way: usize,
+}
+
+/// One batch in commit; the reader fills the other meanwhile.
+const JOBS: usize = 2;
+
+/// The thread has ended, which it does only when it panicked: its message is on standard error.
+#[derive(Debug, thiserror::Error)]
+#[error("the writer thread has ended unexpectedly")]
+pub struct Gone;
+
+/// Starts the writer thread; it ends when its [`Writer`] is dropped.
+///
+/// # Errors
+///
+/// If the operating system gives no thread.
+pub(super) fn start<S>(mut sink: S) -> std::io::Result<(Writer<S::Error>, JoinHandle<()>)>
+where
+    S: Sink + Send + 'static,
+{
+    let (jobs, mut inbox) = mpsc::channel(JOBS);
+    let (outbox, done) = mpsc::channel(JOBS);
+    let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
+        while let Some(job) = inbox.blocking_recv() {
+            if outbox.blocking_send(perform(&mut sink, job)).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok((Writer { jobs, done, under_way: 0 }, thread))
+}
+
+fn perform<S: Sink>(sink: &mut S, job: Job) -> Done<S::Error> {
+    match job {
+        Job::Commit(batch) => {
+            let start: Instant = clock::now();
+            match sink.commit(&batch) {
+                Ok(receipt) => {
+                    let took = clock::now().saturating_duration_since(start);
+                    Done::Committed(batch, took, receipt)
+                }
+                Err(error) => Done::Failed(error),
+            }
+        }
+        Job::EnsureTopic(topic) => match sink.ensure_topic(&topic) {
+            Ok(()) => Done::TopicReady,
+            Err(error) => Done::Failed(error),
+        },
+        Job::Recover => match sink.recover() {
+            Ok(checkpoint) => Done::Recovered(checkpoint.map(Box::new)),
+            Err(error) => Done::Failed(error),
+        },
+    }
+}
+
+impl<E> Writer<E> {
+    /// Hands a sealed batch over.
+    pub(super) fn commit(&mut self, batch: Box<Batch>) -> Result<(), Gone> {
+        self.submit(Job::Commit(batch))
+    }
+
+    /// Asks for a topic.
+    pub(super) fn ensure_topic(&mut self, topic: String) -> Result<(), Gone> {
+        self.submit(Job::EnsureTopic(topic))
+    }
+
+    /// Asks to fence and read the checkpoint.
+    pub(super) fn recover(&mut self) -> Result<(), Gone> {
+        self.submit(Job::Recover)
+    }
+
+    fn submit(&mut self, job: Job) -> Result<(), Gone> {
+        // Room is certain: never more jobs than JOBS are under way.
+        self.jobs.try_send(job).map_err(|_| Gone)?;
+        self.under_way += 1;
+        Ok(())
+    }
+
+    /// Whether nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.under_way == 0
+    }
+
+    /// The next answer. Cancel-safe.
+    pub(super) async fn done(&mut self) -> Result<Done<E>, Gone> {
+        let done = self.done.recv().await.ok_or(Gone)?;
+        self.under_way -= 1;
+        Ok(done)
+    }
+
+    /// The next answer, if it is there.
+    pub(super) fn try_done(&mut self) -> Result<Option<Done<E>>, Gone> {
+        match self.done.try_recv() {
+            Ok(done) => {
+                self.under_way -= 1;
+                Ok(Some(done))
+            }
+            Err(mpsc::error::TryRecvError::Empty) => Ok(None),
+            Err(mpsc::error::TryRecvError::Disconnected) => Err(Gone),
+        }
+    }
+
+    /// Waits for everything under way and drops the answers: between two attempts. What was
+    /// committed meanwhile is found again by recovery.
+    pub(super) async fn discard(&mut self) -> Result<(), Gone> {
+        while !self.is_idle() {
+            drop(self.done().await?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! What the pipeline is doing, as a plain value: one writer (the supervisor), any number of readers
+//! (HTTP, the control socket), over a watch channel.
+
+use std::time::{Duration, Instant};
+
+use crate::position::Lsn;
+
+/// What the pipeline is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The part of its life that it is in.
+    pub phase: Phase,
+    /// When it last made progress: the last time that a batch was committed, or that the reader saw
+    /// that there is nothing to commit. `None` before the first.
+    pub progress_at: Option<Instant>,
+    /// The end of the last transaction received.
+    pub received_lsn: Lsn,
+    /// What PostgreSQL was told is done.
+    pub confirmed_lsn: Lsn,
+    /// WAL between the server's current LSN, as last told, and `confirmed_lsn`.
+    pub lag_bytes: u64,
+    /// The error that the phase is the answer to; without values of rows (I7).
+    pub error: Option<String>,
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        Self {
+            phase: Phase::Starting,
+            progress_at: None,
+            received_lsn: Lsn::ZERO,
+            confirmed_lsn: Lsn::ZERO,
+            lag_bytes: 0,
+            error: None,
+        }
+    }
+}
+
+/// The part of its life that a pipeline is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Waiting after an error.
+    Backoff {
+        /// The number of attempts so far.
+        attempt: u32,
+        /// When the next one begins.
+        until: Instant,
+    },
+    /// It holds the slot; it fences, and reads the checkpoint.
+    Recovering,
+    /// Another instance holds the slot.
+    Standby,
+    /// Connecting.
+    Starting,
+    /// Ended for good.
+    Stopped,
+    /// Committing what is complete, then leaving.
+    Stopping,
+    /// Changes flow.
+    Streaming,
+}
+
+impl Phase {
+    /// The names of all phases.
+    pub const NAMES: [&'static str; 7] =
+        ["backoff", "recovering", "standby", "starting", "stopped", "stopping", "streaming"];
+
+    /// The name in metrics and in replies.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Backoff { .. } => "backoff",
+            Self::Recovering => "recovering",
+            Self::Standby => "standby",
+            Self::Starting => "starting",
+            Self::Stopped => "stopped",
+            Self::Stopping => "stopping",
+            Self::Streaming => "streaming",
+        }
+    }
+}
+
+/// Why a pipeline is not ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotReady {
+    /// It is not streaming.
+    #[error("the phase is {}, not streaming", .0.name())]
+    Phase(Phase),
+    /// It streams, but nothing has been committed for long while there was something to commit.
+    #[error("no progress for {} s while {lag_bytes} bytes wait", .silence.as_secs())]
+    Stuck {
+        /// How long there was no progress.
+        silence: Duration,
+        /// What waits.
+        lag_bytes: u64,
+    },
+}
+
+/// How long a pipeline with a lag may make no progress before it counts as stuck. Longer than the
+/// slowest commit that is normal, shorter than an operator's patience.
+pub const STUCK_AFTER: Duration = Duration::from_secs(30);
+
+/// Whether changes flow: streaming, and progress within [`STUCK_AFTER`] unless nothing waits.
+///
+/// # Errors
+///
+/// Why not.
+pub fn is_ready(status: &Status, now: Instant) -> Result<(), NotReady> {
+    if status.phase != Phase::Streaming {
+        return Err(NotReady::Phase(status.phase));
+    }
+    let lag_bytes = status.lag_bytes;
+    let silence = status.progress_at.map(|at| now.saturating_duration_since(at));
+    match silence {
+        Some(silence) if STUCK_AFTER < silence && 0 < lag_bytes => {
+            Err(NotReady::Stuck { silence, lag_bytes })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test needs some instant")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_means_streaming_and_making_progress() {
+        let now = Instant::now() + Duration::from_secs(3600);
+        let ago = |seconds| Some(now - Duration::from_secs(seconds));
+        let streaming = Phase::Streaming;
+        for (phase, progress_at, lag_bytes, expect) in [
+            (streaming, None, 0, Ok(())),
+            (streaming, ago(0), 0, Ok(())),
+            (streaming, ago(30), 1, Ok(())),
+            (streaming, ago(31), 1, Err("no progress for 31 s while 1 bytes wait")),
+            (streaming, ago(31), 0, Ok(())),
+            (Phase::Starting, ago(0), 0, Err("the phase is starting, not streaming")),
+            (Phase::Standby, ago(0), 0, Err("the phase is standby, not streaming")),
+            (Phase::Recovering, ago(0), 0, Err("the phase is recovering, not streaming")),
+            (Phase::Stopping, ago(0), 0, Err("the phase is stopping, not streaming")),
+            (Phase::Stopped, ago(0), 0, Err("the phase is stopped, not streaming")),
+            (
+                Phase::Backoff { attempt: 3, until: now },
+                ago(0),
+                0,
+                Err("the phase is backoff, not streaming"),
+            ),
+        ] {
+            let status = Status { phase, progress_at, lag_bytes, ..Status::default() };
+            let ready = is_ready(&status, now).map_err(|why| why.to_string());
+            assert_eq!(ready, expect.map_err(str::to_owned), "{status:?}");
+        }
+    }
+
+    #[test]
+    fn every_phase_has_a_name_of_the_list() {
+        for phase in [
+            Phase::Backoff { attempt: 1, until: Instant::now() },
+            Phase::Recovering,
+            Phase::Standby,
+            Phase::Starting,
+            Phase::Stopped,
+            Phase::Stopping,
+            Phase::Streaming,
+        ] {
+            assert!(Phase::NAMES.contains(&phase.name()));
+        }
+    }
+}
