@@ -68,3 +68,12 @@ pub mod metrics;
 
 // How the pipeline is, as plain data.
 pub mod status;
+
+// HTTP endpoints and the control socket.
+pub mod admin;
+
+// The command line and exit codes.
+pub mod cli;
+
+// What main runs.
+pub mod commands;

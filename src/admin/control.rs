@@ -1,0 +1,262 @@
+//! The control socket: commands to a running process, over a Unix socket of mode 0600.
+//!
+//! One JSON object a line asks, one JSON object a line answers:
+//!
+//! ```text
+//! {"command":"status"}   {"phase":"streaming","received_lsn":"0/1A2B3C8",…}
+//! {"command":"stop"}     {"stopping":true}
+//! ```
+//!
+//! Requests are answered one at a time and must come within [`PATIENCE`]; there are two of them, and
+//! a person asks.
+
+use std::future::Future;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tracing::warn;
+
+use crate::position::Lsn;
+use crate::status::{Status, is_ready};
+
+/// The socket cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The process answered with something else.
+    #[error("the process behind {path} gave no answer that this version understands")]
+    Answer {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The socket cannot be made.
+    #[error(
+        "cannot make the control socket {path}: set `control.socket` to a path in a folder that walbrook can write to, or to \"off\""
+    )]
+    Bind {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nobody listens.
+    #[error("no walbrook listens on the control socket {path}")]
+    Connect {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another process listens, or the path is something else.
+    #[error("the control socket {path} is taken: {by}")]
+    Taken {
+        /// The socket.
+        path: PathBuf,
+        /// By what.
+        by: &'static str,
+    },
+}
+
+/// What can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Request {
+    /// How the pipeline is.
+    Status {},
+    /// Stop reading, commit what is complete, confirm, leave.
+    Stop {},
+}
+
+/// The answer to [`Request::Status`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The phase's name.
+    pub phase: String,
+    /// Whether changes flow.
+    pub ready: bool,
+    /// Why not.
+    pub reason: Option<String>,
+    /// The end of the last transaction received.
+    pub received_lsn: Lsn,
+    /// What PostgreSQL was told is done.
+    pub confirmed_lsn: Lsn,
+    /// WAL between the server's current LSN, as last told, and `confirmed_lsn`.
+    pub lag_bytes: u64,
+    /// Seconds since the last progress.
+    pub progress_seconds_ago: Option<u64>,
+    /// The error that the phase is the answer to.
+    pub error: Option<String>,
+}
+
+impl Report {
+    fn new(status: &Status, now: Instant) -> Self {
+        let ready = is_ready(status, now);
+        let since = |at| now.saturating_duration_since(at).as_secs();
+        Self {
+            phase: status.phase.name().to_owned(),
+            ready: ready.is_ok(),
+            reason: ready.err().map(|why| why.to_string()),
+            received_lsn: status.received_lsn,
+            confirmed_lsn: status.confirmed_lsn,
+            lag_bytes: status.lag_bytes,
+            progress_seconds_ago: status.progress_at.map(since),
+            error: status.error.clone(),
+        }
+    }
+}
+
+/// How long one client may take.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+/// The longest line that is read.
+const LINE_BYTES_MAX: u64 = 4096;
+
+/// The socket; its file goes away with it.
+#[derive(Debug)]
+pub struct Control {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // It may be gone already; then there is nothing to do.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Makes the socket. A file that a dead process left is replaced.
+///
+/// # Errors
+///
+/// If somebody listens there, the path is something else, or the folder cannot be written to.
+pub fn bind(path: &Path) -> Result<Control, Error> {
+    let taken = |by| Err(Error::Taken { path: path.to_owned(), by });
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            return taken("a file that is no socket is there");
+        }
+        Ok(_) if std::os::unix::net::UnixStream::connect(path).is_ok() => {
+            return taken("another process listens on it");
+        }
+        Ok(_) | Err(_) => {}
+    }
+    let failed = |source| Error::Bind { path: path.to_owned(), source };
+    let listener = bind_private(path).map_err(failed)?;
+    Ok(Control { listener, path: path.to_owned() })
+}
+
+/// Binds inside a private folder and moves the socket into place, so that it is never there with
+/// other permissions than 0600, whatever the process's umask is.
+fn bind_private(path: &Path) -> io::Result<UnixListener> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let folder = path.with_file_name(format!(".walbrook.{}", std::process::id()));
+    std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
+    let inside = folder.join(name);
+    let bound = UnixListener::bind(&inside).and_then(|listener| {
+        std::fs::set_permissions(&inside, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::rename(&inside, path)?;
+        Ok(listener)
+    });
+    if bound.is_err() {
+        // Only there if it could not be moved.
+        let _ = std::fs::remove_file(&inside);
+    }
+    std::fs::remove_dir(&folder)?;
+    bound
+}
+
+/// Answers until `shutdown` is ready. `stop` is called for [`Request::Stop`]. The caller joins it.
+pub async fn serve(
+    control: Control,
+    status: watch::Receiver<Status>,
+    stop: impl Fn(),
+    shutdown: impl Future<Output = ()>,
+) {
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let client = tokio::select! {
+            () = &mut shutdown => return,
+            client = answer_next(&control, &status, &stop) => client,
+        };
+        if let Err(error) = client {
+            warn!(%error, "a client of the control socket was not answered");
+            // Without descriptors accepting fails at once, again and again.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+async fn answer_next(
+    control: &Control,
+    status: &watch::Receiver<Status>,
+    stop: &impl Fn(),
+) -> io::Result<()> {
+    let (stream, _) = control.listener.accept().await?;
+    match tokio::time::timeout(PATIENCE, answer(stream, status, stop)).await {
+        Ok(done) => done,
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+async fn answer(
+    mut stream: UnixStream,
+    status: &watch::Receiver<Status>,
+    stop: &impl Fn(),
+) -> io::Result<()> {
+    let line = read_line(&mut stream).await?;
+    if line.is_empty() {
+        // Another process looked whether somebody listens.
+        return Ok(());
+    }
+    let reply = match serde_json::from_str(&line) {
+        Ok(Request::Status {}) => serde_json::to_value(report(status))?,
+        Ok(Request::Stop {}) => {
+            stop();
+            serde_json::json!({ "stopping": true })
+        }
+        Err(_) => {
+            serde_json::json!({ "error": "want {\"command\":\"status\"} or {\"command\":\"stop\"}" })
+        }
+    };
+    stream.write_all(format!("{reply}\n").as_bytes()).await
+}
+
+#[expect(clippy::disallowed_methods, reason = "the edge: a request is answered as of now")]
+fn report(status: &watch::Receiver<Status>) -> Report {
+    Report::new(&status.borrow(), Instant::now())
+}
+
+async fn read_line(stream: &mut UnixStream) -> io::Result<String> {
+    let mut line = String::new();
+    BufReader::new(stream).take(LINE_BYTES_MAX).read_line(&mut line).await?;
+    Ok(line)
+}
+
+/// Asks the process behind `path`; returns its line.
+///
+/// # Errors
+///
+/// If nobody listens there or answers in time.
+pub async fn ask(path: &Path, request: Request) -> Result<serde_json::Value, Error> {
+    let connect = |source| Error::Connect { path: path.to_owned(), source };
+    let exchange = async {
+        let mut stream = UnixStream::connect(path).await?;
+        let line = serde_json::to_string(&request)?;
+        stream.write_all(format!("{line}\n").as_bytes()).await?;
+        read_line(&mut stream).await
+    };
+    // Another client may be served before us.
+    let line = match tokio::time::timeout(PATIENCE * 2, exchange).await {
+        Ok(line) => line.map_err(connect)?,
+        Err(_) => return Err(connect(io::ErrorKind::TimedOut.into())),
+    };
+    serde_json::from_str(&line).map_err(|_| Error::Answer { path: path.to_owned() })
+}
+
+#[cfg(test)]
+mod tests;

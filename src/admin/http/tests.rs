@@ -1,0 +1,70 @@
+//! Real requests against a bound port.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::*;
+use crate::status::Phase;
+
+/// The status line's code and the body of the answer to `line`.
+async fn ask(address: SocketAddr, line: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+#[tokio::test]
+async fn three_routes_answer_and_nothing_else() {
+    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (status, seen) = watch::channel(Status::default());
+    let (stop, mut stopped) = watch::channel(());
+    let shutdown = async move { drop(stopped.changed().await) };
+    let server = serve(listener, Metrics::new(), seen, shutdown);
+    let client = async {
+        assert_eq!(ask(address, "GET /healthz").await, (200, "ok\n".to_owned()));
+        let (code, body) = ask(address, "GET /readyz").await;
+        let expect =
+            r#"{"ready":false,"reason":"the phase is starting, not streaming","error":null}"#;
+        assert_eq!((code, body.trim_end()), (503, expect));
+        status.send_modify(|status| status.phase = Phase::Streaming);
+        let (code, body) = ask(address, "GET /readyz").await;
+        assert_eq!((code, body.trim_end()), (200, r#"{"ready":true}"#));
+        let (code, body) = ask(address, "GET /metrics").await;
+        assert_eq!(code, 200);
+        assert!(body.contains("walbrook_phase{phase=\"starting\"} 1"));
+        for line in ["POST /metrics", "DELETE /readyz", "PUT /healthz"] {
+            assert_eq!(ask(address, line).await.0, 405, "{line}");
+        }
+        for line in ["GET /", "GET /config", "POST /stop"] {
+            assert_eq!(ask(address, line).await.0, 404, "{line}");
+        }
+        // A client that keeps its connection open and says nothing does not hold up the end.
+        let idle = TcpStream::connect(address).await.unwrap();
+        drop(stop);
+        idle
+    };
+    let (served, _idle) =
+        tokio::time::timeout(Duration::from_secs(5), async { tokio::join!(server, client) })
+            .await
+            .unwrap();
+    served.unwrap();
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named_with_the_way_out() {
+    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let error = bind(address).await.err().unwrap();
+    let expect = format!(
+        "cannot listen on {address} for /metrics, /healthz and /readyz: free the port, or set \
+         `http.listen` to another address or to \"off\""
+    );
+    assert_eq!(error.to_string(), expect);
+}

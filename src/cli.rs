@@ -1,0 +1,302 @@
+//! The command line: what can be asked for, and what the exit code says.
+
+use std::path::PathBuf;
+use std::process::{ExitCode, Termination};
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::logging::LogFormat;
+
+/// How a process ended. Scripts and service managers rely on the numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or stopped as asked.
+    Ok = 0,
+    /// Something that should not happen.
+    Unexpected = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+    /// `check` found something that must be put right.
+    CheckFailed = 3,
+    /// A permanent error: a restart would fail in the same way.
+    Permanent = 4,
+    /// Slot, server and checkpoint do not fit together; an operator must decide.
+    Refused = 5,
+    /// PostgreSQL, Kafka or the registry cannot be reached (`run` waits for them instead).
+    Unreachable = 6,
+    /// Another process uses the replication slot.
+    Busy = 7,
+}
+
+impl Exit {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 8] = [
+        Self::Ok,
+        Self::Unexpected,
+        Self::Usage,
+        Self::CheckFailed,
+        Self::Permanent,
+        Self::Refused,
+        Self::Unreachable,
+        Self::Busy,
+    ];
+
+    /// The number that the operating system sees.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Unexpected => 1,
+            Self::Usage => 2,
+            Self::CheckFailed => 3,
+            Self::Permanent => 4,
+            Self::Refused => 5,
+            Self::Unreachable => 6,
+            Self::Busy => 7,
+        }
+    }
+}
+
+impl Termination for Exit {
+    fn report(self) -> ExitCode {
+        ExitCode::from(self.code())
+    }
+}
+
+const ABOUT: &str = "\
+walbrook reads one PostgreSQL logical replication slot and writes every committed change to Kafka, \
+exactly once, as Avro events in Debezium's envelope.
+
+A configuration to start from, with every key explained, is config/walbrook.example.toml. Secrets \
+come from files or environment variables, never from the configuration or the command line.";
+
+const AFTER: &str = "\
+Examples:
+  walbrook check -c walbrook.toml         is everything in place? what is missing?
+  walbrook check -c walbrook.toml --sql   the SQL for the role, the grants and the publication
+  walbrook run -c walbrook.toml           stream until SIGTERM
+  walbrook slot status -c walbrook.toml   how much WAL does the slot keep?
+  walbrook checkpoint show                where is the pipeline? (with WALBROOK_CONFIG set)
+
+Exit codes:
+  0  done, or stopped as asked
+  1  unexpected error
+  2  the command line or the configuration is wrong
+  3  check found something that must be put right
+  4  permanent error: a restart would fail in the same way
+  5  refused: slot, server and checkpoint do not fit together; see walbrook checkpoint --help
+  6  PostgreSQL, Kafka or the registry cannot be reached (run waits for them instead)
+  7  another process uses the replication slot (run waits as a standby instead)
+
+For systemd: Restart=on-failure with RestartPreventExitStatus=2 4 5.";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "walbrook", version, about = FIRST_LINE, long_about = ABOUT, after_long_help = AFTER)]
+#[command(after_help = "More, with examples and exit codes: walbrook --help")]
+pub struct Cli {
+    /// The configuration file
+    #[arg(short, long, global = true, env = "WALBROOK_CONFIG", value_name = "FILE")]
+    #[arg(default_value = "walbrook.toml")]
+    pub config: PathBuf,
+
+    /// Log lines for people or for machines; overrides log.format
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormatArg>,
+
+    /// error, warn, info, debug, trace or off, also by target, such as info,kafka=debug; overrides
+    /// log.level
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const FIRST_LINE: &str = "PostgreSQL to Kafka, every committed change exactly once";
+
+/// `--log-format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormatArg {
+    /// One JSON object a line
+    Json,
+    /// Text
+    Text,
+}
+
+impl From<LogFormatArg> for LogFormat {
+    fn from(format: LogFormatArg) -> Self {
+        match format {
+            LogFormatArg::Json => Self::Json,
+            LogFormatArg::Text => Self::Text,
+        }
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say whether everything that walbrook needs is in place, and what to do where it is not
+    ///
+    /// Connects to PostgreSQL, Kafka and the schema registry, tries every permission by using it,
+    /// and prints one line for each prerequisite: OK, a warning, or what to do. Changes nothing
+    /// that lasts.
+    Check {
+        /// Print the SQL statements that put PostgreSQL right, for a DBA to read and run
+        #[arg(long)]
+        sql: bool,
+        /// Print the results as JSON
+        #[arg(long, conflicts_with = "sql")]
+        json: bool,
+    },
+    /// Show the checkpoint, or accept another one
+    ///
+    /// The checkpoint is the durable record of progress in Kafka. Every start compares it with the
+    /// slot and the server and refuses to go on if events would be lost or written twice.
+    #[command(subcommand)]
+    Checkpoint(CheckpointCommand),
+    /// Stream changes until SIGTERM or SIGINT
+    ///
+    /// Creates the replication slot at the first start. If another process streams from it, waits
+    /// as a standby and takes over when that one is gone. Waits and retries while a server is down;
+    /// ends with exit code 4 or 5 where a retry cannot help.
+    Run,
+    /// Print Avro schemas as they would be registered
+    #[command(subcommand)]
+    Schema(SchemaCommand),
+    /// Create, adopt, drop or look at the replication slot
+    #[command(subcommand)]
+    Slot(SlotCommand),
+    /// Ask the running process how it is, through the control socket
+    Status,
+    /// Tell the running process to commit what is complete and leave, through the control socket
+    Stop,
+}
+
+/// `walbrook checkpoint …`.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum CheckpointCommand {
+    /// Go on at the slot's confirmed LSN although the start was refused
+    ///
+    /// For after a restore, a pg_upgrade, a lost slot, or to accept a gap that the refusal named.
+    /// Shows the old and the new checkpoint, writes the new one in a fenced Kafka transaction and
+    /// keeps the old values and the reason in it.
+    Accept {
+        /// Why, in your words; it is kept in the checkpoint
+        #[arg(long, value_parser = reason)]
+        reason: String,
+    },
+    /// Print the last committed checkpoint
+    Show {
+        /// Print the record as it is in Kafka
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `walbrook schema …`.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum SchemaCommand {
+    /// Print the key and value schemas of published tables
+    Print {
+        /// Only this table, as schema.table
+        #[arg(long, value_name = "TABLE")]
+        table: Option<String>,
+    },
+}
+
+/// `walbrook slot …`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum SlotCommand {
+    /// Write the first checkpoint at the confirmed LSN of a slot that exists
+    ///
+    /// Nothing before that LSN is delivered; events that an earlier run delivered may come again.
+    Adopt,
+    /// Create the slot and its first checkpoint without streaming
+    Create,
+    /// Drop the slot, so that PostgreSQL can remove its WAL
+    ///
+    /// Changes that are not yet in Kafka are then lost to this pipeline.
+    Drop {
+        /// Do it: without this, only say what would be lost
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Print the slot's state and the WAL that it keeps
+    Status {
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// The longest reason, so that a checkpoint stays under 1 KB.
+const REASON_BYTES_MAX: usize = 200;
+
+fn reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || REASON_BYTES_MAX < text.len() {
+        return Err(format!("want 1 to {REASON_BYTES_MAX} bytes"));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_teaches() {
+        let help = Cli::command().render_long_help().to_string();
+        for exit in Exit::ALL {
+            let line = format!("\n  {}  ", exit.code());
+            assert!(help.contains(&line), "exit code {}", exit.code());
+            assert_eq!(exit as u8, exit.code());
+        }
+        for word in ["Examples:", "WALBROOK_CONFIG", "walbrook.example.toml", "RestartPrevent"] {
+            assert!(help.contains(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn commands_are_read() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        for line in [
+            "walbrook run",
+            "walbrook -c a.toml run",
+            "walbrook run -c a.toml --log-format json --log-level info,kafka=debug",
+            "walbrook check --sql",
+            "walbrook check --json",
+            "walbrook slot create",
+            "walbrook slot adopt",
+            "walbrook slot drop --yes",
+            "walbrook slot status --json",
+            "walbrook checkpoint show",
+            "walbrook checkpoint accept --reason restored",
+            "walbrook schema print --table public.orders",
+            "walbrook status",
+            "walbrook stop",
+        ] {
+            parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+        for line in [
+            "walbrook",
+            "walbrook sing",
+            "walbrook check --sql --json",
+            "walbrook checkpoint accept",
+            "walbrook checkpoint accept --reason ",
+            "walbrook run --password x",
+        ] {
+            let error = parse(line).err().unwrap();
+            assert_eq!(error.exit_code(), i32::from(Exit::Usage.code()), "{line}");
+        }
+    }
+}

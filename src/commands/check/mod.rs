@@ -1,0 +1,91 @@
+//! `walbrook check`: is everything in place, and if not, what is to be done?
+//!
+//! Everything is looked at in one run: what fails does not keep the rest from being looked at,
+//! unless that needs it. Nothing that lasts is changed, and a running pipeline is not disturbed.
+
+mod kafka;
+mod postgres;
+mod report;
+mod sql;
+mod tables;
+
+use self::kafka::Progress;
+use self::postgres::Source;
+use self::report::Report;
+use super::{print, said};
+use crate::cli::Exit;
+use crate::config::Config;
+use crate::pipeline::{self, start::Verdict};
+use crate::registry::Registry;
+
+/// Looks at every prerequisite and prints what it found, or prints the SQL.
+///
+/// # Errors
+///
+/// If standard output cannot be written.
+pub async fn check(config: &Config, is_sql: bool, is_json: bool) -> anyhow::Result<Exit> {
+    if is_sql {
+        print(sql::statements(config).trim_end())?;
+        return Ok(Exit::Ok);
+    }
+    let mut report = Report::default();
+    let source = postgres::inspect(config, &mut report).await;
+    let wanted = source.as_ref().map(|source| source.wanted.as_slice()).unwrap_or_default();
+    let progress = kafka::inspect(config, wanted, &mut report);
+    registry(config, &mut report).await;
+    if let Some(source) = source {
+        start(config, source, &progress, &mut report).await;
+    }
+    print(&if is_json { report.to_json() } else { report.to_text() })?;
+    Ok(if report.has_failed() { Exit::CheckFailed } else { Exit::Ok })
+}
+
+/// Looks at the schema registry.
+async fn registry(config: &Config, report: &mut Report) {
+    const NAME: &str = "registry.connection";
+    let mut registry = match Registry::new(&config.registry) {
+        Ok(registry) => registry,
+        Err(error) => return report.error(NAME, &error, None),
+    };
+    match registry.ping().await {
+        Ok(()) => report.ok(NAME, format!("{} answers", config.registry.urls.join(", "))),
+        Err(error) => report.failed(
+            NAME,
+            said(&error),
+            "check registry.urls (with the base path of its Confluent API), that the registry runs, the log-in in [registry], and firewalls",
+        ),
+    }
+}
+
+/// Whether a start would go on from what slot and checkpoint say together.
+async fn start(config: &Config, source: Source, progress: &Progress, report: &mut Report) {
+    const NAME: &str = "start";
+    let Progress::Known(checkpoint) = progress else {
+        return report
+            .skipped(NAME, "slot and checkpoint were not compared: the checkpoint is not known");
+    };
+    if source.slot.as_ref().is_some_and(|slot| slot.is_active) {
+        return report.ok(NAME, "the pipeline runs; another instance would wait as a standby");
+    }
+    let Source { mut catalog, client, .. } = source;
+    let Some(mut client) = client else {
+        return report.skipped(
+            NAME,
+            "slot and checkpoint were not compared: it takes a replication connection",
+        );
+    };
+    match pipeline::rehearse(config, &mut catalog, &mut client, checkpoint.as_deref()).await {
+        Ok(Verdict::Create) => report.ok(
+            NAME,
+            "the first start creates the slot; changes that commit from then on are delivered",
+        ),
+        Ok(Verdict::Resume(checkpoint)) => {
+            report.ok(NAME, format!("a start goes on after {}", checkpoint.position));
+        }
+        Err(error) => report.error(NAME, &error, None),
+    }
+    client.close().await;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,287 @@
+//! Publications, their tables and columns, and the plans that would be made of them.
+
+use std::collections::BTreeMap;
+
+use super::report::Report;
+use super::sql::{alter_table, identifier, table};
+use crate::config::{Binary, Config, Outbox};
+use crate::plan::{self, Draft, Settings};
+use crate::postgres::{Catalog, Error, Publication, PublishedColumn, PublishedTable};
+use crate::wal::{Relation, ReplicaIdentity};
+
+/// A topic that the pipeline will write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) topic: String,
+    /// Whether all its records have a key.
+    pub(super) has_key: bool,
+}
+
+/// Looks at publications and tables; returns the topics that they need.
+pub(super) async fn inspect(
+    config: &Config,
+    catalog: &mut Catalog,
+    report: &mut Report,
+) -> Result<Vec<Wanted>, Error> {
+    let names = &config.replication.publications;
+    let publications = catalog.publications(names).await?;
+    let tables = catalog.published_tables(names).await?;
+    judge_publications(config, &publications, &tables, report);
+    judge_tables(&publications, &tables, report);
+    judge_types(config, &catalog.published_types(names).await?, report);
+    let relations = catalog.published_relations(names).await?;
+    judge_outboxes(config, &relations, report);
+    plans(config, catalog, &relations, report).await
+}
+
+/// Judges the publications.
+fn judge_publications(
+    config: &Config,
+    found: &[Publication],
+    tables: &[PublishedTable],
+    report: &mut Report,
+) {
+    const NAME: &str = "postgres.publication";
+    for name in &config.replication.publications {
+        match found.iter().find(|publication| publication.name == *name) {
+            Some(publication) => judge_publication(config, publication, tables, report),
+            None => report.failed(
+                NAME,
+                format!("publication {name:?} does not exist"),
+                format!(
+                    "as the owner of the tables: CREATE PUBLICATION {} FOR TABLE {} WITH (publish_via_partition_root = true);",
+                    identifier(name),
+                    example_tables(&config.outboxes)
+                ),
+            ),
+        }
+    }
+    if tables.is_empty() && !found.is_empty() && config.message_outbox.is_none() {
+        let name = found.first().map(|publication| identifier(&publication.name));
+        report.failed(
+            NAME,
+            "the publications hold no table, so nothing would be captured",
+            format!(
+                "ALTER PUBLICATION {} ADD TABLE {};",
+                name.unwrap_or_default(),
+                example_tables(&config.outboxes)
+            ),
+        );
+    }
+}
+
+fn example_tables(outboxes: &[Outbox]) -> String {
+    if outboxes.is_empty() {
+        return "public.…".to_owned();
+    }
+    let tables = outboxes.iter().map(|outbox| table(&outbox.namespace, &outbox.table));
+    tables.collect::<Vec<_>>().join(", ")
+}
+
+fn judge_publication(
+    config: &Config,
+    publication: &Publication,
+    tables: &[PublishedTable],
+    report: &mut Report,
+) {
+    const NAME: &str = "postgres.publication";
+    let name = &publication.name;
+    // Of an outbox only the inserts are events.
+    let is_only_outboxes = tables.iter().all(|table| is_outbox(config, table));
+    let missing: Vec<&str> = [
+        ("insert", publication.has_insert, true),
+        ("update", publication.has_update, !is_only_outboxes),
+        ("delete", publication.has_delete, !is_only_outboxes),
+        ("truncate", publication.has_truncate, !is_only_outboxes && config.tables.truncate),
+    ]
+    .into_iter()
+    .filter_map(|(operation, is_published, is_wanted)| {
+        (is_wanted && !is_published).then_some(operation)
+    })
+    .collect();
+    if missing.is_empty() {
+        report.ok(NAME, format!("{name:?} exists"));
+    } else {
+        report.warning(
+            NAME,
+            format!(
+                "{name:?} does not publish {}: those changes do not reach Kafka",
+                missing.join(", ")
+            ),
+            format!(
+                "ALTER PUBLICATION {} SET (publish = 'insert, update, delete, truncate');",
+                identifier(name)
+            ),
+        );
+    }
+    let partitions: Vec<String> = tables
+        .iter()
+        .filter(|table| table.is_partition)
+        .map(|it| format!("{}.{}", it.namespace, it.name))
+        .collect();
+    if !publication.is_via_root && !partitions.is_empty() {
+        report.warning(
+            NAME,
+            format!(
+                "{name:?} publishes partitions as tables of their own, each with its own topic: {}",
+                shortened(&partitions)
+            ),
+            format!(
+                "ALTER PUBLICATION {} SET (publish_via_partition_root = true);",
+                identifier(name)
+            ),
+        );
+    }
+}
+
+fn is_outbox(config: &Config, table: &PublishedTable) -> bool {
+    config.outboxes.iter().any(|it| it.namespace == table.namespace && it.table == table.name)
+}
+
+/// The first few of a list.
+fn shortened(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// Judges the replica identities.
+fn judge_tables(publications: &[Publication], tables: &[PublishedTable], report: &mut Report) {
+    const NAME: &str = "postgres.identity";
+    let is_needed = publications.iter().any(|it| it.has_update || it.has_delete);
+    let lacking: Vec<_> = tables.iter().filter(|it| is_needed && !it.has_usable_identity).collect();
+    if !tables.is_empty() && lacking.is_empty() {
+        let count = tables.len();
+        report.ok(NAME, format!("published tables: {count}, each with a usable replica identity"));
+    }
+    for it in lacking {
+        let why = match it.identity {
+            ReplicaIdentity::Nothing => "REPLICA IDENTITY NOTHING",
+            ReplicaIdentity::Index => "its identity index is gone",
+            _ if it.is_partitioned => "a partition has none",
+            _ if it.has_primary_key => "its primary key is deferrable",
+            _ => "no primary key and REPLICA IDENTITY DEFAULT",
+        };
+        let change = |change| alter_table(&it.namespace, &it.name, change);
+        report.failed(
+            NAME,
+            format!(
+                "table {}.{} has no usable replica identity ({why}): PostgreSQL refuses every UPDATE and DELETE of it while it is published",
+                it.namespace, it.name
+            ),
+            format!(
+                "one of:\n{}\n{}\n{}{}",
+                change("ADD PRIMARY KEY (…)"),
+                change("REPLICA IDENTITY USING INDEX …"),
+                change("REPLICA IDENTITY FULL"),
+                if it.is_partitioned { "\nand the same for each partition" } else { "" }
+            ),
+        );
+    }
+}
+
+/// Judges the columns' types.
+fn judge_types(config: &Config, columns: &[PublishedColumn], report: &mut Report) {
+    const NAME: &str = "postgres.types";
+    let mut unknown: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+    for column in columns.iter().filter(|column| !column.kind.is_known()) {
+        let kind = match &column.kind {
+            crate::types::Kind::Other { name } => name.as_str(),
+            _ => "an array of such",
+        };
+        let of = (column.namespace.as_str(), column.table.as_str());
+        unknown.entry(of).or_default().push(format!("{} ({kind})", column.name));
+    }
+    if unknown.is_empty() && !columns.is_empty() {
+        report.ok(NAME, "every published column is of a known type");
+    }
+    for ((namespace, table), columns) in unknown {
+        let speed = match config.replication.binary {
+            Binary::Auto => ", and the whole slot is read in text form, which is slower",
+            Binary::Never => "",
+        };
+        report.warning(
+            NAME,
+            format!(
+                "table {namespace}.{table}: no Avro type is known for {}: PostgreSQL's text is published{speed}",
+                columns.join(", ")
+            ),
+            "leave it so, or leave the column out of the publication by a column list (PostgreSQL 15 and later)",
+        );
+    }
+}
+
+/// Judges whether the configured outboxes are published; their columns are the plan's matter.
+fn judge_outboxes(config: &Config, relations: &[Relation], report: &mut Report) {
+    for outbox in &config.outboxes {
+        let is_it = |relation: &Relation| {
+            relation.namespace == outbox.namespace && relation.name == outbox.table
+        };
+        if relations.iter().any(is_it) {
+            continue;
+        }
+        let publication = config.replication.publications.first().map(|name| identifier(name));
+        report.failed(
+            "postgres.outbox",
+            format!(
+                "outbox table {}.{} is in none of the publications, or does not exist",
+                outbox.namespace, outbox.table
+            ),
+            format!(
+                "ALTER PUBLICATION {} ADD TABLE {};",
+                publication.unwrap_or_default(),
+                table(&outbox.namespace, &outbox.table)
+            ),
+        );
+    }
+}
+
+/// Compiles the plans as the stream will, and collects their topics.
+async fn plans(
+    config: &Config,
+    catalog: &mut Catalog,
+    relations: &[Relation],
+    report: &mut Report,
+) -> Result<Vec<Wanted>, Error> {
+    const NAME: &str = "postgres.tables";
+    let settings = Settings::new(config);
+    let mut wanted = Vec::new();
+    let mut compiled = 0;
+    for relation in relations {
+        let facts = catalog.describe(relation).await?;
+        match plan::compile(relation, &facts, &settings) {
+            Ok(draft) => {
+                compiled += 1;
+                wanted.extend(topics(&draft));
+            }
+            Err(error) => report.error(NAME, &error, None),
+        }
+    }
+    match plan::compile_message_outbox(&settings) {
+        Ok(draft) => wanted.extend(draft.iter().flat_map(topics)),
+        Err(error) => report.error(NAME, &error, None),
+    }
+    if 0 < compiled {
+        report.ok(NAME, format!("tables that can be written as Avro: {compiled}"));
+    }
+    let routings = config.outboxes.iter().map(|outbox| &outbox.routing);
+    for routing in routings.chain(config.message_outbox.iter().map(|outbox| &outbox.routing)) {
+        let topics = routing.schemas.iter();
+        let topics = topics.map(|schema| routing.topic_template.replace("{route}", &schema.route));
+        wanted.extend(topics.map(|topic| Wanted { topic, has_key: true }));
+    }
+    wanted.sort_by(|a, b| a.topic.cmp(&b.topic));
+    wanted.dedup_by(|a, b| a.topic == b.topic);
+    Ok(wanted)
+}
+
+/// The topics of a plan, and whether it gives its records a key.
+fn topics(draft: &Draft) -> impl Iterator<Item = Wanted> {
+    let is_table = !draft.schemas.is_empty();
+    let is_key = |subject: &str| subject.ends_with("-key");
+    let has_key = !is_table || draft.schemas.iter().any(|schema| is_key(&schema.subject));
+    draft.topics.iter().map(move |topic| Wanted { topic: topic.clone(), has_key })
+}

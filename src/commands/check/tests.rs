@@ -1,0 +1,242 @@
+//! The judgements, on facts that no test server has.
+
+use std::time::Duration;
+
+use super::report::{Report, State};
+use super::tables::Wanted;
+use super::{kafka, postgres, sql};
+use crate::config::{self, Config, Environment};
+use crate::kafka::probe::{BrokerSettings, TopicSettings};
+use crate::position::Lsn;
+use crate::postgres::{Server, SlotFacts};
+
+/// The least configuration, with lines added to `[kafka]` and sections at the end.
+fn config(kafka: &str, more: &str) -> Config {
+    let text = format!(
+        "pipeline = \"shop\"\n[postgres]\nuser = \"cdc\"\ndatabase = \"shop\"\n[replication]\n\
+         slot = \"shop\"\npublications = [\"walbrook\"]\n[kafka]\nbootstrap_servers = [\"b:9092\"]\n{kafka}\n\
+         [registry]\nurls = [\"http://r\"]\n{more}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("walbrook.toml");
+    std::fs::write(&file, text).unwrap();
+    config::load(&file, &Environment::of_process()).unwrap()
+}
+
+/// What a judgement reported: state and name, and whether its text and advice hold all `words`.
+#[track_caller]
+fn check(judge: impl FnOnce(&mut Report), expect: &[(State, &str, &[&str])]) {
+    let mut report = Report::default();
+    judge(&mut report);
+    let found: Vec<_> = report.items.iter().map(|item| (item.state, item.name)).collect();
+    let wanted: Vec<_> = expect.iter().map(|(state, name, _)| (*state, *name)).collect();
+    assert_eq!(found, wanted, "{}", report.to_text());
+    for (item, (_, _, words)) in report.items.iter().zip(expect) {
+        let text = format!("{} {}", item.text, item.fix.as_deref().unwrap_or_default());
+        for word in *words {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    }
+}
+
+#[test]
+fn brokers_are_judged() {
+    let settings = |replicas, min_insync, timeout| BrokerSettings {
+        replication_factor: Some(replicas),
+        min_insync_replicas: Some(min_insync),
+        transaction_timeout_max: Some(Duration::from_secs(timeout)),
+        record_bytes_max: Some(1_048_588),
+        verifies_partitions: Some(true),
+    };
+    let plain = config("", "");
+    let judge = |settings: BrokerSettings| {
+        let plain = &plain;
+        move |report: &mut Report| kafka::judge_broker(plain, &settings, report)
+    };
+    let (timeout, topics) = ("kafka.transaction_timeout", "kafka.new_topics");
+    use State::{Failed, Ok, Warning};
+    check(judge(settings(3, 2, 900)), &[(Ok, timeout, &[]), (Ok, topics, &["3 replicas"])]);
+    check(
+        judge(settings(3, 1, 900)),
+        &[(Ok, timeout, &[]), (Warning, topics, &["min.insync.replicas is 1"])],
+    );
+    check(
+        judge(settings(1, 1, 900)),
+        &[(Ok, timeout, &[]), (Warning, topics, &["replication factor 1"])],
+    );
+    check(
+        judge(settings(1, 2, 30)),
+        &[
+            (Failed, timeout, &["60s", "30s", "transaction.max.timeout.ms=60000"]),
+            (Failed, topics, &["nothing can be written"]),
+        ],
+    );
+    let old = BrokerSettings { verifies_partitions: None, ..settings(3, 2, 900) };
+    check(
+        judge(old),
+        &[(Ok, timeout, &[]), (Warning, "kafka.verification", &["3.6"]), (Ok, topics, &[])],
+    );
+}
+
+#[test]
+fn topics_are_judged() {
+    let settings = || TopicSettings {
+        partitions: 3,
+        replicas: 3,
+        cleanup_policy: Some("delete".into()),
+        record_bytes_max: Some(1_048_588),
+        min_insync_replicas: Some(2),
+        retention: Some(Duration::from_secs(7 * 86_400)),
+        timestamp_ahead_max: Some(Duration::from_secs(3600)),
+        timestamp_behind_max: Some(Duration::MAX),
+        timestamp_type: Some("CreateTime".into()),
+    };
+    let judge = |config: Config, has_key, settings: TopicSettings| {
+        move |report: &mut Report| {
+            let wanted = Wanted { topic: "shop.public.t".into(), has_key };
+            kafka::judge_topic(&config, &wanted, &settings, report);
+        }
+    };
+    use State::{Failed, Ok, Warning};
+    let fine = (Ok, "kafka.replication", &[][..]);
+    let plain = || config("", "");
+    check(judge(plain(), false, settings()), &[fine]);
+    let compact = || TopicSettings { cleanup_policy: Some("compact".into()), ..settings() };
+    check(judge(plain(), true, compact()), &[fine]);
+    let refuses = (Failed, "kafka.cleanup_policy", &["primary key", "cleanup.policy=delete"][..]);
+    check(judge(plain(), false, compact()), &[fine, refuses]);
+    let small = || TopicSettings { record_bytes_max: Some(500_000), ..settings() };
+    let bytes = (Warning, "kafka.max_message_bytes", &["500000", "1000000"][..]);
+    check(judge(plain(), true, small()), &[fine, bytes]);
+    let smaller_batches = config("", "[kafka.properties]\n\"batch.size\" = 400000");
+    check(judge(smaller_batches, true, small()), &[fine]);
+    let hour = Some(Duration::from_secs(3600));
+    let short = || TopicSettings { retention: hour, timestamp_behind_max: hour, ..settings() };
+    let retention = (Warning, "kafka.retention", &["3600s", "retention.ms"][..]);
+    let age = (Warning, "kafka.timestamps", &["3600s", "the pipeline stops"][..]);
+    check(judge(plain(), true, short()), &[fine, retention, age]);
+    let now = config("", "[records]\ntimestamp = \"now\"");
+    check(judge(now, true, short()), &[fine]);
+
+    let checkpoint = |settings: TopicSettings| {
+        move |report: &mut Report| kafka::judge_checkpoint_topic("c", &settings, report)
+    };
+    let name = "kafka.checkpoint_topic";
+    check(checkpoint(compact()), &[(Ok, name, &[]), fine]);
+    check(checkpoint(settings()), &[(Failed, name, &["cleanup.policy=compact"]), fine]);
+    let unknown = TopicSettings { cleanup_policy: None, ..settings() };
+    check(checkpoint(unknown), &[(Warning, name, &["DescribeConfigs"]), fine]);
+}
+
+fn server() -> Server {
+    Server {
+        version_num: 170_007,
+        wal_level: "logical".into(),
+        in_recovery: false,
+        max_slot_wal_keep_size_mb: 1000,
+        wal_sender_timeout: Duration::from_secs(60),
+        replication_slots_max: 10,
+        replication_slots: 1,
+        wal_senders_max: 10,
+        wal_senders: 1,
+        has_replication: true,
+        managed_role: None,
+        is_emit_message_public: true,
+    }
+}
+
+#[test]
+fn servers_are_judged() {
+    let judge = |more: &str, server: Server| {
+        let config = config("", more);
+        move |report: &mut Report| postgres::judge_server(&config, &server, report)
+    };
+    use State::{Failed, Ok, Warning};
+    let version = (Ok, "postgres.version", &["PostgreSQL 17"][..]);
+    let level = (Ok, "postgres.wal_level", &[][..]);
+    let limit = (Ok, "postgres.wal_limit", &["1000 MiB"][..]);
+    check(judge("", server()), &[version, level, limit]);
+    for (role, word) in [
+        (None, "ALTER SYSTEM SET wal_level = 'logical'"),
+        (Some("rds_replication"), "rds.logical_replication"),
+        (Some("cloudsqlsuperuser"), "cloudsql.logical_decoding"),
+        (Some("azure_pg_admin"), "server parameter"),
+    ] {
+        let managed_role = role.map(str::to_owned);
+        let replica = Server { wal_level: "replica".into(), managed_role, ..server() };
+        let failed = (Failed, "postgres.wal_level", &["is replica", word][..]);
+        check(judge("", replica), &[version, failed, limit]);
+    }
+    let unlimited = Server { max_slot_wal_keep_size_mb: -1, in_recovery: true, ..server() };
+    let standby = (Warning, "postgres.standby", &["read-write"][..]);
+    let none = (Warning, "postgres.wal_limit", &["nothing limits"][..]);
+    check(judge("", unlimited), &[version, level, standby, none]);
+    let messages = "[outbox_messages]\nprefix = \"outbox\"";
+    let public = (Warning, "postgres.message_outbox", &["any user", "REVOKE"][..]);
+    check(judge(messages, server()), &[version, level, limit, public]);
+    let granted = Server { is_emit_message_public: false, ..server() };
+    let few = (Ok, "postgres.message_outbox", &[][..]);
+    check(judge(messages, granted), &[version, level, limit, few]);
+}
+
+#[test]
+fn slots_are_judged() {
+    let slot = || SlotFacts {
+        plugin: Some("pgoutput".into()),
+        slot_type: "logical".into(),
+        database: Some("shop".into()),
+        is_active: false,
+        active_pid: None,
+        confirmed_flush: Some(Lsn(0x1_0000_0010)),
+        restart_lsn: Some(Lsn(0x1_0000_0000)),
+        wal_status: Some("reserved".into()),
+        safe_wal_size: None,
+        invalidation_reason: None,
+        is_conflicting: false,
+        is_two_phase: false,
+        is_failover: false,
+        is_temporary: false,
+        retained_bytes: Some(16),
+    };
+    let judge = |server: Server, slot: Option<SlotFacts>| {
+        let config = config("", "");
+        move |report: &mut Report| {
+            postgres::judge_slot(&config, &server, slot.as_ref(), None, report);
+        }
+    };
+    use State::{Failed, Ok, Warning};
+    let name = "postgres.slot";
+    check(judge(server(), Some(slot())), &[(Ok, name, &["free", "1/10"])]);
+    let active = SlotFacts { is_active: true, active_pid: Some(7), ..slot() };
+    check(judge(server(), Some(active)), &[(Ok, name, &["held by process 7"])]);
+    let lost = SlotFacts { wal_status: Some("lost".into()), ..slot() };
+    check(judge(server(), Some(lost)), &[(Failed, name, &["wal_removed", "checkpoint accept"])]);
+    let late = SlotFacts { wal_status: Some("unreserved".into()), ..slot() };
+    let warned = (Warning, "postgres.slot_wal", &["is lost at the next checkpoint"][..]);
+    check(judge(server(), Some(late)), &[(Ok, name, &[]), warned]);
+    let full = Server { replication_slots: 10, wal_senders: 12, ..server() };
+    check(
+        judge(full, None),
+        &[
+            (Ok, name, &["does not exist yet"]),
+            (Failed, "postgres.free_slots", &["max_replication_slots = 15"]),
+            (Failed, "postgres.free_walsenders", &["max_wal_senders = 15"]),
+        ],
+    );
+}
+
+#[test]
+fn the_sql_names_what_the_configuration_names() {
+    let more = "[[outbox]]\ntable = \"shop.Outbox\"\n[outbox_messages]\nprefix = \"it's\"";
+    let statements = sql::statements(&config("", more));
+    for line in [
+        "CREATE ROLE \"cdc\" LOGIN;",
+        "GRANT CONNECT ON DATABASE \"shop\" TO \"cdc\";",
+        "CREATE PUBLICATION \"walbrook\" WITH (publish_via_partition_root = true);",
+        "ALTER PUBLICATION \"walbrook\" ADD TABLE \"shop\".\"Outbox\";",
+        "REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC",
+    ] {
+        assert!(statements.contains(line), "{line}\n{statements}");
+    }
+    assert!(!sql::statements(&config("", "")).contains("REVOKE"));
+}

@@ -1,0 +1,106 @@
+//! `walbrook checkpoint`: the durable record of progress, shown or replaced.
+
+use std::fmt::Write as _;
+
+use super::{failed, of_kafka, print};
+use crate::checkpoint::{Checkpoint, State};
+use crate::cli::{CheckpointCommand, Exit};
+use crate::config::Config;
+use crate::kafka;
+use crate::pipeline::{self, Outcome, stop_pair};
+
+/// Shows the checkpoint, or accepts another one.
+///
+/// # Errors
+///
+/// If standard output cannot be written.
+pub async fn checkpoint(config: &Config, command: CheckpointCommand) -> anyhow::Result<Exit> {
+    match command {
+        CheckpointCommand::Accept { reason } => accept(config, &reason).await,
+        CheckpointCommand::Show { json } => show(config, json),
+    }
+}
+
+fn show(config: &Config, is_json: bool) -> anyhow::Result<Exit> {
+    let checkpoint = match kafka::read_checkpoint(config) {
+        Ok(checkpoint) => checkpoint,
+        Err(error) => return Ok(failed(&of_kafka(error))),
+    };
+    let (topic, slot) = (&config.kafka.checkpoint_topic, &config.replication.slot);
+    print(&match (&checkpoint, is_json) {
+        (Some(checkpoint), false) => text(checkpoint),
+        (Some(checkpoint), true) => json(checkpoint),
+        (None, false) => format!("topic {topic} holds no checkpoint of slot {slot:?}"),
+        (None, true) => "null".to_owned(),
+    })?;
+    Ok(Exit::Ok)
+}
+
+async fn accept(config: &Config, reason: &str) -> anyhow::Result<Exit> {
+    // Held until the end, since a stop that is dropped is a stop.
+    let (_stopper, mut stop) = stop_pair();
+    match pipeline::accept(config, reason, &mut stop).await {
+        Ok(outcome) => {
+            print(&changed(&outcome))?;
+            Ok(Exit::Ok)
+        }
+        Err(error) => Ok(failed(&error)),
+    }
+}
+
+/// What a decision changed, for people.
+pub(super) fn changed(Outcome { before, now }: &Outcome) -> String {
+    let before = before.as_ref().map_or_else(|| "  none".to_owned(), |it| indented(&text(it)));
+    format!("before:\n{before}\nnow:\n{}", indented(&text(now)))
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// The record as it is in Kafka.
+fn json(checkpoint: &Checkpoint) -> String {
+    String::from_utf8_lossy(&checkpoint.to_json()).into_owned()
+}
+
+/// The checkpoint for people.
+fn text(checkpoint: &Checkpoint) -> String {
+    let Checkpoint { pipeline, system_identifier, timeline, slot, stream, position, .. } =
+        checkpoint;
+    let state = match checkpoint.state {
+        State::Creating => "the slot is being created",
+        State::Streaming => "streaming",
+    };
+    let messages = if stream.messages { ", with messages" } else { "" };
+    let mut out = format!(
+        "pipeline:     {pipeline}\n\
+         slot:         {slot}\n\
+         state:        {state}\n\
+         position:     {position} (the last change in Kafka)\n\
+         confirm:      {confirm} (the end of the last complete transaction in Kafka)\n\
+         publications: {publications}{messages}\n\
+         system:       {system_identifier}, timeline {timeline}",
+        confirm = checkpoint.confirm,
+        publications = stream.publications.join(", "),
+    );
+    if let Some(inside) = &checkpoint.inside {
+        // Writing to a String does not fail.
+        let _ = write!(
+            out,
+            "\ninside:       transaction {}, at the change at {}",
+            inside.xid.0, inside.lsn
+        );
+    }
+    if let Some(accepted) = &checkpoint.accepted {
+        let _ = write!(
+            out,
+            "\naccepted:     {:?}, in place of position {}, confirm {}, system {}, timeline {}",
+            accepted.reason,
+            accepted.previous_position,
+            accepted.previous_confirm,
+            accepted.previous_system_identifier,
+            accepted.previous_timeline
+        );
+    }
+    out
+}

@@ -1,0 +1,85 @@
+//! `walbrook run`: the pipeline with its endpoints, until SIGTERM or SIGINT.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing::{error, info};
+
+use super::exit_of;
+use crate::admin::{control, http};
+use crate::cli::Exit;
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::pipeline::{self, Stop, Stopper, Telemetry, stop_pair};
+use crate::status::Status;
+
+/// Streams until told to stop.
+///
+/// # Errors
+///
+/// If an endpoint cannot be bound or signals cannot be caught.
+pub async fn run(config: &Config) -> anyhow::Result<Exit> {
+    let (metrics, (status, watched)) = (Metrics::new(), watch::channel(Status::default()));
+    let http = match config.http_listen {
+        Some(address) => Some(http::bind(address).await?),
+        None => None,
+    };
+    let control = config.control_socket.as_deref().map(control::bind).transpose()?;
+    let (stopper, mut stop) = stop_pair();
+    let (ended, is_over) = stop_pair();
+    let mut telemetry = Telemetry::new(metrics.clone(), status);
+    let pipeline = async {
+        let result = pipeline::run(config, &mut telemetry, &mut stop).await;
+        ended.stop();
+        result
+    };
+    let endpoints = async {
+        let http = async {
+            match http {
+                Some(listener) => {
+                    http::serve(listener, metrics, watched.clone(), over(is_over.clone())).await
+                }
+                None => Ok(()),
+            }
+        };
+        let control = async {
+            if let Some(socket) = control {
+                let stop = || stopper.stop();
+                control::serve(socket, watched.clone(), stop, over(is_over.clone())).await;
+            }
+        };
+        tokio::join!(http, control)
+    };
+    info!(version = env!("CARGO_PKG_VERSION"), pipeline = %config.pipeline, "walbrook starts");
+    let (result, (http, ()), caught) =
+        tokio::join!(pipeline, endpoints, on_signals(&stopper, over(is_over.clone())));
+    http?;
+    caught?;
+    match result {
+        Ok(()) => {
+            info!("walbrook has stopped");
+            Ok(Exit::Ok)
+        }
+        Err(error) => {
+            error!(%error, "walbrook ends: a restart would fail in the same way");
+            Ok(exit_of(&error))
+        }
+    }
+}
+
+async fn over(mut is_over: Stop) {
+    is_over.wait().await;
+}
+
+/// Stops the pipeline at the first signal, until the pipeline is over.
+async fn on_signals(stopper: &Stopper, over: impl Future<Output = ()>) -> std::io::Result<()> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = interrupt.recv() => {}
+        () = over => return Ok(()),
+    }
+    info!("told to stop: committing what is complete");
+    stopper.stop();
+    Ok(())
+}

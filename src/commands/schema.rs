@@ -1,0 +1,95 @@
+//! `walbrook schema print`: the Avro schemas as they would be registered, from the live catalog.
+
+use serde_json::{Value, json};
+
+use super::{failed, print, said};
+use crate::cli::{Exit, SchemaCommand};
+use crate::config::{Config, Routing};
+use crate::pipeline;
+use crate::plan::{self, SchemaRequest, Settings};
+use crate::postgres::Catalog;
+use crate::wal::Relation;
+
+/// Prints schemas: one JSON object each, with the subject.
+///
+/// # Errors
+///
+/// If standard output cannot be written.
+pub async fn schema(config: &Config, command: SchemaCommand) -> anyhow::Result<Exit> {
+    let SchemaCommand::Print { table } = command;
+    match schemas(config, table.as_deref()).await {
+        Ok(Found { schemas, errors, is_known }) => {
+            for request in &schemas {
+                print(&shown(request))?;
+            }
+            for error in &errors {
+                tracing::error!(error, "a table has no schema");
+            }
+            if !is_known {
+                tracing::error!(table, "no publication has this table");
+            }
+            Ok(match (is_known, errors.is_empty()) {
+                (false, _) => Exit::Usage,
+                (true, false) => Exit::Permanent,
+                (true, true) => Exit::Ok,
+            })
+        }
+        Err(error) => Ok(failed(&error)),
+    }
+}
+
+struct Found {
+    schemas: Vec<SchemaRequest>,
+    errors: Vec<String>,
+    /// Whether the wanted table is published.
+    is_known: bool,
+}
+
+async fn schemas(config: &Config, table: Option<&str>) -> Result<Found, pipeline::Error> {
+    let settings = Settings::new(config);
+    let mut catalog = Catalog::connect(&config.postgres).await?;
+    let relations = catalog.published_relations(&config.replication.publications).await?;
+    let mut found = Found { schemas: Vec::new(), errors: Vec::new(), is_known: table.is_none() };
+    for relation in relations {
+        let name = format!("{}.{}", relation.namespace, relation.name);
+        if table.is_some_and(|table| table != name) {
+            continue;
+        }
+        found.is_known = true;
+        let facts = catalog.describe(&relation).await?;
+        match plan::compile(&relation, &facts, &settings) {
+            Ok(draft) => found.schemas.extend(draft.schemas),
+            Err(error) => found.errors.push(said(&error)),
+        }
+        found.schemas.extend(outbox_schemas(config, &relation));
+    }
+    if table.is_none()
+        && let Some(outbox) = &config.message_outbox
+    {
+        found.schemas.extend(payload_schemas(&outbox.routing));
+    }
+    Ok(found)
+}
+
+/// The payload schemas of an outbox table.
+fn outbox_schemas(config: &Config, relation: &Relation) -> Vec<SchemaRequest> {
+    let mut outboxes = config.outboxes.iter();
+    let outbox =
+        outboxes.find(|it| it.namespace == relation.namespace && it.table == relation.name);
+    outbox.map(|outbox| payload_schemas(&outbox.routing)).unwrap_or_default()
+}
+
+/// Payload schemas are registered when their topic is first needed.
+fn payload_schemas(routing: &Routing) -> Vec<SchemaRequest> {
+    let request = |schema: &crate::config::PayloadSchema| SchemaRequest {
+        subject: format!("{}-value", routing.topic_template.replace("{route}", &schema.route)),
+        schema_json: schema.schema_json.clone(),
+    };
+    routing.schemas.iter().map(request).collect()
+}
+
+fn shown(request: &SchemaRequest) -> String {
+    let schema: Value = serde_json::from_str(&request.schema_json)
+        .unwrap_or_else(|_| Value::from(request.schema_json.as_str()));
+    format!("{:#}", json!({ "subject": request.subject, "schema": schema }))
+}

@@ -1,0 +1,80 @@
+//! The process edge: arguments, configuration, logging, exit codes. Everything else is in the
+//! library.
+
+use clap::Parser;
+use tracing::error;
+use walbrook::admin::control::{self, Request};
+use walbrook::cli::{Cli, Command, Exit};
+use walbrook::config::{self, Config, Environment};
+use walbrook::{commands, logging};
+
+fn main() -> Exit {
+    let cli = Cli::parse();
+    let config = match config::load(&cli.config, &Environment::of_process()) {
+        Ok(config) => config,
+        Err(error) => return usage(&error.into()),
+    };
+    let format = cli.log_format.map_or(config.log.format, Into::into);
+    // What librdkafka says of a trial that must fail is no news: the report says what counts.
+    let is_check = matches!(cli.command, Command::Check { .. });
+    let configured = if is_check { "warn,kafka=off" } else { &config.log.level };
+    let level = cli.log_level.as_deref().unwrap_or(configured);
+    if let Err(error) = logging::start(format, level) {
+        return usage(&anyhow::Error::new(error).context("--log-level"));
+    }
+    // One thread: the reader is woken for every few rows, and a wake-up from another thread would
+    // cost more than the rows. What blocks (librdkafka) has its own thread, the writer.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!(%error, "the runtime cannot be started");
+            return Exit::Unexpected;
+        }
+    };
+    match runtime.block_on(dispatch(config, cli.command)) {
+        Ok(exit) => exit,
+        Err(error) => {
+            error!(error = format!("{error:#}"), "walbrook ends");
+            Exit::Unexpected
+        }
+    }
+}
+
+async fn dispatch(config: Config, command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Check { sql, json } => commands::check(&config, sql, json).await,
+        Command::Checkpoint(command) => commands::checkpoint(&config, command).await,
+        Command::Run => commands::run(&config).await,
+        Command::Schema(command) => commands::schema(&config, command).await,
+        Command::Slot(command) => commands::slot(&config, command).await,
+        Command::Status => ask(&config, Request::Status {}).await,
+        Command::Stop => ask(&config, Request::Stop {}).await,
+    }
+}
+
+/// Asks the running process, and prints its answer.
+#[expect(clippy::print_stdout, reason = "the answer to the command")]
+async fn ask(config: &Config, request: Request) -> anyhow::Result<Exit> {
+    let Some(path) = &config.control_socket else {
+        error!("there is no control socket: set `control.socket` in the configuration");
+        return Ok(Exit::Usage);
+    };
+    match control::ask(path, request).await {
+        Ok(answer) => {
+            println!("{answer:#}");
+            Ok(Exit::Ok)
+        }
+        Err(error @ control::Error::Connect { .. }) => {
+            error!(error = format!("{:#}", anyhow::Error::new(error)), "no answer");
+            Ok(Exit::Unreachable)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Before logging is started there is only standard error.
+#[expect(clippy::print_stderr, reason = "logging is not started yet")]
+fn usage(error: &anyhow::Error) -> Exit {
+    eprintln!("walbrook: {error:#}");
+    Exit::Usage
+}
