@@ -1,0 +1,272 @@
+//! The commands of operators, on real servers.
+
+use std::time::Duration;
+
+use apache_avro::Schema;
+use serde_json::Value;
+
+use crate::support::records;
+use crate::support::stack::{Space, Stack, shared};
+use crate::support::walbrook::{Output, Walbrook, command, write_file};
+use crate::support::{run, until};
+
+const LIMIT: Duration = Duration::from_secs(240);
+const STOP: Duration = Duration::from_secs(30);
+
+const TABLE: &str = "CREATE TABLE orders (id bigint PRIMARY KEY);
+    CREATE PUBLICATION walbrook FOR TABLE orders;";
+
+struct Case {
+    stack: &'static Stack,
+    space: Space,
+    config: String,
+}
+
+impl Case {
+    async fn new(name: &str, statements: &str, more: &str) -> Self {
+        let stack = shared();
+        let space = Space::new(&stack.postgres, name).await;
+        stack.postgres.execute(&space.database, statements).await;
+        let config = space.config(stack, more);
+        Self { stack, space, config }
+    }
+
+    /// Runs a command that ends with this code; what it printed, or else its errors.
+    #[track_caller]
+    fn command(&self, arguments: &[&str], code: i32) -> String {
+        let Output { status, stdout, stderr } = command(&self.config, arguments);
+        assert_eq!(status.code(), Some(code), "{arguments:?}\n{stdout}\n{stderr}");
+        if code == 0 { stdout } else { stderr }
+    }
+
+    #[track_caller]
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.command(arguments, 0)).unwrap()
+    }
+
+    async fn execute(&self, statements: &str) {
+        self.stack.postgres.execute(&self.space.database, statements).await;
+    }
+
+    /// Runs the pipeline until so many records are in the topic.
+    async fn run_until(&self, count: usize) {
+        let mut walbrook = Walbrook::spawn(&self.config);
+        self.space.ready(&self.stack.postgres, &mut walbrook).await;
+        let topic = format!("{}.public.orders", self.space.prefix);
+        until(Duration::from_secs(60), "records", || {
+            let found = records::read_committed(&self.stack.kafka, &[&topic]).len();
+            (found == count).then_some(()).ok_or_else(|| format!("{found}"))
+        });
+        assert!(walbrook.stop(STOP).success(), "{:?}", walbrook.log());
+    }
+
+    /// Runs the pipeline, which refuses; its log.
+    fn refused(&self) -> String {
+        let mut walbrook = Walbrook::spawn(&self.config);
+        let status = walbrook.wait(Duration::from_secs(60));
+        assert_eq!(status.code(), Some(5), "{:?}", walbrook.log());
+        walbrook.log().join("\n")
+    }
+}
+
+#[test]
+fn a_slot_is_created_looked_at_and_dropped() {
+    run(LIMIT, async {
+        let case = Case::new("slot_life", TABLE, "").await;
+        assert_eq!(case.json(&["slot", "status", "--json"])["exists"], false);
+        assert!(case.command(&["slot", "status"], 0).contains("does not exist"));
+        assert!(case.command(&["slot", "create"], 0).contains("created slot"));
+        let status = case.json(&["slot", "status", "--json"]);
+        assert_eq!(status["exists"], true);
+        assert_eq!(status["plugin"], "pgoutput");
+        assert_eq!((&status["active"], &status["lost"]), (&Value::Bool(false), &Value::Null));
+        assert!(case.command(&["slot", "create"], 5).contains("nothing to create"));
+        // What is committed from the creation on is delivered.
+        case.execute("INSERT INTO orders VALUES (1), (2)").await;
+        case.run_until(2).await;
+
+        let mut walbrook = Walbrook::spawn(&case.config);
+        case.space.ready(&case.stack.postgres, &mut walbrook).await;
+        let status = case.command(&["slot", "status"], 0);
+        assert!(status.contains("held by process") && status.contains("WAL kept"), "{status}");
+        for busy in [&["slot", "create"][..], &["slot", "drop", "--yes"], &["slot", "adopt"]] {
+            assert!(case.command(busy, 7).contains("is in use"), "{busy:?}");
+        }
+        let accept = ["checkpoint", "accept", "--reason", "test"];
+        assert!(case.command(&accept, 7).contains("is in use"));
+        assert!(walbrook.stop(STOP).success(), "{:?}", walbrook.log());
+
+        let loss = case.command(&["slot", "drop"], 0);
+        assert!(loss.contains("would lose every change") && loss.contains("--yes"), "{loss}");
+        assert_eq!(case.json(&["slot", "status", "--json"])["exists"], true);
+        assert!(case.command(&["slot", "drop", "--yes"], 0).contains("dropped slot"));
+        assert_eq!(case.json(&["slot", "status", "--json"])["exists"], false);
+        // The checkpoint is still there: making the slot anew would hide a gap.
+        assert!(case.command(&["slot", "create"], 5).contains("checkpoint accept"));
+    });
+}
+
+#[test]
+fn a_slot_that_exists_is_adopted() {
+    run(LIMIT, async {
+        let case = Case::new("slot_adopt", TABLE, "").await;
+        let slot = &case.space.slot;
+        assert!(case.command(&["slot", "adopt"], 5).contains("does not exist"));
+        case.execute(&format!("SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')"))
+            .await;
+        case.execute("INSERT INTO orders VALUES (1)").await;
+        assert!(case.command(&["slot", "create"], 5).contains("walbrook slot adopt"));
+        assert!(case.refused().contains("walbrook slot adopt"));
+        let adopted = case.command(&["slot", "adopt"], 0);
+        assert!(adopted.contains("before:\n  none"), "{adopted}");
+        assert!(case.command(&["slot", "adopt"], 5).contains("nothing to adopt"));
+        case.run_until(1).await;
+    });
+}
+
+#[test]
+fn a_foreign_slot_is_left_alone() {
+    run(LIMIT, async {
+        let case = Case::new("slot_foreign", TABLE, "").await;
+        let slot = &case.space.slot;
+        case.execute(&format!("SELECT pg_create_physical_replication_slot('{slot}')")).await;
+        for command in [&["slot", "drop", "--yes"][..], &["slot", "create"]] {
+            assert!(case.command(command, 5).contains("is not ours"), "{command:?}");
+        }
+        case.execute(&format!("SELECT pg_drop_replication_slot('{slot}')")).await;
+    });
+}
+
+#[test]
+fn a_checkpoint_is_shown_and_accepted_after_the_slot_was_dropped_by_hand() {
+    run(LIMIT, async {
+        let case = Case::new("checkpoint", TABLE, "").await;
+        assert_eq!(case.json(&["checkpoint", "show", "--json"]), Value::Null);
+        assert!(case.command(&["checkpoint", "show"], 0).contains("holds no checkpoint"));
+        case.command(&["slot", "create"], 0);
+        case.execute("INSERT INTO orders VALUES (1)").await;
+        case.run_until(1).await;
+        let before = case.json(&["checkpoint", "show", "--json"]);
+        assert_eq!(before["pipeline"], case.space.pipeline);
+        assert_eq!(before["state"], "streaming");
+        let text = case.command(&["checkpoint", "show"], 0);
+        assert!(text.contains("publications: walbrook") && text.contains("timeline 1"), "{text}");
+
+        let slot = &case.space.slot;
+        case.execute(&format!("SELECT pg_drop_replication_slot('{slot}')")).await;
+        case.execute("INSERT INTO orders VALUES (2)").await;
+        let refusal = case.refused();
+        assert!(refusal.contains("does not exist: changes since then are gone"), "{refusal}");
+        assert!(refusal.contains("walbrook checkpoint accept"), "{refusal}");
+        // So does check, before anybody starts it.
+        let check = command(&case.config, &["check", "--json"]);
+        assert_eq!(check.status.code(), Some(3));
+        let items: Vec<Value> = serde_json::from_str(&check.stdout).unwrap();
+        let start = items.iter().find(|item| item["item"] == "start").unwrap();
+        assert_eq!(start["state"], "failed");
+        assert!(start["text"].as_str().unwrap().contains("walbrook checkpoint accept"), "{start}");
+
+        let accepted = case.command(&["checkpoint", "accept", "--reason", "dropped by hand"], 0);
+        assert!(accepted.contains("before:\n  pipeline:"), "{accepted}");
+        assert!(accepted.contains("\"dropped by hand\""), "{accepted}");
+        let now = case.json(&["checkpoint", "show", "--json"]);
+        assert_eq!(now["accepted"]["reason"], "dropped by hand");
+        assert_eq!(now["accepted"]["previous_confirm"], before["confirm"]);
+        assert_eq!(now["accepted"]["previous_position"], before["position"]);
+        case.execute("INSERT INTO orders VALUES (3)").await;
+        // The second row is the gap.
+        case.run_until(2).await;
+        assert_eq!(case.json(&["checkpoint", "show", "--json"])["accepted"], Value::Null);
+    });
+}
+
+#[test]
+fn commands_say_when_a_server_cannot_be_reached() {
+    run(LIMIT, async {
+        let mut case = Case::new("unreachable", TABLE, "").await;
+        let dead = crate::support::process::free_port();
+        let good = case.config.clone();
+        case.config = good.replace(&case.stack.kafka.bootstrap(), &format!("127.0.0.1:{dead}"));
+        case.command(&["checkpoint", "show"], 6);
+        let port = |port: u16| format!("port = {port}\n");
+        case.config = good.replace(&port(case.stack.postgres.port()), &port(dead));
+        case.command(&["slot", "status"], 6);
+        case.command(&["schema", "print"], 6);
+    });
+}
+
+#[test]
+fn printed_schemas_are_those_that_are_registered() {
+    run(LIMIT, async {
+        let schema = r#"{"type": "record", "name": "OrderPlaced", "fields": [{"name": "order", "type": "long"}]}"#;
+        let file = write_file("order.avsc", schema);
+        let statements = "
+            CREATE DOMAIN cents AS numeric(10, 2);
+            CREATE TABLE orders (id bigint PRIMARY KEY, note text, gone int, price cents NOT NULL,
+                doubled numeric GENERATED ALWAYS AS (price * 2) STORED);
+            ALTER TABLE orders DROP COLUMN gone;
+            CREATE TABLE whole (id int NOT NULL, b text);
+            ALTER TABLE whole REPLICA IDENTITY FULL;
+            CREATE TABLE chosen (a int, b int NOT NULL UNIQUE, c int);
+            ALTER TABLE chosen REPLICA IDENTITY USING INDEX chosen_b_key;
+            CREATE TABLE outbox (id uuid PRIMARY KEY, aggregatetype text, aggregateid text,
+                type text, payload jsonb);
+            CREATE PUBLICATION walbrook FOR TABLE orders, whole, chosen, outbox;";
+        let more = format!(
+            "[[outbox]]\ntable = \"public.outbox\"\n\
+             [[outbox.schemas]]\nroute = \"order\"\nfile = \"{}\"\n",
+            file.display()
+        );
+        let case = Case::new("schemas", statements, &more).await;
+        let all = printed(&case.command(&["schema", "print"], 0));
+        let prefix = &case.space.prefix;
+        let mut subjects: Vec<_> = all.iter().map(|(subject, _)| subject.clone()).collect();
+        subjects.sort();
+        let mut expect: Vec<_> =
+            ["chosen-key", "chosen-value", "orders-key", "orders-value", "whole-value"]
+                .iter()
+                .map(|table| format!("{prefix}.public.{table}"))
+                .collect();
+        expect.push("outbox.event.order-value".to_owned());
+        expect.sort();
+        assert_eq!(subjects, expect);
+        let one = printed(&case.command(&["schema", "print", "--table", "public.orders"], 0));
+        assert_eq!(one.len(), 2);
+        let unknown = case.command(&["schema", "print", "--table", "public.nothing"], 2);
+        assert!(unknown.contains("public.nothing"), "{unknown}");
+
+        // What the stream leads to is the same.
+        let mut walbrook = Walbrook::spawn(&case.config);
+        case.space.ready(&case.stack.postgres, &mut walbrook).await;
+        case.execute(
+            "INSERT INTO orders VALUES (1, 'a', 1); INSERT INTO whole VALUES (1, 'b');
+             INSERT INTO chosen VALUES (1, 2, 3);",
+        )
+        .await;
+        let registered = |subject: &str| {
+            let url = format!("{}/subjects/{subject}/versions/latest", case.stack.registry.url());
+            let (status, body) = crate::support::http::get(&url)?;
+            let body: Value = serde_json::from_str(&body).map_err(|error| error.to_string())?;
+            body["schema"].as_str().map(str::to_owned).ok_or_else(|| format!("{subject}: {status}"))
+        };
+        for (subject, schema) in all.iter().filter(|(subject, _)| subject.starts_with(prefix)) {
+            let found = until(Duration::from_secs(60), "schemas", || registered(subject));
+            let found = Schema::parse_str(&found).unwrap();
+            assert_eq!(found.canonical_form(), schema.canonical_form(), "{subject}");
+        }
+        assert!(walbrook.stop(STOP).success(), "{:?}", walbrook.log());
+    });
+}
+
+/// Subjects and schemas of what `schema print` printed: one JSON object after the other.
+fn printed(text: &str) -> Vec<(String, Schema)> {
+    serde_json::Deserializer::from_str(text)
+        .into_iter::<Value>()
+        .map(|value| {
+            let value = value.unwrap();
+            let subject = value["subject"].as_str().unwrap().to_owned();
+            let schema = Schema::parse(&value["schema"]).unwrap_or_else(|error| panic!("{error}"));
+            (subject, schema)
+        })
+        .collect()
+}

@@ -1,0 +1,253 @@
+//! What the catalog says of tables, types, publications and the server.
+
+use std::time::Duration;
+
+use walbrook::config::Postgres as Settings;
+use walbrook::edges::Class;
+use walbrook::position::Lsn;
+use walbrook::postgres::{Catalog, Start};
+use walbrook::types::Kind;
+use walbrook::wal::{Relation, RelationColumn, RelationId, ReplicaIdentity};
+
+use super::{local, walsender};
+use crate::support::postgres::{Options, Postgres};
+use crate::support::run;
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+const SETUP: &str = r#"
+CREATE SCHEMA shop;
+CREATE TYPE shop.mood AS ENUM ('sad', 'glad');
+ALTER TYPE shop.mood ADD VALUE 'calm' BEFORE 'glad';
+CREATE DOMAIN shop.money AS numeric(12, 2) NOT NULL;
+CREATE DOMAIN shop.price AS shop.money CHECK (0 <= VALUE);
+CREATE TYPE shop.pair AS (a int, b int);
+CREATE TABLE shop.item (
+    note text, b int, a int, price shop.price, mood shop.mood, moods shop.mood[],
+    prices shop.price[], pair shop.pair, span int4range, place point, code varchar(10) NOT NULL,
+    dropped int NOT NULL, doubled int GENERATED ALWAYS AS (b * 2) STORED,
+    PRIMARY KEY (a, b) INCLUDE (note), UNIQUE (code) INCLUDE (b));
+ALTER TABLE shop.item DROP COLUMN dropped;
+ALTER TABLE shop.item REPLICA IDENTITY USING INDEX item_code_b_key;
+CREATE TABLE shop.bare (id int);
+CREATE TABLE shop."Odd ""name""" (id int PRIMARY KEY);
+CREATE TABLE shop.everything (id int);
+ALTER TABLE shop.everything REPLICA IDENTITY FULL;
+CREATE TABLE shop.part (id int PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE shop.part_1 PARTITION OF shop.part FOR VALUES FROM (0) TO (10);
+CREATE TABLE shop.part_2 PARTITION OF shop.part FOR VALUES FROM (10) TO (20);
+ALTER TABLE shop.part_2 REPLICA IDENTITY NOTHING;
+CREATE PUBLICATION one FOR TABLE shop.item, shop.bare, shop."Odd ""name""";
+CREATE PUBLICATION two FOR TABLE shop.part, shop.everything, shop.bare
+    WITH (publish = 'insert, delete', publish_via_partition_root);"#;
+
+async fn open(server: &Postgres) -> Catalog {
+    server.execute("postgres", SETUP).await;
+    Catalog::connect(&local(server, "postgres")).await.unwrap()
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+#[test]
+fn publications_and_their_tables_are_listed() {
+    run(LIMIT, async {
+        for version in [17, 14] {
+            let server = Postgres::start(&Options { version, ..Options::default() });
+            let mut catalog = open(&server).await;
+            let wanted = names(&["one", "two", "three"]);
+            let found = catalog.publications(&wanted).await.unwrap();
+            let options = |at: usize| {
+                let it = &found[at];
+                let flags = [it.has_insert, it.has_update, it.has_delete, it.has_truncate];
+                (it.name.as_str(), it.is_all_tables, flags, it.is_via_root)
+            };
+            assert_eq!(found.len(), 2);
+            assert_eq!(options(0), ("one", false, [true; 4], false));
+            assert_eq!(options(1), ("two", false, [true, false, true, false], true));
+            let tables = catalog.published_tables(&wanted).await.unwrap();
+            let tables: Vec<_> = tables
+                .iter()
+                .map(|it| {
+                    assert_eq!(it.namespace, "shop");
+                    let flags = [it.has_primary_key, it.is_partitioned, it.has_usable_identity];
+                    (it.name.as_str(), it.identity, flags)
+                })
+                .collect();
+            use ReplicaIdentity::{Default, Full, Index};
+            let expect = [
+                ("Odd \"name\"", Default, [true, false, true]),
+                ("bare", Default, [false, false, false]),
+                ("everything", Full, [false, false, true]),
+                ("item", Index, [true, false, true]),
+                ("part", Default, [true, true, false]),
+            ];
+            assert_eq!(tables, expect, "{version}");
+        }
+    });
+}
+
+#[test]
+fn published_types_say_which_need_text() {
+    run(LIMIT, async {
+        for version in [17, 14] {
+            let server = Postgres::start(&Options { version, ..Options::default() });
+            let mut catalog = open(&server).await;
+            let columns = catalog.published_types(&names(&["one"])).await.unwrap();
+            let of = |name: &str| {
+                let column = columns.iter().find(|it| it.table == "item" && it.name == name);
+                column.map(|column| column.kind.clone())
+            };
+            let labels = ["sad", "calm", "glad"].map(str::to_owned).to_vec();
+            let mood = Kind::Enum { labels };
+            let price = Kind::Numeric { declared: Some((12, 2)) };
+            assert_eq!(of("mood"), Some(mood.clone()));
+            assert_eq!(of("moods"), Some(Kind::Array(Box::new(mood))));
+            assert_eq!(of("price"), Some(price.clone()));
+            assert_eq!(of("prices"), Some(Kind::Array(Box::new(price))));
+            assert_eq!(of("code"), Some(Kind::Text));
+            assert_eq!((of("doubled"), of("dropped")), (None, None));
+            let unknown = columns.iter().filter(|column| !column.kind.is_known());
+            let unknown: Vec<_> = unknown.map(|column| column.name.as_str()).collect();
+            assert_eq!(unknown, ["pair", "place", "span"]);
+        }
+        let server = Postgres::start(&Options::default());
+        let mut catalog = open(&server).await;
+        // A column list (15+) leaves out what need not be known.
+        let listed = "CREATE PUBLICATION listed FOR TABLE shop.item (code, mood)";
+        server.execute("postgres", listed).await;
+        let columns = catalog.published_types(&names(&["listed"])).await.unwrap();
+        let columns: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
+        assert_eq!(columns, ["code", "mood"]);
+    });
+}
+
+#[test]
+fn a_table_is_described() {
+    run(LIMIT, async {
+        let server = Postgres::start(&Options::default());
+        let mut catalog = open(&server).await;
+        let client = server.client("postgres").await;
+        let rows = client
+            .query(
+                "SELECT attrelid, attname::text, atttypid, atttypmod FROM pg_attribute
+                 WHERE attrelid = 'shop.item'::regclass AND 0 < attnum AND NOT attisdropped
+                 ORDER BY attnum",
+                &[],
+            )
+            .await
+            .unwrap();
+        let column = |row: &tokio_postgres::Row| RelationColumn {
+            name: row.get(1),
+            is_identity: false,
+            type_oid: row.get(2),
+            type_modifier: row.get(3),
+        };
+        let mut relation = Relation {
+            id: RelationId(rows[0].get(0)),
+            namespace: "shop".to_owned(),
+            name: "item".to_owned(),
+            identity: ReplicaIdentity::Index,
+            columns: rows.iter().map(column).collect(),
+        };
+        let facts = catalog.describe(&relation).await.unwrap();
+        // b and a by the primary key, price by its domain's domain.
+        assert_eq!(facts.not_null, ["b", "a", "price", "code"]);
+        assert_eq!(facts.primary_key, ["a", "b"]);
+        assert_eq!(facts.identity_index, ["code"]);
+        for column in &relation.columns {
+            assert_eq!(facts.types.missing(column.type_oid), None, "{}", column.name);
+        }
+        let facts_of = |name: &str| {
+            let column = relation.columns.iter().find(|column| column.name == name).unwrap();
+            facts.types.resolve(column.type_oid, column.type_modifier)
+        };
+        assert_eq!(facts_of("price"), Kind::Numeric { declared: Some((12, 2)) });
+        assert!(!facts_of("pair").is_known() && !facts_of("place").is_known());
+        // A table that has gone since has no facts but those of its types.
+        relation.id = RelationId(1);
+        let facts = catalog.describe(&relation).await.unwrap();
+        assert!(facts.not_null.is_empty() && facts.primary_key.is_empty());
+    });
+}
+
+#[test]
+fn the_server_tells_its_settings_and_slots() {
+    run(LIMIT, async {
+        let conf = ["wal_level = replica", "max_slot_wal_keep_size = 2GB"];
+        let conf = conf.map(str::to_owned).to_vec();
+        let server = Postgres::start(&Options { conf, ..Options::default() });
+        let mut catalog = Catalog::connect(&local(&server, "postgres")).await.unwrap();
+        let facts = catalog.server().await.unwrap();
+        assert_eq!((facts.version_num / 10_000, facts.wal_level.as_str()), (17, "replica"));
+        assert!(!facts.in_recovery && facts.has_replication);
+        assert_eq!(facts.max_slot_wal_keep_size_mb, 2048);
+        assert_eq!(facts.wal_sender_timeout, Duration::from_secs(60));
+        let slots = (facts.replication_slots, facts.replication_slots_max, facts.wal_senders_max);
+        assert_eq!(slots, (0, 50, 50));
+        assert_eq!(catalog.slot("none").await.unwrap(), None);
+        let physical = "SELECT pg_create_physical_replication_slot('physical', true)";
+        server.execute("postgres", physical).await;
+        let slot = catalog.slot("physical").await.unwrap().unwrap();
+        assert_eq!((slot.slot_type.as_str(), slot.plugin.as_deref()), ("physical", None));
+        assert!(slot.restart_lsn.is_some() && slot.confirmed_flush.is_none());
+        assert!(0 <= slot.retained_bytes.unwrap() && 0 < slot.safe_wal_size.unwrap());
+        assert_eq!(slot.invalidation(), None);
+    });
+}
+
+#[test]
+fn a_slot_that_lost_its_log_says_so() {
+    run(LIMIT, async {
+        let conf = ["max_slot_wal_keep_size = 1MB", "max_wal_size = 32MB", "min_wal_size = 32MB"];
+        let conf = conf.map(str::to_owned).to_vec();
+        let server = Postgres::start(&Options { conf, ..Options::default() });
+        let settings = local(&server, "postgres");
+        let mut catalog = Catalog::connect(&settings).await.unwrap();
+        let create = "SELECT pg_create_logical_replication_slot('lost', 'pgoutput')";
+        server.execute("postgres", create).await;
+        for _ in 0..4 {
+            let switch = "SELECT pg_logical_emit_message(false, '', 'x'), pg_switch_wal()";
+            server.execute("postgres", switch).await;
+        }
+        server.execute("postgres", "CHECKPOINT").await;
+        let slot = catalog.slot("lost").await.unwrap().unwrap();
+        assert_eq!(slot.invalidation(), Some("wal_removed"), "{slot:?}");
+        let client = walsender(&settings).await.unwrap();
+        let publications = names(&["one"]);
+        let start = Start {
+            slot: "lost",
+            lsn: Lsn::ZERO,
+            publications: &publications,
+            is_binary: true,
+            has_messages: false,
+        };
+        let error = client.start_replication(start).await.unwrap_err();
+        assert_eq!((error.sqlstate(), error.class()), (Some("55000"), Class::Fatal), "{error}");
+    });
+}
+
+#[test]
+fn a_query_that_waits_too_long_is_cancelled_and_a_lost_server_is_noticed() {
+    run(LIMIT, async {
+        let mut server = Postgres::start(&Options::default());
+        let settings = Settings {
+            statement_timeout: Duration::from_millis(200),
+            ..local(&server, "postgres")
+        };
+        let mut catalog = Catalog::connect(&settings).await.unwrap();
+        let mut client = server.client("postgres").await;
+        let xact = client.transaction().await.unwrap();
+        xact.batch_execute("LOCK TABLE pg_catalog.pg_publication").await.unwrap();
+        let error = catalog.publications(&names(&["one"])).await.unwrap_err();
+        assert_eq!((error.sqlstate(), error.class()), (Some("57014"), Class::Retry), "{error}");
+        drop(xact);
+        catalog.publications(&names(&["one"])).await.unwrap();
+        server.stop("INT");
+        for _ in 0..2 {
+            let error = catalog.server().await.unwrap_err();
+            assert_eq!(error.class(), Class::Retry, "{error}");
+        }
+    });
+}

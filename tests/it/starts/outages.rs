@@ -1,0 +1,211 @@
+//! Servers that are away for a while: walbrook waits, keeps its walsender alive, and goes on.
+
+use std::time::{Duration, Instant};
+
+use super::{Load, TABLE, TEST_LIMIT, check_once, get, until_ready};
+use crate::support::flow::{Flow, LIMIT, query, said, until_value};
+use crate::support::stack::Stack;
+use crate::support::walbrook::Walbrook;
+use crate::support::{run, until};
+
+/// The servers' own time-out is 3 s, so that a walsender that is not answered dies in the test.
+const QUICK: (&str, &str) = ("replication", "wal_sender_timeout = \"3s\"");
+
+async fn walsender(flow: &Flow<'_>) -> String {
+    let statement = format!(
+        "SELECT active_pid FROM pg_replication_slots WHERE slot_name = '{}'",
+        flow.space.slot
+    );
+    query(&flow.client, &statement).await.concat().concat()
+}
+
+/// The walsender lives on for so long.
+async fn stays(flow: &Flow<'_>, duration: Duration) {
+    let before = walsender(flow).await;
+    assert_ne!(before, "(null)");
+    let end = Instant::now() + duration;
+    while Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        let now = walsender(flow).await;
+        assert_eq!(now, before, "{}", flow.walbrook.log().join("\n"));
+    }
+}
+
+#[test]
+fn a_registry_that_is_away() {
+    run(TEST_LIMIT, async {
+        let mut stack = Stack::start();
+        stack.registry.kill();
+        let mut flow = Flow::start(&stack, "registry", TABLE, &[QUICK]).await;
+        flow.execute("INSERT INTO t (v) SELECT 'x' FROM generate_series(1, 1000)").await;
+        let body = until_ready(&flow, 503);
+        assert!(body.contains("\"ready\":false"), "{body}");
+        assert_eq!(get(&flow, "healthz").0, 200);
+        stays(&flow, Duration::from_secs(6)).await;
+        let rows = flow.records("public.t");
+        assert!(rows.is_empty());
+        // It stops at once while it waits, and waits again.
+        let start = Instant::now();
+        flow.stop();
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        flow.walbrook = Walbrook::spawn(&flow.config);
+        let why = |body: String| body.contains("backoff").then_some(()).ok_or(body);
+        until(LIMIT, "it waits", || why(until_ready(&flow, 503)));
+        // Nor does it hold up PostgreSQL.
+        let Flow { space, config, walbrook, client, .. } = flow;
+        drop(client);
+        let start = Instant::now();
+        stack.postgres.stop("INT");
+        println!("PostgreSQL stopped in {:?} (without a registry)", start.elapsed());
+        let held_up = start.elapsed();
+        stack.postgres.launch();
+        let client = stack.postgres.client(&space.database).await;
+        assert!(held_up < Duration::from_secs(20), "{held_up:?}");
+        stack.registry.launch();
+        let mut flow = Flow { stack: &stack, space, config, walbrook, client };
+        flow.drain().await;
+        until_ready(&flow, 200);
+        check_once(&flow).await;
+        flow.stop();
+    });
+}
+
+#[test]
+fn kafka_that_is_away() {
+    run(TEST_LIMIT, async {
+        let mut stack = Stack::start();
+        let mut flow = Flow::start(&stack, "kafka", TABLE, &[QUICK]).await;
+        let load = Load::start(&flow, 20).await;
+        flow.drain().await;
+        // Halted, while transactions are open and rows come in.
+        stack.kafka.signal("STOP");
+        stays(&flow, Duration::from_secs(7)).await;
+        stack.kafka.signal("CONT");
+        flow.drain().await;
+        // Dead, and back.
+        let Flow { space, config, walbrook, client, .. } = flow;
+        stack.kafka.kill();
+        let flow = Flow { stack: &stack, space, config, walbrook, client };
+        stays(&flow, Duration::from_secs(5)).await;
+        let Flow { space, config, walbrook, client, .. } = flow;
+        stack.kafka.launch();
+        let mut flow = Flow { stack: &stack, space, config, walbrook, client };
+        flow.drain().await;
+        load.end().await;
+        flow.drain().await;
+        until_ready(&flow, 200);
+        check_once(&flow).await;
+
+        // Told to stop while Kafka is halted: it leaves without it, and repeats nothing afterwards.
+        stack.kafka.signal("STOP");
+        flow.execute("INSERT INTO t (v) SELECT 'y' FROM generate_series(1, 100)").await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let start = Instant::now();
+        let status = flow.walbrook.stop(Duration::from_secs(45));
+        println!("stopped without Kafka in {:?}: {status}", start.elapsed());
+        let leaving = start.elapsed();
+        stack.kafka.signal("CONT");
+        flow.restart().await;
+        flow.drain().await;
+        check_once(&flow).await;
+        assert!(leaving < Duration::from_secs(15), "{leaving:?}");
+        flow.stop();
+
+        // And while it starts, and has found no Kafka.
+        stack.kafka.signal("STOP");
+        for config in [flow.config.clone(), flow.config.replace(&flow.space.slot, "first_start")] {
+            let mut walbrook = Walbrook::spawn(&config);
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            let start = Instant::now();
+            walbrook.stop(Duration::from_secs(90));
+            println!("stopped before it found Kafka in {:?}", start.elapsed());
+            assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+        }
+        stack.kafka.signal("CONT");
+    });
+}
+
+#[test]
+fn postgres_that_is_away() {
+    run(TEST_LIMIT, async {
+        let mut stack = Stack::start();
+        let mut flow = Flow::start(
+            &stack,
+            "postgres",
+            TABLE,
+            &[QUICK, ("batch", "target_records = 100\nmax_records = 200")],
+        )
+        .await;
+        // Its walsender is ended.
+        let load = Load::start(&flow, 20).await;
+        for _ in 0..3 {
+            let before = walsender(&flow).await;
+            flow.execute(&format!("SELECT pg_terminate_backend({before})")).await;
+            let again = format!(
+                "SELECT coalesce(active_pid, {before}) <> {before} FROM pg_replication_slots"
+            );
+            until_value(&flow.client, &again, "t").await;
+        }
+        load.end().await;
+        flow.drain().await;
+        check_once(&flow).await;
+
+        // Stopped in good order: not held up by us, whether Kafka answers or not.
+        for is_kafka_there in [true, false] {
+            for _ in 0..2 {
+                flow.execute("INSERT INTO t (v) SELECT 'z' FROM generate_series(1, 2000)").await;
+                if !is_kafka_there {
+                    stack.kafka.signal("STOP");
+                    flow.execute("INSERT INTO t (v) SELECT 'z' FROM generate_series(1, 2000)")
+                        .await;
+                }
+                let Flow { space, config, walbrook, client, .. } = flow;
+                drop(client);
+                let start = Instant::now();
+                stack.postgres.stop("INT");
+                println!("PostgreSQL stopped in {:?} (Kafka: {is_kafka_there})", start.elapsed());
+                assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+                if !is_kafka_there {
+                    stack.kafka.signal("CONT");
+                }
+                stack.postgres.launch();
+                let client = stack.postgres.client(&space.database).await;
+                flow = Flow { stack: &stack, space, config, walbrook, client };
+                flow.drain().await;
+            }
+        }
+        check_once(&flow).await;
+
+        // While it recovers, and finds no Kafka.
+        flow.stop();
+        stack.kafka.signal("STOP");
+        flow.walbrook = Walbrook::spawn(&flow.config);
+        flow.walbrook.wait_for(LIMIT, "recovering", |line| said(line, "phase") == "recovering");
+        let Flow { space, config, walbrook, client, .. } = flow;
+        drop(client);
+        let start = Instant::now();
+        stack.postgres.stop("INT");
+        println!("PostgreSQL stopped in {:?} (recovering)", start.elapsed());
+        let held_up = start.elapsed();
+        stack.kafka.signal("CONT");
+        stack.postgres.launch();
+        let client = stack.postgres.client(&space.database).await;
+        flow = Flow { stack: &stack, space, config, walbrook, client };
+        flow.drain().await;
+        assert!(held_up < Duration::from_secs(20), "{held_up:?}");
+
+        // Power loss.
+        let Flow { space, config, walbrook, client, .. } = flow;
+        drop(client);
+        stack.postgres.kill();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stack.postgres.launch();
+        let client = stack.postgres.client(&space.database).await;
+        let mut flow = Flow { stack: &stack, space, config, walbrook, client };
+        flow.execute("INSERT INTO t (v) SELECT 'z' FROM generate_series(1, 10)").await;
+        flow.drain().await;
+        check_once(&flow).await;
+        until_ready(&flow, 200);
+        flow.stop();
+    });
+}

@@ -1,0 +1,215 @@
+//! Starts that are refused, and permanent errors: they end the process, soon, with a sentence.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::{TABLE, TEST_LIMIT, check_once};
+use crate::support::flow::{self, Flow, ends_with, query};
+use crate::support::postgres::{self, Postgres};
+use crate::support::stack::{Space, shared};
+use crate::support::walbrook::{Walbrook, write_file};
+use crate::support::{records, run};
+
+/// Refused with code 5.
+async fn refused(flow: &mut Flow<'_>, wanted: &[&str]) {
+    flow.walbrook = Walbrook::spawn(&flow.config);
+    let start = Instant::now();
+    let error = ends_with(&mut flow.walbrook, 5);
+    println!("{error}");
+    assert!(start.elapsed() < Duration::from_secs(30));
+    for part in wanted {
+        assert!(error.contains(part), "{part:?} is not in: {error}");
+    }
+}
+
+#[test]
+fn a_slot_and_a_checkpoint_that_do_not_fit_are_refused() {
+    run(TEST_LIMIT, async {
+        let stack = shared();
+        let mut flow = Flow::start(stack, "refuse", TABLE, &[]).await;
+        flow.execute("INSERT INTO t (v) VALUES ('a')").await;
+        flow.drain().await;
+        flow.stop();
+        check_once(&flow).await;
+        let slot = flow.space.slot.clone();
+        let confirmed = format!(
+            "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '{slot}'"
+        );
+        let ours = query(&flow.client, &confirmed).await.concat().concat();
+
+        // Somebody else moves the slot: a gap.
+        flow.execute("INSERT INTO t (v) VALUES ('lost')").await;
+        let advance = format!(
+            "SELECT end_lsn FROM pg_replication_slot_advance('{slot}', pg_current_wal_lsn())"
+        );
+        let moved = query(&flow.client, &advance).await.concat().concat();
+        refused(&mut flow, &[&slot, &ours, &moved, "checkpoint accept"]).await;
+
+        // The slot is made anew by somebody: a gap too.
+        let anew = format!(
+            "SELECT pg_drop_replication_slot('{slot}');
+             SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')"
+        );
+        stack.postgres.slot_active(&slot, false).await;
+        flow.execute(&anew).await;
+        refused(&mut flow, &[&slot, &ours, "checkpoint accept"]).await;
+
+        // A slot of another plugin, then none at all.
+        stack.postgres.slot_active(&slot, false).await;
+        let other = format!(
+            "SELECT pg_drop_replication_slot('{slot}');
+             SELECT pg_create_physical_replication_slot('{slot}')"
+        );
+        flow.execute(&other).await;
+        flow.walbrook = Walbrook::spawn(&flow.config);
+        refused(&mut flow, &[&slot, "plugin", "pgoutput"]).await;
+        flow.execute(&format!("SELECT pg_drop_replication_slot('{slot}')")).await;
+        refused(&mut flow, &[&slot, &ours, "does not exist", "checkpoint accept"]).await;
+        let slots = format!("SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{slot}'");
+        assert_eq!(query(&flow.client, &slots).await[0][0], "0", "it made none by itself");
+        let checkpoints = format!("walbrook.{}.checkpoint", flow.space.pipeline);
+        let last = records::read_committed(&stack.kafka, &[&checkpoints]).pop().unwrap();
+        let last: serde_json::Value = serde_json::from_slice(&last.value.unwrap()).unwrap();
+        assert_eq!(last["confirm"], ours.as_str(), "refusals change nothing: {last}");
+    });
+}
+
+#[test]
+fn a_slot_without_a_checkpoint_is_refused() {
+    run(TEST_LIMIT, async {
+        let stack = shared();
+        let space = Space::new(&stack.postgres, "adopt").await;
+        stack.postgres.execute(&space.database, TABLE).await;
+        let create =
+            format!("SELECT pg_create_logical_replication_slot('{}', 'pgoutput')", space.slot);
+        stack.postgres.execute(&space.database, &create).await;
+        let mut walbrook = Walbrook::spawn(&flow::config(stack, &space, &[]));
+        let error = ends_with(&mut walbrook, 5);
+        println!("{error}");
+        assert!(error.contains(&space.slot) && error.contains("slot adopt"), "{error}");
+    });
+}
+
+/// A publication that is dropped while changes flow ends the process soon, and does not loop.
+#[test]
+fn permanent_errors_end_the_process() {
+    run(TEST_LIMIT, async {
+        let stack = shared();
+        let mut flow = Flow::start(stack, "permanent", TABLE, &[]).await;
+        flow.execute("INSERT INTO t (v) VALUES ('a')").await;
+        flow.drain().await;
+        flow.execute("DROP PUBLICATION walbrook; INSERT INTO t (v) VALUES ('b')").await;
+        let error = ends_with(&mut flow.walbrook, 4);
+        assert!(error.contains("\"walbrook\" does not exist"), "{error}");
+
+        // Nor does it start without one.
+        flow.walbrook = Walbrook::spawn(&flow.config);
+        let error = ends_with(&mut flow.walbrook, 5);
+        assert!(error.contains("CREATE PUBLICATION"), "{error}");
+
+        // A database that does not exist, and a user.
+        for (from, to, wanted) in [
+            (
+                format!("database = \"{}\"", flow.space.database),
+                "database = \"nowhere\"",
+                "nowhere",
+            ),
+            ("user = \"postgres\"".to_owned(), "user = \"nobody_here\"", "nobody_here"),
+        ] {
+            let config = flow.config.replace(&from, to);
+            let mut walbrook = Walbrook::spawn(&config);
+            let error = ends_with(&mut walbrook, 4);
+            assert!(error.contains(wanted), "{error}");
+        }
+    });
+}
+
+/// The same configuration for another server.
+fn moved(config: &str, from: &Postgres, to: &Postgres) -> String {
+    let folder = |postgres: &Postgres| postgres.socket_folder().display().to_string();
+    let port = |postgres: &Postgres| format!("port = {}", postgres.port());
+    config.replace(&folder(from), &folder(to)).replace(&port(from), &port(to))
+}
+
+/// A slot that the server gave up is refused, with the way out, and stays as it is.
+#[test]
+fn a_lost_slot_is_refused() {
+    run(TEST_LIMIT, async {
+        let stack = shared();
+        let conf = ["max_slot_wal_keep_size = 1MB", "min_wal_size = 32MB", "max_wal_size = 32MB"];
+        let options = postgres::Options {
+            conf: conf.map(str::to_owned).to_vec(),
+            ..postgres::Options::default()
+        };
+        let postgres = Postgres::start(&options);
+        let space = Space::new(&postgres, "lost").await;
+        postgres.execute(&space.database, TABLE).await;
+        let config = moved(&flow::config(stack, &space, &[]), &stack.postgres, &postgres);
+        let mut walbrook = Walbrook::spawn(&config);
+        space.ready(&postgres, &mut walbrook).await;
+        postgres.execute(&space.database, "INSERT INTO t (v) VALUES ('a')").await;
+        flow::drained(&postgres, &space, flow::LIMIT).await.unwrap();
+        assert!(walbrook.stop(flow::LIMIT).success());
+        for _ in 0..4 {
+            let write = "INSERT INTO t (v) VALUES ('b'); SELECT pg_switch_wal(); CHECKPOINT";
+            for statement in write.split(';') {
+                postgres.execute(&space.database, statement).await;
+            }
+        }
+        let mut walbrook = Walbrook::spawn(&config);
+        let error = ends_with(&mut walbrook, 5);
+        println!("{error}");
+        for part in [space.slot.as_str(), "lost", "checkpoint accept", "max_slot_wal_keep_size"] {
+            assert!(error.contains(part), "{part:?} is not in: {error}");
+        }
+        assert!(!error.contains("0/0"), "{error}");
+    });
+}
+
+/// A file that only its owner reads.
+pub(crate) fn secret_file(secret: &str) -> PathBuf {
+    let file = write_file("secret", secret);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    file
+}
+
+/// A wrong password ends the process; it is not in the log. Nor is a right one.
+#[test]
+fn a_wrong_password_ends_the_process() {
+    run(TEST_LIMIT, async {
+        let stack = shared();
+        let options = postgres::Options {
+            hba: vec![
+                "local all cdc scram-sha-256".into(),
+                "local replication cdc scram-sha-256".into(),
+            ],
+            ..postgres::Options::default()
+        };
+        let postgres = Postgres::start(&options);
+        let space = Space::new(&postgres, "password").await;
+        postgres.execute(&space.database, TABLE).await;
+        let role = "CREATE ROLE cdc LOGIN REPLICATION PASSWORD 'r1ght-cAnArY'";
+        postgres.execute(&space.database, role).await;
+        let config = |password: &str| {
+            let file = secret_file(password);
+            let config = flow::config(stack, &space, &[("log", "level = \"debug\"")]);
+            let config = moved(&config, &stack.postgres, &postgres);
+            flow::edit(&config, "postgres", &format!("password_file = \"{}\"", file.display()))
+                .replace("user = \"postgres\"", "user = \"cdc\"")
+        };
+        let mut walbrook = Walbrook::spawn(&config("wr0ng-cAnArY\n"));
+        let error = ends_with(&mut walbrook, 4);
+        assert!(error.contains("password") && error.contains("cdc"), "{error}");
+        assert!(!walbrook.log().concat().contains("cAnArY"));
+        let mut walbrook = Walbrook::spawn(&config("r1ght-cAnArY\n"));
+        space.ready(&postgres, &mut walbrook).await;
+        // The password changes while it streams, and the server ends the connection.
+        postgres.execute("postgres", "ALTER ROLE cdc PASSWORD 'other'").await;
+        let end = "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active";
+        postgres.execute("postgres", end).await;
+        ends_with(&mut walbrook, 4);
+        assert!(!walbrook.log().concat().contains("cAnArY"));
+    });
+}

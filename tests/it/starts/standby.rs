@@ -1,0 +1,104 @@
+//! A second instance on the same slot.
+
+use std::time::{Duration, Instant};
+
+use super::{Load, TABLE, TEST_LIMIT, check_once, until_ready};
+use crate::support::flow::{Flow, LIMIT, said};
+use crate::support::stack::shared;
+use crate::support::walbrook::Walbrook;
+use crate::support::{process, records, run};
+
+fn spawn_second(flow: &Flow<'_>) -> Walbrook {
+    let own = format!("127.0.0.1:{}", flow.space.http_port);
+    Walbrook::spawn(&flow.config.replace(&own, &format!("127.0.0.1:{}", process::free_port())))
+}
+
+fn until_standby(walbrook: &Walbrook) {
+    walbrook.wait_for(LIMIT, "standby", |line| said(line, "phase") == "standby");
+}
+
+/// The second one waits and touches nothing in Kafka; when the first is killed it goes on within
+/// 5 s, and nothing is lost or comes twice.
+#[test]
+fn a_second_instance_is_a_standby_and_takes_over() {
+    run(TEST_LIMIT, async {
+        let mut flow =
+            Flow::start(shared(), "standby", TABLE, &[("log", "level = \"debug\"")]).await;
+        let load = Load::start(&flow, 50).await;
+        let second = spawn_second(&flow);
+        until_standby(&second);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(flow.walbrook.ended().is_none());
+        let log = second.log().join("\n");
+        for touched in ["recovering", "kafka transaction", "created kafka topic"] {
+            assert!(!log.contains(&format!("\"message\":\"{touched}")), "{touched}: {log}");
+        }
+        let lines = log.lines().filter(|line| line.contains("another instance holds")).count();
+        assert_eq!(lines, 1, "it says so once: {log}");
+
+        let start = Instant::now();
+        flow.walbrook.kill();
+        second.wait_for_message(Duration::from_secs(15), "streaming");
+        println!("took over in {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        // And back: the first comes as the standby, the second leaves in good order.
+        let mut former = std::mem::replace(&mut flow.walbrook, second);
+        former = {
+            drop(former);
+            Walbrook::spawn(&flow.config)
+        };
+        until_standby(&former);
+        let start = Instant::now();
+        flow.stop();
+        flow.walbrook = former;
+        flow.walbrook.wait_for_message(Duration::from_secs(15), "streaming");
+        println!("handed over in {:?}", start.elapsed());
+        load.end().await;
+        flow.drain().await;
+        check_once(&flow).await;
+        until_ready(&flow, 200);
+    });
+}
+
+/// The first is halted longer than its walsender lives, and wakes up when the second has gone on:
+/// it must not write, and becomes the standby.
+#[test]
+fn an_instance_that_was_asleep_is_fenced() {
+    run(TEST_LIMIT, async {
+        let changes =
+            [("log", "level = \"debug\""), ("replication", "wal_sender_timeout = \"2s\"")];
+        let mut flow = Flow::start(shared(), "asleep", TABLE, &changes).await;
+        let load = Load::start(&flow, 50).await;
+        flow.walbrook.wait_for_message(LIMIT, "kafka transaction opened");
+        let second = spawn_second(&flow);
+        until_standby(&second);
+        for _ in 0..2 {
+            flow.walbrook.signal("STOP");
+            second.wait_for_message(Duration::from_secs(30), "kafka transaction committed");
+            flow.walbrook.signal("CONT");
+            // Either of them may hold the slot now; one of them does.
+            tokio::time::sleep(Duration::from_secs(3)).await;
+        }
+        load.end().await;
+        let client = flow.stack.postgres.client(&flow.space.database).await;
+        drop(client);
+        flow.drain().await;
+        check_once(&flow).await;
+        // Between the first's records and those of the second nothing of the first comes again.
+        let topic = flow.topic("public.t");
+        for partition in 0..3 {
+            let records = records::read_committed(&flow.stack.kafka, &[&topic]);
+            let positions: Vec<_> = records
+                .iter()
+                .filter(|record| record.partition == partition)
+                .map(crate::support::flow::position)
+                .collect();
+            assert!(positions.is_sorted(), "positions go up in every partition (I3)");
+        }
+        let alive = [flow.walbrook.ended(), {
+            let mut second = second;
+            second.ended()
+        }];
+        assert_eq!(alive, [None, None], "both live: {}", flow.walbrook.log().join("\n"));
+    });
+}

@@ -1,0 +1,284 @@
+//! One pipeline from a table to its topics: a space, a walbrook on it, and what came of it.
+
+use std::time::Duration;
+
+use apache_avro::types::Value as Avro;
+use serde_json::{Value, json};
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use super::postgres::Postgres;
+use super::records::{self, Record};
+use super::registry::Registry;
+use super::stack::{Space, Stack};
+use super::until_async;
+use super::walbrook::Walbrook;
+
+/// How long anything that is expected may take on a crowded machine.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+
+/// A running pipeline on the shared servers or on a test's own.
+pub(crate) struct Flow<'a> {
+    /// The servers.
+    pub(crate) stack: &'a Stack,
+    /// Its names.
+    pub(crate) space: Space,
+    /// Its configuration.
+    pub(crate) config: String,
+    /// The process.
+    pub(crate) walbrook: Walbrook,
+    /// The test's own connection to the database.
+    pub(crate) client: Client,
+}
+
+impl<'a> Flow<'a> {
+    /// Runs `ddl` in a new database and starts walbrook there; `changes` are sections and lines of
+    /// the configuration, as for [`edit`]. Returns when what commits from now on is delivered.
+    pub(crate) async fn start(
+        stack: &'a Stack,
+        name: &str,
+        ddl: &str,
+        changes: &[(&str, &str)],
+    ) -> Self {
+        let space = Space::new(&stack.postgres, name).await;
+        stack.postgres.execute(&space.database, ddl).await;
+        let config = config(stack, &space, changes);
+        let mut walbrook = Walbrook::spawn(&config);
+        space.ready(&stack.postgres, &mut walbrook).await;
+        let client = stack.postgres.client(&space.database).await;
+        Self { stack, space, config, walbrook, client }
+    }
+
+    /// Executes statements.
+    pub(crate) async fn execute(&self, statements: &str) {
+        let done = self.client.batch_execute(statements).await;
+        done.unwrap_or_else(|error| panic!("{error:?}: {statements}"));
+    }
+
+    /// Waits until everything that is committed now is in Kafka and confirmed.
+    pub(crate) async fn drain(&mut self) {
+        if let Err(complaint) = drained(&self.stack.postgres, &self.space, LIMIT).await {
+            panic!("{complaint}\n{}", self.walbrook.log().join("\n"));
+        }
+        let ended = self.walbrook.ended();
+        assert!(ended.is_none(), "{ended:?}\n{}", self.walbrook.log().join("\n"));
+    }
+
+    /// The topic of a table.
+    pub(crate) fn topic(&self, table: &str) -> String {
+        format!("{}.{table}", self.space.prefix)
+    }
+
+    /// The committed records of a table's topic (`public.t`), in the order of their positions.
+    pub(crate) fn records(&self, table: &str) -> Vec<Record> {
+        let mut records = records::read_committed(&self.stack.kafka, &[&self.topic(table)]);
+        records
+            .sort_by_key(|record| record.header("walbrook.commit_lsn").map(|_| position(record)));
+        records
+    }
+
+    /// The same, drained first and told as [`told`] tells them.
+    pub(crate) async fn told(&mut self, table: &str) -> Vec<String> {
+        self.drain().await;
+        let registry = &self.stack.registry;
+        self.records(table).iter().map(|record| told(registry, record)).collect()
+    }
+
+    /// SIGTERM; it must end well.
+    pub(crate) fn stop(&mut self) {
+        let status = self.walbrook.stop(Duration::from_secs(20));
+        assert_eq!(status.code(), Some(0), "{}", self.walbrook.log().join("\n"));
+    }
+
+    /// SIGKILL, and a start.
+    pub(crate) async fn restart_after_kill(&mut self) {
+        self.walbrook.kill();
+        self.stack.postgres.slot_active(&self.space.slot, false).await;
+        self.restart().await;
+    }
+
+    /// Starts it again, with the configuration as it stands.
+    pub(crate) async fn restart(&mut self) {
+        self.walbrook = Walbrook::spawn(&self.config);
+        self.space.ready(&self.stack.postgres, &mut self.walbrook).await;
+    }
+}
+
+/// The space's configuration with quick checkpoints, and with `changes`: see [`edit`].
+pub(crate) fn config(stack: &Stack, space: &Space, changes: &[(&str, &str)]) -> String {
+    let quick =
+        "checkpoint_interval = \"300ms\"\nretry_delay_max = \"1s\"\nstandby_poll = \"200ms\"";
+    let mut config = edit(&space.config(stack, ""), "replication", quick);
+    for (section, lines) in changes {
+        config = edit(&config, section, &lines.replace("{prefix}", &space.prefix));
+    }
+    config
+}
+
+/// Puts lines into a section of a configuration; makes the section if there is none. `""` is the
+/// end of the file.
+pub(crate) fn edit(config: &str, section: &str, lines: &str) -> String {
+    let head = format!("[{section}]\n");
+    if section.is_empty() {
+        format!("{config}\n{lines}\n")
+    } else if let Some((before, after)) = config.split_once(&head) {
+        format!("{before}{head}{lines}\n{after}")
+    } else {
+        format!("{config}\n{head}{lines}\n")
+    }
+}
+
+/// Waits until everything committed in the space's database is confirmed.
+pub(crate) async fn drained(
+    postgres: &Postgres,
+    space: &Space,
+    limit: Duration,
+) -> Result<(), String> {
+    let client = postgres.client(&space.database).await;
+    let end = query(&client, "SELECT pg_current_wal_lsn()").await.concat().concat();
+    let confirmed = format!(
+        "SELECT confirmed_flush_lsn >= '{end}', confirmed_flush_lsn FROM pg_replication_slots \
+         WHERE slot_name = '{}'",
+        space.slot
+    );
+    let deadline = std::time::Instant::now() + limit;
+    loop {
+        let rows = query(&client, &confirmed).await;
+        if rows.first().is_some_and(|row| row[0] == "t") {
+            return Ok(());
+        }
+        if deadline < std::time::Instant::now() {
+            return Err(format!("not confirmed up to {end} within {limit:?}: {rows:?}"));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The rows of a query as texts; NULL is `(null)`.
+pub(crate) async fn query(client: &Client, statement: &str) -> Vec<Vec<String>> {
+    let messages = client.simple_query(statement).await;
+    let messages = messages.unwrap_or_else(|error| panic!("{error:?}: {statement}"));
+    let row = |message| match message {
+        SimpleQueryMessage::Row(row) => Some(
+            (0..row.len()).map(|at| row.get(at).unwrap_or("(null)").to_owned()).collect::<Vec<_>>(),
+        ),
+        _ => None,
+    };
+    messages.into_iter().filter_map(row).collect()
+}
+
+/// Waits until a query's first value is as wanted.
+pub(crate) async fn until_value(client: &Client, statement: &str, wanted: &str) {
+    until_async(LIMIT, statement, async || {
+        let rows = query(client, statement).await;
+        match rows.first().map(|row| row[0].as_str()) {
+            Some(value) if value == wanted => Ok(()),
+            _ => Err(format!("{rows:?}")),
+        }
+    })
+    .await;
+}
+
+/// A log line's field, also `message`.
+pub(crate) fn said<'v>(line: &'v Value, field: &str) -> &'v str {
+    line[field].as_str().unwrap_or_default()
+}
+
+/// Log lines of our own at this level: a young broker makes librdkafka warn.
+pub(crate) fn lines_at(walbrook: &Walbrook, level: &str) -> Vec<Value> {
+    let log = walbrook.log();
+    let lines = log.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let own = lines.filter(|line| said(line, "target") != "kafka");
+    own.filter(|line| said(line, "level") == level).collect()
+}
+
+/// Waits for the process to end with this exit code; returns the message of its last error.
+pub(crate) fn ends_with(walbrook: &mut Walbrook, code: i32) -> String {
+    let status = walbrook.wait(LIMIT);
+    assert_eq!(status.code(), Some(code), "{}", walbrook.log().join("\n"));
+    // Its last words may still be in the pipe.
+    let is_error = |line: &Value| said(line, "level") == "ERROR";
+    let error = walbrook.wait_for(LIMIT, "an error", is_error);
+    said(&error, "error").to_owned()
+}
+
+/// (commit LSN, ordinal, part), which no other record has.
+pub(crate) fn position(record: &Record) -> (u64, u64, u32) {
+    let header = |name: &str| record.header(name).unwrap_or_else(|| panic!("no header {name}"));
+    let (high, low) = header("walbrook.commit_lsn").split_once('/').unwrap();
+    let half = |text| u64::from_str_radix(text, 16).unwrap();
+    let lsn = half(high) << 32 | half(low);
+    (lsn, header("walbrook.ordinal").parse().unwrap(), header("walbrook.part").parse().unwrap())
+}
+
+/// A record in one line: operation, key, before, after: `u {"id":1} null {"id":1,"a":"x"}`. A
+/// tombstone is `- key`.
+pub(crate) fn told(registry: &Registry, record: &Record) -> String {
+    let key = record.key(registry).map_or(Value::Null, plain);
+    let Some(value) = record.value(registry) else { return format!("- {key}") };
+    let value = plain(value);
+    format!("{} {key} {} {}", value["op"].as_str().unwrap(), value["before"], value["after"])
+}
+
+/// An Avro value as JSON: bytes and floats as hexadecimal digits, decimals as their number (a fixed
+/// scale is the schema's, so there it is the unscaled number).
+pub(crate) fn plain(value: Avro) -> Value {
+    match value {
+        Avro::Union(_, inner) => plain(*inner),
+        Avro::Null => Value::Null,
+        Avro::Boolean(value) => json!(value),
+        Avro::Int(value) => json!(value),
+        Avro::Long(value) => json!(value),
+        Avro::Float(value) => json!(hex(&value.to_be_bytes())),
+        Avro::Double(value) => json!(hex(&value.to_be_bytes())),
+        Avro::Bytes(bytes) => json!(hex(&bytes)),
+        Avro::String(text) => json!(text),
+        Avro::Decimal(value) => json!(decimal(&<Vec<u8>>::try_from(value).unwrap(), 0)),
+        Avro::Array(elements) => elements.into_iter().map(plain).collect(),
+        Avro::Record(fields) => match &fields[..] {
+            [(scale, Avro::Int(digits)), (value, Avro::Bytes(bytes))]
+                if scale == "scale" && value == "value" =>
+            {
+                json!(decimal(bytes, usize::try_from(*digits).unwrap()))
+            }
+            _ => fields.into_iter().map(|(name, value)| (name, plain(value))).collect(),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A big-endian two's complement, with a point before the last `scale` digits.
+fn decimal(bytes: &[u8], scale: usize) -> String {
+    let is_negative = bytes.first().is_some_and(|byte| 0x80 <= *byte);
+    let mut bytes = bytes.to_vec();
+    if is_negative {
+        bytes.iter_mut().for_each(|byte| *byte = !*byte);
+        for byte in bytes.iter_mut().rev() {
+            let (sum, carries) = byte.overflowing_add(1);
+            *byte = sum;
+            if !carries {
+                break;
+            }
+        }
+    }
+    let mut digits = Vec::new();
+    while bytes.iter().any(|byte| *byte != 0) || digits.len() <= scale {
+        let mut rest = 0_u32;
+        for byte in &mut bytes {
+            let left = rest << 8 | u32::from(*byte);
+            *byte = u8::try_from(left / 10).unwrap();
+            rest = left % 10;
+        }
+        digits.push(char::from_digit(rest, 10).unwrap());
+    }
+    if 0 < scale {
+        digits.insert(scale, '.');
+    }
+    if is_negative {
+        digits.push('-');
+    }
+    digits.into_iter().rev().collect()
+}

@@ -1,0 +1,98 @@
+//! A schema registry of the test's own: Apicurio, in memory, with the Confluent API.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use apache_avro::Schema;
+
+use super::http;
+use super::process::{self, Process, User};
+use super::stack::installed;
+
+/// A running (or killed) registry.
+pub(crate) struct Registry {
+    folder: PathBuf,
+    port: u16,
+    process: Option<Process>,
+    schemas: Mutex<HashMap<u32, Schema>>,
+}
+
+impl Registry {
+    /// Starts an empty one.
+    pub(crate) fn start() -> Self {
+        let folder = process::folder("registry");
+        let schemas = Mutex::default();
+        let mut registry = Self { folder, port: process::free_port(), process: None, schemas };
+        registry.launch();
+        registry
+    }
+
+    /// Starts it again after [`kill`](Self::kill), on the same port. It has forgotten everything.
+    pub(crate) fn launch(&mut self) {
+        self.schemas.lock().unwrap().clear();
+        let home = installed("registry").join("apicurio-registry-app-2.6.13.Final-runner.jar");
+        let arguments = [
+            "java",
+            "-Xmx256m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:-UsePerfData",
+            &format!("-Djava.io.tmpdir={}", self.folder.display()),
+            "-Dquarkus.http.host=127.0.0.1",
+            &format!("-Dquarkus.http.port={}", self.port),
+            "-jar",
+            home.to_str().expect("our folders have plain names"),
+        ];
+        let log = self.folder.join("log");
+        let mut process = Process::start("the registry", User::Same, &arguments, &log);
+        let subjects = format!("{}/subjects", self.url());
+        process.ready(START_LIMIT, || match http::get(&subjects)? {
+            (200, _) => Ok(()),
+            (status, _) => Err(format!("status {status}")),
+        });
+        self.process = Some(process);
+    }
+
+    /// Kills it.
+    pub(crate) fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Halts it (`STOP`) or lets it go on (`CONT`).
+    pub(crate) fn signal(&self, signal: &str) {
+        self.process.as_ref().expect("it runs").signal(signal);
+    }
+
+    /// The base URL of its Confluent API.
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/apis/ccompat/v7", self.port)
+    }
+
+    /// The subjects that it has.
+    pub(crate) fn subjects(&self) -> Vec<String> {
+        let (status, body) = http::get(&format!("{}/subjects", self.url())).unwrap();
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// The schema with this id.
+    pub(crate) fn schema(&self, id: u32) -> Schema {
+        let known = self.schemas.lock().unwrap().get(&id).cloned();
+        known.unwrap_or_else(|| {
+            let schema = self.fetch(id);
+            self.schemas.lock().unwrap().insert(id, schema.clone());
+            schema
+        })
+    }
+
+    fn fetch(&self, id: u32) -> Schema {
+        let (status, body) = http::get(&format!("{}/schemas/ids/{id}", self.url())).unwrap();
+        assert_eq!(status, 200, "schema {id}: {body}");
+        let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
+        Schema::parse_str(answer["schema"].as_str().unwrap()).unwrap()
+    }
+}
+
+const START_LIMIT: Duration = Duration::from_secs(180);
