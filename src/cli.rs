@@ -139,9 +139,9 @@ impl From<LogFormatArg> for LogFormat {
 pub enum Command {
     /// Say whether everything that walbrook needs is in place, and what to do where it is not
     ///
-    /// Connects to PostgreSQL, Kafka and the schema registry, tries every permission by using it,
-    /// and prints one line for each prerequisite: OK, a warning, or what to do. Changes nothing
-    /// that lasts.
+    /// Connects to PostgreSQL, Kafka and the schema registry, tries permissions by using them where
+    /// that leaves no trace, and prints one line for each prerequisite: OK, a warning, or what to
+    /// do. Changes nothing that lasts.
     Check {
         /// Print the SQL statements that put PostgreSQL right, for a DBA to read and run
         #[arg(long)]
