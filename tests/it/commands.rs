@@ -65,7 +65,7 @@ impl Case {
         let mut walbrook = Walbrook::spawn(&self.config);
         let status = walbrook.wait(Duration::from_secs(60));
         assert_eq!(status.code(), Some(5), "{:?}", walbrook.log());
-        walbrook.log().join("\n")
+        walbrook.tail()
     }
 }
 

@@ -175,7 +175,12 @@ fn a_table_is_described() {
 #[test]
 fn the_server_tells_its_settings_and_slots() {
     run(LIMIT, async {
-        let conf = ["wal_level = replica", "max_slot_wal_keep_size = 2GB"];
+        let conf = [
+            "wal_level = replica",
+            "max_slot_wal_keep_size = 2GB",
+            "max_replication_slots = 7",
+            "max_wal_senders = 9",
+        ];
         let conf = conf.map(str::to_owned).to_vec();
         let server = Postgres::start(&Options { conf, ..Options::default() });
         let mut catalog = Catalog::connect(&local(&server, "postgres")).await.unwrap();
@@ -185,7 +190,7 @@ fn the_server_tells_its_settings_and_slots() {
         assert_eq!(facts.max_slot_wal_keep_size_mb, 2048);
         assert_eq!(facts.wal_sender_timeout, Duration::from_secs(60));
         let slots = (facts.replication_slots, facts.replication_slots_max, facts.wal_senders_max);
-        assert_eq!(slots, (0, 50, 50));
+        assert_eq!(slots, (0, 7, 9));
         assert_eq!(catalog.slot("none").await.unwrap(), None);
         let physical = "SELECT pg_create_physical_replication_slot('physical', true)";
         server.execute("postgres", physical).await;

@@ -27,7 +27,7 @@ async fn stays(flow: &Flow<'_>, duration: Duration) {
     while Instant::now() < end {
         tokio::time::sleep(Duration::from_millis(250)).await;
         let now = walsender(flow).await;
-        assert_eq!(now, before, "{}", flow.walbrook.log().join("\n"));
+        assert_eq!(now, before, "{}", flow.walbrook.tail());
     }
 }
 
@@ -164,7 +164,7 @@ fn postgres_that_is_away() {
                 let start = Instant::now();
                 stack.postgres.stop("INT");
                 println!("PostgreSQL stopped in {:?} (Kafka: {is_kafka_there})", start.elapsed());
-                assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+                assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
                 if !is_kafka_there {
                     stack.kafka.signal("CONT");
                 }

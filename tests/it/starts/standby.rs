@@ -99,6 +99,6 @@ fn an_instance_that_was_asleep_is_fenced() {
             let mut second = second;
             second.ended()
         }];
-        assert_eq!(alive, [None, None], "both live: {}", flow.walbrook.log().join("\n"));
+        assert_eq!(alive, [None, None], "both live: {}", flow.walbrook.tail());
     });
 }

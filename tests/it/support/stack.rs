@@ -124,7 +124,7 @@ format = "json"
         let url = format!("http://127.0.0.1:{}/readyz", self.http_port);
         until_async(READY_LIMIT, "walbrook is ready", async || {
             if let Some(status) = walbrook.ended() {
-                panic!("walbrook ended with {status}:\n{}", walbrook.log().join("\n"));
+                panic!("walbrook ended with {status}:\n{}", walbrook.tail());
             }
             match http::get(&url)? {
                 (200, _) => Ok(()),

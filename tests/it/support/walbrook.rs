@@ -97,6 +97,13 @@ impl Walbrook {
         self.log.lines.lock().unwrap().clone()
     }
 
+    /// The end of its log, for a failure's message: what a report cuts off first is the end.
+    pub(crate) fn tail(&self) -> String {
+        const LINES: usize = 40;
+        let log = self.log();
+        log[log.len().saturating_sub(LINES)..].join("\n")
+    }
+
     /// Waits for a log line; panics with the whole log if none comes. Lines that are not JSON are
     /// given as JSON strings.
     pub(crate) fn wait_for(
