@@ -141,7 +141,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             self.hand_over()?;
         }
         self.send_due_status().await?;
-        self.tick().await?;
+        self.tick(&pause).await?;
         self.wait(&pause).await
     }
 
@@ -239,7 +239,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
     }
 
     /// Brings metrics and status up to date, once a second.
-    async fn tick(&mut self) -> Result<(), Error> {
+    async fn tick(&mut self, pause: &Pause) -> Result<(), Error> {
         let now = clock::now();
         if now < self.next_tick {
             return Ok(());
@@ -248,6 +248,9 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         make_way(&self.session)?;
         if self.ticks.is_multiple_of(TICKS_PER_SLOT) {
             self.observe_slot().await?;
+        } else if matches!(pause, Pause::Room) {
+            // No frame is taken that would tell of a server that stops, and it would wait for us.
+            self.ping().await?;
         }
         self.ticks = self.ticks.wrapping_add(1);
         self.server_end = self.server_end.max(self.session.received());
@@ -260,6 +263,14 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             wall_us: clock::wall_us(),
         });
         Ok(())
+    }
+
+    /// Looks whether the server has ended the catalog connection; no answer in time is no harm.
+    async fn ping(&mut self) -> Result<(), Error> {
+        let query = tokio::time::timeout(SLOT_LIMIT, self.around.catalog.ping());
+        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+        let answer = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
+        answer.unwrap_or(Ok(())).map_err(Error::from)
     }
 
     /// Asks what the slot makes the server keep; no answer in time is no harm.
