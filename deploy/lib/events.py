@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import json
+import re
 import uuid
 import warnings
 
@@ -16,7 +17,6 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 warnings.showwarning = show
 
-POSITION = ("walbrook.commit_lsn", "walbrook.ordinal", "walbrook.part")
 EXACT = decimal.Context(prec=decimal.MAX_PREC)
 EPOCH = datetime.datetime(1970, 1, 1)
 
@@ -89,9 +89,8 @@ def context(message, field):
 
 def position(message):
     """(commit LSN, ordinal, part), which no other record has."""
-    headers = dict(message.headers() or [])
-    lsn, ordinal, part = (headers[name].decode() for name in POSITION)
-    high, low = lsn.split("/")
+    text = dict(message.headers() or [])["walbrook.position"].decode()
+    high, low, ordinal, part = re.split("[/#.]", text)
     return (int(high, 16) << 32 | int(low, 16), int(ordinal), int(part))
 
 

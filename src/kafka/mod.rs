@@ -31,7 +31,7 @@ mod topics;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use error::Error;
-pub use headers::{COMMIT_LSN, CUT, ORDINAL, PART, XID};
+pub use headers::{CUT, POSITION, XID};
 pub use properties::{RESERVED, ReservedProperty, check_property};
 pub use recovery::read_checkpoint;
 pub use sink::{KafkaSink, SinkConfig};

@@ -165,15 +165,15 @@ fn what_is_committed_is_read_back() {
 
     assert_eq!(sink(&config).recover().unwrap(), idle.checkpoint);
     let mut found = records::read_committed(kafka, &[&topic(&config)]);
-    found.sort_by_key(|record| record.header("walbrook.ordinal").map(str::to_owned));
+    found.sort_by_key(|record| record.header("walbrook.position").map(str::to_owned));
     found.sort_by_key(|record| record.value.is_none());
     let headers = |record: &records::Record| {
-        ["commit_lsn", "ordinal", "part", "xid"]
+        ["position", "xid"]
             .map(|name| record.header(&format!("walbrook.{name}")).unwrap().to_owned())
     };
-    assert_eq!(headers(&found[0]), ["16/B374D848", "1", "0", "7"]);
-    assert_eq!(headers(&found[1]), ["16/B374D848", "2", "0", "7"]);
-    assert_eq!(headers(&found[2]), ["16/B374D848", "2", "1", "7"]);
+    assert_eq!(headers(&found[0]), ["16/B374D848#1.0", "7"]);
+    assert_eq!(headers(&found[1]), ["16/B374D848#2.0", "7"]);
+    assert_eq!(headers(&found[2]), ["16/B374D848#2.1", "7"]);
     assert_eq!(found[0].key.as_deref(), Some(&b"a"[..]));
     assert_eq!(found[0].timestamp_ms, two.records()[0].timestamp_ms);
     assert_eq!((&found[2].key, &found[2].value), (&None, &None));

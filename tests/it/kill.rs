@@ -14,6 +14,7 @@ use apache_avro::types::Value;
 use fastrand::Rng;
 use tokio_postgres::Client;
 
+use crate::support::flow::position;
 use crate::support::records::{self, Record};
 use crate::support::stack::{Space, Stack, shared};
 use crate::support::walbrook::Walbrook;
@@ -348,7 +349,7 @@ async fn settle(stack: &Stack, space: &Space, config: &str) {
     })
     .await;
     let status = walbrook.stop(Duration::from_secs(20));
-    assert_eq!(status.code(), Some(0), "{}", walbrook.log().join("\n"));
+    assert_eq!(status.code(), Some(0), "{}", walbrook.tail());
 }
 
 /// One change, as the truth and as Kafka tells it: operation, version, transaction.
@@ -407,15 +408,6 @@ async fn truth(client: &Client) -> BTreeMap<(String, String), Vec<Fact>> {
     truth
 }
 
-/// (commit LSN, ordinal, part), which no other record has.
-fn position(record: &Record) -> (u64, u64, u32) {
-    let header = |name: &str| record.header(name).unwrap_or_else(|| panic!("no header {name}"));
-    let (high, low) = header("walbrook.commit_lsn").split_once('/').unwrap();
-    let half = |text| u64::from_str_radix(text, 16).unwrap();
-    let lsn = half(high) << 32 | half(low);
-    (lsn, header("walbrook.ordinal").parse().unwrap(), header("walbrook.part").parse().unwrap())
-}
-
 /// A delete is followed by its tombstone, and nothing else is.
 fn check_tombstones(records: &[Record]) {
     let mut open: HashMap<&[u8], (u64, u64, u32)> = HashMap::new();
@@ -433,7 +425,7 @@ fn check_tombstones(records: &[Record]) {
             None => {}
         }
         // The operation is the envelope's: read it where it is decoded anyway.
-        if record.header("walbrook.part") == Some("0") && is_delete(record) {
+        if part == 0 && is_delete(record) {
             open.insert(key, (lsn, ordinal, part));
         }
     }

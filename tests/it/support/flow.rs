@@ -57,10 +57,10 @@ impl<'a> Flow<'a> {
     /// Waits until everything that is committed now is in Kafka and confirmed.
     pub(crate) async fn drain(&mut self) {
         if let Err(complaint) = drained(&self.stack.postgres, &self.space, LIMIT).await {
-            panic!("{complaint}\n{}", self.walbrook.log().join("\n"));
+            panic!("{complaint}\n{}", self.walbrook.tail());
         }
         let ended = self.walbrook.ended();
-        assert!(ended.is_none(), "{ended:?}\n{}", self.walbrook.log().join("\n"));
+        assert!(ended.is_none(), "{ended:?}\n{}", self.walbrook.tail());
     }
 
     /// The topic of a table.
@@ -71,8 +71,7 @@ impl<'a> Flow<'a> {
     /// The committed records of a table's topic (`public.t`), in the order of their positions.
     pub(crate) fn records(&self, table: &str) -> Vec<Record> {
         let mut records = records::read_committed(&self.stack.kafka, &[&self.topic(table)]);
-        records
-            .sort_by_key(|record| record.header("walbrook.commit_lsn").map(|_| position(record)));
+        records.sort_by_key(|record| record.header("walbrook.position").map(|_| position(record)));
         records
     }
 
@@ -86,7 +85,7 @@ impl<'a> Flow<'a> {
     /// SIGTERM; it must end well.
     pub(crate) fn stop(&mut self) {
         let status = self.walbrook.stop(Duration::from_secs(20));
-        assert_eq!(status.code(), Some(0), "{}", self.walbrook.log().join("\n"));
+        assert_eq!(status.code(), Some(0), "{}", self.walbrook.tail());
     }
 
     /// SIGKILL, and a start.
@@ -194,7 +193,7 @@ pub(crate) fn lines_at(walbrook: &Walbrook, level: &str) -> Vec<Value> {
 /// Waits for the process to end with this exit code; returns the message of its last error.
 pub(crate) fn ends_with(walbrook: &mut Walbrook, code: i32) -> String {
     let status = walbrook.wait(LIMIT);
-    assert_eq!(status.code(), Some(code), "{}", walbrook.log().join("\n"));
+    assert_eq!(status.code(), Some(code), "{}", walbrook.tail());
     // Its last words may still be in the pipe.
     let is_error = |line: &Value| said(line, "level") == "ERROR";
     let error = walbrook.wait_for(LIMIT, "an error", is_error);
@@ -203,11 +202,12 @@ pub(crate) fn ends_with(walbrook: &mut Walbrook, code: i32) -> String {
 
 /// (commit LSN, ordinal, part), which no other record has.
 pub(crate) fn position(record: &Record) -> (u64, u64, u32) {
-    let header = |name: &str| record.header(name).unwrap_or_else(|| panic!("no header {name}"));
-    let (high, low) = header("walbrook.commit_lsn").split_once('/').unwrap();
+    let text = record.header("walbrook.position").expect("no header walbrook.position");
+    let (lsn, rest) = text.split_once('#').unwrap();
+    let (high, low) = lsn.split_once('/').unwrap();
     let half = |text| u64::from_str_radix(text, 16).unwrap();
-    let lsn = half(high) << 32 | half(low);
-    (lsn, header("walbrook.ordinal").parse().unwrap(), header("walbrook.part").parse().unwrap())
+    let (ordinal, part) = rest.split_once('.').unwrap();
+    (half(high) << 32 | half(low), ordinal.parse().unwrap(), part.parse().unwrap())
 }
 
 /// A record in one line: operation, key, before, after: `u {"id":1} null {"id":1,"a":"x"}`. A
