@@ -8,6 +8,11 @@ use walbrook::cli::{Cli, Command, Exit};
 use walbrook::config::{self, Config, Environment};
 use walbrook::{commands, logging};
 
+/// librdkafka allocates a record and each of its headers in the writer thread and frees them in a
+/// broker thread, which is what the C library's allocator is worst at.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> Exit {
     let cli = Cli::parse();
     let config = match config::load(&cli.config, &Environment::of_process()) {
