@@ -18,13 +18,19 @@ pub fn int(value: i32, out: &mut Vec<u8>) {
 #[inline]
 pub fn long(value: i64, out: &mut Vec<u8>) {
     let mut left = zig_zag(value);
-    while left >= 0x80 {
+    let mut bytes = [0; 10];
+    let mut len = 0;
+    for byte in &mut bytes {
         let [low, ..] = left.to_le_bytes();
-        out.push(low | 0x80);
+        len += 1;
         left >>= 7;
+        if left == 0 {
+            *byte = low;
+            break;
+        }
+        *byte = low | 0x80;
     }
-    let [low, ..] = left.to_le_bytes();
-    out.push(low);
+    out.extend_from_slice(bytes.get(..len).unwrap_or_default());
 }
 
 /// Appends a float: its bits, little-endian.

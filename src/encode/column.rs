@@ -201,16 +201,13 @@ fn write_decimal(
     Ok(())
 }
 
-/// 32 digits from the right, in groups of 8-4-4-4-12.
+/// 32 digits, in groups of 8-4-4-4-12.
 fn write_uuid(value: [u8; 16], out: &mut Vec<u8>) {
-    let mut left = u128::from_be_bytes(value);
     let mut text = [b'-'; 36];
-    for (at, char) in text.iter_mut().enumerate().rev() {
-        if !matches!(at, 8 | 13 | 18 | 23) {
-            let [low, ..] = left.to_le_bytes();
-            *char = hex_digit(low & 0x0f);
-            left >>= 4;
-        }
+    let places = text.iter_mut().enumerate().filter(|(at, _)| !matches!(at, 8 | 13 | 18 | 23));
+    let digits = value.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
+    for ((_, place), digit) in places.zip(digits) {
+        *place = hex_digit(digit);
     }
     avro::bytes(&text, out);
 }

@@ -188,14 +188,14 @@ impl KafkaSink {
         }
         self.send_checkpoint(producer, batch, next, deadline)?;
         self.drain(producer, batch, deadline)?;
-        let drained = Deadline::after(SUSPICIOUS);
+        let ending = Deadline::after(SUSPICIOUS);
         self.end(producer, batch, deadline)?;
         tracing::debug!(
             records,
             millis = deadline.elapsed().as_millis(),
             "kafka transaction committed"
         );
-        Ok(if drained.slice(SUSPICIOUS).is_some() { Committed::AtOnce } else { Committed::Slowly })
+        Ok(if ending.slice(SUSPICIOUS).is_some() { Committed::AtOnce } else { Committed::Slowly })
     }
 
     fn send(

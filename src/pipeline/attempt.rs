@@ -20,7 +20,7 @@ use crate::kafka::{self, KafkaSink, SinkConfig};
 use crate::plan::Settings;
 use crate::position::{Lsn, Position};
 use crate::postgres::{
-    self, Catalog, PublishedColumn, ReplicationClient, SlotFacts, Start, System, TransportKind,
+    self, Catalog, PublishedColumn, ReplicationClient, SlotFacts, Start, System,
 };
 use crate::registry::Registry;
 use crate::status::Phase;
@@ -39,12 +39,9 @@ pub(super) struct Attempt<'a> {
 impl Attempt<'_> {
     /// Streams until told to stop (`Ok`) or an error.
     pub(super) async fn run(mut self) -> Result<(), Error> {
-        // A standby that looks whether the slot is free is still one.
+        // A standby stays one until it has the slot.
         if !self.telemetry.is_standby() {
-            // A standby stays one until it has the slot.
-            if !self.telemetry.is_standby() {
-                self.telemetry.enter(Phase::Starting);
-            }
+            self.telemetry.enter(Phase::Starting);
         }
         let mut catalog = Catalog::connect(&self.config.postgres).await?;
         let stream = expected(self.config).stream;
@@ -87,7 +84,6 @@ impl Attempt<'_> {
             Verdict::Resume(checkpoint) => {
                 info!(%slot, position = %checkpoint.position, confirm = %checkpoint.confirm, "streaming");
                 self.telemetry.on_streaming(clock::now(), checkpoint.confirm);
-                let nap = nap(transport.transport_kind());
                 let assembler = assembler(self.config, is_binary, *checkpoint);
                 let mut registry = Registry::new(&self.config.registry)?;
                 let around = Surroundings::<KafkaSink> {
@@ -102,7 +98,6 @@ impl Attempt<'_> {
                         self.config.replication.retry_delay_min,
                         self.config.replication.retry_delay_max,
                     ),
-                    nap,
                 };
                 Reader::new(transport, session, assembler, around).run().await
             }
@@ -338,13 +333,4 @@ pub(super) async fn recovered(
 /// A status goes out at least this often: well within the server's time-out.
 fn status_interval(config: &Config) -> Duration {
     (config.replication.wal_sender_timeout / 3).min(Duration::from_secs(5))
-}
-
-/// How long to nap after a small read, while the writer is busy. Over TCP 1 ms makes the walsender
-/// itself faster; the buffer of a Unix socket is too small for that (benches/drain measures both).
-fn nap(kind: TransportKind) -> Duration {
-    match kind {
-        TransportKind::Unix => Duration::from_micros(300),
-        TransportKind::Tcp | TransportKind::Tls => Duration::from_millis(1),
-    }
 }

@@ -27,6 +27,10 @@ use crate::wal::{self, Frame, Message, RelationId, Session, status_update};
 /// walsender makes one send() per row, and a receiver that wakes for each slows it down.
 const COALESCE_BYTES: usize = 64 << 10;
 
+/// How long that nap is: long enough for a hundred rows, short enough that the buffer of a Unix
+/// socket (less than 300 rows) does not fill and halt the walsender.
+const NAP: Duration = Duration::from_millis(1);
+
 /// How long a server that waits for a confirmation is kept waiting.
 const MAKE_WAY_AFTER: Duration = Duration::from_secs(5);
 
@@ -52,8 +56,6 @@ pub(super) struct Surroundings<'a, S: Sink> {
     pub(super) stop: &'a mut Stop,
     pub(super) checkpoint_interval: Duration,
     pub(super) retry_delays: (Duration, Duration),
-    /// How long to nap after a small read.
-    pub(super) nap: Duration,
 }
 
 /// The reader of one stream.
@@ -299,7 +301,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         let reads = matches!(pause, Pause::Data);
         if reads && is_busy && self.last_fill < COALESCE_BYTES {
             // Shorter than the timer's millisecond, and this thread has nothing else to do.
-            std::thread::sleep(self.around.nap);
+            std::thread::sleep(NAP);
         }
         tokio::select! {
             biased;
