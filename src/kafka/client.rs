@@ -16,7 +16,7 @@ use rdkafka::producer::{BaseProducer, NoCustomPartitioner, Producer as _, Produc
 use super::error::{Error, Origin, code_of};
 use super::sink::SinkConfig;
 use super::{Deadline, record_bytes_max, token, unix_time};
-use crate::config::{Kafka, Sasl};
+use crate::config::{Kafka, Sasl, reserved};
 
 pub(super) type Producer = BaseProducer<Context>;
 pub(super) type Consumer = BaseConsumer<Context>;
@@ -324,7 +324,7 @@ fn base(config: &Kafka) -> Result<ClientConfig, Error> {
         .set("reconnect.backoff.max.ms", "2000");
     let mut level = RDKafkaLogLevel::Info;
     for (name, value) in &config.properties {
-        if super::check_property(name).is_err() {
+        if reserved::reason(name).is_some() {
             return Err(Error::Config { property: name.clone() });
         }
         if name == "debug" {

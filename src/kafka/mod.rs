@@ -22,7 +22,6 @@ mod client;
 mod error;
 mod headers;
 pub mod probe;
-mod properties;
 mod recovery;
 mod sink;
 mod token;
@@ -32,7 +31,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use error::Error;
 pub use headers::{CUT, POSITION, XID};
-pub use properties::{RESERVED, ReservedProperty, check_property};
 pub use recovery::read_checkpoint;
 pub use sink::{KafkaSink, SinkConfig};
 
