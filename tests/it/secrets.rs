@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use crate::support::flow::{self, Flow, LIMIT};
-use crate::support::run;
 use crate::support::stack::shared;
 use crate::support::walbrook::{Walbrook, write_file};
+use crate::support::{run, until};
 
 /// As a text, in hexadecimal digits, as a number, and its bytes as `Debug` prints them.
 const CANARIES: [&str; 6] =
@@ -170,7 +170,13 @@ async fn failures(flow: &mut Flow<'_>) {
     ];
     for config in configs {
         let mut walbrook = Walbrook::spawn(&config);
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        until(LIMIT, "it complains, ends or streams", || {
+            let words = ["WARN", "ERROR", "\"phase\":\"streaming\""];
+            let log = walbrook.log();
+            let says = |word: &&str| log.iter().any(|line| line.contains(word));
+            let has_ended = walbrook.ended().is_some() && !log.is_empty();
+            if has_ended || words.iter().any(says) { Ok(()) } else { Err(walbrook.tail()) }
+        });
         walbrook.kill();
         let log = walbrook.log();
         assert!(!log.is_empty());
