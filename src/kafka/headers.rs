@@ -1,7 +1,5 @@
 //! The headers of records: where the change came from, and whatever its plan adds.
 
-use std::fmt::Write as _;
-
 use rdkafka::message::{Header, OwnedHeaders};
 
 use crate::batch::{self, Batch, Record};
@@ -79,15 +77,16 @@ impl HeaderWriter {
 
     fn position(&mut self, record: &Record, headers: OwnedHeaders) -> OwnedHeaders {
         let Position { commit_lsn, ordinal } = record.position;
-        // Writing to a String cannot fail.
         if self.commit_lsn != commit_lsn || self.position.is_empty() {
             self.commit_lsn = commit_lsn;
-            self.position.clear();
-            let _ = write!(self.position, "{commit_lsn}");
+            self.position = commit_lsn.to_string();
             self.commit_lsn_bytes = self.position.len();
         }
         self.position.truncate(self.commit_lsn_bytes);
-        let _ = write!(self.position, "#{ordinal}.{}", record.part);
+        self.position.push('#');
+        self.position.push_str(itoa::Buffer::new().format(ordinal));
+        self.position.push('.');
+        self.position.push_str(itoa::Buffer::new().format(record.part));
         if self.xid.0 != record.xid {
             self.xid = (record.xid, record.xid.to_string());
         }

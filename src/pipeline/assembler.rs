@@ -4,8 +4,8 @@
 //! A message that is answered with [`Step::Full`] or [`Step::Need`] has changed nothing; it is fed
 //! again when the batch was taken or the answer given.
 
-use std::collections::hash_map::Entry as Slot;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
 use std::iter::once;
 use std::sync::Arc;
 
@@ -132,7 +132,7 @@ pub struct Assembler {
     limits: BatchLimits,
     message_prefix: Option<String>,
     is_binary: bool,
-    relations: HashMap<RelationId, Entry>,
+    relations: BTreeMap<RelationId, Entry>,
     /// The plan of logical messages, once one was an event.
     messages: Option<Plan>,
     topics: Arc<TopicTable>,
@@ -174,7 +174,7 @@ impl Assembler {
             limits,
             message_prefix,
             is_binary,
-            relations: HashMap::new(),
+            relations: BTreeMap::new(),
             messages: None,
             topics: Arc::default(),
             resume,

@@ -2,12 +2,13 @@
 //! phase, never per row.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::batch::{Batch, Operation, TopicId};
+use crate::batch::{Batch, Operation, Record, TopicId};
 use crate::edges::{Class, Receipt};
 use crate::metrics::{Metrics, SkipReason, TableCounters, TxnResult};
 use crate::plan::Skip;
@@ -106,23 +107,25 @@ impl Telemetry {
 
     /// Adds the batch's records to the counters of their tables.
     fn count(&mut self, batch: &Batch) {
-        let mut counts: HashMap<(TopicId, Operation), (u64, u64)> = HashMap::new();
-        for record in batch.records() {
-            let length = |range: &Option<std::ops::Range<usize>>| {
-                range.as_ref().map_or(0, std::ops::Range::len)
-            };
-            let bytes = length(&record.key) + length(&record.value);
-            let count = counts.entry((record.topic, record.operation)).or_default();
-            count.0 += 1;
-            count.1 += u64::try_from(bytes).unwrap_or(u64::MAX);
+        let mut counts: HashMap<(TopicId, Operation), (usize, usize)> = HashMap::new();
+        let counter = |record: &Record| (record.topic, record.operation);
+        let length = |range: &Option<Range<usize>>| range.as_ref().map_or(0, Range::len);
+        let bytes = |record: &Record| length(&record.key) + length(&record.value);
+        // Looked up once for records that follow each other.
+        for alike in batch.records().chunk_by(|left, right| counter(left) == counter(right)) {
+            let Some(first) = alike.first() else { continue };
+            let count = counts.entry(counter(first)).or_default();
+            count.0 += alike.len();
+            count.1 += alike.iter().map(bytes).sum::<usize>();
         }
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         for ((topic, operation), (records, bytes)) in counts {
             let table = batch.topics.table(topic).unwrap_or_default();
             if !self.counters.contains_key(table) {
                 self.counters.insert(table.to_owned(), self.metrics.table(table));
             }
             if let Some(counters) = self.counters.get(table) {
-                counters.add(operation, records, bytes);
+                counters.add(operation, number(records), number(bytes));
             }
         }
     }

@@ -127,19 +127,8 @@ fn write_sequence(out: &mut Vec<u8>, previous: Lsn, lsn: Lsn) {
     });
 }
 
-fn write_quoted(Lsn(mut value): Lsn, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut free = digits.len();
-    for digit in digits.iter_mut().rev() {
-        let [low, ..] = (value % 10).to_le_bytes();
-        *digit = b'0' + low;
-        value /= 10;
-        free -= 1;
-        if value == 0 {
-            break;
-        }
-    }
+fn write_quoted(Lsn(value): Lsn, out: &mut Vec<u8>) {
     out.push(b'"');
-    out.extend_from_slice(digits.get(free..).unwrap_or_default());
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     out.push(b'"');
 }
