@@ -65,7 +65,8 @@ impl Attempt<'_> {
             }
             started => started?,
         };
-        info!(%slot, is_binary, "holding the replication slot");
+        let transport_kind = transport.transport_kind();
+        info!(%slot, is_binary, ?transport_kind, "holding the replication slot");
         self.telemetry.enter(Phase::Recovering);
         let mut session = Session::new(clock::now(), status_interval(self.config));
         self.writer.recover()?;

@@ -14,7 +14,7 @@ use crate::config::{Host, Postgres};
 
 use super::binding;
 
-/// What carries the bytes; the reader's pauses depend on it (a Unix socket's buffer is small).
+/// What carries the bytes: the log shows it, so that an operator sees whether TLS is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransportKind {
     /// TCP in plain text.
