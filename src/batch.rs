@@ -178,6 +178,13 @@ impl Batch {
         Self { checkpoint: Some(checkpoint), ..Self::default() }
     }
 
+    /// An empty batch with room for so much, which it takes from the system as it is filled.
+    #[must_use]
+    pub fn with_capacity(bytes: usize, records: usize) -> Self {
+        let (bytes, records) = (Vec::with_capacity(bytes), Vec::with_capacity(records));
+        Self { bytes, records, ..Self::default() }
+    }
+
     /// The buffer to append keys, values and headers to before [`push`](Self::push).
     pub fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.bytes

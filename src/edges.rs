@@ -4,6 +4,7 @@
 //! drives. There is no third.
 
 use std::future::Future;
+use std::time::Duration;
 
 use crate::batch::Batch;
 use crate::checkpoint::Checkpoint;
@@ -43,6 +44,11 @@ pub trait Transport {
 
     /// Reads more bytes from the server; returns how many. Cancel-safe.
     fn fill(&mut self) -> impl Future<Output = Result<usize, Self::Error>> + Send;
+
+    /// How long a walsender at full speed may be left alone, while there is enough else to do: its
+    /// bytes gather in buffers, it wakes nobody, and that makes both of us faster. Not so long that
+    /// the buffers fill and it halts.
+    fn nap(&self) -> Duration;
 
     /// Sends one frame (the payload of one CopyData) to the server.
     fn send(&mut self, frame: &[u8]) -> impl Future<Output = Result<(), Self::Error>> + Send;

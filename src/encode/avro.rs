@@ -30,7 +30,10 @@ pub fn long(value: i64, out: &mut Vec<u8>) {
         }
         *byte = low | 0x80;
     }
-    out.extend_from_slice(bytes.get(..len).unwrap_or_default());
+    // All ten and back again: a copy of a length known at compile time is no call.
+    let end = out.len() + len;
+    out.extend_from_slice(&bytes);
+    out.truncate(end);
 }
 
 /// Appends a float: its bits, little-endian.

@@ -1,5 +1,7 @@
 //! One column's encoder: compiled once from its kind, executed on every row.
 
+use uuid::Uuid;
+
 use super::representation::Representation;
 use super::{Error, avro, decimal, iso, placeholder};
 use crate::types::{
@@ -203,17 +205,8 @@ fn write_decimal(
 
 /// 32 digits, in groups of 8-4-4-4-12.
 fn write_uuid(value: [u8; 16], out: &mut Vec<u8>) {
-    let mut text = [b'-'; 36];
-    let places = text.iter_mut().enumerate().filter(|(at, _)| !matches!(at, 8 | 13 | 18 | 23));
-    let digits = value.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
-    for ((_, place), digit) in places.zip(digits) {
-        *place = hex_digit(digit);
-    }
-    avro::bytes(&text, out);
-}
-
-fn hex_digit(value: u8) -> u8 {
-    if value < 10 { b'0' + value } else { b'a' + (value - 10) }
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    avro::string(Uuid::from_bytes(value).hyphenated().encode_lower(&mut text), out);
 }
 
 /// Days since 1970-01-01.

@@ -14,7 +14,7 @@ use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{BaseProducer, NoCustomPartitioner, Producer as _, ProducerContext};
 
 use super::error::{Error, Origin, code_of};
-use super::sink::SinkConfig;
+use super::sink::{CHUNK_RECORDS, SinkConfig};
 use super::{Deadline, record_bytes_max, token, unix_time};
 use crate::config::{Kafka, Sasl, reserved};
 
@@ -292,9 +292,9 @@ fn producer_config(config: &SinkConfig) -> Result<ClientConfig, Error> {
     let queue_records = config.batch.max_records.saturating_add(1).min(OPTION_MAX);
     let queue_kbytes = (config.batch.max_bytes / 1024).saturating_add(1024).min(OPTION_MAX);
     let mut client = base(&config.kafka)?;
-    if client.get("linger.ms").is_none() {
-        // Enough for a chunk to be enqueued, so that it goes out in one request.
-        client.set("linger.ms", "2");
+    if client.get("batch.num.messages").is_none() {
+        // A whole chunk goes out at once, in one request.
+        client.set("batch.num.messages", CHUNK_RECORDS.to_string());
     }
     client
         .set("transactional.id", &config.kafka.transactional_id)

@@ -32,10 +32,10 @@ const DRAIN_STEP: Duration = Duration::from_millis(1);
 /// Records go to librdkafka in chunks that fit into one request a partition, each drained before the
 /// next. An idempotent partition has one request in flight, and while more records wait behind it
 /// for longer than the linger, librdkafka's broker thread spins, which costs a core.
-const CHUNK_RECORDS: usize = 4_000;
+pub(super) const CHUNK_RECORDS: usize = 2_000;
 
 /// Bytes of values in a chunk; headers and keys come on top, librdkafka's batch.size is 1 MB.
-const CHUNK_BYTES: usize = 600_000;
+const CHUNK_BYTES: usize = 800_000;
 
 /// What the sink needs to know.
 #[derive(Clone, Debug)]

@@ -125,6 +125,11 @@ struct Boundary {
     position: Position,
 }
 
+/// The row that reaches a limit goes beyond it; most do by less than this.
+const LAST_ROW_BYTES: usize = 1 << 20;
+/// A key that changes makes as many records.
+const LAST_ROW_RECORDS: usize = 3;
+
 /// The assembler of one stream.
 #[derive(Debug)]
 pub struct Assembler {
@@ -438,6 +443,16 @@ impl Assembler {
             Owner::Messages => Some(&mut self.messages),
             Owner::Relation(id) => self.relations.get_mut(&id).map(|entry| &mut entry.plan),
         }
+    }
+
+    /// An empty batch with room for all that the limits allow, so that none is ever copied because
+    /// it grows.
+    #[must_use]
+    pub fn new_batch(&self) -> Batch {
+        Batch::with_capacity(
+            self.limits.max_bytes.saturating_add(LAST_ROW_BYTES),
+            self.limits.max_records.saturating_add(LAST_ROW_RECORDS),
+        )
     }
 
     /// Whether the batch has reached its target: it is handed over at the next boundary.

@@ -23,13 +23,10 @@ use crate::registry::Registry;
 use crate::status::Phase;
 use crate::wal::{self, Frame, Message, RelationId, Session, status_update};
 
-/// A read that brought less than this, while the writer is busy, is followed by a nap: the
-/// walsender makes one send() per row, and a receiver that wakes for each slows it down.
+/// A read that brought less than this, while the writer is busy, is followed by a
+/// [nap](Transport::nap): the walsender makes one send() per row, and a receiver that wakes for each
+/// slows it down.
 const COALESCE_BYTES: usize = 64 << 10;
-
-/// How long that nap is: long enough for a hundred rows, short enough that the buffer of a Unix
-/// socket (less than 300 rows) does not fill and halt the walsender.
-const NAP: Duration = Duration::from_millis(1);
 
 /// How long a server that waits for a confirmation is kept waiting.
 const MAKE_WAY_AFTER: Duration = Duration::from_secs(5);
@@ -99,13 +96,14 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         around: Surroundings<'a, S>,
     ) -> Self {
         let confirm = assembler.confirm();
+        let (current, spare) = (assembler.new_batch(), assembler.new_batch());
         Self {
             transport,
             session,
             assembler,
             around,
-            current: Box::default(),
-            spare: Some(Box::default()),
+            current: Box::new(current),
+            spare: Some(Box::new(spare)),
             pending: None,
             confirm,
             checkpoint_at: clock::now(),
@@ -300,8 +298,8 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         let is_busy = !self.around.writer.is_idle();
         let reads = matches!(pause, Pause::Data);
         if reads && is_busy && self.last_fill < COALESCE_BYTES {
-            // Shorter than the timer's millisecond, and this thread has nothing else to do.
-            std::thread::sleep(NAP);
+            // A timer would come later, by up to a millisecond; this thread has nothing else to do.
+            std::thread::sleep(self.transport.nap());
         }
         tokio::select! {
             biased;

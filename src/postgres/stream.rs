@@ -94,6 +94,14 @@ impl Transport for Stream {
         self.wire.fill().await
     }
 
+    fn nap(&self) -> Duration {
+        match self.wire.kind() {
+            // The buffer is counted in rows here, each with its overhead: 120 of a few hundred bytes.
+            TransportKind::Unix => Duration::from_micros(500),
+            TransportKind::Tcp | TransportKind::Tls => Duration::from_millis(3),
+        }
+    }
+
     /// Cancel-safe: what a dropped call did not send goes out with the next.
     async fn send(&mut self, frame: &[u8]) -> Result<(), Error> {
         CopyData::new(frame).map_err(unsendable)?.write(&mut self.wire.output);
