@@ -241,12 +241,12 @@ def measure(bench, transport, rounds):
 def main():
     parser = argparse.ArgumentParser(prog="benches/drain")
     parser.add_argument("--rows", type=int, help="by default 1 M, or 3 M with --one-xact")
-    parser.add_argument("--tcp", action="store_true", help="over TCP as well")
+    parser.add_argument("--unix", action="store_true", help="over a Unix socket as well")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--one-xact", action="store_true", help="all rows in one transaction")
     arguments = parser.parse_args()
     rows = arguments.rows or (3_000_000 if arguments.one_xact else 1_000_000)
-    transports = ["unix", "tcp"] if arguments.tcp else ["unix"]
+    transports = ["tcp", "unix"] if arguments.unix else ["tcp"]
     names = [
         f"{kind}{transport}_{number}"
         for transport in transports
@@ -257,11 +257,11 @@ def main():
     bench = Bench(rows - rows % ROWS_EACH, arguments.one_xact)
     try:
         bench.open(names)
-        unix = measure(bench, "unix", arguments.rounds)
-        result = {name: rounded(value) for name, value in unix.items()}
-        if arguments.tcp:
-            tcp = measure(bench, "tcp", arguments.rounds)
-            result |= {f"{name}_tcp": rounded(tcp[name]) for name in tcp if name != "events"}
+        tcp = measure(bench, "tcp", arguments.rounds)
+        result = {name: rounded(value) for name, value in tcp.items()}
+        if arguments.unix:
+            unix = measure(bench, "unix", arguments.rounds)
+            result |= {f"{name}_unix": rounded(unix[name]) for name in unix if name != "events"}
     except servers.Failure as failure:
         sys.exit(f"drain: {failure}")
     finally:
