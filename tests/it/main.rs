@@ -10,6 +10,7 @@
 mod check;
 mod clients;
 mod commands;
+mod debezium;
 mod events;
 mod harness;
 mod kafka;

@@ -106,6 +106,13 @@ impl Kafka {
         config
     }
 
+    /// The names of all topics.
+    pub(crate) fn topics(&self) -> Vec<String> {
+        let client: BaseConsumer = self.client_config().create().unwrap();
+        let metadata = client.fetch_metadata(None, START_LIMIT).unwrap();
+        metadata.topics().iter().map(|topic| topic.name().to_owned()).collect()
+    }
+
     /// Creates a topic; `settings` are its configuration.
     pub(crate) async fn create_topic(
         &self,

@@ -5,6 +5,7 @@
 //! polls a condition and has a deadline.
 #![allow(dead_code, reason = "each test module uses its part")]
 
+pub(crate) mod connect;
 pub(crate) mod flow;
 pub(crate) mod http;
 pub(crate) mod kafka;

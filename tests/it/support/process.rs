@@ -92,7 +92,8 @@ impl Process {
         });
     }
 
-    fn log_tail(&self) -> String {
+    /// The end of its log.
+    pub(crate) fn log_tail(&self) -> String {
         let Some(log) = &self.log else { return String::new() };
         let text = fs::read_to_string(log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();

@@ -88,10 +88,15 @@ impl Registry {
     }
 
     fn fetch(&self, id: u32) -> Schema {
+        Schema::parse_str(&self.schema_json(id)).unwrap()
+    }
+
+    /// The text of the schema with this id.
+    pub(crate) fn schema_json(&self, id: u32) -> String {
         let (status, body) = http::get(&format!("{}/schemas/ids/{id}", self.url())).unwrap();
         assert_eq!(status, 200, "schema {id}: {body}");
         let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
-        Schema::parse_str(answer["schema"].as_str().unwrap()).unwrap()
+        answer["schema"].as_str().unwrap().to_owned()
     }
 }
 

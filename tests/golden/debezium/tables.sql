@@ -1,0 +1,75 @@
+-- What Debezium and walbrook read side by side: see tests/it/debezium.
+CREATE EXTENSION citext;
+CREATE TYPE mood AS ENUM ('sad', 'so-so', 'happy ever after');
+CREATE DOMAIN cents AS numeric(10, 2) CHECK (VALUE >= 0);
+CREATE DOMAIN label AS varchar(20);
+
+CREATE TABLE kinds (
+    id bigint PRIMARY KEY,
+    bool_1 boolean, int2_1 smallint, int4_1 integer, int8_1 bigint,
+    float4_1 real, float8_1 double precision,
+    numeric_1 numeric, numeric_2 numeric(12, 2), numeric_3 numeric(20), numeric_4 numeric(38, 38),
+    text_1 text, varchar_1 varchar, varchar_2 varchar(40), char_1 char(8), char_2 "char",
+    name_1 name, citext_1 citext, bytea_1 bytea, uuid_1 uuid,
+    date_1 date,
+    time_1 time, time_2 time(0), time_3 time(3), time_4 time(4), timetz_1 timetz, timetz_2 timetz(2),
+    timestamp_1 timestamp, timestamp_2 timestamp(0), timestamp_3 timestamp(3), timestamp_4 timestamp(4),
+    timestamptz_1 timestamptz, timestamptz_2 timestamptz(0), timestamptz_3 timestamptz(3),
+    interval_1 interval,
+    json_1 json, jsonb_1 jsonb, enum_1 mood, domain_1 cents, domain_2 label
+);
+
+CREATE TABLE required (
+    id bigint PRIMARY KEY,
+    bool_1 boolean NOT NULL, int2_1 smallint NOT NULL, int4_1 integer NOT NULL, int8_1 bigint NOT NULL,
+    float4_1 real NOT NULL, float8_1 double precision NOT NULL,
+    numeric_1 numeric NOT NULL, numeric_2 numeric(12, 2) NOT NULL,
+    text_1 text NOT NULL, varchar_2 varchar(40) NOT NULL, char_1 char(8) NOT NULL,
+    bytea_1 bytea NOT NULL, uuid_1 uuid NOT NULL, date_1 date NOT NULL,
+    time_1 time NOT NULL, time_3 time(3) NOT NULL, timetz_1 timetz NOT NULL,
+    timestamp_1 timestamp NOT NULL, timestamp_3 timestamp(3) NOT NULL, timestamptz_1 timestamptz NOT NULL,
+    interval_1 interval NOT NULL, json_1 json NOT NULL, jsonb_1 jsonb NOT NULL, enum_1 mood NOT NULL,
+    array_1 integer[] NOT NULL
+);
+
+CREATE TABLE arrays (
+    id bigint PRIMARY KEY,
+    bool_1 boolean[], int2_1 smallint[], int4_1 integer[], int8_1 bigint[],
+    float4_1 real[], float8_1 double precision[], numeric_1 numeric[], numeric_2 numeric(8, 3)[],
+    text_1 text[], varchar_1 varchar(40)[], char_1 char(4)[], citext_1 citext[], bytea_1 bytea[],
+    uuid_1 uuid[], date_1 date[], time_1 time[], timetz_1 timetz[], timestamp_1 timestamp[],
+    timestamptz_1 timestamptz[], json_1 json[], jsonb_1 jsonb[], enum_1 mood[],
+    name_1 name[], interval_1 interval[], domain_1 cents[]
+);
+
+CREATE TABLE defaults (
+    id serial PRIMARY KEY,
+    int4_1 integer DEFAULT 9, int4_2 integer NOT NULL DEFAULT 7, text_1 text DEFAULT 'a default',
+    numeric_1 numeric(6, 2) DEFAULT 1.5, timestamptz_1 timestamptz NOT NULL DEFAULT now(), bool_1 boolean DEFAULT true
+);
+
+CREATE TABLE reversed (a integer, b text, c text, PRIMARY KEY (b, a));
+CREATE TABLE whole (id integer PRIMARY KEY, a text, b integer NOT NULL);
+ALTER TABLE whole REPLICA IDENTITY FULL;
+CREATE TABLE indexed (id integer PRIMARY KEY, a text, b integer NOT NULL UNIQUE);
+ALTER TABLE indexed REPLICA IDENTITY USING INDEX indexed_b_key;
+CREATE TABLE keyless (id integer, a text);
+ALTER TABLE keyless REPLICA IDENTITY FULL;
+
+CREATE TABLE large (
+    id integer PRIMARY KEY, small integer, text_1 text, bytea_1 bytea, jsonb_1 jsonb, array_1 text[], array_2 integer[]
+);
+CREATE TABLE large_whole (LIKE large INCLUDING ALL);
+ALTER TABLE large_whole REPLICA IDENTITY FULL;
+ALTER TABLE large ALTER text_1 SET STORAGE EXTERNAL, ALTER bytea_1 SET STORAGE EXTERNAL,
+    ALTER jsonb_1 SET STORAGE EXTERNAL, ALTER array_1 SET STORAGE EXTERNAL, ALTER array_2 SET STORAGE EXTERNAL;
+ALTER TABLE large_whole ALTER text_1 SET STORAGE EXTERNAL, ALTER bytea_1 SET STORAGE EXTERNAL,
+    ALTER jsonb_1 SET STORAGE EXTERNAL, ALTER array_1 SET STORAGE EXTERNAL, ALTER array_2 SET STORAGE EXTERNAL;
+
+-- Names that Avro does not allow.
+CREATE TABLE "odd-name" (id integer PRIMARY KEY, "a-column" text, "1st" text, "größe" text);
+
+CREATE TABLE emptied (id integer PRIMARY KEY);
+
+CREATE PUBLICATION walbrook FOR TABLE kinds, required, arrays, defaults, reversed, whole, indexed,
+    keyless, large, large_whole, "odd-name", emptied;
