@@ -270,3 +270,23 @@ fn printed(text: &str) -> Vec<(String, Schema)> {
         })
         .collect()
 }
+
+/// `status` and `stop` reach the running process through its socket, and say when none listens.
+#[test]
+fn status_and_stop_through_the_control_socket() {
+    run(LIMIT, async {
+        let mut case = Case::new("control", TABLE, "").await;
+        let socket = crate::support::process::folder("control").join("socket");
+        case.config = case.config.replace("\"off\"", &format!("\"{}\"", socket.display()));
+        assert!(case.command(&["status"], 6).contains("no walbrook listens"));
+        let mut walbrook = Walbrook::spawn(&case.config);
+        case.space.ready(&case.stack.postgres, &mut walbrook).await;
+        let mode = std::fs::metadata(&socket).unwrap().permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
+        let status = case.json(&["status"]);
+        assert_eq!(status["phase"], "streaming", "{status:#}");
+        case.command(&["stop"], 0);
+        assert_eq!(walbrook.wait(STOP).code(), Some(0), "{}", walbrook.tail());
+        assert!(!socket.exists());
+    });
+}

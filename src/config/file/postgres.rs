@@ -62,6 +62,17 @@ const CHANNEL_BINDINGS: &[(&str, ChannelBinding)] = &[
     ("prefer", ChannelBinding::Prefer),
     ("require", ChannelBinding::Require),
 ];
+/// Variables of libpq that say where to connect or how safe that must be.
+const NOT_FOLLOWED: &[&str] = &[
+    "PGGSSENCMODE",
+    "PGHOSTADDR",
+    "PGREQUIREAUTH",
+    "PGSSLCRL",
+    "PGSSLCRLDIR",
+    "PGSSLMAXPROTOCOLVERSION",
+    "PGSSLMINPROTOCOLVERSION",
+    "PGSSLNEGOTIATION",
+];
 /// The value is whether hosts that are read-only are skipped.
 const TARGETS: &[(&str, bool)] = &[("any", false), ("read-write", true), ("primary", true)];
 
@@ -70,6 +81,7 @@ pub(super) fn build(
     around: &Surroundings<'_>,
 ) -> Result<config::Postgres, Fault> {
     let section = &section.map(Spanned::into_inner).unwrap_or_default();
+    followed(around)?;
     let user = user(section, around)?;
     let hosts = hosts(section, around)?;
     let limit = |name, key, default| {
@@ -141,6 +153,18 @@ fn user(section: &Postgres, around: &Surroundings<'_>) -> Result<String, Fault> 
                  as, in the section [postgres] or in PGUSER",
             )
         })
+}
+
+/// Refuses what libpq would follow and we don't: whoever set it relies on it.
+fn followed(around: &Surroundings<'_>) -> Result<(), Fault> {
+    match NOT_FOLLOWED.iter().find(|name| around.environment.get(name).is_some()) {
+        None => Ok(()),
+        Some(name) => {
+            let message =
+                format!("{name} is set, but walbrook does not follow it: unset it for walbrook");
+            Err(Fault::nowhere(message))
+        }
+    }
 }
 
 fn hosts(section: &Postgres, around: &Surroundings<'_>) -> Result<Vec<Host>, Fault> {

@@ -65,6 +65,11 @@ fn mistakes_of_the_environment_name_the_variable() {
             "s",
             "PGSERVICE is set, but walbrook reads no service file: set `postgres.hosts`",
         ),
+        (
+            "PGSSLCRL",
+            "revoked.crl",
+            "PGSSLCRL is set, but walbrook does not follow it: unset it for walbrook",
+        ),
         ("PGCONNECT_TIMEOUT", "0", "PGCONNECT_TIMEOUT is \"0\", but wants seconds, 1 to 3600"),
         (
             "PGTARGETSESSIONATTRS",
@@ -90,7 +95,32 @@ fn a_schema_file_must_be_avro() {
 fn reserved_properties_are_sorted_and_cover_prefixes() {
     use crate::config::reserved::{RESERVED, is_secret, reason};
     assert!(RESERVED.is_sorted_by_key(|(name, _)| *name), "by name");
-    for name in ["acks", "sasl.password", "group.id", "transactional.id", "ssl.key.location"] {
+    for name in [
+        "acks",
+        "enable.gapless.guarantee",
+        "enable.idempotence",
+        "group.id",
+        "isolation.level",
+        "max.in.flight",
+        "max.in.flight.requests.per.connection",
+        "message.max.bytes",
+        "message.send.max.retries",
+        "message.timeout.ms",
+        "partitioner",
+        "queue.buffering.max.kbytes",
+        "queue.buffering.max.messages",
+        "queuing.strategy",
+        "request.required.acks",
+        "retries",
+        "retry.backoff.max.ms",
+        "retry.backoff.ms",
+        "sasl.password",
+        "security.protocol",
+        "ssl.key.location",
+        "test.mock.num.brokers",
+        "transaction.timeout.ms",
+        "transactional.id",
+    ] {
         assert!(reason(name).is_some(), "{name}");
     }
     for name in ["linger.ms", "ssl.endpoint.identification.algorithm", "client.rack"] {
