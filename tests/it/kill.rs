@@ -371,6 +371,7 @@ async fn verify(stack: &Stack, space: &Space) {
         let mut last = HashMap::new();
         let records = records::read_committed(&stack.kafka, &[topic]);
         check_tombstones(&records);
+        check_borders(&records);
         for record in &records {
             let place = position(record);
             assert!(seen.insert(place), "{place:?} comes twice, the second time in {topic}");
@@ -406,6 +407,21 @@ async fn truth(client: &Client) -> BTreeMap<(String, String), Vec<Fact>> {
         truth.entry((row.get("relation"), row.get("key"))).or_default().push(fact);
     }
     truth
+}
+
+/// The marker of a Kafka transaction's end takes an offset. Where one lies between two records of a
+/// PostgreSQL transaction, that was cut, whatever walbrook thinks: so the records must say it.
+fn check_borders(records: &[Record]) {
+    for pair in records.windows(2) {
+        let [one, other] = pair else { continue };
+        let is_border = one.partition == other.partition && one.offset + 1 < other.offset;
+        if is_border && position(one).0 == position(other).0 {
+            for record in pair {
+                let place = position(record);
+                assert!(record.header("walbrook.cut").is_some(), "{place:?}: cut, and silent");
+            }
+        }
+    }
 }
 
 /// A delete is followed by its tombstone, and nothing else is.
