@@ -134,6 +134,10 @@ async fn hold_and_decide(
     let system = client.identify_system().await?;
     let slot = &config.replication.slot;
     let found = server(&mut catalog, slot, &system, Vec::new()).await?;
+    // Nothing is held or dropped that cannot be ours.
+    if let Some(slot) = &found.slot {
+        start::own_slot(&expected(config), slot)?;
+    }
     let is_readable = found.slot.as_ref().is_some_and(|slot| slot.lost.is_none());
     if is_readable {
         let stream = expected(config).stream;
@@ -149,10 +153,6 @@ async fn hold_and_decide(
         let Decision::Accept(reason) = decision else {
             return Err(nothing_to_adopt(config, &found));
         };
-        // A lost slot of somebody else is not ours to drop.
-        if let Some(slot) = &found.slot {
-            start::own_slot(&expected(config), slot)?;
-        }
         writer.recover()?;
         let before = recovered(writer).await?;
         let creating = first_checkpoint(config, &system, State::Creating, Lsn::ZERO);

@@ -32,6 +32,10 @@ pub struct Slot {
     pub confirmed: Option<Lsn>,
     /// Why it can't be read any more, in the server's words, if so.
     pub lost: Option<String>,
+    /// Whether it is dropped with its session.
+    pub is_temporary: bool,
+    /// Whether it decodes transactions when they are prepared.
+    pub is_two_phase: bool,
 }
 
 /// What is expected: from the configuration.
@@ -209,6 +213,25 @@ pub enum Refusal {
         /// The server's.
         system: String,
     },
+    /// The slot ends with the session that made it.
+    #[error(
+        "replication slot \"{slot}\" is temporary: the server drops it when the session that made it ends, and with it what was not read. \
+         End that session, or choose another name in `replication.slot`"
+    )]
+    TemporarySlot {
+        /// The slot.
+        slot: String,
+    },
+    /// The slot sends transactions when they are prepared.
+    #[error(
+        "replication slot \"{slot}\" was made with two_phase, and such slots are not supported: it sends transactions when they are prepared, \
+         and those may be rolled back. Create the slot anew without two_phase (`walbrook slot drop` says what is lost with it), or choose \
+         another name in `replication.slot`"
+    )]
+    TwoPhaseSlot {
+        /// The slot.
+        slot: String,
+    },
 }
 
 /// Judges what start-up found.
@@ -288,13 +311,13 @@ fn same_system(server: &Server, checkpoint: &Checkpoint) -> Result<(), Refusal> 
 ///
 /// # Errors
 ///
-/// If it belongs to something else.
+/// If it belongs to something else, or is of a kind that is not supported.
 pub fn is_usable(expected: &Expected, slot: &Slot) -> Result<bool, Refusal> {
     own_slot(expected, slot)?;
     Ok(slot.lost.is_none())
 }
 
-/// The slot must be one that can be ours.
+/// The slot must be one that can be ours, of a kind that is supported.
 pub(super) fn own_slot(expected: &Expected, slot: &Slot) -> Result<(), Refusal> {
     let foreign = |what, found: Option<&String>, wanted: &str| Refusal::Foreign {
         slot: expected.slot.clone(),
@@ -307,6 +330,12 @@ pub(super) fn own_slot(expected: &Expected, slot: &Slot) -> Result<(), Refusal> 
     }
     if slot.database.as_ref() != Some(&expected.database) {
         return Err(foreign("its database", slot.database.as_ref(), &expected.database));
+    }
+    if slot.is_temporary {
+        return Err(Refusal::TemporarySlot { slot: expected.slot.clone() });
+    }
+    if slot.is_two_phase {
+        return Err(Refusal::TwoPhaseSlot { slot: expected.slot.clone() });
     }
     Ok(())
 }

@@ -134,6 +134,27 @@ fn a_foreign_slot_is_left_alone() {
             assert!(case.command(command, 5).contains("is not ours"), "{command:?}");
         }
         case.execute(&format!("SELECT pg_drop_replication_slot('{slot}')")).await;
+
+        // Nor is one read that sends what may still be rolled back.
+        let two_phase = format!(
+            "SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput', twophase => true)"
+        );
+        case.execute(&two_phase).await;
+        let accept = ["checkpoint", "accept", "--reason", "test"];
+        for command in [&["slot", "adopt"][..], &["slot", "create"], &accept] {
+            assert!(case.command(command, 5).contains("made with two_phase"), "{command:?}");
+        }
+        assert!(case.refused().contains("made with two_phase"));
+        assert!(command(&case.config, &["check"]).stdout.contains("made with two_phase"));
+        assert!(case.command(&["slot", "drop", "--yes"], 0).contains("dropped slot"));
+
+        // A temporary one is always in use, and waiting for it would wait for its end.
+        let client = case.stack.postgres.client(&case.space.database).await;
+        let temporary =
+            format!("SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput', true)");
+        client.batch_execute(&temporary).await.unwrap();
+        assert!(case.refused().contains("is temporary"));
+        assert!(case.command(&["slot", "adopt"], 5).contains("is temporary"));
     });
 }
 

@@ -15,6 +15,8 @@ fn server() -> Server {
         database: Some("d".to_owned()),
         confirmed: Some(Lsn(100)),
         lost: None,
+        is_temporary: false,
+        is_two_phase: false,
     };
     Server {
         system_identifier: "7".to_owned(),
@@ -101,6 +103,23 @@ fn gaps_losses_and_strangers_are_refused() {
     check(|_, server, _| slot(server).plugin = Some("wal2json".to_owned()), Err("Foreign"));
     check(|_, server, _| slot(server).plugin = None, Err("Foreign"));
     check(|_, server, _| slot(server).database = Some("e".to_owned()), Err("Foreign"));
+    check(|_, server, _| slot(server).is_temporary = true, Err("TemporarySlot"));
+    check(|_, server, _| slot(server).is_two_phase = true, Err("TwoPhaseSlot"));
+    // Nor is such a slot taken for a half-made one of ours, and dropped; or adopted.
+    check(
+        |_, server, checkpoint| {
+            slot(server).is_two_phase = true;
+            checkpoint.as_mut().unwrap().state = State::Creating;
+        },
+        Err("TwoPhaseSlot"),
+    );
+    check(
+        |_, server, checkpoint| {
+            slot(server).is_two_phase = true;
+            *checkpoint = None;
+        },
+        Err("TwoPhaseSlot"),
+    );
     check(|_, server, _| server.system_identifier = "8".to_owned(), Err("System"));
     check(|_, server, _| server.flush_lsn = Lsn(149), Err("Ahead"));
     check(|expected, _, _| expected.pipeline = "other".to_owned(), Err("Pipeline"));
