@@ -41,7 +41,7 @@ async fn accept(config: &Config, reason: &str) -> anyhow::Result<Exit> {
     let (_stopper, mut stop) = stop_pair();
     match pipeline::accept(config, reason, &mut stop).await {
         Ok(outcome) => {
-            print(&changed(&outcome))?;
+            print(&format!("{}\n{}", outcome.jump, changed(&outcome)))?;
             Ok(Exit::Ok)
         }
         Err(error) => Ok(failed(&error)),
@@ -49,7 +49,7 @@ async fn accept(config: &Config, reason: &str) -> anyhow::Result<Exit> {
 }
 
 /// What a decision changed, for people.
-pub(super) fn changed(Outcome { before, now }: &Outcome) -> String {
+pub(super) fn changed(Outcome { before, now, .. }: &Outcome) -> String {
     let before = before.as_ref().map_or_else(|| "  none".to_owned(), |it| indented(&text(it)));
     format!("before:\n{before}\nnow:\n{}", indented(&text(now)))
 }

@@ -168,6 +168,10 @@ fn a_checkpoint_is_shown_and_accepted_after_the_slot_was_dropped_by_hand() {
         case.execute("INSERT INTO orders VALUES (1)").await;
         case.run_until(1).await;
         let before = case.json(&["checkpoint", "show", "--json"]);
+        // A start would go on: to accept would only send the row again.
+        let accept = ["checkpoint", "accept", "--reason", "none"];
+        assert!(case.command(&accept, 5).contains("nothing to accept"));
+        assert_eq!(case.json(&["checkpoint", "show", "--json"]), before);
         assert_eq!(before["pipeline"], case.space.pipeline);
         assert_eq!(before["state"], "streaming");
         let text = case.command(&["checkpoint", "show"], 0);
@@ -196,6 +200,8 @@ fn a_checkpoint_is_shown_and_accepted_after_the_slot_was_dropped_by_hand() {
         assert_eq!(now["accepted"]["previous_position"], before["position"]);
         case.execute("INSERT INTO orders VALUES (3)").await;
         // The second row is the gap.
+        assert!(accepted.contains("not delivered: changes that committed from"), "{accepted}");
+        assert!(accepted.contains("may come again: nothing"), "{accepted}");
         case.run_until(2).await;
         assert_eq!(case.json(&["checkpoint", "show", "--json"])["accepted"], Value::Null);
     });
