@@ -15,7 +15,7 @@ use super::writer::{self, Writer};
 use super::{Error, Stop, clock, sink};
 use crate::checkpoint::{Accepted, Checkpoint, State};
 use crate::config::Config;
-use crate::kafka::{self, KafkaSink};
+use crate::kafka::{self, KafkaSink, SinkConfig};
 use crate::position::Lsn;
 use crate::postgres::{self, Catalog, ReplicationClient};
 use crate::wal::Session;
@@ -29,12 +29,18 @@ pub struct Outcome {
     pub now: Checkpoint,
     /// What the change of one to the other does to the stream.
     pub jump: Jump,
+    /// The record that could not be read, and was taken for none.
+    pub unreadable: Option<kafka::Error>,
 }
 
 /// Which decision.
 #[derive(Clone, Copy, Debug)]
 enum Decision<'a> {
-    Accept(&'a str),
+    Accept {
+        reason: &'a str,
+        /// Whether the checkpoint's record could not be read.
+        is_unreadable: bool,
+    },
     Adopt,
 }
 
@@ -44,11 +50,12 @@ enum Decision<'a> {
 ///
 /// If there is a checkpoint already, no slot, or somebody else holds it.
 pub async fn adopt(config: &Config, stop: &mut Stop) -> Result<Outcome, Error> {
-    decide(config, Decision::Adopt, stop).await
+    decide(config, kafka_sink(config)?, Decision::Adopt, stop).await
 }
 
 /// Writes a checkpoint at the slot's confirmed LSN in place of the one that is refused, and keeps
-/// that one's values in the record. A slot that is missing or lost is made anew. Where the slot is
+/// that one's values in the record, unless it cannot be read: then that is taken for no checkpoint,
+/// and its values are not known. A slot that is missing or lost is made anew. Where the slot is
 /// past the replaced checkpoint, changes are missing; where it is before, positions come again (the
 /// one exception from I3): the [`Jump`] says which.
 ///
@@ -56,7 +63,21 @@ pub async fn adopt(config: &Config, stop: &mut Stop) -> Result<Outcome, Error> {
 ///
 /// If a start is not refused, somebody else holds the slot, or a server does not answer.
 pub async fn accept(config: &Config, reason: &str, stop: &mut Stop) -> Result<Outcome, Error> {
-    decide(config, Decision::Accept(reason), stop).await
+    // A look that fences nobody: only the very record that is told of below is overridden.
+    let (unreadable, kafka_sink) = match kafka::read_checkpoint(config) {
+        Err(error @ kafka::Error::Checkpoint { offset, .. }) => {
+            let overriding = KafkaSink::overriding(SinkConfig::from(config), offset);
+            (Some(error), overriding.map_err(sink::<KafkaSink>)?)
+        }
+        looked => {
+            looked.map_err(sink::<KafkaSink>)?;
+            (None, kafka_sink(config)?)
+        }
+    };
+    let decision = Decision::Accept { reason, is_unreadable: unreadable.is_some() };
+    let outcome = decide(config, kafka_sink, decision, stop).await?;
+    let unreadable = unreadable.filter(|_| outcome.before.is_none());
+    Ok(Outcome { unreadable, ..outcome })
 }
 
 /// Creates the slot and its first checkpoint, as the first start does, without streaming. Somebody
@@ -118,10 +139,11 @@ pub async fn rehearse(
 
 async fn decide(
     config: &Config,
+    sink: KafkaSink,
     decision: Decision<'_>,
     stop: &mut Stop,
 ) -> Result<Outcome, Error> {
-    let (mut writer, thread) = writer::start(kafka_sink(config)?).map_err(Error::Thread)?;
+    let (mut writer, thread) = writer::start(sink).map_err(Error::Thread)?;
     let outcome = hold_and_decide(config, decision, &mut writer, stop).await;
     drop(writer);
     thread.join().map_err(|_| Error::Writer(writer::Gone))?;
@@ -158,7 +180,7 @@ async fn hold_and_decide(
         let point = held.slot.as_ref().and_then(|slot| slot.confirmed).unwrap_or(Lsn::ZERO);
         replace(decision, writer, &held, before, made(State::Streaming, point)).await
     } else {
-        let Decision::Accept(reason) = decision else {
+        let Decision::Accept { reason, .. } = decision else {
             return Err(nothing_to_adopt(config, &found));
         };
         writer.recover()?;
@@ -192,7 +214,9 @@ fn may_decide(
 ) -> Result<(), Refusal> {
     let expected = expected(config);
     match (decision, before) {
-        (Decision::Accept(_), before) => start::may_accept(&expected, server, before),
+        (Decision::Accept { is_unreadable, .. }, before) => {
+            start::may_accept(&expected, server, before, is_unreadable)
+        }
         (Decision::Adopt, Some(before)) => {
             start::same_pipeline(&expected, before)?;
             Err(Refusal::AlreadyAdopted { slot: expected.slot, confirm: before.confirm })
@@ -209,12 +233,12 @@ async fn replace(
     before: Option<Checkpoint>,
     mut now: Checkpoint,
 ) -> Result<Outcome, Error> {
-    if let (Decision::Accept(reason), Some(before)) = (decision, &before) {
+    if let (Decision::Accept { reason, .. }, Some(before)) = (decision, &before) {
         now.accepted = Some(accepted(reason, before));
     }
     let jump = Jump::new(server, before.as_ref(), now.confirm);
     commit(writer, now.clone()).await?;
-    Ok(Outcome { before, now, jump })
+    Ok(Outcome { before, now, jump, unreadable: None })
 }
 
 /// What is kept of the checkpoint that was replaced; of one half made, what that kept.

@@ -299,7 +299,8 @@ pub fn judge(
 }
 
 /// Whether an operator may put another checkpoint in place of this one: only of our own pipeline
-/// and slot, and only if a start with it is refused. Otherwise that would repeat changes for nothing.
+/// and slot, and only if a start with it is refused (always, if its record cannot be read: there is
+/// none then to judge by). Otherwise that would repeat changes for nothing.
 ///
 /// # Errors
 ///
@@ -308,12 +309,16 @@ pub fn may_accept(
     expected: &Expected,
     server: &Server,
     checkpoint: Option<&Checkpoint>,
+    is_unreadable: bool,
 ) -> Result<(), Refusal> {
     if let Some(checkpoint) = checkpoint {
         same_pipeline(expected, checkpoint)?;
     }
     if let Some(slot) = &server.slot {
         own_slot(expected, slot)?;
+    }
+    if checkpoint.is_none() && is_unreadable {
+        return Ok(());
     }
     let position = match judge(expected, server, checkpoint) {
         Ok(Verdict::Resume(checkpoint)) => Some(checkpoint.position),

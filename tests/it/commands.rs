@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use apache_avro::Schema;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde_json::Value;
 
+use crate::support::flow::ends_with;
 use crate::support::records;
 use crate::support::stack::{Space, Stack, shared};
 use crate::support::walbrook::{Output, Walbrook, command, write_file};
@@ -204,6 +206,56 @@ fn a_checkpoint_is_shown_and_accepted_after_the_slot_was_dropped_by_hand() {
         assert!(accepted.contains("may come again: nothing"), "{accepted}");
         case.run_until(2).await;
         assert_eq!(case.json(&["checkpoint", "show", "--json"])["accepted"], Value::Null);
+    });
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_read_is_overridden_and_a_tombstone_is_none() {
+    run(LIMIT, async {
+        let case = Case::new("unreadable", TABLE, "").await;
+        case.command(&["slot", "create"], 0);
+        case.execute("INSERT INTO orders VALUES (1)").await;
+        case.run_until(1).await;
+        let topic = format!("walbrook.{}.checkpoint", case.space.pipeline);
+        let write = |value: Option<&str>| {
+            let producer: BaseProducer = case.stack.kafka.client_config().create().unwrap();
+            let mut record = BaseRecord::to(&topic).partition(0).key(&case.space.slot);
+            record.payload = value;
+            producer.send(record).unwrap();
+            producer.flush(Duration::from_secs(20)).unwrap();
+        };
+
+        // By what it holds, nobody could go on; the error says how to go on without it.
+        write(Some("{\"format\":"));
+        let mut walbrook = Walbrook::spawn(&case.config);
+        let error = ends_with(&mut walbrook, 4);
+        assert!(error.contains("not readable"), "{error}");
+        assert!(error.contains("walbrook checkpoint accept --reason"), "{error}");
+        assert!(case.command(&["slot", "adopt"], 4).contains("walbrook checkpoint accept"));
+        case.execute("INSERT INTO orders VALUES (2)").await;
+        let accept = ["checkpoint", "accept", "--reason", "broken"];
+        let accepted = case.command(&accept, 0);
+        for words in ["is overridden (checkpoint record is not readable", "may come again: changes"]
+        {
+            assert!(accepted.contains(words), "{words}: {accepted}");
+        }
+        assert!(case.command(&accept, 5).contains("nothing to accept"));
+        case.run_until(2).await;
+
+        // Without the slot, too: it is made anew.
+        write(Some(""));
+        case.command(&["slot", "drop", "--yes"], 0);
+        assert!(case.command(&accept, 0).contains("is overridden"));
+        case.execute("INSERT INTO orders VALUES (3)").await;
+        case.run_until(3).await;
+
+        // A tombstone says that there is none.
+        write(None);
+        assert_eq!(case.json(&["checkpoint", "show", "--json"]), Value::Null);
+        assert!(case.refused().contains("walbrook slot adopt"));
+        assert!(case.command(&["slot", "adopt"], 0).contains("before:\n  none"));
+        case.execute("INSERT INTO orders VALUES (4)").await;
+        case.run_until(4).await;
     });
 }
 
