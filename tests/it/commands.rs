@@ -210,6 +210,41 @@ fn a_checkpoint_is_shown_and_accepted_after_the_slot_was_dropped_by_hand() {
 }
 
 #[test]
+fn a_gap_is_refused_and_accepted() {
+    run(LIMIT, async {
+        let case = Case::new("gap", TABLE, "").await;
+        case.command(&["slot", "create"], 0);
+        case.execute("INSERT INTO orders VALUES (1)").await;
+        case.run_until(1).await;
+        let before = case.json(&["checkpoint", "show", "--json"]);
+        let slot = &case.space.slot;
+        // Somebody else moves the slot over a row.
+        case.execute("INSERT INTO orders VALUES (2)").await;
+        let advance = format!("SELECT pg_replication_slot_advance('{slot}', pg_current_wal_lsn())");
+        case.execute(&advance).await;
+        let confirmed = case.json(&["slot", "status", "--json"])["confirmed_flush_lsn"].clone();
+        let refusal = case.refused();
+        assert!(refusal.contains("those between are gone"), "{refusal}");
+        assert!(refusal.contains("walbrook checkpoint accept"), "{refusal}");
+        assert_eq!(case.json(&["checkpoint", "show", "--json"]), before, "nothing is changed");
+
+        let accept = ["checkpoint", "accept", "--reason", "the row is in the archive"];
+        let accepted = case.command(&accept, 0);
+        let (from, to) = (before["confirm"].as_str().unwrap(), confirmed.as_str().unwrap());
+        let gap = format!("not delivered: changes that committed from {from} to {to}\n");
+        assert!(accepted.contains(&gap), "{gap}: {accepted}");
+        assert!(accepted.contains("may come again: nothing"), "{accepted}");
+        let now = case.json(&["checkpoint", "show", "--json"]);
+        assert_eq!((&now["confirm"], &now["accepted"]["reason"]), (&confirmed, &accept[3].into()));
+        // Once is enough.
+        assert!(case.command(&accept, 5).contains("nothing to accept"));
+        assert_eq!(case.json(&["checkpoint", "show", "--json"]), now);
+        case.execute("INSERT INTO orders VALUES (3)").await;
+        case.run_until(2).await;
+    });
+}
+
+#[test]
 fn a_checkpoint_that_cannot_be_read_is_overridden_and_a_tombstone_is_none() {
     run(LIMIT, async {
         let case = Case::new("unreadable", TABLE, "").await;
