@@ -88,7 +88,7 @@ pub struct Accepted {
 pub enum Error {
     /// The record was written by a newer version.
     #[error(
-        "checkpoint has format {found}, this version reads up to {FORMAT}: it was written by a newer walbrook"
+        "checkpoint has format {found}, this version reads up to {FORMAT}: it was written by a newer walbrook, which can go on from it"
     )]
     NewerFormat {
         /// The format found.

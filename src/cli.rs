@@ -179,11 +179,17 @@ pub enum Command {
 pub enum CheckpointCommand {
     /// Go on at the slot's confirmed LSN although the start was refused
     ///
-    /// For after a restore, a pg_upgrade, a lost slot, or to accept a gap that the refusal named.
-    /// Shows the old and the new checkpoint, writes the new one in a fenced Kafka transaction and
-    /// keeps the old values and the reason in it.
+    /// For after a restore, a pg_upgrade, a lost slot, or to accept a gap that the refusal named;
+    /// where a start would not be refused there is nothing to accept, and nothing is changed. A slot
+    /// that is missing or lost is made anew, and a checkpoint record that cannot be read is taken for
+    /// none.
+    ///
+    /// Where the slot is past the checkpoint, the changes between are not delivered; where it is
+    /// before, changes and positions that are in Kafka may come again. Says both, from which LSN to
+    /// which, and shows the old and the new checkpoint. Writes the new one in a fenced Kafka
+    /// transaction and keeps the old values and the reason in it, until the next checkpoint.
     Accept {
-        /// Why, in your words; it is kept in the checkpoint
+        /// Why, in your words; kept in this checkpoint, until the next one
         #[arg(long, value_parser = reason)]
         reason: String,
     },

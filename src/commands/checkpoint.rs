@@ -41,7 +41,7 @@ async fn accept(config: &Config, reason: &str) -> anyhow::Result<Exit> {
     let (_stopper, mut stop) = stop_pair();
     match pipeline::accept(config, reason, &mut stop).await {
         Ok(outcome) => {
-            print(&changed(&outcome))?;
+            print(&format!("{}\n{}", outcome.jump, changed(&outcome)))?;
             Ok(Exit::Ok)
         }
         Err(error) => Ok(failed(&error)),
@@ -49,9 +49,15 @@ async fn accept(config: &Config, reason: &str) -> anyhow::Result<Exit> {
 }
 
 /// What a decision changed, for people.
-pub(super) fn changed(Outcome { before, now }: &Outcome) -> String {
-    let before = before.as_ref().map_or_else(|| "  none".to_owned(), |it| indented(&text(it)));
-    format!("before:\n{before}\nnow:\n{}", indented(&text(now)))
+pub(super) fn changed(Outcome { before, now, unreadable, .. }: &Outcome) -> String {
+    let before = match (before, unreadable) {
+        (Some(before), _) => text(before),
+        (None, Some(kafka::Error::Checkpoint { topic, partition, offset, source })) => format!(
+            "none that can be used: the record in {topic}-{partition} at offset {offset} is overridden ({source})"
+        ),
+        (None, _) => "none".to_owned(),
+    };
+    format!("before:\n{}\nnow:\n{}", indented(&before), indented(&text(now)))
 }
 
 fn indented(text: &str) -> String {

@@ -4,7 +4,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info};
 
-use super::exit_of;
+use super::{exit_of, said};
 use crate::admin::{control, http};
 use crate::cli::Exit;
 use crate::config::Config;
@@ -60,7 +60,7 @@ pub async fn run(config: &Config) -> anyhow::Result<Exit> {
             Ok(Exit::Ok)
         }
         Err(error) => {
-            error!(%error, "walbrook ends: a restart would fail in the same way");
+            error!(error = said(&error), "walbrook ends: a restart would fail in the same way");
             Ok(exit_of(&error))
         }
     }

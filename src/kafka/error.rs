@@ -24,7 +24,9 @@ pub enum Error {
         is_token: bool,
     },
     /// The last checkpoint record cannot be used.
-    #[error("the checkpoint in {topic}-{partition} at offset {offset} cannot be used")]
+    #[error(
+        "the checkpoint in {topic}-{partition} at offset {offset} cannot be used: nobody knows then what Kafka has. To go on without it, at the slot's confirmed LSN: `walbrook checkpoint accept --reason …`"
+    )]
     Checkpoint {
         /// The checkpoint topic.
         topic: String,

@@ -51,16 +51,27 @@ pub fn read_checkpoint(config: &Config) -> Result<Option<Checkpoint>, Error> {
 pub(super) fn last_checkpoint(config: &Kafka, slot: &str) -> Result<Option<Checkpoint>, Error> {
     let reader = Reader::new(config)?;
     let (low, high) = reader.settle()?;
-    let Some((offset, value)) = reader.read_backwards(low, high, slot.as_bytes())? else {
-        return Ok(None);
-    };
-    Checkpoint::from_json(&value).map(Some).map_err(|source| Error::Checkpoint {
-        topic: config.checkpoint_topic.clone(),
+    match reader.read_backwards(low, high, slot.as_bytes())? {
+        Some((offset, value)) => parse(&config.checkpoint_topic, offset, value.as_deref()),
+        None => Ok(None),
+    }
+}
+
+/// The checkpoint in a record. A record without a value (a tombstone: nobody here writes one, but
+/// an operator may) says that there is no checkpoint, whatever was before it; a start is then
+/// judged like any without one. An empty value is no tombstone, but a checkpoint that is broken.
+fn parse(topic: &str, offset: i64, value: Option<&[u8]>) -> Result<Option<Checkpoint>, Error> {
+    let Some(value) = value else { return Ok(None) };
+    Checkpoint::from_json(value).map(Some).map_err(|source| Error::Checkpoint {
+        topic: topic.to_owned(),
         partition: PARTITION,
         offset,
         source,
     })
 }
+
+/// The last record of a slot: its offset, and its value; `None` is a tombstone.
+type Found = (i64, Option<Vec<u8>>);
 
 struct Reader<'a> {
     config: &'a Kafka,
@@ -122,12 +133,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The last record with `key` in `low..high` and its offset.
-    fn read_backwards(
-        &self,
-        low: i64,
-        high: i64,
-        key: &[u8],
-    ) -> Result<Option<(i64, Vec<u8>)>, Error> {
+    fn read_backwards(&self, low: i64, high: i64, key: &[u8]) -> Result<Option<Found>, Error> {
         let mut end = high;
         let mut size = WINDOW_MIN;
         while low < end {
@@ -141,14 +147,8 @@ impl<'a> Reader<'a> {
         Ok(None)
     }
 
-    /// The last record with `key` in `start..end` and its offset. A record without a value (nobody
-    /// writes one, but an operator may) says that there is no checkpoint.
-    fn read_window(
-        &self,
-        start: i64,
-        end: i64,
-        key: &[u8],
-    ) -> Result<Option<(i64, Vec<u8>)>, Error> {
+    /// The last record with `key` in `start..end` and its offset.
+    fn read_window(&self, start: i64, end: i64, key: &[u8]) -> Result<Option<Found>, Error> {
         let doing = "reading the checkpoint topic";
         self.assign(start).map_err(|error| self.error(doing, error))?;
         let mut found = None;
@@ -162,8 +162,7 @@ impl<'a> Reader<'a> {
                 None => {}
                 Some(Ok(record)) if record.offset() < end => {
                     if record.key() == Some(key) {
-                        found =
-                            Some((record.offset(), record.payload().unwrap_or_default().into()));
+                        found = Some((record.offset(), record.payload().map(<[u8]>::to_vec)));
                     }
                     if record.offset() + 1 == end {
                         return Ok(found);
@@ -224,4 +223,22 @@ fn is_of_group(error: &KafkaError) -> bool {
             | RDKafkaErrorCode::CoordinatorLoadInProgress
             | RDKafkaErrorCode::NotCoordinator
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tombstone_is_no_checkpoint_and_what_cannot_be_read_names_the_way_out() {
+        assert!(parse("t", 7, None).unwrap().is_none());
+        let golden = include_bytes!("../../tests/golden/checkpoint/format-1.json");
+        assert!(parse("t", 7, Some(golden)).unwrap().is_some());
+        for broken in [&b""[..], b"null", b"{", br#"{"format":2}"#] {
+            let error = parse("t", 7, Some(broken)).unwrap_err();
+            for words in ["t-0 at offset 7", "walbrook checkpoint accept --reason"] {
+                assert!(error.to_string().contains(words), "{error}");
+            }
+        }
+    }
 }

@@ -58,6 +58,8 @@ pub struct KafkaSink {
     /// `None` after an error: nothing may be done before the slot is held and `recover` is called.
     session: Option<Session>,
     topics: Topics,
+    /// The offset of a checkpoint record that is taken for none, because an operator said so.
+    overridden: Option<i64>,
 }
 
 impl std::fmt::Debug for KafkaSink {
@@ -92,7 +94,17 @@ impl KafkaSink {
     /// If librdkafka refuses an option.
     pub fn new(config: SinkConfig) -> Result<Self, Error> {
         client::check(&config)?;
-        Ok(Self { config, session: None, topics: Topics::default() })
+        Ok(Self { config, session: None, topics: Topics::default(), overridden: None })
+    }
+
+    /// A sink that takes the record at this offset of the checkpoint topic for none, if it cannot be
+    /// read: for an operator who was told of it, and of no other.
+    ///
+    /// # Errors
+    ///
+    /// If librdkafka refuses an option.
+    pub fn overriding(config: SinkConfig, offset: i64) -> Result<Self, Error> {
+        Ok(Self { overridden: Some(offset), ..Self::new(config)? })
     }
 
     /// A new epoch, and what the epochs before it have left.
@@ -109,7 +121,10 @@ impl KafkaSink {
         self.topics.ensure(kafka, &producer, &kafka.checkpoint_topic, Some(&checkpoints))?;
         let limit = kafka.transaction_timeout.max(REQUEST_TIMEOUT);
         initialise(kafka, &producer, limit)?;
-        let last = recovery::last_checkpoint(kafka, &self.config.slot)?;
+        let last = match recovery::last_checkpoint(kafka, &self.config.slot) {
+            Err(Error::Checkpoint { offset, .. }) if self.overridden == Some(offset) => None,
+            last => last?,
+        };
         let millis = deadline.elapsed().as_millis();
         tracing::debug!(
             millis,

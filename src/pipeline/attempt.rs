@@ -296,6 +296,8 @@ pub(super) async fn server(
         plugin: facts.plugin,
         database: facts.database,
         confirmed: facts.confirmed_flush,
+        is_temporary: facts.is_temporary,
+        is_two_phase: facts.is_two_phase,
     });
     Ok(Server {
         system_identifier: system.system_identifier.clone(),

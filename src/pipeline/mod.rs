@@ -55,7 +55,8 @@ pub enum Error {
     Sink {
         /// What to do about it.
         class: Class,
-        /// What it was.
+        /// What it was; a cause too, so that its own are told.
+        #[source]
         error: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The server waits for a confirmation that Kafka does not let us give.

@@ -8,15 +8,16 @@ use super::attempt::{
     recovered, server,
 };
 use super::reader::{alive, gone};
-use super::start::{self, Server, Verdict};
+use super::start::jump::Jump;
+use super::start::{self, Refusal, Server, Verdict};
 use super::telemetry::Telemetry;
 use super::writer::{self, Writer};
 use super::{Error, Stop, clock, sink};
 use crate::checkpoint::{Accepted, Checkpoint, State};
 use crate::config::Config;
-use crate::kafka::{self, KafkaSink};
+use crate::kafka::{self, KafkaSink, SinkConfig};
 use crate::position::Lsn;
-use crate::postgres::{self, Catalog, ReplicationClient, System};
+use crate::postgres::{self, Catalog, ReplicationClient};
 use crate::wal::Session;
 
 /// What a decision did.
@@ -26,12 +27,20 @@ pub struct Outcome {
     pub before: Option<Checkpoint>,
     /// The checkpoint now.
     pub now: Checkpoint,
+    /// What the change of one to the other does to the stream.
+    pub jump: Jump,
+    /// The record that could not be read, and was taken for none.
+    pub unreadable: Option<kafka::Error>,
 }
 
 /// Which decision.
 #[derive(Clone, Copy, Debug)]
 enum Decision<'a> {
-    Accept(&'a str),
+    Accept {
+        reason: &'a str,
+        /// Whether the checkpoint's record could not be read.
+        is_unreadable: bool,
+    },
     Adopt,
 }
 
@@ -41,17 +50,34 @@ enum Decision<'a> {
 ///
 /// If there is a checkpoint already, no slot, or somebody else holds it.
 pub async fn adopt(config: &Config, stop: &mut Stop) -> Result<Outcome, Error> {
-    decide(config, Decision::Adopt, stop).await
+    decide(config, kafka_sink(config)?, Decision::Adopt, stop).await
 }
 
 /// Writes a checkpoint at the slot's confirmed LSN in place of the one that is refused, and keeps
-/// that one's values in the record. A slot that is missing or lost is made anew.
+/// that one's values in the record, unless it cannot be read: then that is taken for no checkpoint,
+/// and its values are not known. A slot that is missing or lost is made anew. Where the slot is
+/// past the replaced checkpoint, changes are missing; where it is before, positions come again (the
+/// one exception from I3): the [`Jump`] says which.
 ///
 /// # Errors
 ///
-/// If somebody else holds the slot, or a server does not answer.
+/// If a start is not refused, somebody else holds the slot, or a server does not answer.
 pub async fn accept(config: &Config, reason: &str, stop: &mut Stop) -> Result<Outcome, Error> {
-    decide(config, Decision::Accept(reason), stop).await
+    // A look that fences nobody: only the very record that is told of below is overridden.
+    let (unreadable, kafka_sink) = match kafka::read_checkpoint(config) {
+        Err(error @ kafka::Error::Checkpoint { offset, .. }) => {
+            let overriding = KafkaSink::overriding(SinkConfig::from(config), offset);
+            (Some(error), overriding.map_err(sink::<KafkaSink>)?)
+        }
+        looked => {
+            looked.map_err(sink::<KafkaSink>)?;
+            (None, kafka_sink(config)?)
+        }
+    };
+    let decision = Decision::Accept { reason, is_unreadable: unreadable.is_some() };
+    let outcome = decide(config, kafka_sink, decision, stop).await?;
+    let unreadable = unreadable.filter(|_| outcome.before.is_none());
+    Ok(Outcome { unreadable, ..outcome })
 }
 
 /// Creates the slot and its first checkpoint, as the first start does, without streaming. Somebody
@@ -81,7 +107,7 @@ pub async fn create(
         rehearse(config, &mut catalog, &mut client, checkpoint.as_ref()).await?
     {
         let (slot, confirm) = (slot.clone(), checkpoint.confirm);
-        return Err(start::Refusal::AlreadyCreated { slot, confirm }.into());
+        return Err(Refusal::AlreadyCreated { slot, confirm }.into());
     }
     let (mut writer, thread) = writer::start(kafka_sink(config)?).map_err(Error::Thread)?;
     let attempt = Attempt { config, is_text_forced: false, writer: &mut writer, telemetry, stop };
@@ -113,10 +139,11 @@ pub async fn rehearse(
 
 async fn decide(
     config: &Config,
+    sink: KafkaSink,
     decision: Decision<'_>,
     stop: &mut Stop,
 ) -> Result<Outcome, Error> {
-    let (mut writer, thread) = writer::start(kafka_sink(config)?).map_err(Error::Thread)?;
+    let (mut writer, thread) = writer::start(sink).map_err(Error::Thread)?;
     let outcome = hold_and_decide(config, decision, &mut writer, stop).await;
     drop(writer);
     thread.join().map_err(|_| Error::Writer(writer::Gone))?;
@@ -132,9 +159,15 @@ async fn hold_and_decide(
     let mut catalog = Catalog::connect(&config.postgres).await?;
     let mut client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
     let system = client.identify_system().await?;
+    let history = history(&mut client, &system).await?;
     let slot = &config.replication.slot;
-    let found = server(&mut catalog, slot, &system, Vec::new()).await?;
-    let is_readable = found.slot.as_ref().is_some_and(|slot| slot.lost.is_none());
+    let found = server(&mut catalog, slot, &system, history.clone()).await?;
+    // A slot that cannot be ours is neither held nor dropped.
+    let is_readable = match &found.slot {
+        Some(slot) => start::is_usable(&expected(config), slot)?,
+        None => false,
+    };
+    let made = |state, point| first_checkpoint(config, &system, state, point);
     if is_readable {
         let stream = expected(config).stream;
         let mut transport = client.start_replication(from_confirmed(slot, &stream, false)).await?;
@@ -142,27 +175,24 @@ async fn hold_and_decide(
         writer.recover()?;
         let (gone, recovered) = (gone(&mut catalog), recovered(writer));
         let before = alive(&mut transport, &mut session, stop, gone, recovered).await??;
-        let held = server(&mut catalog, slot, &system, Vec::new()).await?;
-        let point = held.slot.and_then(|slot| slot.confirmed).unwrap_or(Lsn::ZERO);
-        replace(config, decision, writer, &system, before, point).await
+        let held = server(&mut catalog, slot, &system, history).await?;
+        may_decide(config, decision, &held, before.as_ref())?;
+        let point = held.slot.as_ref().and_then(|slot| slot.confirmed).unwrap_or(Lsn::ZERO);
+        replace(decision, writer, &held, before, made(State::Streaming, point)).await
     } else {
-        let Decision::Accept(reason) = decision else {
+        let Decision::Accept { reason, .. } = decision else {
             return Err(nothing_to_adopt(config, &found));
         };
-        // A lost slot of somebody else is not ours to drop.
-        if let Some(slot) = &found.slot {
-            start::own_slot(&expected(config), slot)?;
-        }
         writer.recover()?;
         let before = recovered(writer).await?;
-        let creating = first_checkpoint(config, &system, State::Creating, Lsn::ZERO);
+        may_decide(config, decision, &found, before.as_ref())?;
         let accepted = before.as_ref().map(|before| accepted(reason, before));
-        commit(writer, Checkpoint { accepted, ..creating }).await?;
+        commit(writer, Checkpoint { accepted, ..made(State::Creating, Lsn::ZERO) }).await?;
         if found.slot.is_some() {
             client.drop_slot(slot).await?;
         }
         let point = client.create_slot(slot, is_failover(config, &client)).await?;
-        replace(config, decision, writer, &system, before, point).await
+        replace(decision, writer, &found, before, made(State::Streaming, point)).await
     }
 }
 
@@ -170,31 +200,45 @@ fn nothing_to_adopt(config: &Config, found: &Server) -> Error {
     match start::judge(&expected(config), found, None) {
         Err(refusal) => refusal.into(),
         Ok(_) => {
-            start::Refusal::NoSlot { slot: config.replication.slot.clone(), confirm: Lsn::ZERO }
-                .into()
+            Refusal::NoSlot { slot: config.replication.slot.clone(), confirm: Lsn::ZERO }.into()
         }
     }
 }
 
-async fn replace(
+/// Refuses a decision that there is no need for.
+fn may_decide(
     config: &Config,
     decision: Decision<'_>,
+    server: &Server,
+    before: Option<&Checkpoint>,
+) -> Result<(), Refusal> {
+    let expected = expected(config);
+    match (decision, before) {
+        (Decision::Accept { is_unreadable, .. }, before) => {
+            start::may_accept(&expected, server, before, is_unreadable)
+        }
+        (Decision::Adopt, Some(before)) => {
+            start::same_pipeline(&expected, before)?;
+            Err(Refusal::AlreadyAdopted { slot: expected.slot, confirm: before.confirm })
+        }
+        (Decision::Adopt, None) => Ok(()),
+    }
+}
+
+/// Puts `now` in place of `before`.
+async fn replace(
+    decision: Decision<'_>,
     writer: &mut Writer<kafka::Error>,
-    system: &System,
+    server: &Server,
     before: Option<Checkpoint>,
-    point: Lsn,
+    mut now: Checkpoint,
 ) -> Result<Outcome, Error> {
-    let mut now = first_checkpoint(config, system, State::Streaming, point);
-    if let Some(before) = &before {
-        start::same_pipeline(&expected(config), before)?;
-        let Decision::Accept(reason) = decision else {
-            let slot = config.replication.slot.clone();
-            return Err(start::Refusal::AlreadyAdopted { slot, confirm: before.confirm }.into());
-        };
+    if let (Decision::Accept { reason, .. }, Some(before)) = (decision, &before) {
         now.accepted = Some(accepted(reason, before));
     }
+    let jump = Jump::new(server, before.as_ref(), now.confirm);
     commit(writer, now.clone()).await?;
-    Ok(Outcome { before, now })
+    Ok(Outcome { before, now, jump, unreadable: None })
 }
 
 /// What is kept of the checkpoint that was replaced; of one half made, what that kept.

@@ -3,8 +3,10 @@
 //! The slot is held and the transactional id fenced when this is asked, so nothing that it looks
 //! at can change any more (I4).
 
+pub mod jump;
+
 use crate::checkpoint::{Checkpoint, State, Stream};
-use crate::position::Lsn;
+use crate::position::{Lsn, Position};
 
 /// What the server says of itself and of the slot, once the slot is held.
 #[derive(Clone, Debug)]
@@ -32,6 +34,10 @@ pub struct Slot {
     pub confirmed: Option<Lsn>,
     /// Why it can't be read any more, in the server's words, if so.
     pub lost: Option<String>,
+    /// Whether it is dropped with its session.
+    pub is_temporary: bool,
+    /// Whether it decodes transactions when they are prepared.
+    pub is_two_phase: bool,
 }
 
 /// What is expected: from the configuration.
@@ -164,6 +170,17 @@ pub enum Refusal {
         /// Its name.
         name: String,
     },
+    /// A start would not be refused.
+    #[error(
+        "a start with replication slot \"{slot}\" is not refused, so there is nothing to accept, and nothing was changed: `walbrook run` {}",
+        going_on(position)
+    )]
+    NothingToAccept {
+        /// The slot.
+        slot: String,
+        /// Where it goes on; `None` if it creates the slot.
+        position: Option<Position>,
+    },
     /// There is a checkpoint but no slot.
     #[error(
         "Kafka holds a checkpoint at {confirm}, but replication slot \"{slot}\" does not exist: changes since then are gone. \
@@ -209,6 +226,25 @@ pub enum Refusal {
         /// The server's.
         system: String,
     },
+    /// The slot ends with the session that made it.
+    #[error(
+        "replication slot \"{slot}\" is temporary: the server drops it when the session that made it ends, and with it what was not read. \
+         End that session, or choose another name in `replication.slot`"
+    )]
+    TemporarySlot {
+        /// The slot.
+        slot: String,
+    },
+    /// The slot sends transactions when they are prepared.
+    #[error(
+        "replication slot \"{slot}\" was made with two_phase, and such slots are not supported: it sends transactions when they are prepared, \
+         and those may be rolled back. Create the slot anew without two_phase (`walbrook slot drop` says what is lost with it), or choose \
+         another name in `replication.slot`"
+    )]
+    TwoPhaseSlot {
+        /// The slot.
+        slot: String,
+    },
 }
 
 /// Judges what start-up found.
@@ -249,7 +285,7 @@ pub fn judge(
     };
     // History first: on a fork the LSNs of both sides can't be compared.
     same_history(server, checkpoint)?;
-    let last = confirm.max(checkpoint.position.commit_lsn);
+    let last = last(checkpoint);
     if server.flush_lsn < last {
         return Err(Refusal::Ahead { last, flush: server.flush_lsn });
     }
@@ -260,6 +296,36 @@ pub fn judge(
     let (timeline, stream) = (server.timeline, expected.stream.clone());
     let checkpoint = Checkpoint { timeline, stream, accepted: None, ..checkpoint.clone() };
     Ok(Verdict::Resume(Box::new(checkpoint)))
+}
+
+/// Whether an operator may put another checkpoint in place of this one: only of our own pipeline
+/// and slot, and only if a start with it is refused (always, if its record cannot be read: there is
+/// none then to judge by). Otherwise that would repeat changes for nothing.
+///
+/// # Errors
+///
+/// If not.
+pub fn may_accept(
+    expected: &Expected,
+    server: &Server,
+    checkpoint: Option<&Checkpoint>,
+    is_unreadable: bool,
+) -> Result<(), Refusal> {
+    if let Some(checkpoint) = checkpoint {
+        same_pipeline(expected, checkpoint)?;
+    }
+    if let Some(slot) = &server.slot {
+        own_slot(expected, slot)?;
+    }
+    if checkpoint.is_none() && is_unreadable {
+        return Ok(());
+    }
+    let position = match judge(expected, server, checkpoint) {
+        Ok(Verdict::Resume(checkpoint)) => Some(checkpoint.position),
+        Ok(Verdict::Create) => None,
+        Err(_) => return Ok(()),
+    };
+    Err(Refusal::NothingToAccept { slot: expected.slot.clone(), position })
 }
 
 /// The checkpoint must be of the pipeline that is configured.
@@ -288,13 +354,13 @@ fn same_system(server: &Server, checkpoint: &Checkpoint) -> Result<(), Refusal> 
 ///
 /// # Errors
 ///
-/// If it belongs to something else.
+/// If it belongs to something else, or is of a kind that is not supported.
 pub fn is_usable(expected: &Expected, slot: &Slot) -> Result<bool, Refusal> {
     own_slot(expected, slot)?;
     Ok(slot.lost.is_none())
 }
 
-/// The slot must be one that can be ours.
+/// The slot must be one that can be ours, of a kind that is supported.
 pub(super) fn own_slot(expected: &Expected, slot: &Slot) -> Result<(), Refusal> {
     let foreign = |what, found: Option<&String>, wanted: &str| Refusal::Foreign {
         slot: expected.slot.clone(),
@@ -308,17 +374,18 @@ pub(super) fn own_slot(expected: &Expected, slot: &Slot) -> Result<(), Refusal> 
     if slot.database.as_ref() != Some(&expected.database) {
         return Err(foreign("its database", slot.database.as_ref(), &expected.database));
     }
+    if slot.is_temporary {
+        return Err(Refusal::TemporarySlot { slot: expected.slot.clone() });
+    }
+    if slot.is_two_phase {
+        return Err(Refusal::TwoPhaseSlot { slot: expected.slot.clone() });
+    }
     Ok(())
 }
 
 fn same_history(server: &Server, checkpoint: &Checkpoint) -> Result<(), Refusal> {
-    if server.timeline == checkpoint.timeline {
-        return Ok(());
-    }
-    let fork = server.history.iter().find(|(timeline, _)| *timeline == checkpoint.timeline);
-    // A timeline that is no ancestor parted at the very start, as far as we can tell.
-    let fork = fork.map_or(Lsn::ZERO, |(_, end)| *end);
-    let last = checkpoint.confirm.max(checkpoint.position.commit_lsn);
+    let Some(fork) = fork(server, checkpoint) else { return Ok(()) };
+    let last = last(checkpoint);
     if fork < last {
         return Err(Refusal::Forked {
             timeline: server.timeline,
@@ -330,6 +397,21 @@ fn same_history(server: &Server, checkpoint: &Checkpoint) -> Result<(), Refusal>
     Ok(())
 }
 
+/// Where the server's timeline left the checkpoint's; `None` if it is the same.
+fn fork(server: &Server, checkpoint: &Checkpoint) -> Option<Lsn> {
+    if server.timeline == checkpoint.timeline {
+        return None;
+    }
+    let fork = server.history.iter().find(|(timeline, _)| *timeline == checkpoint.timeline);
+    // A timeline that is no ancestor parted at the very start, as far as we can tell.
+    Some(fork.map_or(Lsn::ZERO, |(_, end)| *end))
+}
+
+/// The last LSN that the checkpoint knows of: inside a transaction that is ahead of `confirm`.
+fn last(checkpoint: &Checkpoint) -> Lsn {
+    checkpoint.confirm.max(checkpoint.position.commit_lsn)
+}
+
 fn same_stream(expected: &Expected, checkpoint: &Checkpoint) -> Result<(), Refusal> {
     if checkpoint.inside.is_none() || checkpoint.stream == expected.stream {
         return Ok(());
@@ -339,6 +421,12 @@ fn same_stream(expected: &Expected, checkpoint: &Checkpoint) -> Result<(), Refus
         format!("{}{messages}", stream.publications.join(", "))
     };
     Err(Refusal::StreamChanged { was: show(&checkpoint.stream), is: show(&expected.stream) })
+}
+
+fn going_on(position: &Option<Position>) -> String {
+    position
+        .as_ref()
+        .map_or_else(|| "creates the slot".to_owned(), |it| format!("goes on after {it}"))
 }
 
 #[cfg(test)]

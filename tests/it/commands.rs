@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use apache_avro::Schema;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde_json::Value;
 
+use crate::support::flow::ends_with;
 use crate::support::records;
 use crate::support::stack::{Space, Stack, shared};
 use crate::support::walbrook::{Output, Walbrook, command, write_file};
@@ -134,6 +136,27 @@ fn a_foreign_slot_is_left_alone() {
             assert!(case.command(command, 5).contains("is not ours"), "{command:?}");
         }
         case.execute(&format!("SELECT pg_drop_replication_slot('{slot}')")).await;
+
+        // Nor is one read that sends what may still be rolled back.
+        let two_phase = format!(
+            "SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput', twophase => true)"
+        );
+        case.execute(&two_phase).await;
+        let accept = ["checkpoint", "accept", "--reason", "test"];
+        for command in [&["slot", "adopt"][..], &["slot", "create"], &accept] {
+            assert!(case.command(command, 5).contains("made with two_phase"), "{command:?}");
+        }
+        assert!(case.refused().contains("made with two_phase"));
+        assert!(command(&case.config, &["check"]).stdout.contains("made with two_phase"));
+        assert!(case.command(&["slot", "drop", "--yes"], 0).contains("dropped slot"));
+
+        // A temporary one is always in use, and waiting for it would wait for its end.
+        let client = case.stack.postgres.client(&case.space.database).await;
+        let temporary =
+            format!("SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput', true)");
+        client.batch_execute(&temporary).await.unwrap();
+        assert!(case.refused().contains("is temporary"));
+        assert!(case.command(&["slot", "adopt"], 5).contains("is temporary"));
     });
 }
 
@@ -147,6 +170,10 @@ fn a_checkpoint_is_shown_and_accepted_after_the_slot_was_dropped_by_hand() {
         case.execute("INSERT INTO orders VALUES (1)").await;
         case.run_until(1).await;
         let before = case.json(&["checkpoint", "show", "--json"]);
+        // A start would go on: to accept would only send the row again.
+        let accept = ["checkpoint", "accept", "--reason", "none"];
+        assert!(case.command(&accept, 5).contains("nothing to accept"));
+        assert_eq!(case.json(&["checkpoint", "show", "--json"]), before);
         assert_eq!(before["pipeline"], case.space.pipeline);
         assert_eq!(before["state"], "streaming");
         let text = case.command(&["checkpoint", "show"], 0);
@@ -175,8 +202,95 @@ fn a_checkpoint_is_shown_and_accepted_after_the_slot_was_dropped_by_hand() {
         assert_eq!(now["accepted"]["previous_position"], before["position"]);
         case.execute("INSERT INTO orders VALUES (3)").await;
         // The second row is the gap.
+        assert!(accepted.contains("not delivered: changes that committed from"), "{accepted}");
+        assert!(accepted.contains("may come again: nothing"), "{accepted}");
         case.run_until(2).await;
         assert_eq!(case.json(&["checkpoint", "show", "--json"])["accepted"], Value::Null);
+    });
+}
+
+#[test]
+fn a_gap_is_refused_and_accepted() {
+    run(LIMIT, async {
+        let case = Case::new("gap", TABLE, "").await;
+        case.command(&["slot", "create"], 0);
+        case.execute("INSERT INTO orders VALUES (1)").await;
+        case.run_until(1).await;
+        let before = case.json(&["checkpoint", "show", "--json"]);
+        let slot = &case.space.slot;
+        // Somebody else moves the slot over a row.
+        case.execute("INSERT INTO orders VALUES (2)").await;
+        let advance = format!("SELECT pg_replication_slot_advance('{slot}', pg_current_wal_lsn())");
+        case.execute(&advance).await;
+        let confirmed = case.json(&["slot", "status", "--json"])["confirmed_flush_lsn"].clone();
+        let refusal = case.refused();
+        assert!(refusal.contains("those between are gone"), "{refusal}");
+        assert!(refusal.contains("walbrook checkpoint accept"), "{refusal}");
+        assert_eq!(case.json(&["checkpoint", "show", "--json"]), before, "nothing is changed");
+
+        let accept = ["checkpoint", "accept", "--reason", "the row is in the archive"];
+        let accepted = case.command(&accept, 0);
+        let (from, to) = (before["confirm"].as_str().unwrap(), confirmed.as_str().unwrap());
+        let gap = format!("not delivered: changes that committed from {from} to {to}\n");
+        assert!(accepted.contains(&gap), "{gap}: {accepted}");
+        assert!(accepted.contains("may come again: nothing"), "{accepted}");
+        let now = case.json(&["checkpoint", "show", "--json"]);
+        assert_eq!((&now["confirm"], &now["accepted"]["reason"]), (&confirmed, &accept[3].into()));
+        // Once is enough.
+        assert!(case.command(&accept, 5).contains("nothing to accept"));
+        assert_eq!(case.json(&["checkpoint", "show", "--json"]), now);
+        case.execute("INSERT INTO orders VALUES (3)").await;
+        case.run_until(2).await;
+    });
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_read_is_overridden_and_a_tombstone_is_none() {
+    run(LIMIT, async {
+        let case = Case::new("unreadable", TABLE, "").await;
+        case.command(&["slot", "create"], 0);
+        case.execute("INSERT INTO orders VALUES (1)").await;
+        case.run_until(1).await;
+        let topic = format!("walbrook.{}.checkpoint", case.space.pipeline);
+        let write = |value: Option<&str>| {
+            let producer: BaseProducer = case.stack.kafka.client_config().create().unwrap();
+            let mut record = BaseRecord::to(&topic).partition(0).key(&case.space.slot);
+            record.payload = value;
+            producer.send(record).unwrap();
+            producer.flush(Duration::from_secs(20)).unwrap();
+        };
+
+        // By what it holds, nobody could go on; the error says how to go on without it.
+        write(Some("{\"format\":"));
+        let mut walbrook = Walbrook::spawn(&case.config);
+        let error = ends_with(&mut walbrook, 4);
+        assert!(error.contains("not readable"), "{error}");
+        assert!(error.contains("walbrook checkpoint accept --reason"), "{error}");
+        assert!(case.command(&["slot", "adopt"], 4).contains("walbrook checkpoint accept"));
+        case.execute("INSERT INTO orders VALUES (2)").await;
+        let accept = ["checkpoint", "accept", "--reason", "broken"];
+        let accepted = case.command(&accept, 0);
+        for words in ["is overridden (checkpoint record is not readable", "may come again: changes"]
+        {
+            assert!(accepted.contains(words), "{words}: {accepted}");
+        }
+        assert!(case.command(&accept, 5).contains("nothing to accept"));
+        case.run_until(2).await;
+
+        // Without the slot, too: it is made anew.
+        write(Some(""));
+        case.command(&["slot", "drop", "--yes"], 0);
+        assert!(case.command(&accept, 0).contains("is overridden"));
+        case.execute("INSERT INTO orders VALUES (3)").await;
+        case.run_until(3).await;
+
+        // A tombstone says that there is none.
+        write(None);
+        assert_eq!(case.json(&["checkpoint", "show", "--json"]), Value::Null);
+        assert!(case.refused().contains("walbrook slot adopt"));
+        assert!(case.command(&["slot", "adopt"], 0).contains("before:\n  none"));
+        case.execute("INSERT INTO orders VALUES (4)").await;
+        case.run_until(4).await;
     });
 }
 

@@ -211,6 +211,10 @@ fn slots_are_judged() {
     check(judge(server(), Some(active)), &[(Ok, name, &["held by process 7"])]);
     let lost = SlotFacts { wal_status: Some("lost".into()), ..slot() };
     check(judge(server(), Some(lost)), &[(Failed, name, &["wal_removed", "checkpoint accept"])]);
+    let two_phase = SlotFacts { is_two_phase: true, ..slot() };
+    check(judge(server(), Some(two_phase)), &[(Failed, name, &["two_phase", "anew"])]);
+    let temporary = SlotFacts { is_temporary: true, is_active: true, ..slot() };
+    check(judge(server(), Some(temporary)), &[(Failed, name, &["temporary", "end that session"])]);
     let late = SlotFacts { wal_status: Some("unreserved".into()), ..slot() };
     let warned = (Warning, "postgres.slot_wal", &["is lost at the next checkpoint"][..]);
     check(judge(server(), Some(late)), &[(Ok, name, &[]), warned]);

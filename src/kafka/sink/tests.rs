@@ -195,6 +195,13 @@ fn a_checkpoint_that_cannot_be_used_is_fatal_and_named() {
         assert_eq!(error.class(), Class::Fatal, "{error:?}");
         assert!(error.to_string().contains(&format!("{topic}-0 at offset 0")), "{error}");
         assert!(chain(&error).contains(words), "{}", chain(&error));
+        // An operator overrides the record that he was told of, and no other.
+        let overriding = |offset| KafkaSink::overriding(config.clone(), offset).unwrap();
+        assert!(overriding(1).recover().is_err());
+        let mut sink = overriding(0);
+        assert_eq!(sink.recover().unwrap(), None);
+        sink.commit(&batch(1)).unwrap();
+        assert_eq!(overriding(0).recover().unwrap(), batch(1).checkpoint);
     };
     check(br#"{"format":1000}"#, "newer walbrook");
     check(b"canary", "not readable");

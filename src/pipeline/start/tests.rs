@@ -1,5 +1,6 @@
 //! Every verdict and every refusal, from one ordinary start that a case changes.
 
+use super::jump::Jump;
 use super::*;
 use crate::checkpoint::{FORMAT, Inside};
 use crate::position::{Position, Xid};
@@ -15,6 +16,8 @@ fn server() -> Server {
         database: Some("d".to_owned()),
         confirmed: Some(Lsn(100)),
         lost: None,
+        is_temporary: false,
+        is_two_phase: false,
     };
     Server {
         system_identifier: "7".to_owned(),
@@ -101,6 +104,23 @@ fn gaps_losses_and_strangers_are_refused() {
     check(|_, server, _| slot(server).plugin = Some("wal2json".to_owned()), Err("Foreign"));
     check(|_, server, _| slot(server).plugin = None, Err("Foreign"));
     check(|_, server, _| slot(server).database = Some("e".to_owned()), Err("Foreign"));
+    check(|_, server, _| slot(server).is_temporary = true, Err("TemporarySlot"));
+    check(|_, server, _| slot(server).is_two_phase = true, Err("TwoPhaseSlot"));
+    // Nor is such a slot taken for a half-made one of ours, and dropped; or adopted.
+    check(
+        |_, server, checkpoint| {
+            slot(server).is_two_phase = true;
+            checkpoint.as_mut().unwrap().state = State::Creating;
+        },
+        Err("TwoPhaseSlot"),
+    );
+    check(
+        |_, server, checkpoint| {
+            slot(server).is_two_phase = true;
+            *checkpoint = None;
+        },
+        Err("TwoPhaseSlot"),
+    );
     check(|_, server, _| server.system_identifier = "8".to_owned(), Err("System"));
     check(|_, server, _| server.flush_lsn = Lsn(149), Err("Ahead"));
     check(|expected, _, _| expected.pipeline = "other".to_owned(), Err("Pipeline"));
@@ -148,4 +168,95 @@ fn publications_may_change_between_transactions_only() {
         },
         Err("StreamChanged"),
     );
+}
+
+/// What may be accepted, and the jump to a slot that goes on at `point`, after `change` was made.
+#[track_caller]
+fn check_accept(
+    change: impl FnOnce(&mut Expected, &mut Server, &mut Option<Checkpoint>),
+    point: u64,
+    want: Result<Jump, &str>,
+) {
+    let (mut expected, mut server, mut checkpoint) = (expected(), server(), Some(checkpoint()));
+    change(&mut expected, &mut server, &mut checkpoint);
+    let got = may_accept(&expected, &server, checkpoint.as_ref(), false);
+    let got = got.map(|()| Jump::new(&server, checkpoint.as_ref(), Lsn(point)));
+    match (&got, want) {
+        (Ok(got), Ok(want)) => assert_eq!(*got, want, "{got}"),
+        (Err(got), Err(want)) => assert!(format!("{got:?}").starts_with(want), "{got:?}"),
+        (_, want) => panic!("got {got:?}, want {want:?}"),
+    }
+}
+
+#[test]
+fn there_is_nothing_to_accept_where_a_start_is_not_refused() {
+    check_accept(|_, _, _| (), 100, Err("NothingToAccept { slot: \"s\", position: Some("));
+    let nothing = |_: &mut Expected, server: &mut Server, checkpoint: &mut Option<Checkpoint>| {
+        server.slot = None;
+        *checkpoint = None;
+    };
+    check_accept(nothing, 0, Err("NothingToAccept { slot: \"s\", position: None }"));
+    // Unless there is a record that nobody can read; one that was mended meanwhile counts.
+    let without = Server { slot: None, ..server() };
+    assert_eq!(may_accept(&expected(), &without, None, true), Ok(()));
+    assert!(may_accept(&expected(), &server(), Some(&checkpoint()), true).is_err());
+    // What is not ours stays as it is, also behind a refusal that is asked earlier.
+    check_accept(|expected, _, _| expected.pipeline = "other".to_owned(), 0, Err("Pipeline"));
+    let foreign = |_: &mut Expected, server: &mut Server, _: &mut Option<Checkpoint>| {
+        server.system_identifier = "8".to_owned();
+        server.slot.as_mut().unwrap().plugin = None;
+    };
+    check_accept(foreign, 0, Err("Foreign"));
+}
+
+#[test]
+fn what_is_accepted_says_what_is_missing_and_what_comes_again() {
+    let known = |gap: Option<(u64, u64)>, repeat: Option<(u64, u64)>| {
+        let lsns = |(from, to)| (Lsn(from), Lsn(to));
+        Ok(Jump::Known { gap: gap.map(lsns), repeat: repeat.map(lsns) })
+    };
+    let moved = |_: &mut Expected, server: &mut Server, _: &mut Option<Checkpoint>| {
+        server.slot.as_mut().unwrap().confirmed = Some(Lsn(200));
+    };
+    check_accept(moved, 200, known(Some((150, 200)), None));
+    check_accept(|_, server, _| server.slot = None, 300, known(Some((150, 300)), None));
+    // A server that was restored: the slot is before the checkpoint.
+    check_accept(|_, server, _| server.flush_lsn = Lsn(149), 100, known(None, Some((100, 150))));
+    // Inside a transaction, the position is ahead of what is confirmed.
+    let inside = |_: &mut Expected, server: &mut Server, checkpoint: &mut Option<Checkpoint>| {
+        server.slot.as_mut().unwrap().confirmed = Some(Lsn(155));
+        let checkpoint = checkpoint.as_mut().unwrap();
+        checkpoint.position.commit_lsn = Lsn(160);
+        checkpoint.inside = Some(Inside { xid: Xid(1), lsn: Lsn(152) });
+    };
+    check_accept(inside, 155, known(Some((150, 155)), Some((155, 160))));
+    // Behind a fork, the checkpoint covers what another server had.
+    let forked = |_: &mut Expected, server: &mut Server, _: &mut Option<Checkpoint>| {
+        server.timeline = 2;
+        server.history = vec![(1, Lsn(120))];
+    };
+    check_accept(forked, 130, known(Some((120, 130)), Some((130, 150))));
+    let unknown = Ok(Jump::Unknown { point: Lsn(100) });
+    check_accept(|_, server, _| server.system_identifier = "8".to_owned(), 100, unknown);
+    check_accept(|_, _, checkpoint| *checkpoint = None, 100, unknown);
+}
+
+#[test]
+fn a_jump_is_said_in_words() {
+    let check = |gap, repeat, words: &[&str]| {
+        let text = Jump::Known { gap, repeat }.to_string();
+        for word in words {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    };
+    let lsns = Some((Lsn(16), Lsn(32)));
+    check(
+        lsns,
+        None,
+        &["not delivered: changes that committed from 0/10 to 0/20", "again: nothing"],
+    );
+    check(None, lsns, &["not delivered: nothing", "may come again: changes", "from 0/10 to 0/20"]);
+    check(None, None, &["nothing is missing"]);
+    let text = Jump::Unknown { point: Lsn(16) }.to_string();
+    assert!(text.contains("committed before 0/10") && text.contains("from 0/10 on"), "{text}");
 }

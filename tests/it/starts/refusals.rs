@@ -5,11 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::{TABLE, TEST_LIMIT, check_once};
+use super::{TABLE, TEST_LIMIT, check_once, ids};
 use crate::support::flow::{self, Flow, ends_with, query};
 use crate::support::postgres::{self, Postgres};
 use crate::support::stack::{Space, shared};
-use crate::support::walbrook::{Walbrook, write_file};
+use crate::support::walbrook::{Walbrook, command, write_file};
 use crate::support::{records, run};
 
 /// Refused with code 5.
@@ -133,9 +133,10 @@ fn moved(config: &str, from: &Postgres, to: &Postgres) -> String {
     config.replace(&folder(from), &folder(to)).replace(&port(from), &port(to))
 }
 
-/// A slot that the server gave up is refused, with the way out, and stays as it is.
+/// A slot that the server gave up is refused, with the way out, and stays as it is; the way out
+/// makes it anew.
 #[test]
-fn a_lost_slot_is_refused() {
+fn a_lost_slot_is_refused_until_that_is_accepted() {
     run(TEST_LIMIT, async {
         let stack = shared();
         let conf = ["max_slot_wal_keep_size = 1MB", "min_wal_size = 32MB", "max_wal_size = 32MB"];
@@ -165,6 +166,21 @@ fn a_lost_slot_is_refused() {
             assert!(error.contains(part), "{part:?} is not in: {error}");
         }
         assert!(!error.contains("0/0"), "{error}");
+
+        let accept = ["checkpoint", "accept", "--reason", "the disk was full"];
+        let accepted = command(&config, &accept);
+        assert_eq!(accepted.status.code(), Some(0), "{accepted:?}");
+        let gap = accepted.stdout.contains("not delivered: changes that committed from");
+        assert!(gap && accepted.stdout.contains("may come again: nothing"), "{accepted:?}");
+        let mut walbrook = Walbrook::spawn(&config);
+        space.ready(&postgres, &mut walbrook).await;
+        postgres.execute(&space.database, "INSERT INTO t (v) VALUES ('c')").await;
+        flow::drained(&postgres, &space, flow::LIMIT).await.unwrap();
+        assert!(walbrook.stop(flow::LIMIT).success());
+        // The first row, and the last: 'a' and 'c'.
+        let topic = format!("{}.public.t", space.prefix);
+        let found = ids(stack, &records::read_committed(&stack.kafka, &[&topic]));
+        assert_eq!(found, [1, 6]);
     });
 }
 
