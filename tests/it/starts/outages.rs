@@ -6,7 +6,7 @@ use super::{Load, TABLE, TEST_LIMIT, check_once, get, until_ready};
 use crate::support::flow::{Flow, LIMIT, query, said, until_value};
 use crate::support::stack::Stack;
 use crate::support::walbrook::Walbrook;
-use crate::support::{run, until};
+use crate::support::{http, run, until};
 
 /// The servers' own time-out is 3 s, so that a walsender that is not answered dies in the test.
 const QUICK: (&str, &str) = ("replication", "wal_sender_timeout = \"3s\"");
@@ -29,6 +29,14 @@ async fn stays(flow: &Flow<'_>, duration: Duration) {
         let now = walsender(flow).await;
         assert_eq!(now, before, "{}", flow.walbrook.tail());
     }
+}
+
+/// Told to stop, it leaves within seconds.
+fn leaves(flow: &mut Flow<'_>, doing: &str) {
+    let start = Instant::now();
+    flow.stop();
+    println!("stopped while {doing} in {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(5), "{doing}: {:?}", start.elapsed());
 }
 
 #[test]
@@ -206,6 +214,30 @@ fn postgres_that_is_away() {
         flow.drain().await;
         check_once(&flow).await;
         until_ready(&flow, 200);
+        flow.stop();
+    });
+}
+
+/// As when its machine hangs or the network drops all packets: connections live on, and nothing
+/// answers.
+#[test]
+fn postgres_that_is_halted() {
+    run(TEST_LIMIT, async {
+        let stack = Stack::start();
+        let mut flow = Flow::start(&stack, "halted", TABLE, &[QUICK]).await;
+        flow.execute("INSERT INTO t (v) SELECT 'x' FROM generate_series(1, 100)").await;
+        flow.drain().await;
+        // Told to stop: while it streams, and at its start.
+        stack.postgres.halt();
+        leaves(&mut flow, "streaming");
+        flow.walbrook = Walbrook::spawn(&flow.config);
+        let url = format!("http://127.0.0.1:{}/healthz", flow.space.http_port);
+        until(LIMIT, "it runs", || http::get(&url));
+        leaves(&mut flow, "starting");
+        stack.postgres.resume();
+        flow.restart().await;
+        flow.drain().await;
+        check_once(&flow).await;
         flow.stop();
     });
 }
