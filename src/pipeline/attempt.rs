@@ -95,7 +95,7 @@ impl Attempt<'_> {
         let transport_kind = transport.transport_kind();
         info!(%slot, is_binary, ?transport_kind, "holding the replication slot");
         self.telemetry.enter(Phase::Recovering);
-        let mut session = Session::new(clock::now(), status_interval(self.config));
+        let mut session = session(self.config);
         self.writer.recover()?;
         let (gone, recovered) = (gone(&mut catalog), recovered(self.writer));
         let recovered = alive(&mut transport, &mut session, self.stop, gone, recovered).await??;
@@ -162,7 +162,7 @@ impl Attempt<'_> {
     async fn end_dead_holder(&self, catalog: &mut Catalog, pid: Option<i32>) {
         let Some(pid) = pid else { return };
         let Ok(Some(walsender)) = catalog.walsender(pid).await else { return };
-        let limit = self.config.replication.wal_sender_timeout * 3;
+        let limit = silence_max(self.config);
         if walsender.reply_age.is_some_and(|age| limit < age) {
             let slot = &self.config.replication.slot;
             let is_ended = catalog.terminate(slot, pid).await.unwrap_or(false);
@@ -360,7 +360,13 @@ pub(super) async fn recovered(
     }
 }
 
-/// A status goes out at least this often: well within the server's time-out.
-fn status_interval(config: &Config) -> Duration {
-    (config.replication.wal_sender_timeout / 3).min(Duration::from_secs(5))
+/// The session of a stream. A status goes out well within the server's time-out.
+pub(super) fn session(config: &Config) -> Session {
+    let interval = (config.replication.wal_sender_timeout / 3).min(Duration::from_secs(5));
+    Session::new(clock::now(), interval, silence_max(config))
+}
+
+/// How long the other end may be silent, walsender or holder of the slot.
+fn silence_max(config: &Config) -> Duration {
+    config.replication.wal_sender_timeout * 3
 }

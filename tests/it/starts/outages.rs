@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Load, TABLE, TEST_LIMIT, check_once, get, until_ready};
+use super::{Load, TABLE, TEST_LIMIT, check_once, get, metric, until_ready};
 use crate::support::flow::{Flow, LIMIT, query, said, until_value};
 use crate::support::stack::Stack;
 use crate::support::walbrook::Walbrook;
@@ -227,7 +227,28 @@ fn postgres_that_is_halted() {
         let mut flow = Flow::start(&stack, "halted", TABLE, &[QUICK]).await;
         flow.execute("INSERT INTO t (v) SELECT 'x' FROM generate_series(1, 100)").await;
         flow.drain().await;
-        // Told to stop: while it streams, and at its start.
+        // Silence is borne for three times its time-out.
+        stack.postgres.halt();
+        let start = Instant::now();
+        let why = flow.walbrook.wait_for(LIMIT, "silence", |line| {
+            said(line, "error").contains("the server has sent nothing for")
+        });
+        until_ready(&flow, 503);
+        println!("not ready after {:?}: {}", start.elapsed(), said(&why, "error"));
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+        stack.postgres.resume();
+        flow.execute("INSERT INTO t (v) SELECT 'y' FROM generate_series(1, 100)").await;
+        flow.drain().await;
+        until_ready(&flow, 200);
+        check_once(&flow).await;
+
+        // A server that has nothing to say is not a silent one.
+        let retries = metric(&get(&flow, "metrics").1, "walbrook_retries_total{class=\"retry\"}");
+        stays(&flow, Duration::from_secs(10)).await;
+        let after = metric(&get(&flow, "metrics").1, "walbrook_retries_total{class=\"retry\"}");
+        assert_eq!(after, retries);
+
+        // Told to stop: while it streams, while it tries to connect, and at its start.
         stack.postgres.halt();
         leaves(&mut flow, "streaming");
         flow.walbrook = Walbrook::spawn(&flow.config);
@@ -237,6 +258,12 @@ fn postgres_that_is_halted() {
         stack.postgres.resume();
         flow.restart().await;
         flow.drain().await;
+        check_once(&flow).await;
+        stack.postgres.halt();
+        flow.walbrook.wait_for(LIMIT, "a retry", |line| said(line, "phase") == "backoff");
+        leaves(&mut flow, "trying again");
+        stack.postgres.resume();
+        flow.restart().await;
         check_once(&flow).await;
         flow.stop();
     });
