@@ -104,6 +104,17 @@ fn kafka_that_is_away() {
         until_ready(&flow, 200);
         check_once(&flow).await;
 
+        // Whoever asks is told after a while.
+        stack.kafka.signal("STOP");
+        flow.execute("INSERT INTO t (v) SELECT 'y' FROM generate_series(1, 100)").await;
+        let start = Instant::now();
+        let body = until_ready(&flow, 503);
+        println!("not ready after {:?} without Kafka: {body}", start.elapsed());
+        assert!(body.contains("no progress for 3"), "{body}");
+        stack.kafka.signal("CONT");
+        flow.drain().await;
+        until_ready(&flow, 200);
+
         // Told to stop while Kafka is halted: it leaves without it, and repeats nothing afterwards.
         stack.kafka.signal("STOP");
         flow.execute("INSERT INTO t (v) SELECT 'y' FROM generate_series(1, 100)").await;
