@@ -19,6 +19,8 @@ pub struct Status {
     pub confirmed_lsn: Lsn,
     /// WAL between the server's current LSN, as last told, and `confirmed_lsn`.
     pub lag_bytes: u64,
+    /// How long PostgreSQL owes us a reply; what waits there is not known then.
+    pub silence: Duration,
     /// The error that the phase is the answer to; without values of rows (I7).
     pub error: Option<String>,
 }
@@ -31,6 +33,7 @@ impl Default for Status {
             received_lsn: Lsn::ZERO,
             confirmed_lsn: Lsn::ZERO,
             lag_bytes: 0,
+            silence: Duration::ZERO,
             error: None,
         }
     }
@@ -86,6 +89,12 @@ pub enum NotReady {
     /// It is not streaming.
     #[error("the phase is {}, not streaming", .0.name())]
     Phase(Phase),
+    /// It streams, but PostgreSQL does not answer.
+    #[error("PostgreSQL has sent nothing for {} s", .silence.as_secs())]
+    Silent {
+        /// How long.
+        silence: Duration,
+    },
     /// It streams, but nothing has been committed for long while there was something to commit.
     #[error("no progress for {} s while {lag_bytes} bytes wait", .silence.as_secs())]
     Stuck {
@@ -96,11 +105,13 @@ pub enum NotReady {
     },
 }
 
-/// How long a pipeline with a lag may make no progress before it counts as stuck. Longer than the
+/// How long a pipeline with a lag may make no progress, or PostgreSQL send nothing, before it counts
+/// as stuck. Longer than the
 /// slowest commit that is normal, shorter than an operator's patience.
 pub const STUCK_AFTER: Duration = Duration::from_secs(30);
 
-/// Whether changes flow: streaming, and progress within [`STUCK_AFTER`] unless nothing waits.
+/// Whether changes flow: streaming, a PostgreSQL that answers, and progress within [`STUCK_AFTER`]
+/// unless nothing waits.
 ///
 /// # Errors
 ///
@@ -108,6 +119,9 @@ pub const STUCK_AFTER: Duration = Duration::from_secs(30);
 pub fn is_ready(status: &Status, now: Instant) -> Result<(), NotReady> {
     if status.phase != Phase::Streaming {
         return Err(NotReady::Phase(status.phase));
+    }
+    if STUCK_AFTER < status.silence {
+        return Err(NotReady::Silent { silence: status.silence });
     }
     let lag_bytes = status.lag_bytes;
     let silence = status.progress_at.map(|at| now.saturating_duration_since(at));
@@ -150,6 +164,16 @@ mod tests {
             let status = Status { phase, progress_at, lag_bytes, ..Status::default() };
             let ready = is_ready(&status, now).map_err(|why| why.to_string());
             assert_eq!(ready, expect.map_err(str::to_owned), "{status:?}");
+        }
+    }
+
+    #[test]
+    fn a_silent_server_is_not_ready_whatever_the_lag() {
+        for (seconds, expect) in [(30, Ok(())), (31, Err("PostgreSQL has sent nothing for 31 s"))] {
+            let silence = Duration::from_secs(seconds);
+            let status = Status { phase: Phase::Streaming, silence, ..Status::default() };
+            let ready = is_ready(&status, Instant::now()).map_err(|why| why.to_string());
+            assert_eq!(ready, expect.map_err(str::to_owned));
         }
     }
 

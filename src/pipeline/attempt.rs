@@ -36,9 +36,30 @@ pub(super) struct Attempt<'a> {
     pub(super) stop: &'a mut Stop,
 }
 
+/// A slot that is held, and where it goes on.
+struct Held {
+    transport: postgres::Stream,
+    session: Session,
+    catalog: Catalog,
+    is_binary: bool,
+    checkpoint: Checkpoint,
+}
+
 impl Attempt<'_> {
     /// Streams until told to stop (`Ok`) or an error.
     pub(super) async fn run(mut self) -> Result<(), Error> {
+        let mut stop = self.stop.clone();
+        // Nothing must be finished before the stream, and a server that is halted answers nothing.
+        let held = tokio::select! {
+            biased;
+            held = self.hold() => held?,
+            () = stop.wait() => return Err(Error::Stopped),
+        };
+        self.stream(held).await
+    }
+
+    /// All that comes before the stream.
+    async fn hold(&mut self) -> Result<Held, Error> {
         // A standby stays one until it has the slot.
         if !self.telemetry.is_standby() {
             self.telemetry.enter(Phase::Starting);
@@ -53,9 +74,15 @@ impl Attempt<'_> {
         let slot = &self.config.replication.slot;
         let history = history(&mut client, &system).await?;
         match server(&mut catalog, slot, &system, Vec::new()).await?.slot {
-            None => return self.create(client, &mut catalog, &system).await,
+            None => {
+                self.create(client, &mut catalog, &system).await?;
+                return Err(Error::SlotCreated);
+            }
             Some(found) if start::is_usable(&expected(self.config), &found)? => {}
-            Some(_) => return self.refuse(client, &mut catalog, &system, history).await,
+            Some(_) => {
+                self.refuse(client, &mut catalog, &system, history).await?;
+                return Err(Error::SlotCreated);
+            }
         }
         let started = client.start_replication(from_confirmed(slot, &stream, is_binary)).await;
         let mut transport = match started {
@@ -68,7 +95,7 @@ impl Attempt<'_> {
         let transport_kind = transport.transport_kind();
         info!(%slot, is_binary, ?transport_kind, "holding the replication slot");
         self.telemetry.enter(Phase::Recovering);
-        let mut session = Session::new(clock::now(), status_interval(self.config));
+        let mut session = session(self.config);
         self.writer.recover()?;
         let (gone, recovered) = (gone(&mut catalog), recovered(self.writer));
         let recovered = alive(&mut transport, &mut session, self.stop, gone, recovered).await??;
@@ -80,34 +107,41 @@ impl Attempt<'_> {
                 let client =
                     ReplicationClient::connect(&self.config.postgres, &self.config.replication)
                         .await?;
-                self.create(client, &mut catalog, &system).await
+                self.create(client, &mut catalog, &system).await?;
+                Err(Error::SlotCreated)
             }
             Verdict::Resume(checkpoint) => {
-                info!(%slot, position = %checkpoint.position, confirm = %checkpoint.confirm, "streaming");
-                self.telemetry.on_streaming(clock::now(), checkpoint.confirm);
-                let assembler = assembler(self.config, is_binary, *checkpoint);
-                let mut registry = Registry::new(&self.config.registry)?;
-                let around = Surroundings::<KafkaSink> {
-                    writer: self.writer,
-                    catalog: &mut catalog,
-                    registry: &mut registry,
-                    slot,
-                    telemetry: self.telemetry,
-                    stop: self.stop,
-                    checkpoint_interval: self.config.replication.checkpoint_interval,
-                    retry_delays: (
-                        self.config.replication.retry_delay_min,
-                        self.config.replication.retry_delay_max,
-                    ),
-                };
-                Reader::new(transport, session, assembler, around).run().await
+                Ok(Held { transport, session, catalog, is_binary, checkpoint: *checkpoint })
             }
         }
     }
 
+    async fn stream(self, held: Held) -> Result<(), Error> {
+        let Held { transport, session, mut catalog, is_binary, checkpoint } = held;
+        let slot = &self.config.replication.slot;
+        info!(%slot, position = %checkpoint.position, confirm = %checkpoint.confirm, "streaming");
+        self.telemetry.on_streaming(clock::now(), checkpoint.confirm);
+        let assembler = assembler(self.config, is_binary, checkpoint);
+        let mut registry = Registry::new(&self.config.registry)?;
+        let around = Surroundings::<KafkaSink> {
+            writer: self.writer,
+            catalog: &mut catalog,
+            registry: &mut registry,
+            slot,
+            telemetry: self.telemetry,
+            stop: self.stop,
+            checkpoint_interval: self.config.replication.checkpoint_interval,
+            retry_delays: (
+                self.config.replication.retry_delay_min,
+                self.config.replication.retry_delay_max,
+            ),
+        };
+        Reader::new(transport, session, assembler, around).run().await
+    }
+
     /// A lost slot cannot be held by anybody, so it is judged (and may be made anew) without.
     async fn refuse(
-        self,
+        &mut self,
         client: ReplicationClient,
         catalog: &mut Catalog,
         system: &System,
@@ -115,7 +149,7 @@ impl Attempt<'_> {
     ) -> Result<(), Error> {
         let slot = &self.config.replication.slot;
         self.writer.recover()?;
-        let checkpoint = or_stop(self.stop, recovered(self.writer)).await??;
+        let checkpoint = recovered(self.writer).await?;
         let server = server(catalog, slot, system, history).await?;
         start::judge(&expected(self.config), &server, checkpoint.as_ref())?;
         // Only a slot that was left half made is not refused.
@@ -128,7 +162,7 @@ impl Attempt<'_> {
     async fn end_dead_holder(&self, catalog: &mut Catalog, pid: Option<i32>) {
         let Some(pid) = pid else { return };
         let Ok(Some(walsender)) = catalog.walsender(pid).await else { return };
-        let limit = self.config.replication.wal_sender_timeout * 3;
+        let limit = silence_max(self.config);
         if walsender.reply_age.is_some_and(|age| limit < age) {
             let slot = &self.config.replication.slot;
             let is_ended = catalog.terminate(slot, pid).await.unwrap_or(false);
@@ -155,14 +189,14 @@ impl Attempt<'_> {
 
     /// Makes the slot: a checkpoint `creating`, the slot, a checkpoint at its consistent point.
     pub(super) async fn create(
-        self,
+        &mut self,
         mut client: ReplicationClient,
         catalog: &mut Catalog,
         system: &System,
     ) -> Result<(), Error> {
         self.telemetry.enter(Phase::Recovering);
         self.writer.recover()?;
-        let checkpoint = or_stop(self.stop, recovered(self.writer)).await??;
+        let checkpoint = recovered(self.writer).await?;
         let slot = &self.config.replication.slot;
         // Another instance may have made it between our look and the fence.
         let server = server(catalog, slot, system, Vec::new()).await?;
@@ -173,26 +207,21 @@ impl Attempt<'_> {
         // What an operator accepted before a crash is kept.
         let accepted = checkpoint.and_then(|checkpoint| checkpoint.accepted);
         let creating = Checkpoint { accepted: accepted.clone(), ..creating };
-        or_stop(self.stop, commit(self.writer, creating)).await??;
+        commit(self.writer, creating).await?;
         if server.slot.is_some() {
             client.drop_slot(slot).await?;
         }
         info!(%slot, "creating the replication slot; this waits for transactions that are running now");
         let is_failover = is_failover(self.config, &client);
-        let point = or_stop(self.stop, client.create_slot(slot, is_failover)).await??;
+        // It has no limit, so the catalog tells of a server that is gone or halted.
+        let point = tokio::select! {
+            point = client.create_slot(slot, is_failover) => point?,
+            error = gone(catalog) => return Err(error),
+        };
         let streaming = first_checkpoint(self.config, system, State::Streaming, point);
-        or_stop(self.stop, commit(self.writer, Checkpoint { accepted, ..streaming })).await??;
+        commit(self.writer, Checkpoint { accepted, ..streaming }).await?;
         info!(%slot, consistent_point = %point, "the replication slot was created; changes that commit from now on are delivered");
-        Err(Error::SlotCreated)
-    }
-}
-
-/// Awaits `future`, unless it is told to stop.
-async fn or_stop<F: Future>(stop: &mut Stop, future: F) -> Result<F::Output, Error> {
-    tokio::select! {
-        biased;
-        output = future => Ok(output),
-        () = stop.wait() => Err(Error::Stopped),
+        Ok(())
     }
 }
 
@@ -333,7 +362,13 @@ pub(super) async fn recovered(
     }
 }
 
-/// A status goes out at least this often: well within the server's time-out.
-fn status_interval(config: &Config) -> Duration {
-    (config.replication.wal_sender_timeout / 3).min(Duration::from_secs(5))
+/// The session of a stream. A status goes out well within the server's time-out.
+pub(super) fn session(config: &Config) -> Session {
+    let interval = (config.replication.wal_sender_timeout / 3).min(Duration::from_secs(5));
+    Session::new(clock::now(), interval, silence_max(config))
+}
+
+/// How long the other end may be silent, walsender or holder of the slot.
+fn silence_max(config: &Config) -> Duration {
+    config.replication.wal_sender_timeout * 3
 }

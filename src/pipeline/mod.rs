@@ -64,6 +64,15 @@ pub enum Error {
         "the server waits for a confirmation (it may be stopping) and Kafka does not answer; the connection is given up for a while"
     )]
     MadeWay,
+    /// The server does not answer, but its connection lives.
+    #[error(
+        "the server has sent nothing for {} s, though it was asked to: it is halted or cut off (if it is only slow, raise `replication.wal_sender_timeout`)",
+        .silence.as_secs()
+    )]
+    Silent {
+        /// How long we have listened.
+        silence: Duration,
+    },
     /// The slot was made; streaming starts with the next attempt.
     #[error("the replication slot was created")]
     SlotCreated,
@@ -107,7 +116,7 @@ impl Error {
             Self::Registry(error) => Ending::Failed(error.class()),
             Self::Source { error, .. } if needs_text(error.as_ref()) => Ending::TextMode,
             Self::Sink { class, .. } | Self::Source { class, .. } => Ending::Failed(*class),
-            Self::MadeWay => Ending::Failed(Class::Retry),
+            Self::MadeWay | Self::Silent { .. } => Ending::Failed(Class::Retry),
             Self::Stopped => Ending::Stopped,
             Self::SlotCreated => Ending::Created,
             Self::Assembler(_)

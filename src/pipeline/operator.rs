@@ -1,24 +1,21 @@
 //! The operator's decisions: adopt a slot, accept another checkpoint. Each holds the slot, fences,
 //! reads, and writes the new checkpoint in a transaction of its own, like any start (I4).
 
-use std::time::Duration;
-
 use super::attempt::{
     Attempt, commit, expected, first_checkpoint, from_confirmed, history, is_failover, kafka_sink,
-    recovered, server,
+    recovered, server, session,
 };
 use super::reader::{alive, gone};
 use super::start::jump::Jump;
 use super::start::{self, Refusal, Server, Verdict};
 use super::telemetry::Telemetry;
 use super::writer::{self, Writer};
-use super::{Error, Stop, clock, sink};
+use super::{Error, Stop, sink};
 use crate::checkpoint::{Accepted, Checkpoint, State};
 use crate::config::Config;
 use crate::kafka::{self, KafkaSink, SinkConfig};
 use crate::position::Lsn;
 use crate::postgres::{self, Catalog, ReplicationClient};
-use crate::wal::Session;
 
 /// What a decision did.
 #[derive(Debug)]
@@ -110,7 +107,8 @@ pub async fn create(
         return Err(Refusal::AlreadyCreated { slot, confirm }.into());
     }
     let (mut writer, thread) = writer::start(kafka_sink(config)?).map_err(Error::Thread)?;
-    let attempt = Attempt { config, is_text_forced: false, writer: &mut writer, telemetry, stop };
+    let mut attempt =
+        Attempt { config, is_text_forced: false, writer: &mut writer, telemetry, stop };
     let created = attempt.create(client, &mut catalog, &system).await;
     drop(writer);
     thread.join().map_err(|_| Error::Writer(writer::Gone))?;
@@ -171,7 +169,7 @@ async fn hold_and_decide(
     if is_readable {
         let stream = expected(config).stream;
         let mut transport = client.start_replication(from_confirmed(slot, &stream, false)).await?;
-        let mut session = Session::new(clock::now(), Duration::from_secs(1));
+        let mut session = session(config);
         writer.recover()?;
         let (gone, recovered) = (gone(&mut catalog), recovered(writer));
         let before = alive(&mut transport, &mut session, stop, gone, recovered).await??;

@@ -34,6 +34,9 @@ const MAKE_WAY_AFTER: Duration = Duration::from_secs(5);
 /// How often the catalog connection is looked at while something else is awaited.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// How long a status may take to go out: a walsender that takes nothing must not hold us up.
+const SEND_LIMIT: Duration = Duration::from_secs(1);
+
 /// How often metrics and status are brought up to date.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -246,6 +249,10 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         }
         self.next_tick = now + TICK;
         make_way(&self.session)?;
+        let silence = self.session.silence();
+        if self.session.is_lost() {
+            return Err(Error::Silent { silence });
+        }
         if self.ticks.is_multiple_of(TICKS_PER_SLOT) {
             self.observe_slot().await?;
         } else if matches!(pause, Pause::Room) {
@@ -259,6 +266,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             confirmed: self.confirm,
             server_end: self.server_end,
             oldest_commit_us: self.committing_us.or(self.current.oldest_commit_us),
+            silence,
             now,
             wall_us: clock::wall_us(),
         });
@@ -301,16 +309,22 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             // A timer would come later, by up to a millisecond; this thread has nothing else to do.
             std::thread::sleep(self.transport.nap());
         }
+        let since = clock::now();
         tokio::select! {
             biased;
-            done = self.around.writer.done(), if is_busy => self.on_done(done?),
+            done = self.around.writer.done(), if is_busy => self.on_done(done?)?,
             filled = self.transport.fill(), if reads => {
                 self.last_fill = filled.map_err(source::<T>)?;
-                Ok(())
+                self.session.on_heard();
+                return Ok(());
             }
-            () = self.around.stop.wait() => Ok(()),
-            () = sleep_until(deadline.into()) => Ok(()),
+            () = self.around.stop.wait() => {}
+            () = sleep_until(deadline.into()) => {}
         }
+        if reads {
+            self.session.on_listened(clock::now().saturating_duration_since(since));
+        }
+        Ok(())
     }
 
     async fn answer(&mut self, need: Need) -> Result<(), Error> {
@@ -504,9 +518,11 @@ async fn send_due_status<T: Transport>(
 }
 
 async fn send_status<T: Transport>(transport: &mut T, status: wal::Status) -> Result<(), T::Error> {
-    let wal::Status { received, confirmed } = status;
-    let frame = status_update(received, confirmed, confirmed, clock::wall_us(), false);
-    transport.send(&frame).await?;
+    let wal::Status { received, confirmed, reply_requested } = status;
+    let frame = status_update(received, confirmed, confirmed, clock::wall_us(), reply_requested);
+    // What does not go out now goes out with the next.
+    let sent = tokio::time::timeout(SEND_LIMIT, transport.send(&frame)).await;
+    sent.unwrap_or(Ok(()))?;
     debug!(%received, %confirmed, "confirmed");
     Ok(())
 }

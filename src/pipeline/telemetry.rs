@@ -71,6 +71,7 @@ impl Telemetry {
         self.status.send_modify(|status| {
             status.progress_at = Some(now);
             status.confirmed_lsn = confirm;
+            status.silence = Duration::ZERO;
             status.error = None;
         });
     }
@@ -147,7 +148,7 @@ impl Telemetry {
 
     /// How far things are: called once a second or so. With nothing waiting, that is progress too.
     pub(super) fn on_progress(&mut self, progress: &Progress) {
-        let Progress { received, confirmed, server_end, oldest_commit_us, now, wall_us } =
+        let Progress { received, confirmed, server_end, oldest_commit_us, silence, now, wall_us } =
             *progress;
         let lag_bytes = server_end.0.saturating_sub(confirmed.0);
         let lag = oldest_commit_us.map_or(0.0, |commit_us| seconds(wall_us - commit_us));
@@ -158,6 +159,7 @@ impl Telemetry {
             status.received_lsn = received;
             status.confirmed_lsn = confirmed;
             status.lag_bytes = lag_bytes;
+            status.silence = silence;
             if oldest_commit_us.is_none() {
                 status.progress_at = Some(now);
             }
@@ -213,6 +215,8 @@ pub(super) struct Progress {
     pub(super) server_end: Lsn,
     /// When the oldest transaction that waits committed; `None` when nothing waits.
     pub(super) oldest_commit_us: Option<i64>,
+    /// How long the server owes us a reply.
+    pub(super) silence: Duration,
     /// The monotonic clock.
     pub(super) now: Instant,
     /// The wall clock, microseconds since 1970-01-01 UTC.

@@ -126,8 +126,22 @@ async fn limited<T>(
     let limit = postgres.connect_timeout;
     // 0 is libpq's word for "no limit".
     let limit = if limit.is_zero() { Duration::MAX } else { limit };
+    within(limit, &peer.host, doing, work).await
+}
+
+/// Awaits `work` for no longer than `limit`.
+///
+/// # Errors
+///
+/// Its own, or [`Error::TimedOut`].
+pub(super) async fn within<T>(
+    limit: Duration,
+    host: &str,
+    doing: &'static str,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-        Err(Error::TimedOut { host: peer.host.clone(), doing, limit_ms: limit.as_millis() })
+        Err(Error::TimedOut { host: host.to_owned(), doing, limit_ms: limit.as_millis() })
     })
 }
 

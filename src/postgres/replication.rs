@@ -1,11 +1,13 @@
 //! A connection to a walsender, before it streams: who the server is, slots, the start.
 //!
-//! The commands go by the simple query protocol. A future of this module that is dropped half way
-//! leaves the connection in an unknown state: drop the client too.
+//! The commands go by the simple query protocol. Each has a limit, but for CREATE_REPLICATION_SLOT,
+//! which waits for transactions of others. A future of this module that is dropped half way, or
+//! ends with [`Error::TimedOut`], leaves the connection in an unknown state: drop the client too.
 //!
 //! Source: <https://www.postgresql.org/docs/current/protocol-replication.html>
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend::{DataRowBody, Message};
@@ -16,7 +18,7 @@ use crate::position::Lsn;
 use crate::types::SESSION_SETTINGS;
 
 use super::auth;
-use super::connect::{self, Peer};
+use super::connect::{self, Peer, within};
 use super::error::{Error, NOT_IN_PREREQUISITE_STATE, OBJECT_IN_USE, PassfileWarning, ServerError};
 use super::quote::{identifier, identifier_list, literal};
 use super::socket::{Socket, TransportKind};
@@ -72,6 +74,8 @@ pub struct ReplicationClient {
     wire: Wire,
     peer: Peer,
     settings: HashMap<String, String>,
+    /// Of each command, as for the catalog's queries: for a server that does not answer at all.
+    timeout: Duration,
 }
 
 impl ReplicationClient {
@@ -102,7 +106,8 @@ impl ReplicationClient {
     ) -> Result<Self, Error> {
         let mut wire = Wire::new(socket);
         let settings = auth::start(&mut wire, postgres, &peer, parameters).await?;
-        let client = Self { wire, peer, settings };
+        let timeout = postgres.statement_timeout + postgres.connect_timeout;
+        let client = Self { wire, peer, settings, timeout };
         if client.server_version() < SERVER_VERSION_MIN {
             let version = client.setting("server_version").to_owned();
             return Err(Error::ServerTooOld { host: client.peer.host, version });
@@ -117,9 +122,9 @@ impl ReplicationClient {
     ///
     /// # Errors
     ///
-    /// If the server refuses or answers nonsense.
+    /// If the server refuses, answers nonsense or nothing.
     pub async fn identify_system(&mut self) -> Result<System, Error> {
-        let row = self.row("IDENTIFY_SYSTEM").await?;
+        let row = only(self.query("IDENTIFY_SYSTEM", "IDENTIFY_SYSTEM").await?)?;
         match row.as_slice() {
             [Some(system), Some(timeline), Some(lsn), Some(database), ..] => Ok(System {
                 system_identifier: system.clone(),
@@ -140,7 +145,8 @@ impl ReplicationClient {
         if timeline < 2 {
             return Ok(Vec::new());
         }
-        let row = self.row(&format!("TIMELINE_HISTORY {timeline}")).await?;
+        let command = format!("TIMELINE_HISTORY {timeline}");
+        let row = only(self.query("TIMELINE_HISTORY", &command).await?)?;
         match row.as_slice() {
             [Some(_), Some(content)] => forks(content),
             _ => Err(unreadable("answer to TIMELINE_HISTORY")),
@@ -148,7 +154,7 @@ impl ReplicationClient {
     }
 
     /// Creates a logical slot for pgoutput; returns its consistent point. Waits until the
-    /// transactions that are running now have ended. `is_failover` asks for FAILOVER where the
+    /// transactions that are running now have ended, without a limit. `is_failover` asks for FAILOVER where the
     /// server can use it ([`Self::can_failover`]) and means nothing elsewhere.
     ///
     /// # Errors
@@ -162,7 +168,7 @@ impl ReplicationClient {
         };
         let slot = identifier(slot);
         let command = format!("CREATE_REPLICATION_SLOT {slot} LOGICAL pgoutput {options}");
-        let row = self.row(&command).await?;
+        let row = only(self.answer(&command).await?)?;
         match row.as_slice() {
             [_, Some(lsn), ..] => lsn.parse().map_err(|_| unreadable("consistent point")),
             _ => Err(unreadable("answer to CREATE_REPLICATION_SLOT")),
@@ -175,7 +181,8 @@ impl ReplicationClient {
     ///
     /// [`Error::SlotActive`] if it is in use; otherwise if the server refuses.
     pub async fn drop_slot(&mut self, slot: &str) -> Result<(), Error> {
-        let outcome = self.query(&format!("DROP_REPLICATION_SLOT {}", identifier(slot))).await;
+        let command = format!("DROP_REPLICATION_SLOT {}", identifier(slot));
+        let outcome = self.query("DROP_REPLICATION_SLOT", &command).await;
         outcome.map(drop).map_err(|error| self.slot_error(slot, error))
     }
 
@@ -183,9 +190,18 @@ impl ReplicationClient {
     ///
     /// # Errors
     ///
-    /// [`Error::SlotActive`] if another process has it; otherwise if the server refuses.
+    /// [`Error::SlotActive`] if another process has it; otherwise if the server refuses or does not
+    /// answer.
     pub async fn start_replication(mut self, start: Start<'_>) -> Result<Stream, Error> {
-        frontend::query(&start.command(), &mut self.wire.output).map_err(auth::unsendable)?;
+        let (host, limit) = (self.peer.host.clone(), self.timeout);
+        within(limit, &host, "START_REPLICATION", self.copy_both(start.slot, &start.command()))
+            .await?;
+        Ok(Stream::new(self.wire))
+    }
+
+    /// Sends the command and waits for the beginning of CopyBoth.
+    async fn copy_both(&mut self, slot: &str, command: &str) -> Result<(), Error> {
+        frontend::query(command, &mut self.wire.output).map_err(auth::unsendable)?;
         self.wire.flush().await?;
         loop {
             let Some((tag, body)) = self.wire.input.take(REPLY_BYTES_MAX)? else {
@@ -193,14 +209,14 @@ impl ReplicationClient {
                 continue;
             };
             if tag == COPY_BOTH_RESPONSE_TAG {
-                return Ok(Stream::new(self.wire));
+                return Ok(());
             }
             match parse(tag, self.wire.input.body(body))? {
                 Message::NoticeResponse(notice) => self.wire.keep_notice(notice.fields())?,
                 Message::ParameterStatus(_) => {}
                 Message::ErrorResponse(body) => {
                     let server = ServerError::parse(body.fields()).map_err(invalid)?;
-                    return Err(self.slot_error(start.slot, Error::Server(server)));
+                    return Err(self.slot_error(slot, Error::Server(server)));
                 }
                 _ => return Err(unexpected("the start of replication")),
             }
@@ -282,16 +298,13 @@ impl ReplicationClient {
         }
     }
 
-    /// The single row of a command's answer.
-    async fn row(&mut self, command: &str) -> Result<Row, Error> {
-        let mut rows = self.query(command).await?;
-        match rows.pop() {
-            Some(row) if rows.is_empty() => Ok(row),
-            _ => Err(unreadable("number of rows")),
-        }
+    /// The rows of a command's answer, which comes within the limit.
+    async fn query(&mut self, doing: &'static str, command: &str) -> Result<Vec<Row>, Error> {
+        let (host, limit) = (self.peer.host.clone(), self.timeout);
+        within(limit, &host, doing, self.answer(command)).await
     }
 
-    async fn query(&mut self, command: &str) -> Result<Vec<Row>, Error> {
+    async fn answer(&mut self, command: &str) -> Result<Vec<Row>, Error> {
         frontend::query(command, &mut self.wire.output).map_err(auth::unsendable)?;
         self.wire.flush().await?;
         let mut rows = Vec::new();
@@ -337,6 +350,14 @@ impl Start<'_> {
 
 /// A row in text form.
 type Row = Vec<Option<String>>;
+
+/// The single row of a command's answer.
+fn only(mut rows: Vec<Row>) -> Result<Row, Error> {
+    match rows.pop() {
+        Some(row) if rows.is_empty() => Ok(row),
+        _ => Err(unreadable("number of rows")),
+    }
+}
 
 fn row(body: &DataRowBody) -> Result<Row, Error> {
     let buffer = body.buffer();

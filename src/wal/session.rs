@@ -1,8 +1,9 @@
 //! When to tell the walsender what: the timing of standby status updates, and what they say.
 //!
 //! Status goes out unprompted, also while Kafka is slow: a slow sink must never look like a dead
-//! receiver. What it confirms is only ever what a checkpoint in Kafka covers (I1). Time is an
-//! argument; the session never reads a clock.
+//! receiver. What it confirms is only ever what a checkpoint in Kafka covers (I1). A server that is
+//! silent is asked for a reply, which a walsender gives also where its own time-out is off. Time is
+//! an argument; the session never reads a clock.
 
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ pub struct Status {
     pub received: Lsn,
     /// "Flushed" and "applied": the end of what is in Kafka, or [`Lsn::ZERO`] while unknown.
     pub confirmed: Lsn,
+    /// Whether the server shall reply.
+    pub reply_requested: bool,
 }
 
 /// The state of one replication connection, as far as keeping it alive and confirming go.
@@ -29,12 +32,18 @@ pub struct Session {
     keepalive: Lsn,
     /// Since when the server waits for a confirmation that it asked for.
     wanted_since: Option<Instant>,
+    /// Whether anything came since the last status.
+    is_heard: bool,
+    /// How long we have listened in vain for the reply that we asked for.
+    silence: Option<Duration>,
+    silence_max: Duration,
 }
 
 impl Session {
-    /// A session that starts `now` and sends a status at least every `interval`.
+    /// A session that starts `now` and sends a status at least every `interval`. A server that is
+    /// asked and silent for `silence_max` is given up.
     #[must_use]
-    pub fn new(now: Instant, interval: Duration) -> Self {
+    pub fn new(now: Instant, interval: Duration, silence_max: Duration) -> Self {
         Self {
             interval,
             next_status: now + interval,
@@ -42,7 +51,22 @@ impl Session {
             confirmed: Lsn::ZERO,
             keepalive: Lsn::ZERO,
             wanted_since: None,
+            is_heard: true,
+            silence: None,
+            silence_max,
         }
+    }
+
+    /// Bytes arrived, of whatever.
+    pub fn on_heard(&mut self) {
+        self.is_heard = true;
+        self.silence = None;
+    }
+
+    /// We listened so long, and no bytes arrived. The time in which we do other things does not
+    /// count: what the server sends then waits for us.
+    pub fn on_listened(&mut self, duration: Duration) {
+        self.silence = self.silence.map(|silence| silence.saturating_add(duration));
     }
 
     /// Data up to `lsn` arrived.
@@ -78,7 +102,11 @@ impl Session {
     /// The status, whether due or not; it counts as sent.
     pub fn status(&mut self, now: Instant) -> Status {
         self.next_status = now + self.interval;
-        Status { received: self.received, confirmed: self.confirmed }
+        let reply_requested = !std::mem::take(&mut self.is_heard);
+        if reply_requested {
+            self.silence.get_or_insert_default();
+        }
+        Status { received: self.received, confirmed: self.confirmed, reply_requested }
     }
 
     /// When [`poll`](Self::poll) has something next.
@@ -105,6 +133,18 @@ impl Session {
     pub fn wanted_since(&self) -> Option<Instant> {
         self.wanted_since
     }
+
+    /// How long the server owes us a reply.
+    #[must_use]
+    pub fn silence(&self) -> Duration {
+        self.silence.unwrap_or_default()
+    }
+
+    /// Whether that is too long: it is gone or halted, and its connection lives on.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.silence_max <= self.silence()
+    }
 }
 
 #[cfg(test)]
@@ -113,30 +153,38 @@ mod tests {
     use super::*;
 
     const INTERVAL: Duration = Duration::from_secs(3);
+    const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+    /// A status to a server that talks.
+    fn said(received: Lsn, confirmed: Lsn) -> Status {
+        Status { received, confirmed, reply_requested: false }
+    }
 
     #[test]
     fn status_goes_out_unprompted_and_confirms_nothing_before_the_checkpoint_is_known() {
         let start = Instant::now();
-        let mut session = Session::new(start, INTERVAL);
+        let mut session = Session::new(start, INTERVAL, SILENCE_MAX);
         session.on_data(Lsn(100));
         assert_eq!(session.poll(start), None);
         let status = session.poll(start + INTERVAL);
-        assert_eq!(status, Some(Status { received: Lsn(100), confirmed: Lsn::ZERO }));
+        assert_eq!(status, Some(said(Lsn(100), Lsn::ZERO)));
         assert_eq!(session.poll(start + INTERVAL), None);
     }
 
     #[test]
     fn a_requested_reply_goes_out_at_once_and_again_when_the_confirmation_is_there() {
         let start = Instant::now();
-        let mut session = Session::new(start, INTERVAL);
+        let mut session = Session::new(start, INTERVAL, SILENCE_MAX);
         session.on_keepalive(start, Lsn(200), true);
         let reply = session.poll(start);
-        assert_eq!(reply, Some(Status { received: Lsn(200), confirmed: Lsn::ZERO }));
+        assert_eq!(reply, Some(said(Lsn(200), Lsn::ZERO)));
+        session.on_heard();
         session.confirm(start, Lsn(150));
         assert!(session.poll(start).is_some());
         assert_eq!(session.wanted_since(), Some(start));
+        session.on_heard();
         session.confirm(start, Lsn(200));
-        assert_eq!(session.poll(start), Some(Status { received: Lsn(200), confirmed: Lsn(200) }));
+        assert_eq!(session.poll(start), Some(said(Lsn(200), Lsn(200))));
         assert_eq!(session.wanted_since(), None);
         session.confirm(start, Lsn(300));
         assert_eq!(session.poll(start), None);
@@ -145,12 +193,34 @@ mod tests {
     #[test]
     fn neither_keepalives_nor_confirmations_go_back() {
         let start = Instant::now();
-        let mut session = Session::new(start, INTERVAL);
+        let mut session = Session::new(start, INTERVAL, SILENCE_MAX);
         session.on_keepalive(start, Lsn(200), false);
         session.on_keepalive(start, Lsn(50), false);
         assert_eq!(session.keepalive(), Lsn(200));
         session.confirm(start, Lsn(180));
         session.confirm(start, Lsn(90));
         assert_eq!(session.status(start).confirmed, Lsn(180));
+    }
+
+    #[test]
+    fn a_silent_server_is_asked_and_lost_when_it_does_not_answer_while_we_listen() {
+        let start = Instant::now();
+        let mut session = Session::new(start, INTERVAL, SILENCE_MAX);
+        // It said something since the last status, so it is not asked; silence is not owed yet.
+        assert!(!session.status(start).reply_requested);
+        session.on_listened(SILENCE_MAX);
+        assert!(!session.is_lost());
+        // Asked once, and again; what counts is how long we have listened since the first time.
+        assert!(session.status(start).reply_requested);
+        session.on_listened(SILENCE_MAX - INTERVAL);
+        assert!(session.status(start + SILENCE_MAX).reply_requested);
+        assert!(!session.is_lost());
+        assert_eq!(session.silence(), SILENCE_MAX - INTERVAL);
+        session.on_listened(INTERVAL);
+        assert!(session.is_lost());
+        // An answer ends it.
+        session.on_heard();
+        assert_eq!((session.is_lost(), session.silence()), (false, Duration::ZERO));
+        assert!(!session.status(start).reply_requested);
     }
 }

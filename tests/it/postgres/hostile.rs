@@ -6,7 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use walbrook::config::{ChannelBinding, Postgres as Settings, SslMode};
-use walbrook::postgres::Error;
+use walbrook::edges::Class;
+use walbrook::position::Lsn;
+use walbrook::postgres::{Error, Start};
 
 use super::{settings, walsender};
 use crate::support::run;
@@ -18,6 +20,11 @@ async fn against(
     adapt: impl FnOnce(Settings) -> Settings,
     serve: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + 'static,
 ) -> Error {
+    walsender(&adapt(served(serve))).await.map(drop).unwrap_err()
+}
+
+/// Serves one connection after another with `serve`; returns the settings of a client.
+fn served(serve: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + 'static) -> Settings {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
@@ -26,11 +33,7 @@ async fn against(
             let _ = serve(&mut stream);
         }
     });
-    let settings = Settings {
-        connect_timeout: Duration::from_secs(5),
-        ..settings("127.0.0.1", port, "postgres")
-    };
-    walsender(&adapt(settings)).await.map(drop).unwrap_err()
+    Settings { connect_timeout: Duration::from_secs(5), ..settings("127.0.0.1", port, "postgres") }
 }
 
 /// Reads what the client sends, at least one byte.
@@ -127,5 +130,48 @@ fn what_is_not_postgres_is_an_error_with_or_without_an_answer() {
         assert!(matches!(error, Error::TimedOut { limit_ms: 200, .. }), "{error:?}");
         let error = against(std::convert::identity, |_| Ok(())).await;
         assert!(matches!(error, Error::Closed | Error::Io(_)), "{error:?}");
+    });
+}
+
+/// A halted server: its kernel keeps the connection and takes the command.
+#[test]
+fn a_walsender_that_does_not_answer_a_command_is_left() {
+    run(LIMIT, async {
+        let settings = Settings {
+            connect_timeout: Duration::from_secs(1),
+            statement_timeout: Duration::from_millis(200),
+            ..served(|stream| {
+                listen(stream)?;
+                stream.write_all(&message(b'R', &[0, 0, 0, 0]))?;
+                stream.write_all(&message(b'S', b"server_version\x0017.0\0"))?;
+                stream.write_all(&message(b'Z', b"I"))?;
+                // The command, and that the client hangs up.
+                listen(stream)?;
+                listen(stream)
+            })
+        };
+        let told = |error: Error| {
+            assert!(matches!(error, Error::TimedOut { limit_ms: 1200, .. }), "{error:?}");
+            assert_eq!(error.class(), Class::Retry);
+            let text = error.to_string();
+            assert!(text.contains("127.0.0.1:"), "{text}");
+            text.split(' ').next().unwrap().to_owned()
+        };
+        let client = async || walsender(&settings).await.unwrap();
+        let error = client().await.identify_system().await.unwrap_err();
+        assert_eq!(told(error), "IDENTIFY_SYSTEM");
+        let error = client().await.timeline_history(2).await.unwrap_err();
+        assert_eq!(told(error), "TIMELINE_HISTORY");
+        let error = client().await.drop_slot("s").await.unwrap_err();
+        assert_eq!(told(error), "DROP_REPLICATION_SLOT");
+        let start = Start {
+            slot: "s",
+            lsn: Lsn(0),
+            publications: &[],
+            is_binary: false,
+            has_messages: false,
+        };
+        let error = client().await.start_replication(start).await.unwrap_err();
+        assert_eq!(told(error), "START_REPLICATION");
     });
 }

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Load, TABLE, TEST_LIMIT, check_once, get, until_ready};
+use super::{Load, TABLE, TEST_LIMIT, check_once, get, metric, until_ready};
 use crate::support::flow::{Flow, LIMIT, query, said, until_value};
 use crate::support::stack::Stack;
 use crate::support::walbrook::Walbrook;
-use crate::support::{run, until};
+use crate::support::{http, run, until};
 
 /// The servers' own time-out is 3 s, so that a walsender that is not answered dies in the test.
 const QUICK: (&str, &str) = ("replication", "wal_sender_timeout = \"3s\"");
@@ -29,6 +29,14 @@ async fn stays(flow: &Flow<'_>, duration: Duration) {
         let now = walsender(flow).await;
         assert_eq!(now, before, "{}", flow.walbrook.tail());
     }
+}
+
+/// Told to stop, it leaves within seconds.
+fn leaves(flow: &mut Flow<'_>, doing: &str) {
+    let start = Instant::now();
+    flow.stop();
+    println!("stopped while {doing} in {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(5), "{doing}: {:?}", start.elapsed());
 }
 
 #[test]
@@ -95,6 +103,17 @@ fn kafka_that_is_away() {
         flow.drain().await;
         until_ready(&flow, 200);
         check_once(&flow).await;
+
+        // Whoever asks is told after a while.
+        stack.kafka.signal("STOP");
+        flow.execute("INSERT INTO t (v) SELECT 'y' FROM generate_series(1, 100)").await;
+        let start = Instant::now();
+        let body = until_ready(&flow, 503);
+        println!("not ready after {:?} without Kafka: {body}", start.elapsed());
+        assert!(body.contains("no progress for 3"), "{body}");
+        stack.kafka.signal("CONT");
+        flow.drain().await;
+        until_ready(&flow, 200);
 
         // Told to stop while Kafka is halted: it leaves without it, and repeats nothing afterwards.
         stack.kafka.signal("STOP");
@@ -206,6 +225,57 @@ fn postgres_that_is_away() {
         flow.drain().await;
         check_once(&flow).await;
         until_ready(&flow, 200);
+        flow.stop();
+    });
+}
+
+/// As when its machine hangs or the network drops all packets: connections live on, and nothing
+/// answers.
+#[test]
+fn postgres_that_is_halted() {
+    run(TEST_LIMIT, async {
+        let stack = Stack::start();
+        let mut flow = Flow::start(&stack, "halted", TABLE, &[QUICK]).await;
+        flow.execute("INSERT INTO t (v) SELECT 'x' FROM generate_series(1, 100)").await;
+        flow.drain().await;
+        // Silence is borne for three times its time-out.
+        stack.postgres.halt();
+        let start = Instant::now();
+        let why = flow.walbrook.wait_for(LIMIT, "silence", |line| {
+            said(line, "error").contains("the server has sent nothing for")
+        });
+        until_ready(&flow, 503);
+        println!("not ready after {:?}: {}", start.elapsed(), said(&why, "error"));
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+        stack.postgres.resume();
+        flow.execute("INSERT INTO t (v) SELECT 'y' FROM generate_series(1, 100)").await;
+        flow.drain().await;
+        until_ready(&flow, 200);
+        check_once(&flow).await;
+
+        // A server that has nothing to say is not a silent one.
+        let retries = metric(&get(&flow, "metrics").1, "walbrook_retries_total{class=\"retry\"}");
+        stays(&flow, Duration::from_secs(10)).await;
+        let after = metric(&get(&flow, "metrics").1, "walbrook_retries_total{class=\"retry\"}");
+        assert_eq!(after, retries);
+
+        // Told to stop: while it streams, while it tries to connect, and at its start.
+        stack.postgres.halt();
+        leaves(&mut flow, "streaming");
+        flow.walbrook = Walbrook::spawn(&flow.config);
+        let url = format!("http://127.0.0.1:{}/healthz", flow.space.http_port);
+        until(LIMIT, "it runs", || http::get(&url));
+        leaves(&mut flow, "starting");
+        stack.postgres.resume();
+        flow.restart().await;
+        flow.drain().await;
+        check_once(&flow).await;
+        stack.postgres.halt();
+        flow.walbrook.wait_for(LIMIT, "a retry", |line| said(line, "phase") == "backoff");
+        leaves(&mut flow, "trying again");
+        stack.postgres.resume();
+        flow.restart().await;
+        check_once(&flow).await;
         flow.stop();
     });
 }

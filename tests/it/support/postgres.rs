@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use tokio_postgres::{Client, NoTls};
@@ -96,14 +96,9 @@ impl Postgres {
     /// Kills it like a machine that loses power: the postmaster and all its children at once.
     pub(crate) fn kill(&mut self) {
         let Some(process) = self.process.take() else { return };
-        let id = process.id();
         // Halted, it starts no other child and reaps none, so that the ids stay theirs.
         process.signal("STOP");
-        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
-        let children = children.unwrap_or_default();
-        for child in children.split_whitespace() {
-            let _ = Command::new("kill").args(["-s", "KILL", child]).status();
-        }
+        let children = signal_children(&process, "KILL");
         drop(process);
         until(START_LIMIT, "PostgreSQL's children end", || {
             let alive = |child: &&str| Path::new("/proc").join(child).exists();
@@ -117,6 +112,18 @@ impl Postgres {
     /// Halts the postmaster (`STOP`) or lets it go on (`CONT`); connections live on.
     pub(crate) fn signal(&self, signal: &str) {
         self.process.as_ref().expect("it runs").signal(signal);
+    }
+
+    /// Halts it and all its children, as if the machine hung; connections live on.
+    pub(crate) fn halt(&self) {
+        self.signal("STOP");
+        signal_children(self.process.as_ref().expect("it runs"), "STOP");
+    }
+
+    /// Lets it go on after [`halt`](Self::halt).
+    pub(crate) fn resume(&self) {
+        signal_children(self.process.as_ref().expect("it runs"), "CONT");
+        self.signal("CONT");
     }
 
     /// Where its Unix socket is.
@@ -203,6 +210,9 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         if let Some(process) = &mut self.process {
+            // A test that failed may have left it halted.
+            signal_children(process, "CONT");
+            process.signal("CONT");
             // At once, but so that the postmaster ends its children first.
             process.signal("QUIT");
             if !std::thread::panicking() {
@@ -212,6 +222,18 @@ impl Drop for Postgres {
             }
         }
     }
+}
+
+/// Sends a signal to the children of a postmaster; returns their ids, with blanks between.
+fn signal_children(postmaster: &Process, signal: &str) -> String {
+    let id = postmaster.id();
+    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+    let children = children.unwrap_or_default();
+    for child in children.split_whitespace() {
+        // It may have ended meanwhile.
+        let _ = Command::new("kill").args(["-s", signal, child]).stderr(Stdio::null()).status();
+    }
+    children
 }
 
 fn text(path: &Path) -> String {
