@@ -49,7 +49,7 @@ pub enum TxnResult {
     Unknown,
 }
 
-/// Why a row or message of an outbox made no event.
+/// Why a change of an outbox table made no event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SkipReason {
     /// The row was deleted.
@@ -221,7 +221,7 @@ impl Metrics {
         self.schema_registrations_total.inc();
     }
 
-    /// Rows or messages of an outbox made no event.
+    /// Changes of an outbox table made no event.
     pub fn outbox_skipped(&self, reason: SkipReason, count: u64) {
         self.outbox_skipped_total.with_label_values(&[skip_reason_name(reason)]).inc_by(count);
     }
@@ -309,7 +309,7 @@ pub const HELP: &[(&str, &str)] = &[
     ),
     (
         "walbrook_outbox_skipped_total",
-        "Rows and messages of outboxes that made no event, by reason.",
+        "Deletes, truncates and updates of outbox tables, which made no event.",
     ),
     ("walbrook_phase", "1 for the phase that the pipeline is in, 0 for the others."),
     (

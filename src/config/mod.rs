@@ -333,7 +333,7 @@ pub struct Outbox {
     pub route_column: String,
     /// Columns that become headers: column and header name.
     pub headers: Vec<(String, String)>,
-    /// Whether an empty or null payload becomes a tombstone.
+    /// Whether an empty payload becomes a tombstone, as a NULL one always does.
     pub tombstone_on_empty_payload: bool,
     /// What an UPDATE of an outbox row does.
     pub on_update: OnOutboxUpdate,

@@ -13,8 +13,8 @@ use crate::position::{Lsn, Position, Xid};
 pub const POSITION: &str = "walbrook.position";
 /// Header: the transaction's id, decimal.
 pub const XID: &str = "walbrook.xid";
-/// Header of the records of a PostgreSQL transaction that was too large for one Kafka
-/// transaction: `first`, `middle` or `last`, the piece that the record is in (I9).
+/// Header of the records of a PostgreSQL transaction that was cut into several Kafka transactions:
+/// `first`, `middle` or `last`, the piece that the record is in (I9).
 pub const CUT: &str = "walbrook.cut";
 
 /// Writes the headers of one batch's records.

@@ -41,6 +41,8 @@ pub struct BrokerSettings {
     pub record_bytes_max: Option<u64>,
     /// `transaction.partition.verification.enable` (3.6 and later).
     pub verifies_partitions: Option<bool>,
+    /// `unclean.leader.election.enable`.
+    pub elects_unclean: Option<bool>,
 }
 
 /// A topic's shape and settings; `None` is a setting that the brokers do not tell.
@@ -64,6 +66,8 @@ pub struct TopicSettings {
     pub timestamp_behind_max: Option<Duration>,
     /// `message.timestamp.type`.
     pub timestamp_type: Option<String>,
+    /// `unclean.leader.election.enable`.
+    pub elects_unclean: Option<bool>,
 }
 
 /// A topic, and whether it could be written.
@@ -107,6 +111,7 @@ pub fn broker_settings(config: &Kafka, broker: i32) -> Result<BrokerSettings, Er
         transaction_timeout_max: millis(&found, "transaction.max.timeout.ms"),
         record_bytes_max: number(&found, "message.max.bytes"),
         verifies_partitions: number(&found, "transaction.partition.verification.enable"),
+        elects_unclean: number(&found, "unclean.leader.election.enable"),
     };
     // Without the permission the answer is empty rather than an error.
     if settings == BrokerSettings::default() {
@@ -178,6 +183,7 @@ fn add_settings(config: &Kafka, described: &mut [Described<'_>]) -> Result<(), E
         known.timestamp_ahead_max = millis(&found, "message.timestamp.after.max.ms");
         known.timestamp_behind_max = millis(&found, "message.timestamp.before.max.ms");
         known.timestamp_type = text(&found, "message.timestamp.type").map(str::to_owned);
+        known.elects_unclean = number(&found, "unclean.leader.election.enable");
     }
     Ok(())
 }

@@ -444,6 +444,7 @@ fn probes_read_what_check_compares() {
     assert_eq!(broker.transaction_timeout_max, Some(Duration::from_mins(15)));
     assert_eq!(broker.record_bytes_max, Some(1_048_588));
     assert_eq!(broker.verifies_partitions, Some(true));
+    assert_eq!(broker.elects_unclean, Some(false));
 
     let found = probe::topic(&config.kafka, &topic(&config)).unwrap().unwrap();
     assert_eq!((found.partitions, found.replicas), (3, 1));
@@ -451,6 +452,7 @@ fn probes_read_what_check_compares() {
     assert_eq!(found.record_bytes_max, Some(1_048_588));
     assert_eq!(found.retention, Some(Duration::from_hours(7 * 24)));
     assert_eq!(found.timestamp_ahead_max, Some(Duration::from_hours(1)));
+    assert_eq!(found.elects_unclean, Some(false));
     assert_eq!(probe::topic(&config.kafka, "missing").unwrap(), None);
 
     let mut creation = config.topics.create.clone().unwrap();

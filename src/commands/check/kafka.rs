@@ -90,6 +90,7 @@ pub(super) fn judge_broker(config: &Config, settings: &BrokerSettings, report: &
             "upgrade the brokers, or set transaction.partition.verification.enable=true",
         );
     }
+    judge_elections("the brokers", "brokers --entity-default", settings.elects_unclean, report);
     let Some(creation) = &config.topics.create else { return };
     let default = settings.replication_factor;
     let replicas = [creation.replication_factor, config.topics.checkpoint_replication_factor]
@@ -155,6 +156,17 @@ fn judge_replicas(
         report.ok(
             name,
             format!("{what}: {replicas} replicas, of which {min_insync} must have each event"),
+        );
+    }
+}
+
+/// Warns of leaders that may lack committed events.
+fn judge_elections(what: &str, entity: &str, elects_unclean: Option<bool>, report: &mut Report) {
+    if elects_unclean == Some(true) {
+        report.warning(
+            "kafka.unclean_elections",
+            format!("{what}: unclean.leader.election.enable is true: a replica that lacks committed events can become the leader, and they are lost"),
+            format!("kafka-configs.sh --alter --entity-type {entity} --add-config unclean.leader.election.enable=false"),
         );
     }
 }
@@ -256,13 +268,15 @@ pub(super) fn judge_checkpoint_topic(topic: &str, settings: &TopicSettings, repo
             format!("kafka-acls.sh --add --allow-principal User:… --operation DescribeConfigs --topic {topic}"),
         ),
     }
-    judge_topic_replicas(topic, settings, report);
+    judge_durability(topic, settings, report);
 }
 
-fn judge_topic_replicas(topic: &str, settings: &TopicSettings, report: &mut Report) {
+fn judge_durability(topic: &str, settings: &TopicSettings, report: &mut Report) {
     if let Ok(replicas) = u32::try_from(settings.replicas) {
         judge_replicas("kafka.replication", topic, replicas, settings.min_insync_replicas, report);
     }
+    let entity = format!("topics --entity-name {topic}");
+    judge_elections(topic, &entity, settings.elects_unclean, report);
 }
 
 /// Looks at the topics of events.
@@ -328,7 +342,7 @@ pub(super) fn judge_topic(
             "kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {setting}"
         )
     };
-    judge_topic_replicas(topic, settings, report);
+    judge_durability(topic, settings, report);
     if !wanted.has_key && settings.cleanup_policy.as_deref() == Some("compact") {
         report.failed(
             "kafka.cleanup_policy",

@@ -47,6 +47,7 @@ fn brokers_are_judged() {
         transaction_timeout_max: Some(Duration::from_secs(timeout)),
         record_bytes_max: Some(1_048_588),
         verifies_partitions: Some(true),
+        elects_unclean: Some(false),
     };
     let plain = config("", "");
     let judge = |settings: BrokerSettings| {
@@ -76,6 +77,10 @@ fn brokers_are_judged() {
         judge(old),
         &[(Ok, timeout, &[]), (Warning, "kafka.verification", &["3.6"]), (Ok, topics, &[])],
     );
+    let unclean = BrokerSettings { elects_unclean: Some(true), ..settings(3, 2, 900) };
+    let words = &["--entity-type brokers", "unclean.leader.election.enable=false"];
+    let warning = (Warning, "kafka.unclean_elections", &words[..]);
+    check(judge(unclean), &[(Ok, timeout, &[]), warning, (Ok, topics, &[])]);
 }
 
 #[test]
@@ -90,6 +95,7 @@ fn topics_are_judged() {
         timestamp_ahead_max: Some(Duration::from_secs(3600)),
         timestamp_behind_max: Some(Duration::MAX),
         timestamp_type: Some("CreateTime".into()),
+        elects_unclean: Some(false),
     };
     let judge = |config: Config, has_key, settings: TopicSettings| {
         move |report: &mut Report| {
@@ -105,6 +111,9 @@ fn topics_are_judged() {
     check(judge(plain(), true, compact()), &[fine]);
     let refuses = (Failed, "kafka.cleanup_policy", &["primary key", "cleanup.policy=delete"][..]);
     check(judge(plain(), false, compact()), &[fine, refuses]);
+    let unclean = || TopicSettings { elects_unclean: Some(true), ..settings() };
+    let elections = (Warning, "kafka.unclean_elections", &["shop.public.t", "enable=false"][..]);
+    check(judge(plain(), true, unclean()), &[fine, elections]);
     let small = || TopicSettings { record_bytes_max: Some(500_000), ..settings() };
     let bytes = (Warning, "kafka.max_message_bytes", &["500000", "1000000"][..]);
     check(judge(plain(), true, small()), &[fine, bytes]);

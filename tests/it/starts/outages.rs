@@ -39,6 +39,12 @@ fn leaves(flow: &mut Flow<'_>, doing: &str) {
     assert!(start.elapsed() < Duration::from_secs(5), "{doing}: {:?}", start.elapsed());
 }
 
+/// Whether it has rows that are not in Kafka is as wanted.
+fn lags(flow: &Flow<'_>, wanted: bool) -> Result<(), String> {
+    let lag = metric(&get(flow, "metrics").1, "walbrook_lag_seconds");
+    if (0.0 < lag) == wanted { Ok(()) } else { Err(format!("it lags by {lag} s")) }
+}
+
 #[test]
 fn a_registry_that_is_away() {
     run(TEST_LIMIT, async {
@@ -116,9 +122,10 @@ fn kafka_that_is_away() {
         until_ready(&flow, 200);
 
         // Told to stop while Kafka is halted: it leaves without it, and repeats nothing afterwards.
+        until(LIMIT, "it has no rows", || lags(&flow, false));
         stack.kafka.signal("STOP");
         flow.execute("INSERT INTO t (v) SELECT 'y' FROM generate_series(1, 100)").await;
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        until(LIMIT, "it has rows", || lags(&flow, true));
         let start = Instant::now();
         let status = flow.walbrook.stop(Duration::from_secs(45));
         println!("stopped without Kafka in {:?}: {status}", start.elapsed());
@@ -134,6 +141,7 @@ fn kafka_that_is_away() {
         stack.kafka.signal("STOP");
         for config in [flow.config.clone(), flow.config.replace(&flow.space.slot, "first_start")] {
             let mut walbrook = Walbrook::spawn(&config);
+            // So long it has looked for Kafka in vain.
             tokio::time::sleep(Duration::from_secs(2)).await;
             let start = Instant::now();
             walbrook.stop(Duration::from_secs(90));

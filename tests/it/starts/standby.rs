@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::{Load, TABLE, TEST_LIMIT, check_once, until_ready};
 use crate::support::flow::{Flow, LIMIT, said};
 use crate::support::stack::shared;
 use crate::support::walbrook::Walbrook;
-use crate::support::{process, records, run};
+use crate::support::{process, records, run, until};
 
 fn spawn_second(flow: &Flow<'_>) -> Walbrook {
     let own = format!("127.0.0.1:{}", flow.space.http_port);
@@ -15,6 +17,20 @@ fn spawn_second(flow: &Flow<'_>) -> Walbrook {
 
 fn until_standby(walbrook: &Walbrook) {
     walbrook.wait_for(LIMIT, "standby", |line| said(line, "phase") == "standby");
+}
+
+/// Either of them may hold the slot; the other must be its standby.
+fn until_settled(one: &Walbrook, other: &Walbrook) {
+    let phase = |walbrook: &Walbrook| {
+        let log = walbrook.log();
+        let lines = log.iter().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.map(|line| said(&line, "phase").to_owned()).find(|phase| !phase.is_empty())
+    };
+    until(LIMIT, "one streams, the other is its standby", || {
+        let mut phases = [one, other].map(|walbrook| phase(walbrook).unwrap_or_default());
+        phases.sort();
+        (phases == ["standby", "streaming"]).then_some(()).ok_or_else(|| format!("{phases:?}"))
+    });
 }
 
 /// The second one waits and touches nothing in Kafka; when the first is killed it goes on within
@@ -76,8 +92,7 @@ fn an_instance_that_was_asleep_is_fenced() {
             flow.walbrook.signal("STOP");
             second.wait_for_message(Duration::from_secs(30), "kafka transaction committed");
             flow.walbrook.signal("CONT");
-            // Either of them may hold the slot now; one of them does.
-            tokio::time::sleep(Duration::from_secs(3)).await;
+            until_settled(&flow.walbrook, &second);
         }
         load.end().await;
         let client = flow.stack.postgres.client(&flow.space.database).await;
