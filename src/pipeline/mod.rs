@@ -66,7 +66,7 @@ pub enum Error {
     MadeWay,
     /// The server does not answer, but its connection lives.
     #[error(
-        "the server has sent nothing for {} s, though it was asked to: it is halted or cut off (if it is only slow, raise `replication.wal_sender_timeout`)",
+        "the server has sent nothing for {} s, though it was asked to, and answers no query: it is halted or cut off",
         .silence.as_secs()
     )]
     Silent {

@@ -46,6 +46,9 @@ const TICKS_PER_SLOT: u32 = 10;
 /// That question must not hold up the stream.
 const SLOT_LIMIT: Duration = Duration::from_secs(1);
 
+/// How long a server whose walsender is silent has to answer on the catalog connection.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
 /// What the reader works with besides the stream.
 pub(super) struct Surroundings<'a, S: Sink> {
     pub(super) writer: &'a mut Writer<S::Error>,
@@ -250,7 +253,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         self.next_tick = now + TICK;
         make_way(&self.session)?;
         let silence = self.session.silence();
-        if self.session.is_lost() {
+        if self.session.is_lost() && !self.is_answered().await? {
             return Err(Error::Silent { silence });
         }
         if self.ticks.is_multiple_of(TICKS_PER_SLOT) {
@@ -279,6 +282,15 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
         let answer = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
         answer.unwrap_or(Ok(())).map_err(Error::from)
+    }
+
+    /// Whether the server answers on the catalog connection, though its walsender is silent: that may
+    /// be decoding a large transaction of which it sends nothing, and would have to begin again.
+    async fn is_answered(&mut self) -> Result<bool, Error> {
+        let query = tokio::time::timeout(ANSWER_LIMIT, self.around.catalog.ping());
+        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+        let answer = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
+        answer.map_or(Ok(false), |pong| pong.map(|()| true)).map_err(Error::from)
     }
 
     /// Asks what the slot makes the server keep; no answer in time is no harm.

@@ -6,7 +6,7 @@ use super::{Load, TABLE, TEST_LIMIT, check_once, get, metric, until_ready};
 use crate::support::flow::{Flow, LIMIT, query, said, until_value};
 use crate::support::stack::Stack;
 use crate::support::walbrook::Walbrook;
-use crate::support::{http, run, until};
+use crate::support::{http, process, run, until};
 
 /// The servers' own time-out is 3 s, so that a walsender that is not answered dies in the test.
 const QUICK: (&str, &str) = ("replication", "wal_sender_timeout = \"3s\"");
@@ -264,6 +264,21 @@ fn postgres_that_is_halted() {
         // A server that has nothing to say is not a silent one.
         let retries = metric(&get(&flow, "metrics").1, "walbrook_retries_total{class=\"retry\"}");
         stays(&flow, Duration::from_secs(10)).await;
+        let after = metric(&get(&flow, "metrics").1, "walbrook_retries_total{class=\"retry\"}");
+        assert_eq!(after, retries);
+
+        // A walsender that is silent while its server answers may be decoding: it is not left.
+        let walsender = walsender(&flow).await;
+        let signal = |name: &str| {
+            let mut kill = std::process::Command::new("kill");
+            kill.args(["-s", name, &walsender]);
+            process::run(kill);
+        };
+        signal("STOP");
+        let body = until_ready(&flow, 503);
+        signal("CONT");
+        assert!(body.contains("has sent nothing for 3"), "{body}");
+        until_ready(&flow, 200);
         let after = metric(&get(&flow, "metrics").1, "walbrook_retries_total{class=\"retry\"}");
         assert_eq!(after, retries);
 
