@@ -1,7 +1,6 @@
 //! The two traits at the edges: frames from and to a walsender, batches into Kafka.
 //!
-//! Each has the real implementation and the in-memory twin that the simulation of `pipeline`
-//! drives. There is no third.
+//! `pipeline`'s reader and writer know them alone, neither sockets nor librdkafka.
 
 use std::future::Future;
 use std::time::Duration;

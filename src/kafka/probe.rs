@@ -43,6 +43,10 @@ pub struct BrokerSettings {
     pub verifies_partitions: Option<bool>,
     /// `unclean.leader.election.enable`.
     pub elects_unclean: Option<bool>,
+    /// `log.retention.ms`, `.minutes` or `.hours`.
+    pub retention: Option<Duration>,
+    /// `log.message.timestamp.before.max.ms`.
+    pub timestamp_behind_max: Option<Duration>,
 }
 
 /// A topic's shape and settings; `None` is a setting that the brokers do not tell.
@@ -112,6 +116,8 @@ pub fn broker_settings(config: &Kafka, broker: i32) -> Result<BrokerSettings, Er
         record_bytes_max: number(&found, "message.max.bytes"),
         verifies_partitions: number(&found, "transaction.partition.verification.enable"),
         elects_unclean: number(&found, "unclean.leader.election.enable"),
+        retention: retention(&found),
+        timestamp_behind_max: millis(&found, "log.message.timestamp.before.max.ms"),
     };
     // Without the permission the answer is empty rather than an error.
     if settings == BrokerSettings::default() {
@@ -392,6 +398,19 @@ fn text<'a>(settings: &'a ConfigResource, name: &str) -> Option<&'a str> {
 
 fn number<T: std::str::FromStr>(settings: &ConfigResource, name: &str) -> Option<T> {
     text(settings, name)?.parse().ok()
+}
+
+/// How long brokers keep what new topics hold: the finest unit that is set counts.
+fn retention(settings: &ConfigResource) -> Option<Duration> {
+    let units = [("log.retention.minutes", 60), ("log.retention.hours", 3600)];
+    let coarse = units.into_iter().find_map(|(name, seconds)| {
+        let count: i64 = number(settings, name)?;
+        let count = u64::try_from(count).ok();
+        Some(
+            count.map_or(Duration::MAX, |count| Duration::from_secs(count.saturating_mul(seconds))),
+        )
+    });
+    millis(settings, "log.retention.ms").or(coarse)
 }
 
 /// A time in milliseconds; −1 and the largest number are for ever.

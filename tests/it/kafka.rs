@@ -445,6 +445,7 @@ fn probes_read_what_check_compares() {
     assert_eq!(broker.record_bytes_max, Some(1_048_588));
     assert_eq!(broker.verifies_partitions, Some(true));
     assert_eq!(broker.elects_unclean, Some(false));
+    assert_eq!(broker.retention, Some(Duration::from_hours(7 * 24)));
 
     let found = probe::topic(&config.kafka, &topic(&config)).unwrap().unwrap();
     assert_eq!((found.partitions, found.replicas), (3, 1));

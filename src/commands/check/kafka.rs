@@ -92,6 +92,16 @@ pub(super) fn judge_broker(config: &Config, settings: &BrokerSettings, report: &
     }
     judge_elections("the brokers", "brokers --entity-default", settings.elects_unclean, report);
     let Some(creation) = &config.topics.create else { return };
+    let cleanup_policy = creation.cleanup_policy.as_deref().unwrap_or("delete");
+    let limits = Limits {
+        what: "a new topic",
+        record_bytes_max: settings.record_bytes_max,
+        retention: settings.retention.filter(|_| cleanup_policy.contains("delete")),
+        timestamp_behind_max: settings.timestamp_behind_max,
+        advice: "kafka-configs.sh --alter --entity-type brokers --entity-default --add-config",
+        names: ["message.max.bytes", "log.retention.ms", "log.message.timestamp.before.max.ms"],
+    };
+    limits.judge(config, report);
     let default = settings.replication_factor;
     let replicas = [creation.replication_factor, config.topics.checkpoint_replication_factor]
         .into_iter()
@@ -337,53 +347,70 @@ pub(super) fn judge_topic(
     report: &mut Report,
 ) {
     let topic = &wanted.topic;
-    let alter = |setting: &str| {
-        format!(
-            "kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {setting}"
-        )
-    };
+    let advice =
+        format!("kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config");
     judge_durability(topic, settings, report);
     if !wanted.has_key && settings.cleanup_policy.as_deref() == Some("compact") {
         report.failed(
             "kafka.cleanup_policy",
             format!("{topic} is only compacted and refuses records without a key, but its table has none"),
-            format!("give the table a primary key, or: {}", alter("cleanup.policy=delete")),
+            format!("give the table a primary key, or: {advice} cleanup.policy=delete"),
         );
     }
-    if let Some(bytes) = settings.record_bytes_max.filter(|bytes| *bytes < batch_size(config)) {
-        report.warning(
-            "kafka.max_message_bytes",
-            format!("{topic} takes at most {bytes} bytes at once (max.message.bytes), less than the producer's batch.size of {}: a full batch that compresses badly, or a large row, stops the pipeline", batch_size(config)),
-            alter("max.message.bytes=10485760"),
-        );
-    }
-    if config.records.timestamp == Timestamp::Commit {
-        judge_age(topic, settings, &alter, report);
-    }
-}
-
-/// Judges what the topic does with events that were committed long ago.
-fn judge_age(
-    topic: &str,
-    settings: &TopicSettings,
-    alter: &impl Fn(&str) -> String,
-    report: &mut Report,
-) {
     let is_deleted =
         settings.cleanup_policy.as_deref().is_some_and(|policy| policy.contains("delete"));
-    if let Some(retention) = settings.retention.filter(|it| is_deleted && *it < AGE_MIN) {
-        report.warning(
-            "kafka.retention",
-            format!("{topic} keeps records for {retention:?} from their timestamp, which is the commit time: what walbrook delivers later than that, after an outage, may be deleted on arrival"),
-            format!("{}, or records.timestamp = \"now\"", alter("retention.ms=604800000")),
-        );
-    }
-    if let Some(limit) = settings.timestamp_behind_max.filter(|limit| *limit < AGE_MIN) {
-        report.warning(
-            "kafka.timestamps",
-            format!("{topic} refuses records whose timestamp is more than {limit:?} ago (message.timestamp.before.max.ms), and the timestamp is the commit time: after a longer outage the pipeline stops"),
-            format!("{}, or records.timestamp = \"now\"", alter("message.timestamp.before.max.ms=604800000")),
-        );
+    let limits = Limits {
+        what: topic,
+        record_bytes_max: settings.record_bytes_max,
+        retention: settings.retention.filter(|_| is_deleted),
+        timestamp_behind_max: settings.timestamp_behind_max,
+        advice: &advice,
+        names: ["max.message.bytes", "retention.ms", "message.timestamp.before.max.ms"],
+    };
+    limits.judge(config, report);
+}
+
+/// What a topic takes and keeps.
+struct Limits<'a> {
+    what: &'a str,
+    record_bytes_max: Option<u64>,
+    /// How long it keeps records from their timestamp; `None` if it does not delete by age.
+    retention: Option<Duration>,
+    timestamp_behind_max: Option<Duration>,
+    /// The command that changes settings, without the setting.
+    advice: &'a str,
+    /// What the three settings are called.
+    names: [&'static str; 3],
+}
+
+impl Limits<'_> {
+    /// Judges whether what is delivered is taken and kept, also when it was committed long ago.
+    fn judge(&self, config: &Config, report: &mut Report) {
+        let Self { what, advice, names: [record_bytes, retention, timestamp], .. } = self;
+        if let Some(bytes) = self.record_bytes_max.filter(|bytes| *bytes < batch_size(config)) {
+            report.warning(
+                "kafka.max_message_bytes",
+                format!("{what} takes at most {bytes} bytes at once ({record_bytes}), less than the producer's batch.size of {}: a full batch that compresses badly, or a large row, stops the pipeline", batch_size(config)),
+                format!("{advice} {record_bytes}=10485760"),
+            );
+        }
+        if config.records.timestamp != Timestamp::Commit {
+            return;
+        }
+        if let Some(kept) = self.retention.filter(|kept| *kept < AGE_MIN) {
+            report.warning(
+                "kafka.retention",
+                format!("{what} keeps records for {kept:?} from their timestamp, which is the commit time: what walbrook delivers later than that, after an outage, may be deleted on arrival"),
+                format!("{advice} {retention}=604800000, or records.timestamp = \"now\""),
+            );
+        }
+        if let Some(limit) = self.timestamp_behind_max.filter(|limit| *limit < AGE_MIN) {
+            report.warning(
+                "kafka.timestamps",
+                format!("{what} refuses records whose timestamp is more than {limit:?} ago ({timestamp}), and the timestamp is the commit time: after a longer outage the pipeline stops"),
+                format!("{advice} {timestamp}=604800000, or records.timestamp = \"now\""),
+            );
+        }
     }
 }
 

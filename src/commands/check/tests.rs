@@ -48,6 +48,8 @@ fn brokers_are_judged() {
         record_bytes_max: Some(1_048_588),
         verifies_partitions: Some(true),
         elects_unclean: Some(false),
+        retention: Some(Duration::from_secs(7 * 86_400)),
+        timestamp_behind_max: Some(Duration::MAX),
     };
     let plain = config("", "");
     let judge = |settings: BrokerSettings| {
@@ -81,6 +83,23 @@ fn brokers_are_judged() {
     let words = &["--entity-type brokers", "unclean.leader.election.enable=false"];
     let warning = (Warning, "kafka.unclean_elections", &words[..]);
     check(judge(unclean), &[(Ok, timeout, &[]), warning, (Ok, topics, &[])]);
+    let hour = Some(Duration::from_secs(3600));
+    let small = BrokerSettings {
+        record_bytes_max: Some(500_000),
+        retention: hour,
+        timestamp_behind_max: hour,
+        ..settings(3, 2, 900)
+    };
+    check(
+        judge(small),
+        &[
+            (Ok, timeout, &[]),
+            (Warning, "kafka.max_message_bytes", &["a new topic", "message.max.bytes=10485760"]),
+            (Warning, "kafka.retention", &["3600s", "brokers", "log.retention.ms"]),
+            (Warning, "kafka.timestamps", &["log.message.timestamp.before.max.ms"]),
+            (Ok, topics, &[]),
+        ],
+    );
 }
 
 #[test]
