@@ -101,6 +101,20 @@ pub fn cluster(config: &Kafka) -> Result<Cluster, Error> {
     })
 }
 
+/// The names of the topics that exist and may be described.
+///
+/// # Errors
+///
+/// If the brokers do not answer.
+pub fn names(config: &Kafka) -> Result<Vec<String>, Error> {
+    let producer = client::plain(config)?;
+    let origin = client::origin(config, "asking for the names of topics");
+    let answer = ask(&producer, origin, CLUSTER_TIMEOUT, |producer, slice| {
+        producer.client().fetch_metadata(None, slice)
+    })?;
+    Ok(answer.topics().iter().map(|topic| topic.name().to_owned()).collect())
+}
+
 /// The settings of one broker; needs DESCRIBE_CONFIGS on the cluster.
 ///
 /// # Errors

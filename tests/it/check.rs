@@ -316,6 +316,35 @@ fn an_outbox_that_is_not_published_or_lacks_a_column() {
     });
 }
 
+/// What rows decide is tried as far as it exists; what was not tried is said.
+#[test]
+fn topics_of_outboxes() {
+    run(LIMIT, async {
+        let outbox = "CREATE TABLE outbox (id uuid PRIMARY KEY, aggregatetype text,
+            aggregateid text, type text, payload jsonb);
+            CREATE PUBLICATION walbrook FOR TABLE outbox";
+        let (stack, space) = space("check_routed", outbox).await;
+        let prefix = &space.prefix;
+        let by_rows =
+            format!("[[outbox]]\ntable = \"public.outbox\"\ntopic = \"{prefix}.{{route}}.v1\"");
+        let config = space.config(stack, &by_rows);
+        let words = ["exists yet", "not tried", &format!("prefixed --topic {prefix}.")];
+        Checked::new(&config).says("kafka.topic", "skipped", &words);
+        stack.kafka.create_topic(&format!("{prefix}.order.v1"), 1, &[]).await;
+        stack.kafka.create_topic(&format!("{prefix}.order.v2"), 1, &[]).await;
+        let exists = Checked::new(&config);
+        exists.says(
+            "kafka.topic",
+            "ok",
+            &[&format!("{prefix}.order.v1 exists and can be written")],
+        );
+        assert!(!exists.text().contains("order.v2"), "{}", exists.text());
+        let fixed = by_rows.replace("{route}.v1", "events");
+        let will = format!("{prefix}.events does not exist yet and will be created");
+        Checked::new(&space.config(stack, &fixed)).says("kafka.topic", "ok", &[&will]);
+    });
+}
+
 #[test]
 fn the_sql_makes_a_fresh_database_pass() {
     run(LIMIT, async {

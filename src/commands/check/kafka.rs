@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::super::said;
 use super::report::Report;
+use super::routed;
 use super::tables::Wanted;
 use crate::checkpoint::Checkpoint;
 use crate::config::{Config, Sasl, Timestamp, TopicCreation};
@@ -49,7 +50,13 @@ pub(super) fn inspect(config: &Config, wanted: &[Wanted], report: &mut Report) -
     let sink = trial(config);
     let can_transact = transactional_id(config, &sink, report);
     let progress = checkpoint_topic(config, &sink, can_transact, report);
-    if let Err(error) = data_topics(config, &sink, can_transact, wanted, report) {
+    let data = routed::topics(config, report).and_then(|routed| {
+        let mut wanted = [wanted, &*routed].concat();
+        wanted.sort_by(|a, b| a.topic.cmp(&b.topic));
+        wanted.dedup_by(|a, b| a.topic == b.topic);
+        data_topics(config, &sink, can_transact, &wanted, report)
+    });
+    if let Err(error) = data {
         report.error("kafka.topic", &error, None);
     }
     progress

@@ -6,6 +6,7 @@
 mod kafka;
 mod postgres;
 mod report;
+mod routed;
 mod sql;
 mod tables;
 

@@ -14,7 +14,7 @@ pub(super) enum State {
     Failed,
     /// It is in place.
     Ok,
-    /// It was not looked at, because something that it needs failed.
+    /// It was not looked at, because something that it needs failed or is not there yet.
     Skipped,
     /// It works, but should be looked at.
     Warning,

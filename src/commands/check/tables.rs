@@ -267,14 +267,6 @@ async fn plans(
     if 0 < compiled {
         report.ok(NAME, format!("tables that can be written as Avro: {compiled}"));
     }
-    let routings = config.outboxes.iter().map(|outbox| &outbox.routing);
-    for routing in routings.chain(config.message_outbox.iter().map(|outbox| &outbox.routing)) {
-        let topics = routing.schemas.iter();
-        let topics = topics.map(|schema| routing.topic_template.replace("{route}", &schema.route));
-        wanted.extend(topics.map(|topic| Wanted { topic, has_key: true }));
-    }
-    wanted.sort_by(|a, b| a.topic.cmp(&b.topic));
-    wanted.dedup_by(|a, b| a.topic == b.topic);
     Ok(wanted)
 }
 
