@@ -50,7 +50,8 @@ fn relation_message() -> (Lsn, Vec<u8>) {
 /// What is committed in the model of Kafka.
 #[derive(Debug)]
 struct Kafka {
-    records: Vec<(Position, bool)>,
+    /// Each with the number of its Kafka transaction.
+    records: Vec<(Position, u64)>,
     checkpoint: Checkpoint,
     txns: u64,
 }
@@ -58,8 +59,7 @@ struct Kafka {
 impl Kafka {
     fn commit(&mut self, batch: &Batch) {
         for record in batch.records() {
-            let is_cut = batch.starts_inside || batch.ends_inside;
-            self.records.push((record.position, is_cut));
+            self.records.push((record.position, self.txns));
         }
         self.checkpoint = batch.checkpoint.clone().unwrap();
         self.txns += 1;
@@ -206,10 +206,10 @@ fn check(seed: u64, xacts: &[ModelXact], limits: BatchLimits, kafka: &Kafka) {
     assert_eq!(found, want, "seed {seed}");
     // I9: what is not larger than max - target is never cut.
     let whole = u64::try_from(limits.max_records - limits.target_records).unwrap();
-    let small: BTreeSet<u64> =
-        xacts.iter().filter(|xact| xact.changes <= whole).map(|xact| xact.commit_lsn).collect();
-    if xacts.len() == small.len() {
-        assert!(kafka.records.iter().all(|(_, is_cut)| !is_cut), "seed {seed}");
+    for xact in xacts.iter().filter(|xact| xact.changes <= whole) {
+        let own = |(position, _): &&(Position, u64)| position.commit_lsn.0 == xact.commit_lsn;
+        let txns: BTreeSet<u64> = kafka.records.iter().filter(own).map(|(_, txn)| *txn).collect();
+        assert!(txns.len() <= 1, "seed {seed}: {xact:?} is in Kafka transactions {txns:?}");
     }
     let end = xacts.last().map_or(Lsn::ZERO, |xact| xact.end_lsn());
     assert_eq!((kafka.checkpoint.confirm, kafka.checkpoint.inside), (end, None), "seed {seed}");
