@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
+use super::alive::{alive, gone};
 use super::assembler::Assembler;
-use super::reader::{Reader, Surroundings, alive, gone};
+use super::reader::{Reader, Surroundings};
 use super::start::{self, Expected, Server, Slot, Verdict};
 use super::telemetry::Telemetry;
 use super::writer::{Done, Writer};

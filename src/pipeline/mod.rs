@@ -4,6 +4,7 @@
 //! a named thread. What follows an ending is decided by the pure [`supervisor`]; whether a start
 //! may go on, by the pure [`start`]; what becomes of a message, by the pure [`assembler`].
 
+mod alive;
 pub mod assembler;
 mod attempt;
 mod clock;

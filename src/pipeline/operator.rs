@@ -1,11 +1,11 @@
 //! The operator's decisions: adopt a slot, accept another checkpoint. Each holds the slot, fences,
 //! reads, and writes the new checkpoint in a transaction of its own, like any start (I4).
 
+use super::alive::{alive, gone};
 use super::attempt::{
     Attempt, commit, expected, first_checkpoint, from_confirmed, history, is_failover, kafka_sink,
     recovered, server, session,
 };
-use super::reader::{alive, gone};
 use super::start::jump::Jump;
 use super::start::{self, Refusal, Server, Verdict};
 use super::telemetry::Telemetry;

@@ -1,0 +1,63 @@
+//! What stops the stream while its messages become records.
+
+use crate::plan;
+use crate::position::{Lsn, Position, Xid};
+use crate::wal::RelationId;
+
+/// What stops the stream.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Two transactions came in the wrong order, or a message outside or inside of one.
+    #[error("the stream is out of order at {at}: {what}")]
+    Disorder {
+        /// The commit LSN where it was seen.
+        at: Lsn,
+        /// What was wrong.
+        what: &'static str,
+    },
+    /// A plan could not be made or a change not encoded.
+    #[error(transparent)]
+    Plan(#[from] plan::Error),
+    /// The change at the checkpoint's position is not the one that was there.
+    #[error(
+        "the checkpoint is inside transaction {xid} at {position} (change at {lsn}), but the slot now shows {found} there: \
+         publication, slot or server are not the same; see `walbrook checkpoint accept`"
+    )]
+    Resume {
+        /// The checkpoint's transaction.
+        xid: Xid,
+        /// The checkpoint's position.
+        position: Position,
+        /// The LSN of the change there.
+        lsn: Lsn,
+        /// What is there now.
+        found: String,
+    },
+    /// A column has a type that only text mode can carry.
+    #[error("column {column} of {table} has type {type_name}, which needs the slot in text mode")]
+    TextMode {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// Its type.
+        type_name: String,
+    },
+    /// A row names a relation that was never announced.
+    #[error("relation {0} was not announced in this stream")]
+    UnknownRelation(RelationId),
+}
+
+impl Error {
+    /// Whether reading the slot in text mode is the way out.
+    #[must_use]
+    pub fn needs_text(&self) -> bool {
+        matches!(self, Self::TextMode { .. })
+    }
+
+    /// Whether the checkpoint does not fit the stream.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Resume { .. })
+    }
+}
