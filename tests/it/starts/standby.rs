@@ -88,9 +88,16 @@ fn an_instance_that_was_asleep_is_fenced() {
         flow.walbrook.wait_for_message(LIMIT, "kafka transaction opened");
         let second = spawn_second(&flow);
         until_standby(&second);
+        let commits = || {
+            let is_commit = |line: &&String| line.contains("kafka transaction committed");
+            second.log().iter().filter(is_commit).count()
+        };
         for _ in 0..2 {
+            let before = commits();
             flow.walbrook.signal("STOP");
-            second.wait_for_message(Duration::from_secs(30), "kafka transaction committed");
+            until(Duration::from_secs(30), "a commit of the second", || {
+                (before < commits()).then_some(()).ok_or_else(|| second.tail())
+            });
             flow.walbrook.signal("CONT");
             until_settled(&flow.walbrook, &second);
         }
