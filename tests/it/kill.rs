@@ -287,7 +287,7 @@ async fn write(client: Client, writer: u64, mut rng: Rng, stop: Arc<AtomicBool>)
                     insert_line(&client, next_line).await;
                 }
                 choice => {
-                    change_line(&client, next_line.saturating_sub(rng.u64(0..20)), choice).await
+                    change_line(&client, next_line.saturating_sub(rng.u64(0..20)), choice).await;
                 }
             }
         }

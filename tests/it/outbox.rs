@@ -34,7 +34,9 @@ fn events(flow: &Flow<'_>, topic: &str) -> Vec<Record> {
 /// Key, value and the headers that are not walbrook's, as texts.
 fn told(record: &Record) -> (String, String, String) {
     let text = |bytes: &Option<Vec<u8>>| {
-        bytes.as_ref().map_or("(null)".to_owned(), |bytes| String::from_utf8_lossy(bytes).into())
+        bytes
+            .as_ref()
+            .map_or_else(|| "(null)".to_owned(), |bytes| String::from_utf8_lossy(bytes).into())
     };
     let headers = record.headers.iter().filter(|(name, _)| !name.starts_with("walbrook."));
     let headers: Vec<_> = headers.map(|(name, value)| format!("{name}={}", text(value))).collect();

@@ -417,7 +417,8 @@ fn headers_timestamps_partitions_and_filters() {
         let commit_lsn = position(&records[0]).0;
         assert!((lsn(&before[0])..lsn(&after[0])).contains(&commit_lsn));
         for (at, record) in records.iter().enumerate() {
-            let (ordinal, part) = if at < 60 { (at as u64 + 1, 0) } else { (61, at as u32 - 60) };
+            let at = u32::try_from(at).unwrap();
+            let (ordinal, part) = if at < 60 { (u64::from(at) + 1, 0) } else { (61, at - 60) };
             assert_eq!(position(record), (commit_lsn, ordinal, part));
             let names: Vec<_> = record.headers.iter().map(|(name, _)| name.as_str()).collect();
             assert_eq!(names, ["walbrook.position", "walbrook.xid"]);

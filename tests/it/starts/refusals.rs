@@ -13,7 +13,7 @@ use crate::support::walbrook::{Walbrook, command, write_file};
 use crate::support::{records, run};
 
 /// Refused with code 5.
-async fn refused(flow: &mut Flow<'_>, wanted: &[&str]) {
+fn refused(flow: &mut Flow<'_>, wanted: &[&str]) {
     flow.walbrook = Walbrook::spawn(&flow.config);
     let start = Instant::now();
     let error = ends_with(&mut flow.walbrook, 5);
@@ -45,7 +45,7 @@ fn a_slot_and_a_checkpoint_that_do_not_fit_are_refused() {
             "SELECT end_lsn FROM pg_replication_slot_advance('{slot}', pg_current_wal_lsn())"
         );
         let moved = query(&flow.client, &advance).await.concat().concat();
-        refused(&mut flow, &[&slot, &ours, &moved, "checkpoint accept"]).await;
+        refused(&mut flow, &[&slot, &ours, &moved, "checkpoint accept"]);
 
         // The slot is made anew by somebody: a gap too.
         let anew = format!(
@@ -54,7 +54,7 @@ fn a_slot_and_a_checkpoint_that_do_not_fit_are_refused() {
         );
         stack.postgres.slot_active(&slot, false).await;
         flow.execute(&anew).await;
-        refused(&mut flow, &[&slot, &ours, "checkpoint accept"]).await;
+        refused(&mut flow, &[&slot, &ours, "checkpoint accept"]);
 
         // A slot of another plugin, then none at all.
         stack.postgres.slot_active(&slot, false).await;
@@ -64,9 +64,9 @@ fn a_slot_and_a_checkpoint_that_do_not_fit_are_refused() {
         );
         flow.execute(&other).await;
         flow.walbrook = Walbrook::spawn(&flow.config);
-        refused(&mut flow, &[&slot, "plugin", "pgoutput"]).await;
+        refused(&mut flow, &[&slot, "plugin", "pgoutput"]);
         flow.execute(&format!("SELECT pg_drop_replication_slot('{slot}')")).await;
-        refused(&mut flow, &[&slot, &ours, "does not exist", "checkpoint accept"]).await;
+        refused(&mut flow, &[&slot, &ours, "does not exist", "checkpoint accept"]);
         let slots = format!("SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{slot}'");
         assert_eq!(query(&flow.client, &slots).await[0][0], "0", "it made none by itself");
         let checkpoints = format!("walbrook.{}.checkpoint", flow.space.pipeline);
