@@ -244,14 +244,16 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         self.next_tick = now + TICK;
         make_way(&self.session)?;
         let silence = self.session.silence();
-        if self.session.is_lost() && !self.is_answered().await? {
+        // A silent walsender may be decoding a large transaction of which it sends nothing, and would
+        // have to begin again.
+        if self.session.is_lost() && !self.ping(ANSWER_LIMIT).await? {
             return Err(Error::Silent { silence });
         }
         if self.ticks.is_multiple_of(TICKS_PER_SLOT) {
             self.observe_slot().await?;
         } else if matches!(pause, Pause::Room) {
             // No frame is taken that would tell of a server that stops, and it would wait for us.
-            self.ping().await?;
+            self.ping(SLOT_LIMIT).await?;
         }
         self.ticks = self.ticks.wrapping_add(1);
         self.server_end = self.server_end.max(self.session.received());
@@ -267,18 +269,10 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         Ok(())
     }
 
-    /// Looks whether the server has ended the catalog connection; no answer in time is no harm.
-    async fn ping(&mut self) -> Result<(), Error> {
-        let query = tokio::time::timeout(SLOT_LIMIT, self.around.catalog.ping());
-        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
-        let answer = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
-        answer.unwrap_or(Ok(())).map_err(Error::from)
-    }
-
-    /// Whether the server answers on the catalog connection, though its walsender is silent: that may
-    /// be decoding a large transaction of which it sends nothing, and would have to begin again.
-    async fn is_answered(&mut self) -> Result<bool, Error> {
-        let query = tokio::time::timeout(ANSWER_LIMIT, self.around.catalog.ping());
+    /// Whether the server answers on the catalog connection within `limit`; that it has ended the
+    /// connection is an error.
+    async fn ping(&mut self, limit: Duration) -> Result<bool, Error> {
+        let query = tokio::time::timeout(limit, self.around.catalog.ping());
         let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
         let answer = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
         answer.map_or(Ok(false), |pong| pong.map(|()| true)).map_err(Error::from)
