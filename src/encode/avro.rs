@@ -14,26 +14,40 @@ pub fn int(value: i32, out: &mut Vec<u8>) {
     long(i64::from(value), out);
 }
 
-/// Appends a long: zig-zag, then seven bits a byte, the lowest first.
+/// Appends a long: zig-zag, then seven bits a byte, the lowest first; every byte but the last has
+/// its highest bit set.
 #[inline]
 pub fn long(value: i64, out: &mut Vec<u8>) {
-    let mut left = zig_zag(value);
-    let mut bytes = [0; 10];
-    let mut len = 0;
-    for byte in &mut bytes {
-        let [low, ..] = left.to_le_bytes();
-        len += 1;
-        left >>= 7;
-        if left == 0 {
-            *byte = low;
-            break;
-        }
-        *byte = low | 0x80;
+    let zig_zag = zig_zag(value);
+    match zig_zag.to_le_bytes() {
+        [byte @ 0..0x80, 0, 0, 0, 0, 0, 0, 0] => out.push(byte),
+        _ => long_of_many_bytes(zig_zag, out),
     }
-    // All ten and back again: a copy of a length known at compile time is no call.
-    let end = out.len() + len;
-    out.extend_from_slice(&bytes);
+}
+
+/// The highest bit of each of eight bytes.
+const CONTINUED: u64 = 0x8080_8080_8080_8080;
+
+/// All bytes at once instead of one after the other: seven longs of a row's `source` come here.
+fn long_of_many_bytes(zig_zag: u64, out: &mut Vec<u8>) {
+    // The lowest 56 bits, parted into halves, quarters, eighths: seven bits to a byte.
+    let mut spread = zig_zag & 0x00ff_ffff_ffff_ffff;
+    spread = (spread & 0x0fff_ffff) | ((spread & 0x00ff_ffff_f000_0000) << 4);
+    spread = (spread & 0x0000_3fff_0000_3fff) | ((spread & 0x0fff_c000_0fff_c000) << 2);
+    spread = (spread & 0x007f_007f_007f_007f) | ((spread & 0x3f80_3f80_3f80_3f80) << 1);
+    let bits = u64::BITS - zig_zag.leading_zeros();
+    let len = bits.div_ceil(7);
+    let continued = CONTINUED & !u64::MAX.unbounded_shl(8 * (len - 1));
+    let end = out.len() + usize::try_from(len.min(8)).unwrap_or(8);
+    // Eight and some back again: a copy of a length known at compile time is no call.
+    out.extend_from_slice(&(spread | continued).to_le_bytes());
     out.truncate(end);
+    let [.., highest] = zig_zag.to_le_bytes();
+    match len {
+        0..=8 => {}
+        9 => out.push(highest),
+        _ => out.extend_from_slice(&[highest | 0x80, 1]),
+    }
 }
 
 /// Appends a float: its bits, little-endian.

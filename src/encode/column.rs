@@ -44,7 +44,7 @@ impl ColumnEncoder {
     /// # Errors
     /// See [`Error`]; the buffer is then as it was.
     pub fn encode(&self, column: Column<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
-        let datum = match column {
+        let decoded = match column {
             Column::Null if self.is_optional => {
                 out.push(NULL_BRANCH);
                 return Ok(());
@@ -54,18 +54,21 @@ impl ColumnEncoder {
                 out.extend_from_slice(self.unchanged.as_deref().ok_or(Error::Unavailable)?);
                 return Ok(());
             }
-            Column::Text(text) => decode_text(&self.kind, text)?,
-            Column::Binary(bytes) => decode_binary(&self.kind, bytes)?,
+            Column::Text(text) => decode_text(&self.kind, text),
+            Column::Binary(bytes) => decode_binary(&self.kind, bytes),
         };
+        // Used where it is: moved, it would be read in pieces of another size than it was just
+        // written in, for which the processor waits.
+        let datum = decoded.as_ref().map_err(|error| *error)?;
         let start = out.len();
         if self.is_optional {
             out.push(VALUE_BRANCH);
         }
-        let written = write(&self.representation, datum, out);
-        if written.is_err() {
+        if let Err(error) = write(&self.representation, datum, out) {
             out.truncate(start);
+            return Err(error);
         }
-        written
+        Ok(())
     }
 
     /// Appends the field of a column that the stream leaves out: null where the field is optional,
@@ -96,10 +99,10 @@ pub(super) const VALUE_BRANCH: u8 = 2;
 /// representation expects.
 fn write(
     representation: &Representation,
-    datum: Datum<'_>,
+    datum: &Datum<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    match datum {
+    match *datum {
         Datum::Array(array) => return write_array(representation, array, out),
         Datum::Bool(value) => avro::boolean(value, out),
         Datum::Bytea(value) => {
@@ -160,7 +163,7 @@ fn write_array(
             None => out.push(NULL_BRANCH),
             Some(element) => {
                 out.push(VALUE_BRANCH);
-                write(representation, element.datum(element_kind)?, out)?;
+                write(representation, &element.datum(element_kind)?, out)?;
             }
         }
     }

@@ -233,10 +233,13 @@ impl Plan {
             Self::Outbox(plan) => plan.encode(change, context, batch),
             Self::Table(plan) => plan.encode(change, context, batch),
         };
-        if !matches!(step, Ok(Step::Done)) {
-            batch.truncate(mark);
+        match step {
+            Ok(Step::Done) => Ok(Step::Done),
+            other => {
+                batch.truncate(mark);
+                other
+            }
         }
-        step
     }
 
     /// The answer to [`Step::Need`]: the topic exists and the schemas are registered.

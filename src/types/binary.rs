@@ -15,24 +15,24 @@ use super::{Array, Bytea, Datum, Error, Interval, Kind, Numeric};
 pub fn decode_binary<'a>(kind: &Kind, bytes: &'a [u8]) -> Result<Datum<'a>, Error> {
     match kind {
         Kind::Array(_) => Array::from_binary(bytes).map(Datum::Array),
-        Kind::Bool => match fixed(bytes, "boolean (binary)")? {
+        Kind::Bool => match *fixed(bytes, "boolean (binary)")? {
             [0] => Ok(Datum::Bool(false)),
             [1] => Ok(Datum::Bool(true)),
             _ => malformed("boolean (binary)"),
         },
         Kind::Bytea => Ok(Datum::Bytea(Bytea::Raw(bytes))),
-        Kind::Date => Ok(Datum::Date(i32::from_be_bytes(fixed(bytes, "date (binary)")?))),
+        Kind::Date => Ok(Datum::Date(i32::from_be_bytes(*fixed(bytes, "date (binary)")?))),
         Kind::Enum { .. } => utf8(bytes, "enum label").map(Datum::Text),
         Kind::Float4 => {
-            Ok(Datum::Float4(canonical_f32(f32::from_be_bytes(fixed(bytes, "real (binary)")?))))
+            Ok(Datum::Float4(canonical_f32(f32::from_be_bytes(*fixed(bytes, "real (binary)")?))))
         }
-        Kind::Float8 => Ok(Datum::Float8(canonical_f64(f64::from_be_bytes(fixed(
+        Kind::Float8 => Ok(Datum::Float8(canonical_f64(f64::from_be_bytes(*fixed(
             bytes,
             "double precision (binary)",
         )?)))),
-        Kind::Int2 => Ok(Datum::Int2(i16::from_be_bytes(fixed(bytes, "smallint (binary)")?))),
-        Kind::Int4 => Ok(Datum::Int4(i32::from_be_bytes(fixed(bytes, "integer (binary)")?))),
-        Kind::Int8 => Ok(Datum::Int8(i64::from_be_bytes(fixed(bytes, "bigint (binary)")?))),
+        Kind::Int2 => Ok(Datum::Int2(i16::from_be_bytes(*fixed(bytes, "smallint (binary)")?))),
+        Kind::Int4 => Ok(Datum::Int4(i32::from_be_bytes(*fixed(bytes, "integer (binary)")?))),
+        Kind::Int8 => Ok(Datum::Int8(i64::from_be_bytes(*fixed(bytes, "bigint (binary)")?))),
         Kind::Interval => interval(bytes).map(Datum::Interval),
         Kind::Json => utf8(bytes, "json").map(Datum::Text),
         Kind::Jsonb => match bytes.split_first() {
@@ -45,12 +45,12 @@ pub fn decode_binary<'a>(kind: &Kind, bytes: &'a [u8]) -> Result<Datum<'a>, Erro
         Kind::Time { .. } => time(bytes).map(Datum::Time),
         Kind::TimeTz => time_tz(bytes),
         Kind::Timestamp { .. } => {
-            Ok(Datum::Timestamp(i64::from_be_bytes(fixed(bytes, "timestamp (binary)")?)))
+            Ok(Datum::Timestamp(i64::from_be_bytes(*fixed(bytes, "timestamp (binary)")?)))
         }
         Kind::TimestampTz { .. } => {
-            Ok(Datum::TimestampTz(i64::from_be_bytes(fixed(bytes, "timestamptz (binary)")?)))
+            Ok(Datum::TimestampTz(i64::from_be_bytes(*fixed(bytes, "timestamptz (binary)")?)))
         }
-        Kind::Uuid => Ok(Datum::Uuid(fixed(bytes, "uuid (binary)")?)),
+        Kind::Uuid => Ok(Datum::Uuid(*fixed(bytes, "uuid (binary)")?)),
     }
 }
 
@@ -67,12 +67,13 @@ pub(super) fn canonical_f64(value: f64) -> f64 {
 /// `jsonb_send` writes this byte before the text.
 const JSONB_VERSION: u8 = 1;
 
-fn fixed<const N: usize>(bytes: &[u8], what: &'static str) -> Result<[u8; N], Error> {
-    <[u8; N]>::try_from(bytes).map_err(|_| Error::Malformed { what })
+/// Where they are: an array that is moved is copied byte by byte.
+fn fixed<'a, const N: usize>(bytes: &'a [u8], what: &'static str) -> Result<&'a [u8; N], Error> {
+    <&[u8; N]>::try_from(bytes).map_err(|_| Error::Malformed { what })
 }
 
 fn time(bytes: &[u8]) -> Result<i64, Error> {
-    let micros = i64::from_be_bytes(fixed(bytes, "time (binary)")?);
+    let micros = i64::from_be_bytes(*fixed(bytes, "time (binary)")?);
     if is_time_of_day(micros) { Ok(micros) } else { malformed("time (binary)") }
 }
 
@@ -81,7 +82,7 @@ fn time_tz(bytes: &[u8]) -> Result<Datum<'_>, Error> {
         return malformed("timetz (binary)");
     };
     let micros = i64::from_be_bytes(*micros);
-    let west_seconds = i32::from_be_bytes(fixed(zone, "timetz (binary)")?);
+    let west_seconds = i32::from_be_bytes(*fixed(zone, "timetz (binary)")?);
     if !is_time_of_day(micros) || !is_zone(west_seconds) {
         return malformed("timetz (binary)");
     }
@@ -90,7 +91,7 @@ fn time_tz(bytes: &[u8]) -> Result<Datum<'_>, Error> {
 
 fn interval(bytes: &[u8]) -> Result<Interval, Error> {
     let [m0, m1, m2, m3, m4, m5, m6, m7, d0, d1, d2, d3, o0, o1, o2, o3] =
-        fixed(bytes, "interval (binary)")?;
+        *fixed(bytes, "interval (binary)")?;
     Ok(Interval {
         months: i32::from_be_bytes([o0, o1, o2, o3]),
         days: i32::from_be_bytes([d0, d1, d2, d3]),

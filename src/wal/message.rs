@@ -175,9 +175,11 @@ impl<'a> Message<'a> {
             b'T' => truncate(&mut reader),
             b'Y' => type_name(&mut reader),
             _ => Err(reader.unknown_tag(tag)),
-        }?;
-        reader.reading("message").finish()?;
-        Ok(message)
+        };
+        if message.is_ok() {
+            reader.reading("message").finish()?;
+        }
+        message
     }
 }
 

@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
     /// [`Error::Truncated`]
     #[inline]
     pub fn u8(&mut self) -> Result<u8, Error> {
-        self.array().map(u8::from_be_bytes)
+        Ok(u8::from_be_bytes(*self.array()?))
     }
 
     /// Reads a signed byte.
@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
     /// [`Error::Truncated`]
     #[inline]
     pub fn i8(&mut self) -> Result<i8, Error> {
-        self.array().map(i8::from_be_bytes)
+        Ok(i8::from_be_bytes(*self.array()?))
     }
 
     /// Reads an unsigned 16-bit integer.
@@ -123,7 +123,7 @@ impl<'a> Reader<'a> {
     /// [`Error::Truncated`]
     #[inline]
     pub fn u16(&mut self) -> Result<u16, Error> {
-        self.array().map(u16::from_be_bytes)
+        Ok(u16::from_be_bytes(*self.array()?))
     }
 
     /// Reads a signed 16-bit integer.
@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
     /// [`Error::Truncated`]
     #[inline]
     pub fn i16(&mut self) -> Result<i16, Error> {
-        self.array().map(i16::from_be_bytes)
+        Ok(i16::from_be_bytes(*self.array()?))
     }
 
     /// Reads an unsigned 32-bit integer.
@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
     /// [`Error::Truncated`]
     #[inline]
     pub fn u32(&mut self) -> Result<u32, Error> {
-        self.array().map(u32::from_be_bytes)
+        Ok(u32::from_be_bytes(*self.array()?))
     }
 
     /// Reads a signed 32-bit integer.
@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
     /// [`Error::Truncated`]
     #[inline]
     pub fn i32(&mut self) -> Result<i32, Error> {
-        self.array().map(i32::from_be_bytes)
+        Ok(i32::from_be_bytes(*self.array()?))
     }
 
     /// Reads an unsigned 64-bit integer.
@@ -163,7 +163,7 @@ impl<'a> Reader<'a> {
     /// [`Error::Truncated`]
     #[inline]
     pub fn u64(&mut self) -> Result<u64, Error> {
-        self.array().map(u64::from_be_bytes)
+        Ok(u64::from_be_bytes(*self.array()?))
     }
 
     /// Reads a signed 64-bit integer.
@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
     /// [`Error::Truncated`]
     #[inline]
     pub fn i64(&mut self) -> Result<i64, Error> {
-        self.array().map(i64::from_be_bytes)
+        Ok(i64::from_be_bytes(*self.array()?))
     }
 
     /// Reads a string that ends with a zero byte, and that byte.
@@ -291,12 +291,12 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+    fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], Error> {
         let Some((head, tail)) = self.left.split_first_chunk::<N>() else {
             return Err(self.truncated(N));
         };
         self.left = tail;
-        Ok(*head)
+        Ok(head)
     }
 
     #[cold]

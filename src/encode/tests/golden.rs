@@ -230,3 +230,15 @@ fn the_catalog_resolves_what_the_server_has() {
         assert_eq!(kind_of(name, -1), expect, "{name}");
     }
 }
+
+#[test]
+fn longs_of_every_length_are_as_apache_avro_writes_them() {
+    for bit in 0..u64::BITS {
+        let power = (1_u64 << bit).cast_signed();
+        for value in [power.wrapping_sub(1), power, power.wrapping_neg(), !power] {
+            let binary = value.to_be_bytes();
+            let ours = encode(&Kind::Int8, false, Column::Binary(&binary)).unwrap();
+            assert_eq!(ours, oracle(&Kind::Int8, false, Value::Long(value)), "{value}");
+        }
+    }
+}
