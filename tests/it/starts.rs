@@ -5,6 +5,7 @@ mod outages;
 mod refusals;
 mod secured;
 mod standby;
+mod versions;
 
 pub(crate) use refusals::secret_file;
 
@@ -28,8 +29,15 @@ pub(super) async fn check_once(flow: &Flow<'_>) {
     let wanted: Vec<i64> = rows.iter().map(|row| row[0].parse().unwrap()).collect();
     let records = flow.records("public.t");
     assert_eq!(ids(flow.stack, &records), wanted);
-    let positions: BTreeSet<_> = records.iter().map(position).collect();
-    assert_eq!(positions.len(), records.len(), "positions are unique");
+    check_positions(&records);
+}
+
+/// No two records have the same position.
+pub(super) fn check_positions<'r>(records: impl IntoIterator<Item = &'r Record>) {
+    let mut positions = BTreeSet::new();
+    for record in records {
+        assert!(positions.insert(position(record)), "positions are unique: {record:?}");
+    }
 }
 
 pub(super) fn ids(stack: &Stack, records: &[Record]) -> Vec<i64> {
