@@ -86,6 +86,7 @@ impl Load {
         let task = tokio::spawn(async move {
             while !told.load(std::sync::atomic::Ordering::Relaxed) {
                 client.batch_execute(&insert).await.unwrap();
+                // The rate; nothing is waited for.
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         });
