@@ -356,6 +356,12 @@ impl Assembler {
         let entry = self.relations.get(&id).ok_or(Error::UnknownRelation(id))?;
         facts.not_null.retain(|column| !entry.nullable.contains(column));
         let draft = plan::compile(&entry.relation, &facts, &self.settings)?;
+        if draft.topics.iter().any(|topic| self.topics.find(topic).is_some()) {
+            let others =
+                self.relations.iter().filter(|(other, it)| **other != id && it.plan.is_some());
+            let others = others.map(|(_, it)| &it.relation);
+            plan::refuse_shared_topic(&entry.relation, others, &self.settings)?;
+        }
         match draft.unknown.first() {
             Some((column, type_name)) if self.is_binary => Err(Error::TextMode {
                 table: format!("{}.{}", entry.relation.namespace, entry.relation.name),

@@ -87,6 +87,22 @@ pub enum Error {
         /// Why.
         source: SchemaError,
     },
+    /// Two tables would be written to one topic. (In a stream a table that was renamed or dropped
+    /// counts until its next row, or the next start.)
+    #[error(
+        "tables {} and {} have the same topic, {topic} (what Kafka does not allow in its name becomes _), so its readers would take rows \
+         of the one for the other's: rename one of the tables, or publish only one",
+        quoted(table),
+        quoted(other)
+    )]
+    SharedTopic {
+        /// Schema and name of the table.
+        table: (String, String),
+        /// Those of the table whose topic it is.
+        other: (String, String),
+        /// The topic.
+        topic: String,
+    },
     /// The allow-pattern of an outbox cannot be matched whole.
     #[error("topic allow-pattern {pattern:?} cannot be matched against whole topics")]
     TopicAllow {
@@ -101,6 +117,11 @@ pub enum Error {
         /// The characters it would have.
         length: usize,
     },
+}
+
+/// Names that may hold dots, with their borders.
+fn quoted((namespace, name): &(String, String)) -> String {
+    format!("\"{namespace}\".\"{name}\"")
 }
 
 /// What a row and the catalog disagree on.

@@ -111,9 +111,7 @@ pub fn compile(
     settings: &Settings,
 ) -> Result<Draft, Error> {
     let shape = Shape::new(relation, facts);
-    let is_this =
-        |outbox: &&Outbox| outbox.namespace == relation.namespace && outbox.table == relation.name;
-    if let Some(outbox) = settings.outboxes.iter().find(is_this) {
+    if let Some(outbox) = outbox(relation, settings) {
         let draft = OutboxDraft::compile(&shape, outbox, settings.records.timestamp)?;
         let topics = draft.topics();
         let body = Body::Outbox(Box::new(draft));
@@ -127,6 +125,41 @@ pub fn compile(
         unknown: shape.unknown(),
         body: Body::Table { draft: Box::new(draft), topic },
     })
+}
+
+/// Refuses a table whose topic is that of one of `others`. Outboxes share topics as configured.
+///
+/// # Errors
+///
+/// [`Error::SharedTopic`].
+pub fn refuse_shared_topic<'a>(
+    relation: &Relation,
+    others: impl IntoIterator<Item = &'a Relation>,
+    settings: &Settings,
+) -> Result<(), Error> {
+    if outbox(relation, settings).is_some() {
+        return Ok(());
+    }
+    let topic = shape::table_topic(&settings.prefix, relation)?;
+    let names = |relation: &Relation| (relation.namespace.clone(), relation.name.clone());
+    let has_same = |other: &&Relation| {
+        names(other) != names(relation)
+            && outbox(other, settings).is_none()
+            && shape::table_topic(&settings.prefix, other).is_ok_and(|it| it == topic)
+    };
+    match others.into_iter().find(has_same) {
+        Some(other) => {
+            Err(Error::SharedTopic { table: names(relation), other: names(other), topic })
+        }
+        None => Ok(()),
+    }
+}
+
+/// The outbox that the relation is configured as.
+fn outbox<'a>(relation: &Relation, settings: &'a Settings) -> Option<&'a Outbox> {
+    let is_this =
+        |outbox: &&Outbox| outbox.namespace == relation.namespace && outbox.table == relation.name;
+    settings.outboxes.iter().find(is_this)
 }
 
 /// Compiles the plan of the outbox without a table; `None` if none is configured.

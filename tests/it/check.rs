@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::flow;
 use crate::support::kafka::{Kafka, Options as KafkaOptions, Secure};
 use crate::support::postgres::{Options, Postgres};
 use crate::support::stack::{Space, Stack, shared};
@@ -294,6 +295,32 @@ fn publications_tables_and_types() {
         put_right.failed(&[]);
         put_right.says("postgres.publication", "ok", &["\"walbrook\" exists"]);
         put_right.says("postgres.identity", "ok", &["published tables: 4,"]);
+    });
+}
+
+/// Found before the start; and by the stream, which ends before a record of the second is written.
+#[test]
+fn two_tables_with_one_topic() {
+    run(LIMIT, async {
+        let tables = r#"CREATE TABLE "order line" (id int PRIMARY KEY);
+            CREATE TABLE order_line (other text PRIMARY KEY);
+            CREATE PUBLICATION walbrook FOR TABLE "order line", order_line"#;
+        let (stack, space) = space("check_topic", tables).await;
+        let config = space.config(stack, "");
+        let words = [r#""public"."order line""#, r#""public"."order_line""#, "RENAME TO"];
+        let found = Checked::new(&config);
+        found.failed(&["postgres.tables"]);
+        found.says("postgres.tables", "failed", &words);
+
+        let mut walbrook = Walbrook::spawn(&config);
+        space.ready(&stack.postgres, &mut walbrook).await;
+        for row in [r#""order line" VALUES (1)"#, "order_line VALUES ('1')"] {
+            stack.postgres.execute(&space.database, &format!("INSERT INTO {row}")).await;
+        }
+        let error = flow::ends_with(&mut walbrook, 4);
+        assert!(words[..2].iter().all(|word| error.contains(word)), "{error}");
+        let topic = format!("{}.public.order_line", space.prefix);
+        assert!(records::read_committed(&stack.kafka, &[&topic]).len() < 2);
     });
 }
 

@@ -1,10 +1,12 @@
 //! Starts and endings: first starts, refusals, servers that are away for a while, a second
 //! instance, stops. What must hold every time: nothing is lost, nothing comes twice.
 
+mod failover;
 mod outages;
 mod refusals;
 mod secured;
 mod standby;
+mod versions;
 
 pub(crate) use refusals::secret_file;
 
@@ -28,8 +30,15 @@ pub(super) async fn check_once(flow: &Flow<'_>) {
     let wanted: Vec<i64> = rows.iter().map(|row| row[0].parse().unwrap()).collect();
     let records = flow.records("public.t");
     assert_eq!(ids(flow.stack, &records), wanted);
-    let positions: BTreeSet<_> = records.iter().map(position).collect();
-    assert_eq!(positions.len(), records.len(), "positions are unique");
+    check_positions(&records);
+}
+
+/// No two records have the same position.
+pub(super) fn check_positions<'r>(records: impl IntoIterator<Item = &'r Record>) {
+    let mut positions = BTreeSet::new();
+    for record in records {
+        assert!(positions.insert(position(record)), "positions are unique: {record:?}");
+    }
 }
 
 pub(super) fn ids(stack: &Stack, records: &[Record]) -> Vec<i64> {
@@ -77,6 +86,7 @@ impl Load {
         let task = tokio::spawn(async move {
             while !told.load(std::sync::atomic::Ordering::Relaxed) {
                 client.batch_execute(&insert).await.unwrap();
+                // The rate; nothing is waited for.
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         });

@@ -250,7 +250,15 @@ async fn plans(
     let settings = Settings::new(config);
     let mut wanted = Vec::new();
     let mut compiled = 0;
-    for relation in relations {
+    for (at, relation) in relations.iter().enumerate() {
+        let before = relations.iter().take(at);
+        if let Err(error @ plan::Error::SharedTopic { .. }) =
+            plan::refuse_shared_topic(relation, before, &settings)
+        {
+            let rename = alter_table(&relation.namespace, &relation.name, "RENAME TO …");
+            report.error(NAME, &error, Some(rename));
+            continue;
+        }
         let facts = catalog.describe(relation).await?;
         match plan::compile(relation, &facts, &settings) {
             Ok(draft) => {

@@ -104,6 +104,15 @@ pub(super) fn build(
     let timeout = &section.transaction_timeout;
     let recovery = &section.recovery_timeout;
     let transactional_id = format!("walbrook.{pipeline}.{slot}");
+    let transaction_timeout = limit("kafka.transaction_timeout", timeout, Time::seconds(60))?;
+    let recovery_timeout = limit("kafka.recovery_timeout", recovery, Time::seconds(90))?;
+    if recovery_timeout <= transaction_timeout {
+        // One of them is in the file, or the defaults would stand.
+        let span = recovery.as_ref().or(timeout.as_ref()).map(Spanned::span);
+        let message = "`kafka.recovery_timeout` must be longer than `kafka.transaction_timeout`, so that \
+                       transactions that hang end by themselves: raise the one or lower the other";
+        return Err(Fault { span, message: message.to_owned() });
+    }
     Ok(config::Kafka {
         bootstrap_servers: bootstrap_servers(servers)?,
         security: KafkaSecurity {
@@ -112,8 +121,8 @@ pub(super) fn build(
         },
         transactional_id: text_or(&section.transactional_id, &transactional_id),
         checkpoint_topic: checkpoint_topic(&section.checkpoint_topic, pipeline)?,
-        transaction_timeout: limit("kafka.transaction_timeout", timeout, Time::seconds(60))?,
-        recovery_timeout: limit("kafka.recovery_timeout", recovery, Time::seconds(90))?,
+        transaction_timeout,
+        recovery_timeout,
         compression: compression.to_owned(),
         properties: properties(&section.properties, around)?,
     })

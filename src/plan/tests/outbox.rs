@@ -13,7 +13,7 @@ const UUID: u32 = 2950;
 const JSONB: u32 = 3802;
 const BOOL: u32 = 16;
 
-fn outbox() -> Outbox {
+pub(super) fn outbox() -> Outbox {
     Outbox {
         namespace: "shop".to_owned(),
         table: "outbox".to_owned(),

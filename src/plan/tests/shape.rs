@@ -46,6 +46,36 @@ fn the_key_is_what_deletes_carry() {
 }
 
 #[test]
+fn two_tables_do_not_share_a_topic() {
+    let table = |namespace: &str, name: &str| Relation {
+        namespace: namespace.to_owned(),
+        ..relation(name, ReplicaIdentity::Nothing, &[])
+    };
+    let outbox = Outbox { table: "out box".to_owned(), ..outbox::outbox() };
+    let settings = Settings { outboxes: vec![outbox], ..settings() };
+    let cases = [
+        (table("shop", "a b"), table("shop", "a_b"), false),
+        (table("a", "b.c"), table("a.b", "c"), false),
+        (table("shop", "a"), table("shop", "b"), true),
+        // A partition's root that is announced once more, or a table that was made anew.
+        (table("shop", "a b"), table("shop", "a b"), true),
+        // An outbox has no topic of a table's.
+        (table("shop", "out box"), table("shop", "out?box"), true),
+    ];
+    for (one, other, is_fine) in cases {
+        for (one, other) in [(&one, &other), (&other, &one)] {
+            let found = refuse_shared_topic(one, [other], &settings);
+            assert_eq!(found.is_ok(), is_fine, "{one:?} {other:?} {found:?}");
+        }
+    }
+    let error = refuse_shared_topic(&table("shop", "é"), [&table("shop", "è")], &settings);
+    let error = error.unwrap_err().to_string();
+    for part in ["\"shop\".\"é\"", "\"shop\".\"è\"", "srv.shop._", "rename"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+#[test]
 fn a_topic_has_only_characters_that_kafka_allows() {
     let topics = |name: &str| {
         let relation = relation(name, ReplicaIdentity::Nothing, &[("a", INT4, false)]);

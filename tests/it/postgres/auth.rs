@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use walbrook::config::{ChannelBinding, Host, Postgres as Settings, Secret};
+use walbrook::config::{self, ChannelBinding, Host, Postgres as Settings, Secret};
 use walbrook::edges::Class;
 use walbrook::postgres::{Catalog, Error, TransportKind};
 
-use super::{PASSWORD, Secured, connect, local, walsender};
+use super::{PASSWORD, Secured, connect, local, settings, text, walsender};
 use crate::support::postgres::{Options, Postgres};
-use crate::support::run;
+use crate::support::walbrook::write_config;
+use crate::support::{run, until};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -86,6 +87,78 @@ fn the_password_file_is_used_and_a_readable_one_is_not() {
         let error = connect(&with(Some(wrong))).await.unwrap_err();
         assert!(error.to_string().contains("password file"), "{error}");
     });
+}
+
+/// The variables of libpq, from the process's environment to a connection.
+#[test]
+fn the_environment_lets_in_as_libpq_would() {
+    run(LIMIT, async {
+        let secured = Secured::shared();
+        secured.users().await;
+        let file = write_config(
+            "pipeline = \"shop\"\n[replication]\nslot = \"shop\"\npublications = [\"shop\"]\n\
+             [kafka]\nbootstrap_servers = [\"b:9092\"]\n[registry]\nurls = [\"http://r\"]\n",
+        );
+        let port = secured.server.port().to_string();
+        let path = |name: &str| text(&secured.path(name));
+        let escaped = PASSWORD.replace('\\', "\\\\").replace(':', "\\:");
+        let line = format!("localhost:{port}:postgres:scram:{escaped}\n");
+        let passfile = text(&secured.file("pgpass.environment", &line, 0o600));
+        let by = |variables: &[(&str, &str)]| {
+            let server = [
+                ("PGHOST", "localhost"),
+                ("PGPORT", &port),
+                ("PGDATABASE", "postgres"),
+                ("PGSSLMODE", "verify-full"),
+                ("PGSSLROOTCERT", &path("root.crt")),
+            ];
+            let variables = server.iter().chain(variables);
+            let environment = variables.map(|(name, value)| (name.to_string(), value.to_string()));
+            config::load(&file, &environment.collect()).unwrap().postgres
+        };
+        let (certificate, key) = (path("client.crt"), path("client.key"));
+        let shown =
+            by(&[("PGUSER", "certificate"), ("PGSSLCERT", &certificate), ("PGSSLKEY", &key)]);
+        assert_eq!(connect(&shown).await.unwrap(), TransportKind::Tls);
+        let error = connect(&by(&[("PGUSER", "certificate")])).await.unwrap_err();
+        assert_eq!(error.sqlstate(), Some("28000"), "{error}");
+        let listed = by(&[("PGUSER", "scram"), ("PGPASSFILE", &passfile)]);
+        assert_eq!(connect(&listed).await.unwrap(), TransportKind::Tls);
+        let error = connect(&by(&[("PGUSER", "scram")])).await.unwrap_err();
+        assert!(matches!(error, Error::NoPassword { .. }), "{error}");
+        let other = by(&[("PGUSER", "trusted"), ("PGSSLROOTCERT", &path("other.crt"))]);
+        assert!(matches!(connect(&other).await, Err(Error::Tls { .. })));
+    });
+}
+
+/// Both connections, as the kernel has them: when it would ask whether the server is there.
+#[test]
+fn connections_are_kept_alive_as_configured() {
+    run(LIMIT, async {
+        let server = Postgres::start(&Options::default());
+        let keepalive_idle = Duration::from_secs(5000);
+        let settings =
+            Settings { keepalive_idle, ..settings("127.0.0.1", server.port(), "postgres") };
+        let _catalog = Catalog::connect(&settings).await.unwrap();
+        let _walsender = walsender(&settings).await.unwrap();
+        until(LIMIT, "two connections with a keepalive timer", || {
+            let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+            let timers: Vec<_> =
+                sockets.lines().filter_map(|it| timer(it, server.port())).collect();
+            let is_ours = |seconds: &u64| (4800..=5000).contains(seconds);
+            let is_right = timers.len() == 2 && timers.iter().all(is_ours);
+            if is_right { Ok(()) } else { Err(format!("{timers:?}")) }
+        });
+    });
+}
+
+/// The seconds until the keepalive timer of a connection to this port; from a line of
+/// /proc/net/tcp (<https://www.kernel.org/doc/Documentation/networking/proc_net_tcp.txt>).
+fn timer(line: &str, port: u16) -> Option<u64> {
+    let fields: Vec<_> = line.split_whitespace().collect();
+    let (kind, left) = fields.get(5)?.split_once(':')?;
+    let is_ours = fields[2].ends_with(&format!(":{port:04X}")) && kind == "02";
+    is_ours.then(|| u64::from_str_radix(left, 16).unwrap() / 100)
 }
 
 #[test]

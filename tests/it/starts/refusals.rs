@@ -127,7 +127,7 @@ fn permanent_errors_end_the_process() {
 }
 
 /// The same configuration for another server.
-fn moved(config: &str, from: &Postgres, to: &Postgres) -> String {
+pub(super) fn moved(config: &str, from: &Postgres, to: &Postgres) -> String {
     let folder = |postgres: &Postgres| postgres.socket_folder().display().to_string();
     let port = |postgres: &Postgres| format!("port = {}", postgres.port());
     config.replace(&folder(from), &folder(to)).replace(&port(from), &port(to))

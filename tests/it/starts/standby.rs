@@ -10,9 +10,10 @@ use crate::support::stack::shared;
 use crate::support::walbrook::Walbrook;
 use crate::support::{process, records, run, until};
 
-fn spawn_second(flow: &Flow<'_>) -> Walbrook {
+/// Another instance with this configuration, but for its HTTP port.
+fn spawn_second(flow: &Flow<'_>, config: &str) -> Walbrook {
     let own = format!("127.0.0.1:{}", flow.space.http_port);
-    Walbrook::spawn(&flow.config.replace(&own, &format!("127.0.0.1:{}", process::free_port())))
+    Walbrook::spawn(&config.replace(&own, &format!("127.0.0.1:{}", process::free_port())))
 }
 
 fn until_standby(walbrook: &Walbrook) {
@@ -41,7 +42,7 @@ fn a_second_instance_is_a_standby_and_takes_over() {
         let mut flow =
             Flow::start(shared(), "standby", TABLE, &[("log", "level = \"debug\"")]).await;
         let load = Load::start(&flow, 50).await;
-        let second = spawn_second(&flow);
+        let second = spawn_second(&flow, &flow.config);
         until_standby(&second);
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert!(flow.walbrook.ended().is_none());
@@ -86,7 +87,7 @@ fn an_instance_that_was_asleep_is_fenced() {
         let mut flow = Flow::start(shared(), "asleep", TABLE, &changes).await;
         let load = Load::start(&flow, 50).await;
         flow.walbrook.wait_for_message(LIMIT, "kafka transaction opened");
-        let second = spawn_second(&flow);
+        let second = spawn_second(&flow, &flow.config);
         until_standby(&second);
         let commits = || {
             let is_commit = |line: &&String| line.contains("kafka transaction committed");
@@ -120,5 +121,36 @@ fn an_instance_that_was_asleep_is_fenced() {
             second.ended()
         }];
         assert_eq!(alive, [None, None], "both live: {}", flow.walbrook.tail());
+    });
+}
+
+/// The first is silent, and the server does not notice by itself (here it was told to wait for an
+/// hour; in the test above it does notice): the second ends its walsender and goes on. A holder that
+/// lives it leaves alone.
+#[test]
+fn a_dead_holder_is_ended_by_its_standby() {
+    run(TEST_LIMIT, async {
+        let patient = ("replication", "wal_sender_timeout = \"1h\"");
+        let mut flow = Flow::start(shared(), "dead", TABLE, &[patient]).await;
+        let load = Load::start(&flow, 50).await;
+        // Three times this is more than the 5 s after which the first replies at the latest.
+        let config = flow.config.replace(patient.1, "wal_sender_timeout = \"2s\"");
+        let second = spawn_second(&flow, &config);
+        until_standby(&second);
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        let log = second.log().concat();
+        assert!(!log.contains("has long not replied"), "{log}");
+
+        flow.walbrook.signal("STOP");
+        let ended = second.wait_for(LIMIT, "the holder is ended", |line| {
+            said(line, "message").contains("has long not replied")
+        });
+        assert_eq!(ended["is_ended"], true, "{ended}");
+        second.wait_for_message(LIMIT, "streaming");
+        flow.walbrook.signal("CONT");
+        until_settled(&flow.walbrook, &second);
+        load.end().await;
+        flow.drain().await;
+        check_once(&flow).await;
     });
 }

@@ -1,6 +1,7 @@
 //! A PostgreSQL server of the test's own.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::{until, until_async};
 /// How to start it.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    /// 17 or 14.
+    /// 14, 17 or 18.
     pub(crate) version: u32,
     /// Lines of postgresql.conf, after ours.
     pub(crate) conf: Vec<String>,
@@ -61,6 +62,26 @@ impl Postgres {
         server.configure(options);
         server.launch();
         server
+    }
+
+    /// A copy of this server, which must be stopped, on a port of its own: a standby that is not
+    /// launched yet. `conf` are lines of its postgresql.conf.
+    pub(crate) fn standby(&self, conf: &[String]) -> Self {
+        let copy = Self {
+            folder: process::folder("postgres"),
+            port: process::free_port(),
+            binaries: self.binaries.clone(),
+            process: None,
+        };
+        let copied = ["cp", "-a", &text(&self.data()), &text(&copy.data())];
+        process::run(process::command(User::Unprivileged, &copied));
+        let folder = copy.folder.display();
+        let own = format!("port = {}\nunix_socket_directories = '{folder}'\n", copy.port);
+        let mut file =
+            fs::File::options().append(true).open(copy.data().join("postgresql.conf")).unwrap();
+        file.write_all((own + &conf.join("\n") + "\n").as_bytes()).unwrap();
+        fs::write(copy.data().join("standby.signal"), "").unwrap();
+        copy
     }
 
     /// Starts it again after [`stop`](Self::stop) or [`kill`](Self::kill), on the same port.

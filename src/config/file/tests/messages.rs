@@ -233,6 +233,17 @@ partitions = 6",
         "4:19: `postgres.connect_timeout` is 0s, but must be from 1s to 3600s",
     ),
     (
+        "kafka",
+        r#"transaction_timeout = "90s""#,
+        "9:23: `kafka.recovery_timeout` must be longer than `kafka.transaction_timeout`, so that transactions that hang end by themselves: raise the one or lower the other",
+    ),
+    (
+        "kafka",
+        r#"transaction_timeout = "2s"
+recovery_timeout = "1s""#,
+        "10:20: `kafka.recovery_timeout` must be longer than `kafka.transaction_timeout`, so that transactions that hang end by themselves: raise the one or lower the other",
+    ),
+    (
         "topics",
         "partitions = 0",
         "13:14: `topics.partitions` is 0, but must be 1 or more, or -1 (broker's default)",
