@@ -261,7 +261,8 @@ fn recursion_is_limited_in_depth_and_work() {
     // Every level has two branches that fail at the innermost value only.
     let tree = json!({"type": "record", "name": "A", "fields": [{"name": "x", "type": ["int", "A",
         {"type": "record", "name": "B", "fields": [{"name": "x", "type": ["int", "A", "B"]}]}]}]});
-    let nested = format!("{}\"\"{}", r#"{"x":"#.repeat(50), "}".repeat(50));
+    let innermost = format!("{:?}", "long".repeat(1_000));
+    let nested = format!("{}{innermost}{}", r#"{"x":"#.repeat(50), "}".repeat(50));
     let misfit = encode(&tree, &nested).unwrap_err().to_string();
     assert!(misfit.contains("costs more than 134217728 bytes to read"), "{misfit}");
 }
