@@ -4,7 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -139,6 +141,14 @@ impl Kafka {
         topic.config = settings.to_vec();
         let created = admin.create_topics(&[topic], &AdminOptions::new()).await.unwrap();
         created.into_iter().for_each(|topic| drop(topic.unwrap()));
+    }
+
+    /// Changes a topic's configuration to just this setting.
+    pub(crate) async fn alter_topic(&self, name: &str, setting: &str, value: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.client_config().create().unwrap();
+        let change = AlterConfig::new(ResourceSpecifier::Topic(name)).set(setting, value);
+        let altered = admin.alter_configs(&[change], &AdminOptions::new()).await.unwrap();
+        altered.into_iter().for_each(|topic| drop(topic.unwrap()));
     }
 
     /// Runs `AclCommand`; the arguments follow `--add` or `--remove`.
