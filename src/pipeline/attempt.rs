@@ -348,7 +348,7 @@ pub(super) async fn commit(
 ) -> Result<(), Error> {
     writer.commit(Box::new(Batch::of(checkpoint)))?;
     match writer.done().await? {
-        Done::Failed(error) => Err(sink::<KafkaSink>(error)),
+        Done::Failed { error, .. } => Err(sink::<KafkaSink>(error)),
         _ => Ok(()),
     }
 }
@@ -360,7 +360,7 @@ pub(super) async fn recovered(
     loop {
         match writer.done().await? {
             Done::Recovered(checkpoint) => return Ok(checkpoint.map(|checkpoint| *checkpoint)),
-            Done::Failed(error) => return Err(sink::<KafkaSink>(error)),
+            Done::Failed { error, .. } => return Err(sink::<KafkaSink>(error)),
             Done::Committed(..) | Done::TopicReady => {}
         }
     }

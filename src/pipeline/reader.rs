@@ -223,8 +223,10 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                 self.spare = Some(batch);
                 Ok(())
             }
-            Done::Failed(error) => {
-                self.around.telemetry.on_txn_failed();
+            Done::Failed { error, is_txn } => {
+                if is_txn {
+                    self.around.telemetry.on_txn_failed();
+                }
                 Err(sink::<S>(error))
             }
             Done::Recovered(_) | Done::TopicReady => Ok(()),

@@ -173,6 +173,24 @@ fn kafka_that_is_away() {
         assert!(leaving < Duration::from_secs(15), "{leaving:?}");
         flow.stop();
 
+        // A topic that cannot be asked for is no Kafka transaction whose end is unknown.
+        flow.restart().await;
+        flow.execute(
+            "CREATE TABLE late (id int PRIMARY KEY); ALTER PUBLICATION walbrook ADD TABLE late",
+        )
+        .await;
+        flow.drain().await;
+        stack.kafka.signal("STOP");
+        flow.execute("INSERT INTO late VALUES (1)").await;
+        flow.walbrook.wait_for(LIMIT, "a retry", |line| said(line, "phase") == "backoff");
+        stack.kafka.signal("CONT");
+        flow.drain().await;
+        let text = get(&flow, "metrics").1;
+        assert_eq!(metric(&text, r#"walbrook_kafka_transactions_total{result="unknown"}"#), 0.0);
+        assert_eq!(metric(&text, r#"walbrook_retries_total{class="retry"}"#), 1.0);
+        assert_eq!(flow.records("public.late").len(), 1);
+        flow.stop();
+
         // And while it starts, and has found no Kafka.
         stack.kafka.signal("STOP");
         for config in [flow.config.clone(), flow.config.replace(&flow.space.slot, "first_start")] {
