@@ -129,6 +129,17 @@ fn kafka_that_is_away() {
         stays(&flow, Duration::from_secs(7)).await;
         stack.kafka.signal("CONT");
         flow.drain().await;
+        // Until a halt meets the end of a transaction, which may then have been sent twice.
+        until(LIMIT, "the producer is made again", || {
+            stack.kafka.signal("STOP");
+            std::thread::sleep(Duration::from_secs(1));
+            stack.kafka.signal("CONT");
+            match metric(&get(&flow, "metrics").1, "walbrook_producer_rebuilds_total") {
+                0.0 => Err("it was not".to_owned()),
+                _ => Ok(()),
+            }
+        });
+        flow.drain().await;
         // Dead, and back.
         let Flow { space, config, walbrook, client, .. } = flow;
         stack.kafka.kill();
