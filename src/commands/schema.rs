@@ -80,7 +80,7 @@ fn outbox_schemas(config: &Config, relation: &Relation) -> Vec<SchemaRequest> {
 }
 
 /// Payload schemas are registered when their topic is first needed.
-fn payload_schemas(routing: &Routing) -> Vec<SchemaRequest> {
+pub(super) fn payload_schemas(routing: &Routing) -> Vec<SchemaRequest> {
     let request = |schema: &crate::config::PayloadSchema| SchemaRequest {
         subject: format!("{}-value", routing.topic_template.replace("{route}", &schema.route)),
         schema_json: schema.schema_json.clone(),

@@ -100,10 +100,13 @@ pub enum Error {
     #[error("the sink must recover first")]
     NotRecovered,
     /// A record can never be written as it is.
-    #[error("kafka refused a record of topic {topic}: {reason}")]
+    #[error("kafka refused a record of topic {topic}{}: {reason}", sized(largest))]
     RecordRefused {
         /// The topic.
         topic: String,
+        /// The table and the bytes of the largest record of that topic that was being written, where
+        /// its size is what matters.
+        largest: Option<(String, usize)>,
         /// Why, and what to do.
         reason: &'static str,
     },
@@ -222,7 +225,11 @@ impl<'a> Origin<'a> {
             return Some(Error::Fenced { transactional_id: self.transactional_id.to_owned() });
         }
         if let Some(reason) = refusal(code) {
-            return Some(Error::RecordRefused { topic: self.topic.to_owned(), reason });
+            return Some(Error::RecordRefused {
+                topic: self.topic.to_owned(),
+                largest: None,
+                reason,
+            });
         }
         let denied = |operation, resource| Some(Error::NotPermitted { operation, resource });
         match code {
@@ -274,9 +281,7 @@ pub(super) fn is_timeout(code: RDKafkaErrorCode) -> bool {
 /// Why a broker will never take a record as it is; `None` for other codes.
 fn refusal(code: RDKafkaErrorCode) -> Option<&'static str> {
     match code {
-        RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::MessageBatchTooLarge => Some(
-            "it is larger than the topic's max.message.bytes (compressed): raise that, or, where single records are small, set batch.size in [kafka.properties] below it",
-        ),
+        code if is_too_large(code) => Some(TOO_LARGE),
         RDKafkaErrorCode::InvalidTimestamp => Some(
             "its timestamp is outside of what the topic allows (message.timestamp.before.max.ms, message.timestamp.after.max.ms): change those, or set records.timestamp = \"now\"",
         ),
@@ -290,6 +295,20 @@ fn refusal(code: RDKafkaErrorCode) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// What to do about a record, or a request of several, that a broker refuses for its size.
+pub(super) const TOO_LARGE: &str = "it is larger than the topic's max.message.bytes (compressed): raise that, or, where single records are small, set batch.size in [kafka.properties] below it";
+
+/// Whether a code says that a record, or a request of several, is too large.
+pub(super) fn is_too_large(code: RDKafkaErrorCode) -> bool {
+    matches!(code, RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::MessageBatchTooLarge)
+}
+
+fn sized(largest: &Option<(String, usize)>) -> String {
+    largest.as_ref().map_or_else(String::new, |(table, bytes)| {
+        format!(" (the largest has {bytes} bytes before compression, from table {table})")
+    })
 }
 
 fn because(reason: &Option<String>) -> String {

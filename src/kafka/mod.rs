@@ -88,7 +88,7 @@ fn unix_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// The largest record that the producer takes: a record is never larger than a batch. The brokers'
+/// The largest record that the producer takes: none that is larger than a batch. The brokers'
 /// own limit (`max.message.bytes`) is the one that operators meet.
 fn record_bytes_max(limits: &BatchLimits) -> usize {
     const FRAMING: usize = 1 << 16;

@@ -5,6 +5,7 @@
 //! transaction, and to reading the checkpoint back. That checkpoint, and nothing else, says
 //! whether a batch is committed.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -12,7 +13,7 @@ use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{BaseRecord, Producer as _};
 
 use super::client::{self, Producer, SUSPICIOUS};
-use super::error::{Error, Origin, code_of, is_timeout};
+use super::error::{Error, Origin, TOO_LARGE, code_of, is_timeout, is_too_large};
 use super::headers::HeaderWriter;
 use super::recovery::{self, PARTITION};
 use super::topics::Topics;
@@ -195,7 +196,7 @@ impl KafkaSink {
             let headers = headers.headers(record, batch.slice(&record.headers));
             self.send(producer, batch, record, headers, deadline)?;
             chunk_records += 1;
-            chunk_bytes += record.value.as_ref().map_or(0, std::ops::Range::len);
+            chunk_bytes += record.value.as_ref().map_or(0, Range::len);
             if CHUNK_RECORDS <= chunk_records || CHUNK_BYTES <= chunk_bytes {
                 self.drain(producer, batch, deadline)?;
                 (chunk_records, chunk_bytes) = (0, 0);
@@ -265,6 +266,13 @@ impl KafkaSink {
             };
             let topic = back.topic;
             outgoing = back;
+            if is_too_large(code_of(&error)) {
+                return Err(too_large(
+                    batch,
+                    topic,
+                    "it is larger than batch.max_bytes: raise that",
+                ));
+            }
             if code_of(&error) != RDKafkaErrorCode::QueueFull {
                 return Err(self.failed_on(producer, batch, topic, doing, error));
             }
@@ -337,6 +345,7 @@ impl KafkaSink {
             Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition => {
                 self.missing(&failed.topic)
             }
+            code if is_too_large(code) => too_large(batch, &failed.topic, TOO_LARGE),
             code => origin.known(code).unwrap_or_else(|| {
                 // A call that says more than that a record failed (that we are fenced) goes first.
                 origin.known(code_of(&error)).unwrap_or_else(|| {
@@ -448,6 +457,17 @@ fn topic_names(batch: &Batch) -> String {
     }
     let names: Vec<_> = ids.into_iter().filter_map(|id| batch.topics.name(id)).collect();
     names.join(", ")
+}
+
+/// A record of `topic` is too large: which, is told by the largest one there is.
+fn too_large(batch: &Batch, topic: &str, reason: &'static str) -> Error {
+    let length = |range: &Option<Range<usize>>| range.as_ref().map_or(0, Range::len);
+    let of_topic = batch.records().iter().filter(|r| batch.topics.name(r.topic) == Some(topic));
+    let sized = of_topic.map(|record| (length(&record.key) + length(&record.value), record.topic));
+    let largest = sized.max_by_key(|(bytes, _)| *bytes);
+    let table = |id| batch.topics.table(id).unwrap_or_default().to_owned();
+    let largest = largest.map(|(bytes, id)| (table(id), bytes));
+    Error::RecordRefused { topic: topic.to_owned(), largest, reason }
 }
 
 /// An error and its causes on one line.

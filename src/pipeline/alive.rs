@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::time::sleep_until;
 use tracing::debug;
 
+use super::telemetry::Telemetry;
 use super::{Error, Stop, clock, source};
 use crate::edges::Transport;
-use crate::postgres::Catalog;
+use crate::postgres::{self, Catalog};
 use crate::wal::{self, Session, status_update};
 
 /// How long a server that waits for a confirmation is kept waiting.
@@ -61,6 +62,28 @@ pub(super) async fn gone(catalog: &mut Catalog) -> Error {
             return error.into();
         }
     }
+}
+
+/// The same, and keeps the slot's figures up to date: when things are stuck is when they matter.
+pub(super) async fn watched(catalog: &mut Catalog, slot: &str, telemetry: &mut Telemetry) -> Error {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        if let Err(error) = look(catalog, slot, telemetry).await {
+            return error.into();
+        }
+    }
+}
+
+/// Asks for the slot's figures while nothing streams, or nothing is taken from the stream.
+pub(super) async fn look(
+    catalog: &mut Catalog,
+    slot: &str,
+    telemetry: &mut Telemetry,
+) -> Result<(), postgres::Error> {
+    if let Some(facts) = catalog.slot(slot).await? {
+        telemetry.on_look(slot, &facts, clock::wall_us());
+    }
+    Ok(())
 }
 
 /// Sends the status that is due, if one is.

@@ -255,6 +255,8 @@ impl Assembler {
         if self.is_full(batch) {
             return Ok(Step::Full);
         }
+        // It waits from now on, also for its plan.
+        batch.note_commit_time(xact.commit_time_us);
         let mark = batch.mark();
         for op in ops {
             let step = self.encode(&Change { position, lsn, xact: &xact, op }, context, batch)?;
@@ -263,7 +265,6 @@ impl Assembler {
                 return Ok(Step::Need(need));
             }
         }
-        batch.note_commit_time(xact.commit_time_us);
         self.ordinal = position.ordinal;
         self.position = position;
         self.inside = Some(Inside { xid: xact.xid, lsn });

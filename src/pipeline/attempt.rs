@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::alive::{alive, gone};
+use super::alive::{alive, look, watched};
 use super::assembler::Assembler;
 use super::reader::{Reader, Surroundings};
 use super::start::{self, Expected, Server, Slot, Verdict};
@@ -65,14 +65,15 @@ impl Attempt<'_> {
         if !self.telemetry.is_standby() {
             self.telemetry.enter(Phase::Starting);
         }
+        let slot = &self.config.replication.slot;
         let mut catalog = Catalog::connect(&self.config.postgres).await?;
+        look(&mut catalog, slot, self.telemetry).await?;
         let stream = expected(self.config).stream;
         require_publications(&mut catalog, &stream.publications).await?;
         let is_binary = self.is_binary(&mut catalog).await?;
         let mut client =
             ReplicationClient::connect(&self.config.postgres, &self.config.replication).await?;
         let system = client.identify_system().await?;
-        let slot = &self.config.replication.slot;
         let history = history(&mut client, &system).await?;
         match server(&mut catalog, slot, &system, Vec::new()).await?.slot {
             None => {
@@ -98,8 +99,10 @@ impl Attempt<'_> {
         self.telemetry.enter(Phase::Recovering);
         let mut session = session(self.config);
         self.writer.recover()?;
-        let (gone, recovered) = (gone(&mut catalog), recovered(self.writer));
-        let recovered = alive(&mut transport, &mut session, self.stop, gone, recovered).await??;
+        let watched = watched(&mut catalog, slot, self.telemetry);
+        let recovered = recovered(self.writer);
+        let recovered =
+            alive(&mut transport, &mut session, self.stop, watched, recovered).await??;
         let server = server(&mut catalog, slot, &system, history).await?;
         match start::judge(&expected(self.config), &server, recovered.as_ref())? {
             Verdict::Create => {
@@ -217,7 +220,7 @@ impl Attempt<'_> {
         // It has no limit, so the catalog tells of a server that is gone or halted.
         let point = tokio::select! {
             point = client.create_slot(slot, is_failover) => point?,
-            error = gone(catalog) => return Err(error),
+            error = watched(catalog, slot, self.telemetry) => return Err(error),
         };
         let streaming = first_checkpoint(self.config, system, State::Streaming, point);
         commit(self.writer, Checkpoint { accepted, ..streaming }).await?;
@@ -345,7 +348,7 @@ pub(super) async fn commit(
 ) -> Result<(), Error> {
     writer.commit(Box::new(Batch::of(checkpoint)))?;
     match writer.done().await? {
-        Done::Failed(error) => Err(sink::<KafkaSink>(error)),
+        Done::Failed { error, .. } => Err(sink::<KafkaSink>(error)),
         _ => Ok(()),
     }
 }
@@ -357,7 +360,7 @@ pub(super) async fn recovered(
     loop {
         match writer.done().await? {
             Done::Recovered(checkpoint) => return Ok(checkpoint.map(|checkpoint| *checkpoint)),
-            Done::Failed(error) => return Err(sink::<KafkaSink>(error)),
+            Done::Failed { error, .. } => return Err(sink::<KafkaSink>(error)),
             Done::Committed(..) | Done::TopicReady => {}
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep_until;
 use tracing::warn;
 
-use super::alive::{alive, gone, make_way, send_due_status, send_status};
+use super::alive::{alive, look, make_way, send_due_status, send_status, watched};
 use super::assembler::{Assembler, Need, Owner, Step};
 use super::telemetry::{Progress, Telemetry};
 use super::writer::{Done, Writer};
@@ -223,8 +223,10 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                 self.spare = Some(batch);
                 Ok(())
             }
-            Done::Failed(error) => {
-                self.around.telemetry.on_txn_failed();
+            Done::Failed { error, is_txn } => {
+                if is_txn {
+                    self.around.telemetry.on_txn_failed();
+                }
                 Err(sink::<S>(error))
             }
             Done::Recovered(_) | Done::TopicReady => Ok(()),
@@ -261,12 +263,22 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             received: self.session.received(),
             confirmed: self.confirm,
             server_end: self.server_end,
-            oldest_commit_us: self.committing_us.or(self.current.oldest_commit_us),
+            oldest_commit_us: self.oldest_commit_us(),
             silence,
             now,
             wall_us: clock::wall_us(),
         });
         Ok(())
+    }
+
+    /// When the oldest transaction that waits committed.
+    fn oldest_commit_us(&self) -> Option<i64> {
+        self.committing_us.or(self.current.oldest_commit_us)
+    }
+
+    fn note_waiting(&mut self) {
+        let oldest = self.oldest_commit_us();
+        self.around.telemetry.on_waiting(oldest);
     }
 
     /// Whether the server answers on the catalog connection within `limit`; that it has ended the
@@ -368,9 +380,10 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
     async fn ensure_topic(&mut self, topic: &str) -> Result<(), Error> {
         self.around.writer.ensure_topic(topic.to_owned())?;
         loop {
-            let Surroundings { writer, catalog, stop, .. } = &mut self.around;
-            let (gone, done) = (gone(catalog), writer.done());
-            let done = alive(&mut self.transport, &mut self.session, stop, gone, done).await??;
+            self.note_waiting();
+            let Surroundings { writer, catalog, stop, slot, telemetry, .. } = &mut self.around;
+            let (watched, done) = (watched(catalog, slot, telemetry), writer.done());
+            let done = alive(&mut self.transport, &mut self.session, stop, watched, done).await??;
             if matches!(done, Done::TopicReady) {
                 return Ok(());
             }
@@ -384,9 +397,10 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         let (mut delay, delay_max) = self.around.retry_delays;
         let mut attempt = 0;
         while let Some(schema) = schemas.get(ids.len()) {
-            let Surroundings { registry, catalog, stop, .. } = &mut self.around;
+            self.note_waiting();
+            let Surroundings { registry, catalog, stop, slot, telemetry, .. } = &mut self.around;
             let register = registry.register(&schema.subject, &schema.schema_json);
-            let watch = gone(catalog);
+            let watch = watched(catalog, slot, telemetry);
             let id = alive(&mut self.transport, &mut self.session, stop, watch, register).await?;
             match id {
                 Ok(id) => {
@@ -399,11 +413,12 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                     attempt += 1;
                     let until = clock::now() + delay;
                     self.around.telemetry.enter(Phase::Backoff { attempt, until });
-                    let Surroundings { catalog, stop, .. } = &mut self.around;
-                    let (nothing, ping) = (std::future::pending(), catalog.ping());
-                    alive(&mut self.transport, &mut self.session, stop, nothing, ping).await??;
-                    let (gone, nap) = (gone(catalog), tokio::time::sleep(delay));
-                    alive(&mut self.transport, &mut self.session, stop, gone, nap).await?;
+                    let Surroundings { catalog, stop, slot, telemetry, .. } = &mut self.around;
+                    let (nothing, look) = (std::future::pending(), look(catalog, slot, telemetry));
+                    alive(&mut self.transport, &mut self.session, stop, nothing, look).await??;
+                    let nap = tokio::time::sleep(delay);
+                    let watch = watched(catalog, slot, telemetry);
+                    alive(&mut self.transport, &mut self.session, stop, watch, nap).await?;
                     delay = (delay * 2).min(delay_max);
                 }
                 Err(error) => return Err(error.into()),

@@ -13,6 +13,7 @@ use crate::edges::{Class, Receipt};
 use crate::metrics::{Metrics, SkipReason, TableCounters, TxnResult};
 use crate::plan::Skip;
 use crate::position::Lsn;
+use crate::postgres::SlotFacts;
 use crate::status::{Phase, Status};
 use crate::wal::Relation;
 
@@ -23,6 +24,8 @@ pub struct Telemetry {
     status: watch::Sender<Status>,
     counters: HashMap<String, TableCounters>,
     last_commit: Option<Instant>,
+    /// When the oldest transaction committed that was received and may not be in Kafka.
+    oldest_commit_us: Option<i64>,
     /// Columns of unknown types that were warned of.
     warned: BTreeSet<(String, String)>,
 }
@@ -37,6 +40,7 @@ impl Telemetry {
             status,
             counters: HashMap::new(),
             last_commit: None,
+            oldest_commit_us: None,
             warned: BTreeSet::new(),
         }
     }
@@ -45,6 +49,10 @@ impl Telemetry {
         let is_new = self.status.borrow().phase.name() != phase.name();
         if is_new {
             info!(phase = phase.name(), "phase");
+        }
+        if phase == Phase::Standby {
+            // What was received is the other instance's to deliver.
+            self.oldest_commit_us = None;
         }
         self.metrics.set_phase(phase);
         self.status.send_modify(|status| status.phase = phase);
@@ -151,10 +159,10 @@ impl Telemetry {
         let Progress { received, confirmed, server_end, oldest_commit_us, silence, now, wall_us } =
             *progress;
         let lag_bytes = server_end.0.saturating_sub(confirmed.0);
-        let lag = oldest_commit_us.map_or(0.0, |commit_us| seconds(wall_us - commit_us));
+        self.on_waiting(oldest_commit_us);
         self.metrics.set_received_lsn(received);
         self.metrics.set_confirmed_lsn(confirmed);
-        self.metrics.set_lag(lag_bytes, lag);
+        self.metrics.set_lag(lag_bytes, self.lag_seconds(wall_us));
         self.status.send_modify(|status| {
             status.received_lsn = received;
             status.confirmed_lsn = confirmed;
@@ -170,6 +178,26 @@ impl Telemetry {
     pub(super) fn on_slot(&self, slot: &str, retained_bytes: Option<i64>, safe_bytes: Option<i64>) {
         let retained = retained_bytes.and_then(|bytes| u64::try_from(bytes).ok());
         self.metrics.set_slot_wal(slot, retained.unwrap_or(0), safe_bytes);
+    }
+
+    /// What waits, and since when: told before something is awaited for long.
+    pub(super) fn on_waiting(&mut self, oldest_commit_us: Option<i64>) {
+        self.oldest_commit_us = oldest_commit_us;
+    }
+
+    /// The slot as it is while nothing streams, or nothing is taken from the stream.
+    pub(super) fn on_look(&mut self, slot: &str, facts: &SlotFacts, wall_us: i64) {
+        self.on_slot(slot, facts.retained_bytes, facts.safe_wal_size);
+        let Some((end, confirmed)) = facts.log_end().zip(facts.confirmed_flush) else { return };
+        // PostgreSQL is told a little after Kafka has it.
+        let confirmed = confirmed.max(self.status.borrow().confirmed_lsn);
+        let lag_bytes = end.0.saturating_sub(confirmed.0);
+        self.metrics.set_lag(lag_bytes, self.lag_seconds(wall_us));
+        self.status.send_modify(|status| status.lag_bytes = lag_bytes);
+    }
+
+    fn lag_seconds(&self, wall_us: i64) -> f64 {
+        self.oldest_commit_us.map_or(0.0, |commit_us| seconds(wall_us - commit_us))
     }
 
     pub(super) fn on_schema(&mut self) {

@@ -26,8 +26,13 @@ enum Job {
 pub(super) enum Done<E> {
     /// The batch is committed; how long that took, and how it went.
     Committed(Box<Batch>, Duration, Receipt),
-    /// The job failed; a batch that failed is not committed and comes back.
-    Failed(E),
+    /// The job failed.
+    Failed {
+        /// Why.
+        error: E,
+        /// Whether the job was a Kafka transaction.
+        is_txn: bool,
+    },
     /// Fenced and read: the last checkpoint.
     Recovered(Option<Box<Checkpoint>>),
     /// The topic exists.
@@ -80,16 +85,16 @@ fn perform<S: Sink>(sink: &mut S, job: Job) -> Done<S::Error> {
                     let took = clock::now().saturating_duration_since(start);
                     Done::Committed(batch, took, receipt)
                 }
-                Err(error) => Done::Failed(error),
+                Err(error) => Done::Failed { error, is_txn: true },
             }
         }
         Job::EnsureTopic(topic) => match sink.ensure_topic(&topic) {
             Ok(()) => Done::TopicReady,
-            Err(error) => Done::Failed(error),
+            Err(error) => Done::Failed { error, is_txn: false },
         },
         Job::Recover => match sink.recover() {
             Ok(checkpoint) => Done::Recovered(checkpoint.map(Box::new)),
-            Err(error) => Done::Failed(error),
+            Err(error) => Done::Failed { error, is_txn: false },
         },
     }
 }

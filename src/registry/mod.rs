@@ -22,6 +22,16 @@ use crate::plan::SchemaId;
 /// What can go wrong with the registry. No variant holds credentials: a URL never has any.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// It has no such subject or schema.
+    #[error("schema registry {url} has no schema of subject {subject} (code {code})")]
+    Absent {
+        /// The base URL.
+        url: Url,
+        /// The subject.
+        subject: String,
+        /// The registry's own code.
+        code: u32,
+    },
     /// It answered something that its API does not have.
     #[error("schema registry {url} answered status {status} with {what}")]
     Answer {
@@ -104,7 +114,8 @@ impl Error {
             Self::Unavailable { .. } | Self::Unreachable { .. } => Class::Retry,
             // A proxy in between answers so while the registry behind it is started.
             Self::Answer { status, .. } if *status < 300 => Class::Retry,
-            Self::Answer { .. }
+            Self::Absent { .. }
+            | Self::Answer { .. }
             | Self::Client(_)
             | Self::Denied { .. }
             | Self::Path { .. }
@@ -113,6 +124,20 @@ impl Error {
             | Self::Url { .. } => Class::Fatal,
         }
     }
+}
+
+/// What registering a schema would come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Registration {
+    /// It is registered.
+    Found,
+    /// It does not go with what is registered under its subject, by the rule that holds there.
+    Incompatible {
+        /// Why, in the registry's words, cut to 500 characters; empty where it gives none.
+        message: String,
+    },
+    /// It is new, and goes with what is registered.
+    New,
 }
 
 /// A client of one registry, which may have several URLs.
@@ -128,13 +153,20 @@ pub struct Registry {
 }
 
 #[derive(Serialize)]
-struct Registration<'a> {
+struct Candidate<'a> {
     schema: &'a str,
 }
 
 #[derive(Deserialize)]
 struct Registered {
     id: u32,
+}
+
+#[derive(Deserialize)]
+struct Compatibility {
+    is_compatible: bool,
+    #[serde(default)]
+    messages: Vec<String>,
 }
 
 /// The body of every error.
@@ -184,7 +216,7 @@ impl Registry {
             return Ok(*id);
         }
         let path = ["subjects", subject, "versions"];
-        let body = Registration { schema: schema_json };
+        let body = Candidate { schema: schema_json };
         let id = match self.ask(&Method::POST, &path, subject, Some(&body), registered_id).await {
             // A conflict may also be a race of two first registrations (Apicurio): ask again. An
             // incompatible schema is so the second time too.
@@ -198,6 +230,37 @@ impl Registry {
         }
         self.known.insert(cached, id);
         Ok(id)
+    }
+
+    /// What registering `schema_json` under `subject` would come to, as far as can be told without
+    /// registering it: whether it may be written is not.
+    ///
+    /// # Errors
+    ///
+    /// If no URL answers, the schema is invalid, or a permission is missing.
+    pub async fn rehearse(
+        &mut self,
+        subject: &str,
+        schema_json: &str,
+    ) -> Result<Registration, Error> {
+        let body = Candidate { schema: schema_json };
+        let post = Method::POST;
+        // What is registered is found again, whatever the rule says by now.
+        match self.ask(&post, &["subjects", subject], subject, Some(&body), registered_id).await {
+            Ok(_) => return Ok(Registration::Found),
+            Err(Error::Absent { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let path = ["compatibility", "subjects", subject, "versions"];
+        let parse = |body: &[u8]| serde_json::from_slice::<Compatibility>(body).ok();
+        match self.ask(&post, &path, subject, Some(&body), parse).await {
+            Ok(Compatibility { is_compatible: false, messages }) => {
+                let message = messages.join("; ").chars().take(MESSAGE_CHARS_MAX).collect();
+                Ok(Registration::Incompatible { message })
+            }
+            Ok(_) | Err(Error::Absent { .. }) => Ok(Registration::New),
+            Err(error) => Err(error),
+        }
     }
 
     /// Asks for something harmless: whether it is there, and the credentials are right.
@@ -216,7 +279,7 @@ impl Registry {
         method: &Method,
         path: &[&str],
         subject: &str,
-        body: Option<&Registration<'_>>,
+        body: Option<&Candidate<'_>>,
         parse: impl Fn(&[u8]) -> Option<T>,
     ) -> Result<T, Error> {
         let mut failure = Error::Url { number: 1, problem: "is missing" };
@@ -241,7 +304,7 @@ impl Registry {
         method: &Method,
         path: &[&str],
         subject: &str,
-        body: Option<&Registration<'_>>,
+        body: Option<&Candidate<'_>>,
         parse: impl Fn(&[u8]) -> Option<T>,
     ) -> Result<T, Error> {
         let unreachable = |error: reqwest::Error| Error::Unreachable {
@@ -252,6 +315,10 @@ impl Registry {
         if let Ok(mut segments) = target.path_segments_mut() {
             // Escapes what a subject may hold, the slash included.
             segments.pop_if_empty().extend(path);
+        }
+        // Else it does not say why.
+        if path.first() == Some(&"compatibility") {
+            target.set_query(Some("verbose=true"));
         }
         let mut request = self.client.request(method.clone(), target).header(ACCEPT, MEDIA_TYPE);
         if let Some(body) = body {
@@ -336,7 +403,12 @@ fn refusal(url: &Url, subject: &str, status: StatusCode, body: &[u8]) -> Error {
             let need = format!("permission to read and write subject {subject} is needed");
             Error::Denied { url, status: number, need }
         }
-        StatusCode::NOT_FOUND => Error::Path { url },
+        StatusCode::NOT_FOUND => match serde_json::from_slice(body).unwrap_or_default() {
+            Refusal { error_code: code @ 40_401..=40_403, .. } => {
+                Error::Absent { url, subject: subject.to_owned(), code }
+            }
+            _ => Error::Path { url },
+        },
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
             Error::Unavailable { url, status: number }
         }

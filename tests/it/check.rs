@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::registry;
 use crate::support::flow;
 use crate::support::kafka::{Kafka, Options as KafkaOptions, Secure};
 use crate::support::postgres::{Options, Postgres};
 use crate::support::stack::{Space, Stack, shared};
 use crate::support::walbrook::{Output, Walbrook, command, write_file};
-use crate::support::{process, records, run, tls, unique, until};
+use crate::support::{http, process, records, run, tls, unique, until};
 
 const LIMIT: Duration = Duration::from_secs(240);
 
@@ -105,6 +106,7 @@ fn everything_in_place_is_exit_0_before_and_while_it_runs() {
         fresh.says("postgres.wal_limit", "warning", &["nothing limits", "max_slot_wal_keep_size"]);
         fresh.says("kafka.new_topics", "warning", &["replication factor 1"]);
         fresh.says("kafka.topic", "ok", &["public.orders does not exist yet and will be created"]);
+        fresh.says("registry.schema", "ok", &["registered: 0", "new and compatible: 2"]);
         fresh.says("start", "ok", &["creates the slot"]);
 
         let mut walbrook = Walbrook::spawn(&config);
@@ -122,6 +124,7 @@ fn everything_in_place_is_exit_0_before_and_while_it_runs() {
         running.says("kafka.topic", "ok", &[&topic, "can be written"]);
         running.says("kafka.checkpoint_topic", "ok", &["can be written"]);
         running.says("kafka.checkpoint_topic", "ok", &["the checkpoint is at"]);
+        running.says("registry.schema", "ok", &["registered: 2", "new and compatible: 0"]);
         running.says("start", "ok", &["would wait as a standby"]);
         // The check has written nothing that a reader of uncommitted records would see.
         let all = records::read_uncommitted(&stack.kafka, &[&topic]);
@@ -140,6 +143,33 @@ fn everything_in_place_is_exit_0_before_and_while_it_runs() {
         let text = command(&config, &["check"]);
         assert!(text.stdout.contains("OK       postgres.version: PostgreSQL 17"), "{text:?}");
         assert!(text.stdout.trim_end().ends_with("0 to put right"), "{text:?}");
+    });
+}
+
+#[test]
+fn a_schema_that_the_registry_would_refuse_is_named_and_nothing_is_registered() {
+    run(LIMIT, async {
+        let (stack, space) = space("check_schema", TABLE).await;
+        let config = space.config(stack, "");
+        let registry = &stack.registry;
+        let subject = format!("{}.public.orders-value", space.prefix);
+        let other = registry::record(registry::NUMBER);
+        registry::client(&[registry.url()]).register(&subject, &other).await.unwrap();
+        let rule = |rule: &str| {
+            let rule = format!("{{\"compatibility\":\"{rule}\"}}");
+            assert_eq!(registry::put(&format!("{}/config/{subject}", registry.url()), &rule), 200);
+        };
+        rule("BACKWARD");
+        let refused = Checked::new(&config);
+        refused.failed(&["registry.schema"]);
+        refused.says("registry.schema", "failed", &[&subject, "not compatible", "PUT /config/"]);
+        refused.says("registry.schema", "ok", &["registered: 0", "new and compatible: 1"]);
+        rule("NONE");
+        Checked::new(&config).says("registry.schema", "ok", &["new and compatible: 2"]);
+        let ours = |name: &String| name.starts_with(&space.prefix);
+        assert_eq!(registry.subjects().into_iter().filter(ours).collect::<Vec<_>>(), [&*subject]);
+        let versions = format!("{}/subjects/{subject}/versions", registry.url());
+        assert_eq!(http::get(&versions).unwrap(), (200, "[1]".to_owned()));
     });
 }
 

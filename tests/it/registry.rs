@@ -1,16 +1,21 @@
-//! The registry client against a real registry: one that is down, one that refuses.
+//! The registry client against a real registry: one that is down, one that refuses, one that wants
+//! credentials.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 use walbrook::config;
 use walbrook::edges::Class;
 use walbrook::registry::{Error, Registry};
 
+use crate::starts::{TABLE, TEST_LIMIT, check_once, secret_file};
+use crate::support::flow::{self, Flow};
+use crate::support::walbrook::Walbrook;
 use crate::support::{registry, run, stack, unique};
 
-fn client(urls: &[String]) -> Registry {
+pub(crate) fn client(urls: &[String]) -> Registry {
     Registry::new(&config::Registry {
         urls: urls.to_vec(),
         basic_auth: None,
@@ -22,15 +27,15 @@ fn client(urls: &[String]) -> Registry {
     .unwrap()
 }
 
-fn record(fields: &str) -> String {
+pub(crate) fn record(fields: &str) -> String {
     format!(r#"{{"type":"record","name":"Value","fields":[{fields}]}}"#)
 }
 
-const NUMBER: &str = r#"{"name":"a","type":"int"}"#;
+pub(crate) const NUMBER: &str = r#"{"name":"a","type":"int"}"#;
 const ADDED: &str = r#"{"name":"b","type":"string"}"#;
 
 /// A PUT of JSON; the status.
-fn put(url: &str, body: &str) -> u16 {
+pub(crate) fn put(url: &str, body: &str) -> u16 {
     let (address, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
@@ -42,6 +47,77 @@ fn put(url: &str, body: &str) -> u16 {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// A door in front of the registry that lets in only who says `authorization`; its URL.
+fn door(registry: &str, authorization: &str) -> String {
+    let (address, path) = registry.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/{path}", listener.local_addr().unwrap());
+    let (address, wanted) =
+        (address.to_owned(), format!("authorization: {authorization}\r\n").to_lowercase());
+    thread::spawn(move || {
+        for mut caller in listener.incoming().map(Result::unwrap) {
+            let mut reader = BufReader::new(caller.try_clone().unwrap());
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") && 0 < reader.read_line(&mut head).unwrap() {}
+            let length = head.to_lowercase();
+            let length = length.split_once("content-length: ").map_or(0, |(_, rest)| {
+                rest.split("\r\n").next().unwrap().parse::<usize>().unwrap()
+            });
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            if !head.to_lowercase().contains(&wanted) {
+                let refusal = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n";
+                write!(caller, "{refusal}connection: close\r\n\r\n").unwrap();
+                continue;
+            }
+            let mut registry = TcpStream::connect(&address).unwrap();
+            let head = head.trim_end();
+            write!(registry, "{head}\r\nconnection: close\r\n\r\n").unwrap();
+            registry.write_all(&body).unwrap();
+            std::io::copy(&mut registry, &mut caller).unwrap();
+        }
+    });
+    url
+}
+
+/// A registry that wants a password or a token gets it from walbrook; a wrong one ends the process,
+/// and neither is in the log.
+#[test]
+fn a_registry_that_wants_credentials() {
+    run(TEST_LIMIT, async {
+        let stack = stack::shared();
+        let mut flow = Flow::start(stack, "door", TABLE, &[]).await;
+        flow.stop();
+        let plain = flow.config.clone();
+        let user = |password: &str| {
+            format!("user = \"cdc\"\npassword_file = \"{}\"", secret_file(password).display())
+        };
+        let token = |token: &str| format!("token_file = \"{}\"", secret_file(token).display());
+        let (wrong_password, wrong_token) = (user("wr0ng-cAnArY\n"), token("wr0ng-cAnArY\n"));
+        // cdc:r1ght-cAnArY
+        for (authorization, right, wrongs) in [
+            ("Basic Y2RjOnIxZ2h0LWNBbkFyWQ==", user("r1ght-cAnArY\n"), ["", &wrong_password]),
+            ("Bearer r1ght-cAnArY", token("r1ght-cAnArY\n"), [&wrong_password, &wrong_token]),
+        ] {
+            let config =
+                plain.replace(&stack.registry.url(), &door(&stack.registry.url(), authorization));
+            flow.execute("INSERT INTO t (v) VALUES ('a'), ('b')").await;
+            for wrong in wrongs {
+                let mut walbrook = Walbrook::spawn(&flow::edit(&config, "registry", wrong));
+                let error = flow::ends_with(&mut walbrook, 4);
+                assert!(error.contains("wants credentials"), "{error}");
+                assert!(!walbrook.log().concat().contains("cAnArY"));
+            }
+            flow.config = flow::edit(&config, "registry", &right);
+            flow.restart().await;
+            flow.drain().await;
+            check_once(&flow).await;
+            assert!(!flow.walbrook.log().concat().contains("cAnArY"));
+            flow.stop();
+        }
+    });
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! instance, stops. What must hold every time: nothing is lost, nothing comes twice.
 
 mod failover;
+mod figures;
 mod outages;
 mod refusals;
 mod secured;
@@ -18,14 +19,14 @@ use crate::support::records::{self, Record};
 use crate::support::stack::Stack;
 use crate::support::{http, run, until};
 
-pub(super) const TEST_LIMIT: Duration = Duration::from_secs(300);
+pub(crate) const TEST_LIMIT: Duration = Duration::from_secs(300);
 
-pub(super) const TABLE: &str = "
+pub(crate) const TABLE: &str = "
     CREATE TABLE t (id bigserial PRIMARY KEY, v text);
     CREATE PUBLICATION walbrook FOR TABLE t;";
 
 /// Every row of `t` is in Kafka exactly once.
-pub(super) async fn check_once(flow: &Flow<'_>) {
+pub(crate) async fn check_once(flow: &Flow<'_>) {
     let rows = query(&flow.client, "SELECT id FROM t ORDER BY id").await;
     let wanted: Vec<i64> = rows.iter().map(|row| row[0].parse().unwrap()).collect();
     let records = flow.records("public.t");

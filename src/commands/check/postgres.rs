@@ -5,7 +5,7 @@
 use super::super::said;
 use super::report::Report;
 use super::sql::identifier;
-use super::tables::{self, Wanted};
+use super::tables::{self, Needs};
 use crate::config::{Config, MessageOutbox};
 use crate::postgres::{
     Catalog, Error, ReplicationClient, SERVER_VERSION_MIN, Server, SlotFacts, Walsender,
@@ -17,8 +17,8 @@ pub(super) struct Source {
     /// `None` if the role may not replicate.
     pub(super) client: Option<ReplicationClient>,
     pub(super) slot: Option<SlotFacts>,
-    /// The topics of the published tables.
-    pub(super) wanted: Vec<Wanted>,
+    /// What the published tables need.
+    pub(super) needs: Needs,
 }
 
 /// Looks at everything on PostgreSQL's side; `None` if there is no connection.
@@ -46,13 +46,13 @@ pub(super) async fn inspect(config: &Config, report: &mut Report) -> Option<Sour
     };
     judge_server(config, &server, report);
     let client = replication(config, &server, report).await;
-    let mut source = Source { catalog, client, slot: None, wanted: Vec::new() };
+    let mut source = Source { catalog, client, slot: None, needs: Needs::default() };
     // Each on its own: that one cannot be looked at says nothing of the other.
     if let Err(error) = slot(config, &server, &mut source, report).await {
         report.error("postgres.slot", &error, None);
     }
     match tables::inspect(config, &mut source.catalog, report).await {
-        Ok(wanted) => source.wanted = wanted,
+        Ok(needs) => source.needs = needs,
         Err(error) => report.error("postgres.publication", &error, None),
     }
     Some(source)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::report::Report;
 use super::sql::{alter_table, identifier, table};
 use crate::config::{Binary, Config, Outbox};
-use crate::plan::{self, Draft, Settings};
+use crate::plan::{self, Draft, SchemaRequest, Settings};
 use crate::postgres::{Catalog, Error, Publication, PublishedColumn, PublishedTable};
 use crate::wal::{Relation, ReplicaIdentity};
 
@@ -17,12 +17,19 @@ pub(super) struct Wanted {
     pub(super) has_key: bool,
 }
 
-/// Looks at publications and tables; returns the topics that they need.
+/// What tables and outboxes need elsewhere.
+#[derive(Default)]
+pub(super) struct Needs {
+    pub(super) topics: Vec<Wanted>,
+    pub(super) schemas: Vec<SchemaRequest>,
+}
+
+/// Looks at publications and tables; returns what they need.
 pub(super) async fn inspect(
     config: &Config,
     catalog: &mut Catalog,
     report: &mut Report,
-) -> Result<Vec<Wanted>, Error> {
+) -> Result<Needs, Error> {
     let names = &config.replication.publications;
     let publications = catalog.publications(names).await?;
     let tables = catalog.published_tables(names).await?;
@@ -239,16 +246,16 @@ fn judge_outboxes(config: &Config, relations: &[Relation], report: &mut Report) 
     }
 }
 
-/// Compiles the plans as the stream will, and collects their topics.
+/// Compiles the plans as the stream will, and collects what they need.
 async fn plans(
     config: &Config,
     catalog: &mut Catalog,
     relations: &[Relation],
     report: &mut Report,
-) -> Result<Vec<Wanted>, Error> {
+) -> Result<Needs, Error> {
     const NAME: &str = "postgres.tables";
     let settings = Settings::new(config);
-    let mut wanted = Vec::new();
+    let mut needs = Needs::default();
     let mut compiled = 0;
     for (at, relation) in relations.iter().enumerate() {
         let before = relations.iter().take(at);
@@ -263,19 +270,20 @@ async fn plans(
         match plan::compile(relation, &facts, &settings) {
             Ok(draft) => {
                 compiled += 1;
-                wanted.extend(topics(&draft));
+                needs.topics.extend(topics(&draft));
+                needs.schemas.extend(draft.schemas);
             }
             Err(error) => report.error(NAME, &error, None),
         }
     }
     match plan::compile_message_outbox(&settings) {
-        Ok(draft) => wanted.extend(draft.iter().flat_map(topics)),
+        Ok(draft) => needs.topics.extend(draft.iter().flat_map(topics)),
         Err(error) => report.error(NAME, &error, None),
     }
     if 0 < compiled {
         report.ok(NAME, format!("tables that can be written as Avro: {compiled}"));
     }
-    Ok(wanted)
+    Ok(needs)
 }
 
 /// The topics of a plan, and whether it gives its records a key.

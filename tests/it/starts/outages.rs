@@ -39,6 +39,27 @@ fn leaves(flow: &mut Flow<'_>, doing: &str) {
     assert!(start.elapsed() < Duration::from_secs(5), "{doing}: {:?}", start.elapsed());
 }
 
+/// A row of this size is written in [`goes_on`].
+const WAL: f64 = 100_000.0;
+
+fn retained(flow: &Flow<'_>) -> String {
+    format!("walbrook_slot_retained_wal_bytes{{slot=\"{}\"}}", flow.space.slot)
+}
+
+/// A figure grows by at least so much while PostgreSQL writes and nothing reaches Kafka.
+async fn goes_on(flow: &Flow<'_>, name: &str, step: f64) {
+    let value = || {
+        let text = get(flow, "metrics").1;
+        text.contains(name).then(|| metric(&text, name)).ok_or(text)
+    };
+    let before = until(LIMIT, name, value);
+    flow.execute("SELECT pg_logical_emit_message(true, 'filler', repeat('x', 100000))").await;
+    until(LIMIT, name, || match value()? {
+        now if before + step <= now => Ok(()),
+        now => Err(format!("{before}, then {now}\n{}", flow.walbrook.tail())),
+    });
+}
+
 /// Whether it has rows that are not in Kafka is as wanted.
 fn lags(flow: &Flow<'_>, wanted: bool) -> Result<(), String> {
     let lag = metric(&get(flow, "metrics").1, "walbrook_lag_seconds");
@@ -58,6 +79,18 @@ fn a_registry_that_is_away() {
         stays(&flow, Duration::from_secs(6)).await;
         let rows = flow.records("public.t");
         assert!(rows.is_empty());
+        goes_on(&flow, "walbrook_lag_seconds", 1.0).await;
+        goes_on(&flow, "walbrook_lag_bytes", WAL).await;
+        flow.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'").await;
+        flow.execute("SELECT pg_reload_conf()").await;
+        goes_on(&flow, &retained(&flow), WAL).await;
+        let safe = retained(&flow).replace("retained_wal", "safe_wal_size");
+        let safe = until(LIMIT, &safe, || {
+            let text = get(&flow, "metrics").1;
+            text.contains(&safe).then(|| metric(&text, &safe)).ok_or(text)
+        });
+        // What a gigabyte of segments leaves.
+        assert!((9e8..1.1e9).contains(&safe), "{safe}");
         // It stops at once while it waits, and waits again.
         let start = Instant::now();
         flow.stop();
@@ -96,6 +129,17 @@ fn kafka_that_is_away() {
         stays(&flow, Duration::from_secs(7)).await;
         stack.kafka.signal("CONT");
         flow.drain().await;
+        // Until a halt meets the end of a transaction, which may then have been sent twice.
+        until(LIMIT, "the producer is made again", || {
+            stack.kafka.signal("STOP");
+            std::thread::sleep(Duration::from_secs(1));
+            stack.kafka.signal("CONT");
+            match metric(&get(&flow, "metrics").1, "walbrook_producer_rebuilds_total") {
+                0.0 => Err("it was not".to_owned()),
+                _ => Ok(()),
+            }
+        });
+        flow.drain().await;
         // Dead, and back.
         let Flow { space, config, walbrook, client, .. } = flow;
         stack.kafka.kill();
@@ -117,6 +161,9 @@ fn kafka_that_is_away() {
         let body = until_ready(&flow, 503);
         println!("not ready after {:?} without Kafka: {body}", start.elapsed());
         assert!(body.contains("no progress for 3"), "{body}");
+        goes_on(&flow, "walbrook_lag_seconds", 1.0).await;
+        goes_on(&flow, "walbrook_lag_bytes", WAL).await;
+        goes_on(&flow, &retained(&flow), WAL).await;
         stack.kafka.signal("CONT");
         flow.drain().await;
         until_ready(&flow, 200);
@@ -137,14 +184,36 @@ fn kafka_that_is_away() {
         assert!(leaving < Duration::from_secs(15), "{leaving:?}");
         flow.stop();
 
+        // A topic that cannot be asked for is no Kafka transaction whose end is unknown.
+        flow.restart().await;
+        flow.execute(
+            "CREATE TABLE late (id int PRIMARY KEY); ALTER PUBLICATION walbrook ADD TABLE late",
+        )
+        .await;
+        flow.drain().await;
+        stack.kafka.signal("STOP");
+        flow.execute("INSERT INTO late VALUES (1)").await;
+        flow.walbrook.wait_for(LIMIT, "a retry", |line| said(line, "phase") == "backoff");
+        stack.kafka.signal("CONT");
+        flow.drain().await;
+        let text = get(&flow, "metrics").1;
+        assert_eq!(metric(&text, r#"walbrook_kafka_transactions_total{result="unknown"}"#), 0.0);
+        assert_eq!(metric(&text, r#"walbrook_retries_total{class="retry"}"#), 1.0);
+        assert_eq!(flow.records("public.late").len(), 1);
+        flow.stop();
+
         // And while it starts, and has found no Kafka.
         stack.kafka.signal("STOP");
         for config in [flow.config.clone(), flow.config.replace(&flow.space.slot, "first_start")] {
-            let mut walbrook = Walbrook::spawn(&config);
+            flow.walbrook = Walbrook::spawn(&config);
             // So long it has looked for Kafka in vain.
             tokio::time::sleep(Duration::from_secs(2)).await;
+            if config == flow.config {
+                goes_on(&flow, "walbrook_lag_bytes", WAL).await;
+                goes_on(&flow, &retained(&flow), WAL).await;
+            }
             let start = Instant::now();
-            walbrook.stop(Duration::from_secs(90));
+            flow.walbrook.stop(Duration::from_secs(90));
             println!("stopped before it found Kafka in {:?}", start.elapsed());
             assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
         }

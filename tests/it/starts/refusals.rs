@@ -229,3 +229,45 @@ fn a_wrong_password_ends_the_process() {
         assert!(!walbrook.log().concat().contains("cAnArY"));
     });
 }
+
+/// A record that the topic, or the producer, does not take ends the process with what to set; once
+/// that is set, it arrives, once.
+#[test]
+fn a_record_that_is_too_large_waits_for_a_larger_limit() {
+    run(TEST_LIMIT, async {
+        let stack = shared();
+        let small = ("batch", "target_bytes = \"64KiB\"\nmax_bytes = \"128KiB\"");
+        let mut flow = Flow::start(stack, "large", TABLE, &[small]).await;
+        let topic = flow.topic("public.t");
+        stack.kafka.create_topic(&topic, 1, &[("max.message.bytes", "50000")]).await;
+        // Not compressible.
+        flow.execute(
+            "INSERT INTO t (v) VALUES ('before'); INSERT INTO t (v)
+             SELECT string_agg(md5(g::text), '') FROM generate_series(1, 10000) g; INSERT INTO t (v) VALUES ('after')",
+        )
+        .await;
+        let refused = |error: &str, bytes: &str, setting: &str| {
+            println!("{error}");
+            for words in [topic.as_str(), "table public.t", bytes, setting] {
+                assert!(error.contains(words), "{words}: {error}");
+            }
+            assert!(error.len() < 500, "no values in errors");
+        };
+        let error = ends_with(&mut flow.walbrook, 4);
+        refused(&error, " 320", "max.message.bytes");
+        stack.kafka.alter_topic(&topic, "max.message.bytes", "500000").await;
+        flow.restart().await;
+        flow.drain().await;
+        check_once(&flow).await;
+
+        // Larger than any record that the producer takes, but compressible.
+        flow.execute("INSERT INTO t (v) VALUES (repeat('x', 2000000)), ('last')").await;
+        let error = ends_with(&mut flow.walbrook, 4);
+        refused(&error, " 2000", "batch.max_bytes");
+        flow.config = flow.config.replace("128KiB", "4MiB");
+        flow.restart().await;
+        flow.drain().await;
+        check_once(&flow).await;
+        flow.stop();
+    });
+}

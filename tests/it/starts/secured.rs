@@ -11,7 +11,7 @@ use crate::support::walbrook::{Walbrook, write_file};
 use crate::support::{run, tls};
 
 /// PostgreSQL: TLS with verify-full, SCRAM bound to the channel, a role with the documented grants
-/// only. Kafka: SASL_SSL, SCRAM, ACLs as documented.
+/// only. Kafka: SASL and TLS, together and each alone, every kind of password; ACLs as documented.
 #[test]
 fn the_whole_path_over_tls_with_scram_and_acls() {
     run(TEST_LIMIT, async {
@@ -73,10 +73,9 @@ fn the_whole_path_over_tls_with_scram_and_acls() {
         let socket = stack.postgres.socket_folder().display().to_string();
         let config = flow::config(&stack, &space, &[("log", "level = \"debug,kafka=debug\"")])
             .replace(&socket, "localhost")
-            .replace("user = \"postgres\"", "user = \"cdc\"")
-            .replace(&stack.kafka.bootstrap(), &stack.kafka.bootstrap_secure());
+            .replace("user = \"postgres\"", "user = \"cdc\"");
         let ca = authority.display();
-        let config = flow::edit(
+        let base = flow::edit(
             &config,
             "postgres",
             &format!(
@@ -85,19 +84,22 @@ fn the_whole_path_over_tls_with_scram_and_acls() {
                 postgres_password.display()
             ),
         );
-        let config = flow::edit(&config, "kafka.tls", &format!("ca_file = \"{ca}\""));
-        let config = flow::edit(
-            &config,
-            "kafka.sasl",
-            &format!(
-                "mechanism = \"SCRAM-SHA-512\"\nuser = \"cdc\"\npassword_file = \"{}\"",
-                kafka_password.display()
-            ),
-        );
+        let tls = ("kafka.tls", format!("ca_file = \"{ca}\""));
+        let sasl = |mechanism: &str| {
+            let file = kafka_password.display();
+            let user = "user = \"cdc\"";
+            let lines = format!("mechanism = \"{mechanism}\"\n{user}\npassword_file = \"{file}\"");
+            ("kafka.sasl", lines)
+        };
+        let over = |bootstrap: String, sections: &[&(&str, String)]| {
+            let config = base.replace(&stack.kafka.bootstrap(), &bootstrap);
+            sections.iter().fold(config, |config, (name, lines)| flow::edit(&config, name, lines))
+        };
+        let config = over(stack.kafka.bootstrap_secure(), &[&tls, &sasl("SCRAM-SHA-512")]);
         let mut walbrook = Walbrook::spawn(&config);
         space.ready(&stack.postgres, &mut walbrook).await;
         let client = stack.postgres.client(&space.database).await;
-        let mut flow = Flow { stack: &stack, space, config, walbrook, client };
+        let mut flow = Flow { stack: &stack, space, config: config.clone(), walbrook, client };
         flow.execute("INSERT INTO t (v) SELECT 'x' FROM generate_series(1, 1000); UPDATE t SET v = 'y' WHERE id = 0")
             .await;
         flow.drain().await;
@@ -116,10 +118,37 @@ fn the_whole_path_over_tls_with_scram_and_acls() {
         assert!(!flow.walbrook.log().concat().contains("cAnArY"));
         flow.stop();
 
-        // Another name than the certificate's is refused.
-        let wrong = flow.config.replace("[\"localhost\"]", "[\"127.0.0.1\"]");
-        let mut walbrook = Walbrook::spawn(&wrong);
+        // The same pipeline goes on over all the other ways to the brokers.
+        let (secure, open) = (stack.kafka.bootstrap_secure(), stack.kafka.bootstrap_sasl());
+        let mut ways = vec![("", over(stack.kafka.bootstrap_tls(), &[&tls]))];
+        for mechanism in ["PLAIN", "SCRAM-SHA-256"] {
+            ways.push((mechanism, over(secure.clone(), &[&tls, &sasl(mechanism)])));
+            ways.push((mechanism, over(open.clone(), &[&sasl(mechanism)])));
+        }
+        for (_, way) in &ways {
+            flow.config.clone_from(way);
+            flow.restart().await;
+            flow.execute("INSERT INTO t (v) SELECT 'x' FROM generate_series(1, 10)").await;
+            flow.drain().await;
+            check_once(&flow).await;
+            assert!(!flow.walbrook.log().concat().contains("cAnArY"));
+            flow.stop();
+        }
+
+        // Another name than the certificate's is refused, and so is a wrong password.
+        let mut walbrook = Walbrook::spawn(&config.replace("[\"localhost\"]", "[\"127.0.0.1\"]"));
         let error = flow::ends_with(&mut walbrook, 4);
         assert!(error.contains("certificate"), "{error}");
+        let wrong = secret_file("wr0ng-cAnArY\n").display().to_string();
+        for (mechanism, way) in &ways[1..] {
+            let way = way.replace(&kafka_password.display().to_string(), &wrong);
+            let mut walbrook = Walbrook::spawn(&way);
+            let error = flow::ends_with(&mut walbrook, 4);
+            println!("{error}");
+            assert!(error.contains("kafka refused the credentials"), "{error}");
+            // PLAIN is what the broker does not name.
+            assert_eq!(error.contains(mechanism), *mechanism != "PLAIN", "{error}");
+            assert!(!walbrook.log().concat().contains("cAnArY"));
+        }
     });
 }

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -17,18 +19,19 @@ use super::stack::installed;
 pub(crate) struct Options {
     /// Lines of server.properties, after ours.
     pub(crate) properties: Vec<String>,
-    /// A second listener with SASL_SSL and SCRAM, and an authorizer that denies by default.
+    /// Listeners with SASL_SSL, with SASL alone and with TLS alone, and an authorizer that denies by
+    /// default. Without SASL a client may do everything.
     pub(crate) secure: Option<Secure>,
 }
 
-/// The secure listener.
+/// The secure listeners.
 #[derive(Clone, Debug)]
 pub(crate) struct Secure {
     /// PEM texts of the broker's certificate and its key (PKCS #8).
     pub(crate) certificate: String,
     /// See `certificate`.
     pub(crate) key: String,
-    /// PEM text of the authority of client certificates; `Some` asks clients for one.
+    /// PEM text of the authority of client certificates; `Some` asks clients of SASL_SSL for one.
     pub(crate) client_authority: Option<String>,
     /// Users and passwords, for SCRAM-SHA-256, SCRAM-SHA-512 and PLAIN.
     pub(crate) users: Vec<(String, String)>,
@@ -39,6 +42,8 @@ pub(crate) struct Kafka {
     folder: PathBuf,
     port: u16,
     secure_port: u16,
+    sasl_port: u16,
+    tls_port: u16,
     process: Option<Process>,
 }
 
@@ -46,8 +51,9 @@ impl Kafka {
     /// Formats a new log folder and starts the broker on it.
     pub(crate) fn start(options: &Options) -> Self {
         let folder = process::folder("kafka");
-        let (port, secure_port) = (process::free_port(), process::free_port());
-        let mut broker = Self { folder, port, secure_port, process: None };
+        let [port, secure_port, sasl_port, tls_port] =
+            std::array::from_fn(|_| process::free_port());
+        let mut broker = Self { folder, port, secure_port, sasl_port, tls_port, process: None };
         broker.format(options);
         broker.launch();
         broker
@@ -93,9 +99,19 @@ impl Kafka {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// `bootstrap.servers` of the secure listener.
+    /// `bootstrap.servers` of the listener with SASL and TLS.
     pub(crate) fn bootstrap_secure(&self) -> String {
         format!("localhost:{}", self.secure_port)
+    }
+
+    /// `bootstrap.servers` of the listener with SASL alone.
+    pub(crate) fn bootstrap_sasl(&self) -> String {
+        format!("localhost:{}", self.sasl_port)
+    }
+
+    /// `bootstrap.servers` of the listener with TLS alone.
+    pub(crate) fn bootstrap_tls(&self) -> String {
+        format!("localhost:{}", self.tls_port)
     }
 
     /// The configuration of a client on the plain listener, whose user may do everything.
@@ -127,6 +143,14 @@ impl Kafka {
         created.into_iter().for_each(|topic| drop(topic.unwrap()));
     }
 
+    /// Changes a topic's configuration to just this setting.
+    pub(crate) async fn alter_topic(&self, name: &str, setting: &str, value: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.client_config().create().unwrap();
+        let change = AlterConfig::new(ResourceSpecifier::Topic(name)).set(setting, value);
+        let altered = admin.alter_configs(&[change], &AdminOptions::new()).await.unwrap();
+        altered.into_iter().for_each(|topic| drop(topic.unwrap()));
+    }
+
     /// Runs `AclCommand`; the arguments follow `--add` or `--remove`.
     pub(crate) fn acl(&self, arguments: &[&str]) {
         let bootstrap = self.bootstrap();
@@ -151,7 +175,10 @@ impl Kafka {
             controller = process::free_port(),
             folder = self.folder.display(),
             secure = match options.secure {
-                Some(_) => format!(",SECURE://localhost:{}", self.secure_port),
+                Some(_) => format!(
+                    ",SECURE://localhost:{},OPEN://localhost:{},TLS://localhost:{}",
+                    self.secure_port, self.sasl_port, self.tls_port
+                ),
                 None => String::new(),
             }
         );
@@ -178,12 +205,14 @@ impl Kafka {
     fn secure_properties(&self, secure: &Secure) -> String {
         let keystore = self.folder.join("keystore.pem");
         fs::write(&keystore, [secure.key.as_str(), &secure.certificate].join("\n")).unwrap();
-        let mut properties = format!(
-            "{SECURE_PROPERTIES}\
-             listener.name.secure.ssl.keystore.type=PEM\n\
-             listener.name.secure.ssl.keystore.location={}\n",
-            keystore.display()
-        );
+        let mut properties = SECURE_PROPERTIES.to_owned();
+        for listener in ["secure", "tls"] {
+            properties += &format!(
+                "listener.name.{listener}.ssl.keystore.type=PEM\n\
+                 listener.name.{listener}.ssl.keystore.location={}\n",
+                keystore.display()
+            );
+        }
         if let Some(authority) = &secure.client_authority {
             let truststore = self.folder.join("truststore.pem");
             fs::write(&truststore, authority).unwrap();
@@ -199,11 +228,16 @@ impl Kafka {
             .iter()
             .map(|(user, password)| format!("user_{user}=\"{password}\""))
             .collect();
-        properties += &format!(
-            "listener.name.secure.plain.sasl.jaas.config=\
-             org.apache.kafka.common.security.plain.PlainLoginModule required {};\n",
-            users.join(" ")
-        );
+        for listener in ["secure", "open"] {
+            let login = "org.apache.kafka.common.security";
+            properties += &format!(
+                "listener.name.{listener}.sasl.enabled.mechanisms=SCRAM-SHA-256,SCRAM-SHA-512,PLAIN\n\
+                 listener.name.{listener}.scram-sha-256.sasl.jaas.config={login}.scram.ScramLoginModule required;\n\
+                 listener.name.{listener}.scram-sha-512.sasl.jaas.config={login}.scram.ScramLoginModule required;\n\
+                 listener.name.{listener}.plain.sasl.jaas.config={login}.plain.PlainLoginModule required {};\n",
+                users.join(" ")
+            );
+        }
         properties
     }
 
@@ -235,7 +269,7 @@ process.roles=broker,controller
 node.id=1
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL,OPEN:SASL_PLAINTEXT,TLS:SSL
 auto.create.topics.enable=false
 default.replication.factor=1
 num.partitions=1
@@ -251,9 +285,6 @@ group.initial.rebalance.delay.ms=0
 ";
 
 const SECURE_PROPERTIES: &str = "\
-listener.name.secure.sasl.enabled.mechanisms=SCRAM-SHA-256,SCRAM-SHA-512,PLAIN
-listener.name.secure.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
-listener.name.secure.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS
 allow.everyone.if.no.acl.found=false
