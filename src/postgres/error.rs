@@ -83,6 +83,19 @@ pub enum Error {
         /// Why the password file was not used.
         passfile: Option<PassfileWarning>,
     },
+    /// Rows are from before their primary key's columns were renamed, or were others, and the stream
+    /// does not say which columns those were.
+    #[error(
+        "table {table}: rows that wait do not have column \"{column}\" of the primary key, and which of theirs was the key cannot be told, \
+         since columns were dropped: rename it back until they are published, or drop the primary key so long \
+         (their records then have no key)"
+    )]
+    KeyUnknown {
+        /// `schema.table`.
+        table: String,
+        /// The column of the primary key as it is now.
+        column: String,
+    },
     /// The configuration names no host.
     #[error("no host of PostgreSQL is configured")]
     NoHost,
@@ -201,6 +214,7 @@ impl Error {
             Self::AuthMethod { .. }
             | Self::Authentication { .. }
             | Self::ChannelBinding { .. }
+            | Self::KeyUnknown { .. }
             | Self::NoHost
             | Self::NoPassword { .. }
             | Self::Password { .. }

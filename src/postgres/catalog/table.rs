@@ -2,7 +2,7 @@
 
 use crate::facts::TableFacts;
 use crate::types::{TypeCatalog, TypeFacts, TypeShape};
-use crate::wal::Relation;
+use crate::wal::{Relation, RelationColumn, ReplicaIdentity};
 
 use super::super::error::Error;
 use super::{Catalog, Row, field};
@@ -12,12 +12,16 @@ impl Catalog {
     ///
     /// # Errors
     ///
-    /// If a query fails.
+    /// If a query fails, or [`Error::KeyUnknown`].
     pub async fn describe(&mut self, relation: &Relation) -> Result<TableFacts, Error> {
-        let not_null = self.rows(NOT_NULL_SQL, &[&relation.id.0]).await?;
-        let not_null = not_null.iter().map(|row| field(row, 0)).collect::<Result<_, _>>()?;
+        let columns = self.rows(COLUMNS_SQL, &[&relation.id.0]).await?;
+        let not_null = flagged(&columns, IS_NOT_NULL)?;
         let keys = self.rows(KEYS_SQL, &[&relation.id.0]).await?;
-        let mut primary_key = key_columns(&keys, IS_PRIMARY)?;
+        let mut primary_key = flagged(&keys, IS_PRIMARY)?;
+        if matches!(relation.identity, ReplicaIdentity::Full | ReplicaIdentity::Nothing) {
+            let names = columns.iter().map(|row| field(row, 0)).collect::<Result<Vec<_>, _>>()?;
+            primary_key = as_it_was(relation, &keys, &names)?;
+        }
         if is_newer(relation, &keys, &primary_key)? {
             primary_key.clear();
         }
@@ -25,7 +29,7 @@ impl Catalog {
         Ok(TableFacts {
             not_null,
             primary_key,
-            identity_index: key_columns(&keys, IS_IDENTITY)?,
+            identity_index: flagged(&keys, IS_IDENTITY)?,
             types: self.types(&oids).await?,
         })
     }
@@ -41,7 +45,7 @@ impl Catalog {
 }
 
 /// The columns of the rows whose flag is set; a table can have many keys but each flag is on one.
-fn key_columns(rows: &[Row], flag: usize) -> Result<Vec<String>, Error> {
+fn flagged(rows: &[Row], flag: usize) -> Result<Vec<String>, Error> {
     let mut columns = Vec::new();
     for row in rows {
         if field(row, flag)? {
@@ -51,14 +55,45 @@ fn key_columns(rows: &[Row], flag: usize) -> Result<Vec<String>, Error> {
     Ok(columns)
 }
 
+/// The primary key under the names that its columns had when the relation was sent, where the stream
+/// does not say which columns they are: a column may have been renamed since. `names` are the
+/// columns' names now.
+fn as_it_was(relation: &Relation, rows: &[Row], names: &[&str]) -> Result<Vec<String>, Error> {
+    let mut primary_key = Vec::new();
+    for row in rows {
+        let (name, is_primary): (&str, bool) = (field(row, 0)?, field(row, IS_PRIMARY)?);
+        if !is_primary {
+            continue;
+        }
+        let is_gone = |column: &RelationColumn| !names.contains(&&*column.name);
+        let place: Option<i16> = field(row, PLACE)?;
+        let index = place.and_then(|place| usize::try_from(place).ok()?.checked_sub(1));
+        let at_place = index.and_then(|index| relation.columns.get(index));
+        let renamed = at_place.filter(|column| is_gone(column));
+        let by_name = || relation.columns.iter().find(|column| column.name == name);
+        primary_key.push(match renamed.or_else(by_name).or(at_place) {
+            Some(column) => column.name.clone(),
+            None if place.is_none() && relation.columns.iter().any(is_gone) => {
+                return Err(Error::KeyUnknown {
+                    table: format!("{}.{}", relation.namespace, relation.name),
+                    column: name.to_owned(),
+                });
+            }
+            // Newer than the rows.
+            None => name.to_owned(),
+        });
+    }
+    Ok(primary_key)
+}
+
 /// Whether the primary key is newer than the relation: it has columns that the relation does not
-/// know (they were renamed or added since), and no column list hides them.
+/// know (they were added since), and no column list hides them.
 fn is_newer(relation: &Relation, rows: &[Row], primary_key: &[String]) -> Result<bool, Error> {
     let is_there = |name: &String| relation.columns.iter().any(|column| column.name == *name);
     if primary_key.iter().all(is_there) {
         return Ok(false);
     }
-    let hidden = key_columns(rows, IS_HIDDEN)?;
+    let hidden = flagged(rows, IS_HIDDEN)?;
     Ok(!primary_key.iter().any(|name| hidden.contains(name) && !is_there(name)))
 }
 
@@ -77,16 +112,12 @@ fn type_facts(row: &Row) -> Result<TypeFacts, Error> {
     Ok(TypeFacts { oid: field(row, 0)?, name: field(row, 1)?, namespace: field(row, 2)?, shape })
 }
 
-const IS_PRIMARY: usize = 1;
-const IS_IDENTITY: usize = 2;
-const IS_HIDDEN: usize = 3;
+const IS_NOT_NULL: usize = 1;
 
 /// A NOT NULL that was added as NOT VALID (18+) does not hold for old rows.
-const NOT_NULL_SQL: &str = "\
-SELECT a.attname::text
-FROM pg_attribute a
-WHERE a.attrelid = $1 AND 0 < a.attnum AND NOT a.attisdropped
-  AND (a.attnotnull
+const COLUMNS_SQL: &str = "\
+SELECT a.attname::text,
+       a.attnotnull
            AND NOT EXISTS (
                SELECT FROM pg_constraint k
                WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND NOT k.convalidated
@@ -100,17 +131,35 @@ WHERE a.attrelid = $1 AND 0 < a.attnum AND NOT a.attisdropped
                SELECT t.typbasetype, t.typnotnull
                FROM domain d
                JOIN pg_type t ON t.oid = d.typbasetype AND t.typtype = 'd')
-           SELECT FROM domain WHERE typnotnull))
+           SELECT FROM domain WHERE typnotnull)
+FROM pg_attribute a
+WHERE a.attrelid = $1 AND 0 < a.attnum AND NOT a.attisdropped
 ORDER BY a.attnum";
+
+const IS_PRIMARY: usize = 1;
+const IS_IDENTITY: usize = 2;
+const IS_HIDDEN: usize = 3;
+const PLACE: usize = 4;
 
 /// Columns behind INCLUDE are not part of a key. A column list of a publication (15+) can hide
 /// columns of the key if only INSERT is published.
+///
+/// The place is the column's among the columns of any `Relation` of the table, from 1. It is known
+/// where no column before it was ever left out: dropped, generated or not in a column list.
 const KEYS_SQL: &str = "\
 SELECT a.attname::text, i.indisprimary, i.indisreplident,
        i.indisprimary AND EXISTS (
            SELECT FROM pg_publication_rel r
            WHERE r.prrelid = i.indrelid
-             AND NOT a.attnum::text = ANY (string_to_array(to_jsonb(r) ->> 'prattrs', ' ')))
+             AND NOT a.attnum::text = ANY (string_to_array(to_jsonb(r) ->> 'prattrs', ' '))),
+       CASE WHEN NOT EXISTS (
+           SELECT FROM pg_attribute b
+           WHERE b.attrelid = a.attrelid AND 0 < b.attnum AND b.attnum < a.attnum
+             AND (b.attisdropped OR b.attgenerated <> ''))
+        AND NOT EXISTS (
+           SELECT FROM pg_publication_rel r
+           WHERE r.prrelid = i.indrelid AND to_jsonb(r) ->> 'prattrs' IS NOT NULL)
+       THEN a.attnum END
 FROM pg_index i
 CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum

@@ -123,34 +123,34 @@ fn published_types_say_which_need_text() {
     });
 }
 
+/// The table as the stream would announce it now.
+async fn relation(server: &Postgres, table: &str, identity: ReplicaIdentity) -> Relation {
+    const COLUMNS: &str = "\
+        SELECT attrelid, attname::text, atttypid, atttypmod FROM pg_attribute
+        WHERE attrelid = ('shop.' || $1::text)::regclass AND 0 < attnum AND NOT attisdropped
+        ORDER BY attnum";
+    let rows = server.client("postgres").await.query(COLUMNS, &[&table]).await.unwrap();
+    let column = |row: &tokio_postgres::Row| RelationColumn {
+        name: row.get(1),
+        is_identity: false,
+        type_oid: row.get(2),
+        type_modifier: row.get(3),
+    };
+    Relation {
+        id: RelationId(rows[0].get(0)),
+        namespace: "shop".to_owned(),
+        name: table.to_owned(),
+        identity,
+        columns: rows.iter().map(column).collect(),
+    }
+}
+
 #[test]
 fn a_table_is_described() {
     run(LIMIT, async {
         let server = Postgres::start(&Options::default());
         let mut catalog = open(&server).await;
-        let client = server.client("postgres").await;
-        let rows = client
-            .query(
-                "SELECT attrelid, attname::text, atttypid, atttypmod FROM pg_attribute
-                 WHERE attrelid = 'shop.item'::regclass AND 0 < attnum AND NOT attisdropped
-                 ORDER BY attnum",
-                &[],
-            )
-            .await
-            .unwrap();
-        let column = |row: &tokio_postgres::Row| RelationColumn {
-            name: row.get(1),
-            is_identity: false,
-            type_oid: row.get(2),
-            type_modifier: row.get(3),
-        };
-        let mut relation = Relation {
-            id: RelationId(rows[0].get(0)),
-            namespace: "shop".to_owned(),
-            name: "item".to_owned(),
-            identity: ReplicaIdentity::Index,
-            columns: rows.iter().map(column).collect(),
-        };
+        let mut relation = relation(&server, "item", ReplicaIdentity::Index).await;
         let facts = catalog.describe(&relation).await.unwrap();
         // b and a by the primary key, price by its domain's domain.
         assert_eq!(facts.not_null, ["b", "a", "price", "code"]);
@@ -169,6 +169,35 @@ fn a_table_is_described() {
         relation.id = RelationId(1);
         let facts = catalog.describe(&relation).await.unwrap();
         assert!(facts.not_null.is_empty() && facts.primary_key.is_empty());
+    });
+}
+
+#[test]
+fn a_key_that_was_renamed_since_is_found_where_the_stream_does_not_name_it() {
+    run(LIMIT, async {
+        let server = Postgres::start(&Options::default());
+        let mut catalog = open(&server).await;
+        let create = "CREATE TABLE shop.full (a int, b int, c int, PRIMARY KEY (c, b))";
+        server.execute("postgres", create).await;
+        let before = relation(&server, "full", ReplicaIdentity::Full).await;
+        // The key's names are (b, bb) now, and b is not what it was.
+        for rename in ["b TO bb", "c TO b"] {
+            server.execute("postgres", &format!("ALTER TABLE shop.full RENAME {rename}")).await;
+            let primary_key = catalog.describe(&before).await.unwrap().primary_key;
+            assert_eq!(primary_key, ["c", "b"], "{rename}");
+        }
+        // A column that is newer than the rows was no key of theirs.
+        let swap = "ALTER TABLE shop.full DROP CONSTRAINT full_pkey, ADD d serial PRIMARY KEY";
+        server.execute("postgres", swap).await;
+        assert!(catalog.describe(&before).await.unwrap().primary_key.is_empty());
+        let dropped = "ALTER TABLE shop.full DROP a";
+        server.execute("postgres", dropped).await;
+        let error = catalog.describe(&before).await.unwrap_err();
+        assert_eq!(error.class(), Class::Fatal);
+        let message = error.to_string();
+        assert!(message.contains("shop.full") && message.contains("\"d\""), "{message}");
+        let now = relation(&server, "full", ReplicaIdentity::Full).await;
+        assert_eq!(catalog.describe(&now).await.unwrap().primary_key, ["d"]);
     });
 }
 
