@@ -24,6 +24,7 @@ use crate::pipeline::{self, supervisor::Ending};
 fn exit_of(error: &pipeline::Error) -> Exit {
     match (error, error.ending()) {
         (pipeline::Error::Refused(_), _) => Exit::Refused,
+        (pipeline::Error::Thread(_) | pipeline::Error::Writer(_), _) => Exit::Unexpected,
         (pipeline::Error::Assembler(error), _) if error.is_refusal() => Exit::Refused,
         (_, Ending::Failed(Class::Retry)) => Exit::Unreachable,
         (_, Ending::Failed(Class::Fenced) | Ending::SlotBusy) => Exit::Busy,

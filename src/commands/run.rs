@@ -60,8 +60,13 @@ pub async fn run(config: &Config) -> anyhow::Result<Exit> {
             Ok(Exit::Ok)
         }
         Err(error) => {
-            error!(error = said(&error), "walbrook ends: a restart would fail in the same way");
-            Ok(exit_of(&error))
+            let exit = exit_of(&error);
+            let hope = match exit {
+                Exit::Unexpected => "that should not happen",
+                _ => "a restart would fail in the same way",
+            };
+            error!(error = said(&error), "walbrook ends: {hope}");
+            Ok(exit)
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::cli::{Exit, SlotCommand};
 use crate::config::Config;
 use crate::kafka;
 use crate::metrics::Metrics;
-use crate::pipeline::{self, Telemetry, start::Refusal, stop_pair};
+use crate::pipeline::{self, Telemetry, stop_pair};
 use crate::postgres::{self, Catalog, ReplicationClient, SlotFacts, Walsender};
 use crate::status::Status;
 
@@ -72,7 +72,7 @@ async fn drop_slot(config: &Config, is_meant: bool) -> Result<String, pipeline::
         let (slot, pid) = (name.clone(), facts.active_pid);
         return Err(postgres::Error::SlotActive { slot, pid }.into());
     }
-    own(config, &facts)?;
+    pipeline::own_slot(config, &facts)?;
     let loss = loss(&facts);
     if !is_meant {
         // What is in Kafka is worth knowing here, but not worth failing for.
@@ -95,25 +95,6 @@ fn checkpoint_line(checkpoint: Option<&Checkpoint>) -> String {
         || "kafka holds no checkpoint of it, or does not answer".to_owned(),
         |checkpoint| format!("kafka holds its changes up to {}", checkpoint.position),
     )
-}
-
-/// Refuses a slot that something else made.
-fn own(config: &Config, facts: &SlotFacts) -> Result<(), Refusal> {
-    let slot = &config.replication.slot;
-    for (what, found, wanted) in [
-        ("its plugin", &facts.plugin, "pgoutput"),
-        ("its database", &facts.database, config.postgres.database.as_str()),
-    ] {
-        if found.as_deref() != Some(wanted) {
-            return Err(Refusal::Foreign {
-                slot: slot.clone(),
-                what,
-                found: found.as_deref().unwrap_or("none").to_owned(),
-                expected: wanted.to_owned(),
-            });
-        }
-    }
-    Ok(())
 }
 
 fn loss(facts: &SlotFacts) -> String {

@@ -324,14 +324,7 @@ pub(super) async fn server(
     let facts = catalog.slot(slot).await?;
     // The log goes on after IDENTIFY_SYSTEM, and another instance may have confirmed more since.
     let end = facts.as_ref().and_then(SlotFacts::log_end).unwrap_or(Lsn::ZERO);
-    let slot = facts.map(|facts| Slot {
-        lost: facts.invalidation().map(str::to_owned),
-        plugin: facts.plugin,
-        database: facts.database,
-        confirmed: facts.confirmed_flush,
-        is_temporary: facts.is_temporary,
-        is_two_phase: facts.is_two_phase,
-    });
+    let slot = facts.map(Slot::from);
     Ok(Server {
         system_identifier: system.system_identifier.clone(),
         timeline: system.timeline,
@@ -339,6 +332,19 @@ pub(super) async fn server(
         history,
         slot,
     })
+}
+
+impl From<SlotFacts> for Slot {
+    fn from(facts: SlotFacts) -> Self {
+        Self {
+            lost: facts.invalidation().map(str::to_owned),
+            plugin: facts.plugin,
+            database: facts.database,
+            confirmed: facts.confirmed_flush,
+            is_temporary: facts.is_temporary,
+            is_two_phase: facts.is_two_phase,
+        }
+    }
 }
 
 /// Commits a checkpoint without records.

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
-pub use operator::{Outcome, accept, adopt, create, rehearse};
+pub use operator::{Outcome, accept, adopt, create, own_slot, rehearse};
 pub use stop::{Stop, Stopper, stop_pair};
 pub use telemetry::Telemetry;
 pub use writer::Gone;
@@ -60,9 +60,9 @@ pub enum Error {
         #[source]
         error: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The server waits for a confirmation that Kafka does not let us give.
+    /// The server waits for a confirmation that could not be given in time.
     #[error(
-        "the server waits for a confirmation (it may be stopping) and Kafka does not answer; the connection is given up for a while"
+        "the server waits for a confirmation (it may be stopping) that could not be given in time, since Kafka does not answer or is slow; the connection is given up for a while"
     )]
     MadeWay,
     /// The server does not answer, but its connection lives.

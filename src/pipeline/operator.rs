@@ -15,7 +15,7 @@ use crate::checkpoint::{Accepted, Checkpoint, State};
 use crate::config::Config;
 use crate::kafka::{self, KafkaSink, SinkConfig};
 use crate::position::Lsn;
-use crate::postgres::{self, Catalog, ReplicationClient};
+use crate::postgres::{self, Catalog, ReplicationClient, SlotFacts};
 
 /// What a decision did.
 #[derive(Debug)]
@@ -133,6 +133,15 @@ pub async fn rehearse(
     let history = history(client, &system).await?;
     let server = server(catalog, &config.replication.slot, &system, history).await?;
     Ok(start::judge(&expected(config), &server, checkpoint)?)
+}
+
+/// Whether the slot can be ours; a lost one still is.
+///
+/// # Errors
+///
+/// If something else made it, or it is of a kind that is not supported.
+pub fn own_slot(config: &Config, facts: &SlotFacts) -> Result<(), Refusal> {
+    start::own_slot(&expected(config), &facts.clone().into())
 }
 
 async fn decide(

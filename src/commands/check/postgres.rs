@@ -7,6 +7,7 @@ use super::report::Report;
 use super::sql::identifier;
 use super::tables::{self, Needs};
 use crate::config::{Config, MessageOutbox};
+use crate::pipeline;
 use crate::postgres::{
     Catalog, Error, ReplicationClient, SERVER_VERSION_MIN, Server, SlotFacts, Walsender,
 };
@@ -237,12 +238,8 @@ pub(super) fn judge_slot(
     let Some(slot) = slot else {
         return judge_room(name, server, report);
     };
-    if let Some((kind, fix)) = unsupported(slot) {
-        return report.failed(
-            NAME,
-            format!("{name:?} {kind}, and such slots are not supported"),
-            fix,
-        );
+    if let Err(refusal) = pipeline::own_slot(config, slot) {
+        return report.error(NAME, &refusal, None);
     }
     if slot.is_active {
         let who = holder.map_or_else(String::new, |holder| {
@@ -268,20 +265,6 @@ pub(super) fn judge_slot(
             "start walbrook, or raise max_slot_wal_keep_size; SELECT pg_reload_conf();",
         );
     }
-}
-
-/// What keeps a slot from being read by us whoever made it, and what to do; `None` if nothing.
-fn unsupported(slot: &SlotFacts) -> Option<(&'static str, &'static str)> {
-    if slot.is_temporary {
-        return Some((
-            "is temporary (the server drops it with the session that made it)",
-            "end that session, or choose another name in replication.slot",
-        ));
-    }
-    slot.is_two_phase.then_some((
-        "was made with two_phase (it sends transactions when they are prepared)",
-        "create the slot anew without two_phase (walbrook slot drop says what is lost with it), or choose another name in replication.slot",
-    ))
 }
 
 fn confirmed(slot: &SlotFacts) -> String {

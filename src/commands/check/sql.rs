@@ -68,7 +68,9 @@ pub(super) fn statements(config: &Config) -> String {
         out,
         "ALTER ROLE {role} LOGIN REPLICATION;\n\
          -- Its password, in psql (it is sent encrypted and not logged): \\password {role}\n\
-         GRANT CONNECT ON DATABASE {database} TO {role};\n\n\
+         GRANT CONNECT ON DATABASE {database} TO {role};\n\
+         -- Where a second instance stands by: it must see for how long the first is silent.\n\
+         -- GRANT pg_read_all_stats TO {role};\n\n\
          -- pg_hba.conf must let it in; a logical replication connection matches the database's\n\
          -- name, not the word \"replication\":\n\
          -- hostssl  {database}  {role}  <address of walbrook>/32  scram-sha-256\n\n\

@@ -241,8 +241,10 @@ fn slots_are_judged() {
     check(judge(server(), Some(lost)), &[(Failed, name, &["wal_removed", "checkpoint accept"])]);
     let two_phase = SlotFacts { is_two_phase: true, ..slot() };
     check(judge(server(), Some(two_phase)), &[(Failed, name, &["two_phase", "anew"])]);
+    let foreign = SlotFacts { plugin: Some("wal2json".into()), is_active: true, ..slot() };
+    check(judge(server(), Some(foreign)), &[(Failed, name, &["not ours", "wal2json"])]);
     let temporary = SlotFacts { is_temporary: true, is_active: true, ..slot() };
-    check(judge(server(), Some(temporary)), &[(Failed, name, &["temporary", "end that session"])]);
+    check(judge(server(), Some(temporary)), &[(Failed, name, &["temporary", "End that session"])]);
     let late = SlotFacts { wal_status: Some("unreserved".into()), ..slot() };
     let warned = (Warning, "postgres.slot_wal", &["is lost at the next checkpoint"][..]);
     check(judge(server(), Some(late)), &[(Ok, name, &[]), warned]);
