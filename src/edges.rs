@@ -1,6 +1,7 @@
 //! The two traits at the edges: frames from and to a walsender, batches into Kafka.
 //!
-//! `pipeline`'s reader and writer know them alone, neither sockets nor librdkafka.
+//! `pipeline`'s reader and writer know the stream and Kafka by them alone, neither sockets nor
+//! librdkafka.
 
 use std::future::Future;
 use std::time::Duration;
@@ -85,7 +86,7 @@ pub trait Sink {
     ///
     /// # Errors
     ///
-    /// If the batch could not be committed, or another instance has taken over. Only
+    /// If the batch is not known to be committed, or another instance has taken over. Only
     /// [`recover`](Self::recover) tells then what is in Kafka.
     fn commit(&mut self, batch: &Batch) -> Result<Receipt, Self::Error>;
 

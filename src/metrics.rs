@@ -168,7 +168,7 @@ impl Metrics {
         self.end_to_end_latency_seconds.observe(seconds.max(0.0));
     }
 
-    /// The end of the last transaction received.
+    /// Up to where the server's log is received: the highest LSN of a message or keep-alive.
     pub fn set_received_lsn(&self, lsn: Lsn) {
         self.received_lsn.set(lsn_number(lsn));
     }

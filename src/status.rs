@@ -13,7 +13,7 @@ pub struct Status {
     /// When it last made progress: the last time that a batch was committed, or that the reader saw
     /// that there is nothing to commit. `None` before the first.
     pub progress_at: Option<Instant>,
-    /// The end of the last transaction received.
+    /// Up to where the server's log is received: the highest LSN of a message or keep-alive.
     pub received_lsn: Lsn,
     /// What PostgreSQL was told is done.
     pub confirmed_lsn: Lsn,

@@ -81,7 +81,7 @@ pub struct Report {
     pub ready: bool,
     /// Why not.
     pub reason: Option<String>,
-    /// The end of the last transaction received.
+    /// Up to where the server's log is received: the highest LSN of a message or keep-alive.
     pub received_lsn: Lsn,
     /// What PostgreSQL was told is done.
     pub confirmed_lsn: Lsn,

@@ -211,7 +211,7 @@ impl KafkaSink {
             millis = deadline.elapsed().as_millis(),
             "kafka transaction committed"
         );
-        Ok(if ending.slice(SUSPICIOUS).is_some() { Committed::AtOnce } else { Committed::Slowly })
+        Ok(if ending.elapsed() < SUSPICIOUS { Committed::AtOnce } else { Committed::Slowly })
     }
 
     fn send(

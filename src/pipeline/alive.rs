@@ -105,8 +105,10 @@ pub(super) async fn send_status<T: Transport>(
     let wal::Status { received, confirmed, reply_requested } = status;
     let frame = status_update(received, confirmed, confirmed, clock::wall_us(), reply_requested);
     // What does not go out now goes out with the next.
-    let sent = tokio::time::timeout(SEND_LIMIT, transport.send(&frame)).await;
-    sent.unwrap_or(Ok(()))?;
+    match tokio::time::timeout(SEND_LIMIT, transport.send(&frame)).await {
+        Ok(sent) => sent?,
+        Err(_) => return Ok(()),
+    }
     debug!(%received, %confirmed, "confirmed");
     Ok(())
 }

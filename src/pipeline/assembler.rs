@@ -431,9 +431,9 @@ impl Assembler {
         self.xact.is_none()
     }
 
-    /// The end of the last complete transaction that was taken.
+    /// The end of the last complete transaction that was taken: what the next checkpoint covers.
     #[must_use]
-    pub fn confirm(&self) -> Lsn {
+    pub fn complete_end(&self) -> Lsn {
         self.confirm
     }
 

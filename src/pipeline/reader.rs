@@ -1,7 +1,8 @@
 //! The reader: frames in, sealed batches out, committed batches back, status to the walsender.
 //!
 //! One task, one loop; the life of a row is `next_frame` → [`Message`] → [`Assembler`] → batch →
-//! writer → home → [`Session::confirm`]. Here alone an LSN is confirmed.
+//! writer → home → [`Session::confirm`]. Here alone an LSN is confirmed: at the start what the last
+//! checkpoint says, then what each committed batch's says.
 
 use std::time::{Duration, Instant};
 
@@ -62,8 +63,7 @@ pub(super) struct Reader<'a, T, S: Sink> {
     spare: Option<Box<Batch>>,
     /// A frame that is to be fed again.
     pending: Option<Vec<u8>>,
-    /// What is known to be committed in Kafka, and since when.
-    confirm: Lsn,
+    /// When the last checkpoint was committed.
     checkpoint_at: Instant,
     last_fill: usize,
     /// The oldest commit time in the batch that the writer has.
@@ -92,7 +92,6 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         assembler: Assembler,
         around: Surroundings<'a, S>,
     ) -> Self {
-        let confirm = assembler.confirm();
         let (current, spare) = (assembler.new_batch(), assembler.new_batch());
         Self {
             transport,
@@ -102,11 +101,10 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             current: Box::new(current),
             spare: Some(Box::new(spare)),
             pending: None,
-            confirm,
             checkpoint_at: clock::now(),
             last_fill: 0,
             committing_us: None,
-            server_end: confirm,
+            server_end: Lsn::ZERO,
             next_tick: clock::now(),
             ticks: 0,
         }
@@ -114,7 +112,8 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
 
     /// Streams until an error, or until it is told to stop and has.
     pub(super) async fn run(mut self) -> Result<(), Error> {
-        self.session.confirm(clock::now(), self.confirm);
+        // Nothing was taken yet: this is the checkpoint's.
+        self.session.confirm(clock::now(), self.assembler.complete_end());
         while !self.around.stop.is_set() {
             match self.turn().await {
                 Err(Error::Stopped) => break,
@@ -202,7 +201,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
 
     /// Whether there is something to confirm that no checkpoint covers yet.
     fn is_ahead(&self) -> bool {
-        self.confirm < self.assembler.confirm().max(self.session.keepalive())
+        self.session.confirmed() < self.assembler.complete_end().max(self.session.keepalive())
             && self.assembler.is_at_boundary()
             && self.around.writer.is_idle()
     }
@@ -212,7 +211,6 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             Done::Committed(mut batch, took, receipt) => {
                 let now = clock::now();
                 if let Some(checkpoint) = &batch.checkpoint {
-                    self.confirm = checkpoint.confirm;
                     self.session.confirm(now, checkpoint.confirm);
                 }
                 self.checkpoint_at = now;
@@ -261,7 +259,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         self.server_end = self.server_end.max(self.session.received());
         self.around.telemetry.on_progress(&Progress {
             received: self.session.received(),
-            confirmed: self.confirm,
+            confirmed: self.session.confirmed(),
             server_end: self.server_end,
             oldest_commit_us: self.oldest_commit_us(),
             silence,
@@ -315,7 +313,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         let is_busy = !self.around.writer.is_idle();
         let reads = matches!(pause, Pause::Data);
         if reads && is_busy && self.last_fill < COALESCE_BYTES {
-            // A timer would come later, by up to a millisecond; this thread has nothing else to do.
+            // A timer would come later, by up to a millisecond; what else this thread serves can wait.
             std::thread::sleep(self.transport.nap());
         }
         let since = clock::now();

@@ -94,6 +94,12 @@ impl Session {
         }
     }
 
+    /// Up to where everything is committed in Kafka.
+    #[must_use]
+    pub fn confirmed(&self) -> Lsn {
+        self.confirmed
+    }
+
     /// The status that is due at `now`, if one is; it counts as sent.
     pub fn poll(&mut self, now: Instant) -> Option<Status> {
         (self.next_status <= now).then(|| self.status(now))
