@@ -206,7 +206,9 @@ async fn kill_while_writing(stack: &Stack, space: &Space, config: &str, rng: &mu
     }
     let large = stack.postgres.client(&space.database).await;
     while hits.kills < KILLS_MAX && !hits.is_enough() {
-        // A transaction that must stay whole, in every round; one that must be cut, in some.
+        // In every round one that nearly fills a batch and then one that must stay whole in it; in
+        // some one that must be cut.
+        insert_lines(&large, TARGET * 9 / 10).await;
         insert_lines(&large, MAX - TARGET).await;
         if hits.kills % 5 == 1 {
             insert_lines(&large, 2 * MAX + 17).await;
@@ -366,12 +368,13 @@ async fn verify(stack: &Stack, space: &Space) {
     ];
     let mut found: BTreeMap<(String, String), Vec<Fact>> = BTreeMap::new();
     let mut seen = BTreeSet::new();
-    let (mut changes, mut cut) = (0, BTreeSet::new());
+    let (mut changes, mut cut, mut fills) = (0, BTreeSet::new(), HashMap::new());
     for (relation, topic) in &names {
         let mut last = HashMap::new();
         let records = records::read_committed(&stack.kafka, &[topic]);
         check_tombstones(&records);
         check_borders(&records);
+        note_fills(&records, &mut fills);
         for record in &records {
             let place = position(record);
             assert!(seen.insert(place), "{place:?} comes twice, the second time in {topic}");
@@ -395,7 +398,7 @@ async fn verify(stack: &Stack, space: &Space) {
     }
     let invented: Vec<_> = found.keys().filter(|key| !truth.contains_key(key)).collect();
     assert!(invented.is_empty(), "never committed: {invented:?}");
-    check_cuts(&truth, &cut);
+    check_cuts(&truth, &cut, &fills);
     check_last_state(&client, &found).await;
 }
 
@@ -421,6 +424,23 @@ fn check_borders(records: &[Record]) {
                 assert!(record.header("walbrook.cut").is_some(), "{place:?}: cut, and silent");
             }
         }
+    }
+}
+
+/// How many records lie before each transaction's in the same Kafka transaction, at least: those of
+/// its partitions that no marker parts from it.
+fn note_fills(records: &[Record], fills: &mut HashMap<String, u64>) {
+    let mut runs = HashMap::new();
+    for record in records {
+        let xid = record.header("walbrook.xid").unwrap();
+        let before = match runs.get(&record.partition) {
+            Some((offset, length, _)) if offset + 1 == record.offset => *length,
+            _ => 0,
+        };
+        if runs.get(&record.partition).is_none_or(|(_, _, last)| *last != xid) {
+            *fills.entry(xid.to_owned()).or_default() += before;
+        }
+        runs.insert(record.partition, (record.offset, before + 1, xid));
     }
 }
 
@@ -482,12 +502,21 @@ fn fact(stack: &Stack, relation: &str, record: &Record) -> Option<(String, Fact)
     Some((key, (op, version, xid)))
 }
 
-/// Only what is larger than `max − target` may be cut, and what is larger than `max` was.
-fn check_cuts(truth: &BTreeMap<(String, String), Vec<Fact>>, cut: &BTreeSet<String>) {
+/// Only what is larger than `max − target` may be cut, and what is larger than `max` was; one that
+/// is just not larger began in a batch that was nearly full, as batches go (its target).
+fn check_cuts(
+    truth: &BTreeMap<(String, String), Vec<Fact>>,
+    cut: &BTreeSet<String>,
+    fills: &HashMap<String, u64>,
+) {
     let mut sizes: HashMap<&str, u64> = HashMap::new();
     for (_, _, xid) in truth.values().flatten() {
         *sizes.entry(xid).or_default() += 1;
     }
+    let whole = sizes.iter().filter(|(_, size)| **size == MAX - TARGET);
+    let fill = whole.filter_map(|(xid, _)| fills.get(*xid)).max();
+    println!("kill test: a transaction of {} records began after {fill:?} others", MAX - TARGET);
+    assert!(Some(&(TARGET * 2 / 3)) <= fill, "no large transaction began in a nearly full batch");
     for (xid, size) in sizes {
         assert!(MAX - TARGET < size || !cut.contains(xid), "transaction {xid} ({size}) was cut");
         assert!(size <= MAX || cut.contains(xid), "transaction {xid} ({size}) was not cut");
