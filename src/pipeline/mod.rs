@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
-pub use operator::{Outcome, accept, adopt, create, own_slot, rehearse};
+pub use operator::{Outcome, accept, adopt, create, own_slot, readable_slot, rehearse};
 pub use stop::{Stop, Stopper, stop_pair};
 pub use telemetry::Telemetry;
 pub use writer::Gone;

@@ -135,13 +135,22 @@ pub async fn rehearse(
     Ok(start::judge(&expected(config), &server, checkpoint)?)
 }
 
-/// Whether the slot can be ours; a lost one still is.
+/// Whether the slot can be ours; a lost one still is, and one that cannot be read.
 ///
 /// # Errors
 ///
-/// If something else made it, or it is of a kind that is not supported.
+/// If something else made it.
 pub fn own_slot(config: &Config, facts: &SlotFacts) -> Result<(), Refusal> {
     start::own_slot(&expected(config), &facts.clone().into())
+}
+
+/// Whether the slot can be ours and is of a kind that is supported.
+///
+/// # Errors
+///
+/// If something else made it, or if it is temporary or made with two_phase.
+pub fn readable_slot(config: &Config, facts: &SlotFacts) -> Result<(), Refusal> {
+    start::readable_slot(&expected(config), &facts.clone().into())
 }
 
 async fn decide(

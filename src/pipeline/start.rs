@@ -270,7 +270,7 @@ pub fn judge(
             _ => Ok(Verdict::Create),
         };
     };
-    own_slot(expected, slot)?;
+    readable_slot(expected, slot)?;
     if unfinished {
         return Ok(Verdict::Create);
     }
@@ -315,7 +315,7 @@ pub fn may_accept(
         same_pipeline(expected, checkpoint)?;
     }
     if let Some(slot) = &server.slot {
-        own_slot(expected, slot)?;
+        readable_slot(expected, slot)?;
     }
     if checkpoint.is_none() && is_unreadable {
         return Ok(());
@@ -356,11 +356,23 @@ fn same_system(server: &Server, checkpoint: &Checkpoint) -> Result<(), Refusal> 
 ///
 /// If it belongs to something else, or is of a kind that is not supported.
 pub fn is_usable(expected: &Expected, slot: &Slot) -> Result<bool, Refusal> {
-    own_slot(expected, slot)?;
+    readable_slot(expected, slot)?;
     Ok(slot.lost.is_none())
 }
 
 /// The slot must be one that can be ours, of a kind that is supported.
+pub(super) fn readable_slot(expected: &Expected, slot: &Slot) -> Result<(), Refusal> {
+    own_slot(expected, slot)?;
+    if slot.is_temporary {
+        return Err(Refusal::TemporarySlot { slot: expected.slot.clone() });
+    }
+    if slot.is_two_phase {
+        return Err(Refusal::TwoPhaseSlot { slot: expected.slot.clone() });
+    }
+    Ok(())
+}
+
+/// The slot must not be somebody else's.
 pub(super) fn own_slot(expected: &Expected, slot: &Slot) -> Result<(), Refusal> {
     let foreign = |what, found: Option<&String>, wanted: &str| Refusal::Foreign {
         slot: expected.slot.clone(),
@@ -373,12 +385,6 @@ pub(super) fn own_slot(expected: &Expected, slot: &Slot) -> Result<(), Refusal> 
     }
     if slot.database.as_ref() != Some(&expected.database) {
         return Err(foreign("its database", slot.database.as_ref(), &expected.database));
-    }
-    if slot.is_temporary {
-        return Err(Refusal::TemporarySlot { slot: expected.slot.clone() });
-    }
-    if slot.is_two_phase {
-        return Err(Refusal::TwoPhaseSlot { slot: expected.slot.clone() });
     }
     Ok(())
 }

@@ -107,7 +107,7 @@ async fn start(config: &Config, source: Source, progress: &Progress, report: &mu
             .skipped(NAME, "slot and checkpoint were not compared: the checkpoint is not known");
     };
     if source.slot.as_ref().is_some_and(|slot| slot.is_active) {
-        return report.ok(NAME, "the slot is held; an instance that starts now waits as a standby");
+        return report.ok(NAME, "the slot is held; another instance would wait as a standby");
     }
     let Source { mut catalog, client, .. } = source;
     let Some(mut client) = client else {

@@ -238,7 +238,7 @@ pub(super) fn judge_slot(
     let Some(slot) = slot else {
         return judge_room(name, server, report);
     };
-    if let Err(refusal) = pipeline::own_slot(config, slot) {
+    if let Err(refusal) = pipeline::readable_slot(config, slot) {
         return report.error(NAME, &refusal, None);
     }
     if slot.is_active {
