@@ -145,7 +145,8 @@ const PLACE: usize = 4;
 /// columns of the key if only INSERT is published.
 ///
 /// The place is the column's among the columns of any `Relation` of the table, from 1. It is known
-/// where no column before it was ever left out: dropped, generated or not in a column list.
+/// where neither it nor a column before it was ever left out: dropped, generated or not in a column
+/// list.
 const KEYS_SQL: &str = "\
 SELECT a.attname::text, i.indisprimary, i.indisreplident,
        i.indisprimary AND EXISTS (
@@ -154,7 +155,7 @@ SELECT a.attname::text, i.indisprimary, i.indisreplident,
              AND NOT a.attnum::text = ANY (string_to_array(to_jsonb(r) ->> 'prattrs', ' '))),
        CASE WHEN NOT EXISTS (
            SELECT FROM pg_attribute b
-           WHERE b.attrelid = a.attrelid AND 0 < b.attnum AND b.attnum < a.attnum
+           WHERE b.attrelid = a.attrelid AND 0 < b.attnum AND b.attnum <= a.attnum
              AND (b.attisdropped OR b.attgenerated <> ''))
         AND NOT EXISTS (
            SELECT FROM pg_publication_rel r

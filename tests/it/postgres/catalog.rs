@@ -186,6 +186,13 @@ fn a_key_that_was_renamed_since_is_found_where_the_stream_does_not_name_it() {
             let primary_key = catalog.describe(&before).await.unwrap().primary_key;
             assert_eq!(primary_key, ["c", "b"], "{rename}");
         }
+        // A key that is generated is not in the stream, and no other column stands for it.
+        let create = "CREATE TABLE shop.made
+            (a int, b int GENERATED ALWAYS AS (a * 2) STORED PRIMARY KEY, c int)";
+        server.execute("postgres", create).await;
+        let mut made = relation(&server, "made", ReplicaIdentity::Full).await;
+        made.columns.retain(|column| column.name != "b");
+        assert!(catalog.describe(&made).await.unwrap().primary_key.is_empty());
         // A column that is newer than the rows was no key of theirs.
         let swap = "ALTER TABLE shop.full DROP CONSTRAINT full_pkey, ADD d serial PRIMARY KEY";
         server.execute("postgres", swap).await;
