@@ -204,6 +204,7 @@ impl KafkaSink {
         }
         self.send_checkpoint(producer, batch, next, deadline)?;
         self.drain(producer, batch, deadline)?;
+        tracing::debug!(records, "kafka transaction written");
         let ending = Deadline::after(SUSPICIOUS);
         self.end(producer, batch, deadline)?;
         tracing::debug!(

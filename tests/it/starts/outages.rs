@@ -121,7 +121,8 @@ fn a_registry_that_is_away() {
 fn kafka_that_is_away() {
     run(TEST_LIMIT, async {
         let mut stack = Stack::start();
-        let mut flow = Flow::start(&stack, "kafka", TABLE, &[QUICK]).await;
+        let log = ("log", "level = \"info,walbrook::kafka=debug\"");
+        let mut flow = Flow::start(&stack, "kafka", TABLE, &[QUICK, log]).await;
         let load = Load::start(&flow, 20).await;
         flow.drain().await;
         // Halted, while transactions are open and rows come in.
@@ -129,16 +130,21 @@ fn kafka_that_is_away() {
         stays(&flow, Duration::from_secs(7)).await;
         stack.kafka.signal("CONT");
         flow.drain().await;
-        // Until a halt meets the end of a transaction, which may then have been sent twice.
+        // A halt that meets the end of a transaction, which may then have been sent twice. It is
+        // aimed at it, and tried again where it comes too late.
+        let mut halts = 0;
         until(LIMIT, "the producer is made again", || {
+            halts += 1;
+            flow.walbrook.wait_for_next(LIMIT, "kafka transaction written");
             stack.kafka.signal("STOP");
             std::thread::sleep(Duration::from_secs(1));
             stack.kafka.signal("CONT");
             match metric(&get(&flow, "metrics").1, "walbrook_producer_rebuilds_total") {
-                0.0 => Err("it was not".to_owned()),
+                0.0 => Err(format!("it was not, by {halts} halts")),
                 _ => Ok(()),
             }
         });
+        println!("the producer was made again after {halts} halts");
         flow.drain().await;
         // Dead, and back.
         let Flow { space, config, walbrook, client, .. } = flow;

@@ -112,8 +112,28 @@ impl Walbrook {
         what: &str,
         wanted: impl Fn(&Value) -> bool,
     ) -> Value {
+        self.wait_from(0, limit, what, wanted)
+    }
+
+    /// Waits for a log line with this message.
+    pub(crate) fn wait_for_message(&self, limit: Duration, message: &str) -> Value {
+        self.wait_for(limit, message, |line| line["message"] == message)
+    }
+
+    /// Waits for a log line with this message that is not there yet.
+    pub(crate) fn wait_for_next(&self, limit: Duration, message: &str) -> Value {
+        let seen = self.log.lines.lock().unwrap().len();
+        self.wait_from(seen, limit, message, |line| line["message"] == message)
+    }
+
+    fn wait_from(
+        &self,
+        mut seen: usize,
+        limit: Duration,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
         let deadline = Instant::now() + limit;
-        let mut seen = 0;
         let mut lines = self.log.lines.lock().unwrap();
         loop {
             for line in &lines[seen..] {
@@ -128,11 +148,6 @@ impl Walbrook {
             assert!(!left.is_zero(), "no log line: {what}\n{}", lines.join("\n"));
             lines = self.log.grown.wait_timeout(lines, left).unwrap().0;
         }
-    }
-
-    /// Waits for a log line with this message.
-    pub(crate) fn wait_for_message(&self, limit: Duration, message: &str) -> Value {
-        self.wait_for(limit, message, |line| line["message"] == message)
     }
 }
 
