@@ -1,8 +1,11 @@
 -- What Debezium and walbrook read side by side: see tests/it/debezium.
 CREATE EXTENSION citext;
+CREATE EXTENSION hstore;
+CREATE EXTENSION ltree;
 CREATE TYPE mood AS ENUM ('sad', 'so-so', 'happy ever after');
 CREATE DOMAIN cents AS numeric(10, 2) CHECK (VALUE >= 0);
 CREATE DOMAIN label AS varchar(20);
+CREATE TYPE pair AS (a integer, b text);
 
 CREATE TABLE kinds (
     id bigint PRIMARY KEY,
@@ -42,6 +45,35 @@ CREATE TABLE arrays (
     name_1 name[], interval_1 interval[], domain_1 cents[]
 );
 
+CREATE TABLE rare (
+    id bigint PRIMARY KEY,
+    bit_1 bit, bit_2 bit(5), bit_3 bit(64), varbit_1 varbit(1), varbit_2 varbit(20), varbit_3 varbit,
+    money_1 money, oid_1 oid, xml_1 xml, inet_1 inet, cidr_1 cidr, macaddr_1 macaddr, macaddr8_1 macaddr8,
+    int4range_1 int4range, int8range_1 int8range, numrange_1 numrange, tsrange_1 tsrange, tstzrange_1 tstzrange,
+    daterange_1 daterange, tsvector_1 tsvector, point_1 point, hstore_1 hstore, ltree_1 ltree
+);
+
+CREATE TABLE rare_required (
+    id bigint PRIMARY KEY,
+    bit_1 bit NOT NULL, bit_2 bit(5) NOT NULL, varbit_3 varbit NOT NULL, money_1 money NOT NULL, oid_1 oid NOT NULL,
+    xml_1 xml NOT NULL, inet_1 inet NOT NULL, macaddr_1 macaddr NOT NULL, int4range_1 int4range NOT NULL,
+    tsvector_1 tsvector NOT NULL, point_1 point NOT NULL, hstore_1 hstore NOT NULL, ltree_1 ltree NOT NULL
+);
+
+CREATE TABLE rare_arrays (
+    id bigint PRIMARY KEY,
+    oid_1 oid[], inet_1 inet[], cidr_1 cidr[], macaddr_1 macaddr[], macaddr8_1 macaddr8[],
+    int4range_1 int4range[], tstzrange_1 tstzrange[], hstore_1 hstore[], ltree_1 ltree[]
+);
+
+CREATE TABLE left_out (
+    id bigint PRIMARY KEY,
+    lsn_1 pg_lsn, snapshot_1 pg_snapshot, xid8_1 xid8, tsquery_1 tsquery, jsonpath_1 jsonpath, composite_1 pair,
+    multirange_1 int4multirange, line_1 line, lseg_1 lseg, path_1 path, polygon_1 polygon, box_1 box, circle_1 circle,
+    xid_1 xid, tid_1 tid, lquery_1 lquery, int2vector_1 int2vector, refcursor_1 refcursor,
+    money_2 money[], xml_2 xml[], point_2 point[], tsvector_2 tsvector[], bit_2 bit(3)[], composite_2 pair[]
+);
+
 CREATE TABLE defaults (
     id serial PRIMARY KEY,
     int4_1 integer DEFAULT 9, int4_2 integer NOT NULL DEFAULT 7, text_1 text DEFAULT 'a default',
@@ -71,5 +103,6 @@ CREATE TABLE "odd-name" (id integer PRIMARY KEY, "a-column" text, "1st" text, "g
 
 CREATE TABLE emptied (id integer PRIMARY KEY);
 
-CREATE PUBLICATION walbrook FOR TABLE kinds, required, arrays, defaults, reversed, whole, indexed,
+CREATE PUBLICATION walbrook FOR TABLE kinds, required, arrays, rare, rare_required, rare_arrays,
+    left_out, defaults, reversed, whole, indexed,
     keyless, large, large_whole, "odd-name", emptied;
