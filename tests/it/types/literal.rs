@@ -64,6 +64,10 @@ pub(super) fn literal(schema: &Json, value: &Avro) -> String {
                 literal(&Json::Null, &fields[1].1)
             )
         }
+        (BITS, Avro::Bytes(bytes)) => {
+            let length = schema["connect.parameters"]["length"].as_str().unwrap().parse().unwrap();
+            bits(bytes, length)
+        }
         (_, Avro::Decimal(value)) => {
             let bytes = Vec::<u8>::try_from(value).unwrap();
             decimal(&bytes, usize::try_from(schema["scale"].as_u64().unwrap()).unwrap())
@@ -140,6 +144,12 @@ fn zoned_timestamp(text: &str) -> String {
     era(year, &format!("-{rest}")).concat()
 }
 
+/// The last bit of a bit string is the lowest of the first byte.
+fn bits(bytes: &[u8], length: usize) -> String {
+    let bit = |at: usize| bytes.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1);
+    (0..length).rev().map(|at| if bit(at) { '1' } else { '0' }).collect()
+}
+
 /// A big-endian two's complement, with a point before the last `scale` digits.
 fn decimal(bytes: &[u8], scale: usize) -> String {
     let is_negative = bytes.first().is_some_and(|byte| 0x80 <= *byte);
@@ -184,6 +194,7 @@ fn decimal(bytes: &[u8], scale: usize) -> String {
 
 const DAY: i128 = 86_400_000_000;
 
+const BITS: &str = "io.debezium.data.Bits";
 const DATE: &str = "io.debezium.time.Date";
 const MICRO_DURATION: &str = "io.debezium.time.MicroDuration";
 const MICRO_TIME: &str = "io.debezium.time.MicroTime";

@@ -95,6 +95,9 @@ impl Judged {
     ) -> Result<(), String> {
         let by_text = self.encode(text);
         if self.encoder.kind().is_known() {
+            if matches!((text, binary), (Column::Text(_), Column::Text(_))) {
+                return Err(format!("{}: it came as text by both roads", shown(text)));
+            }
             let by_binary = self.encode(binary);
             if by_binary != by_text {
                 let (text, bytes) = (shown(text), shown(binary));
@@ -211,7 +214,7 @@ impl Judged {
             self.decoded.iter().map(|(id, text)| (*id, text.as_str())).unzip();
         let rows = match client.query(&query, &[&ids, &texts]).await {
             Ok(rows) => rows,
-            Err(error) => return vec![format!("{}: {query}", family::reason(&error))],
+            Err(error) => return vec![format!("read back: {}", family::reason(&error))],
         };
         let told = |at, row: &tokio_postgres::Row| short(row.get(at));
         let told = |row| {
