@@ -38,6 +38,7 @@ pub(super) async fn judge(server: &Postgres) -> Vec<String> {
             }
         }
     }
+    assert!(TYPES_MIN < types.len(), "{} types", types.len());
     for (table, (name, rows)) in &types {
         let arrived = arrived.get(table.as_str()).copied().unwrap_or_default();
         if arrived != *rows {
@@ -71,6 +72,9 @@ async fn make_tables(client: &Client) -> (BTreeMap<String, (String, i32)>, Vec<S
     }
     (types, findings)
 }
+
+/// Fewer than any version has, arrays and the rows of system tables among them.
+const TYPES_MIN: usize = 500;
 
 /// Types that have no input, or one that this test can't give.
 const WITHOUT_INPUT: &[&str] = &[

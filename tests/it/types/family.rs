@@ -137,7 +137,8 @@ pub(super) fn reason(error: &tokio_postgres::Error) -> String {
 }
 
 const SHAPES: u32 = 8;
-const RANDOM: u32 = 200;
+/// How many random values of a type there are.
+pub(super) const RANDOM: usize = 200;
 
 const ARRAYS: &str = "CASE CASE WHEN octet_length(format('%s', v)) < 2000 THEN id % 8 ELSE 0 END
     WHEN 0 THEN ARRAY[v] WHEN 1 THEN ARRAY[NULL::@, v, NULL::@, v]

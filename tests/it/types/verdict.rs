@@ -32,6 +32,8 @@ pub(super) async fn both_roads(
     let (relations, text) = roads::read(&text);
     let (_, binary) = roads::read(&binary);
     assert_eq!(text.len(), binary.len());
+    assert_eq!(relations.len(), types.len());
+    assert!(family::RANDOM * types.len() < text.len());
     let mut catalog = Catalog::connect(&local(server, database)).await.unwrap();
     let mut findings = Vec::new();
     for relation in &relations {
