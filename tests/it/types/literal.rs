@@ -16,34 +16,49 @@ pub(super) fn is_text(schema: &Json) -> bool {
     is_string && !matches!(meaning(schema), ZONED_TIME | ZONED_TIMESTAMP)
 }
 
-/// An expression of the server's value, and the type of both sides, where that is not the column's.
-pub(super) fn comparable(schema: &Json, value: &str) -> (String, Option<&'static str>) {
+/// Whether the schema keeps less of a value than its type, at any depth.
+fn is_lossy(schema: &Json) -> bool {
+    let is_leaf = matches!(meaning(schema), MICRO_DURATION | VARIABLE_SCALE_DECIMAL | ZONED_TIME);
+    let items = schema["items"].as_array().and_then(|union| union.get(1));
+    let fields = schema["fields"].as_array().into_iter().flatten();
+    let fields = fields.filter_map(|field| field["type"].as_array()?.get(1));
+    is_leaf || items.into_iter().chain(fields).any(is_lossy)
+}
+
+/// An expression of what the schema keeps of `value`: the same for what was sent and what came.
+pub(super) fn kept(schema: &Json, value: &str) -> String {
+    if !is_lossy(schema) {
+        // Arrays go without their lower bounds.
+        let bounds = if schema["type"] == "array" { r"^(\[[-0-9:]+\])+=" } else { "^(?!)" };
+        return format!("regexp_replace(format('%s', {value}), '{bounds}', '')");
+    }
     match meaning(schema) {
         // A month counts 30.4375 days.
         MICRO_DURATION => {
-            let part = |name: &str, micros: &str| {
+            let part = |(name, micros): &(&str, &str)| {
                 format!("extract({name} FROM {value})::numeric * {micros}")
             };
-            let parts = [
-                part("year", "31557600000000"),
-                part("month", "2629800000000"),
-                part("day", "86400000000"),
-                part("hour", "3600000000"),
-                part("minute", "60000000"),
-                part("microseconds", "1"),
-            ];
-            (format!("trunc({})", parts.join(" + ")), Some("numeric"))
+            let parts: Vec<_> = MICROS.iter().map(part).collect();
+            format!("trunc({})::text", parts.join(" + "))
         }
         // The zeros at the end are not kept.
-        VARIABLE_SCALE_DECIMAL => (format!("trim_scale({value})"), Some("numeric")),
+        VARIABLE_SCALE_DECIMAL => format!("trim_scale({value})::text"),
         // The zone is not kept.
-        ZONED_TIME => {
-            let utc = format!(
-                "CASE WHEN {value} = '24:00+00' THEN {value} ELSE {value} AT TIME ZONE 'UTC' END"
-            );
-            (utc, Some("timetz"))
+        ZONED_TIME => format!(
+            "CASE WHEN {value} = '24:00+00' THEN {value} ELSE {value} AT TIME ZONE 'UTC' END::text"
+        ),
+        _ if schema["type"] == "array" => {
+            let element = kept(&schema["items"][1], "u");
+            format!("ARRAY(SELECT {element} FROM unnest({value}) AS u)::text")
         }
-        _ => (value.to_owned(), None),
+        _ => {
+            let field = |field: &Json| {
+                let value = format!("({value}).{}", field["name"].as_str().unwrap());
+                format!("quote_nullable({})", kept(&field["type"][1], &value))
+            };
+            let fields: Vec<_> = schema["fields"].as_array().unwrap().iter().map(field).collect();
+            fields.join(" || ")
+        }
     }
 }
 
@@ -54,6 +69,7 @@ pub(super) fn literal(schema: &Json, value: &Avro) -> String {
         (DATE, Avro::Int(days)) => date(i64::from(*days)).concat(),
         (TIMESTAMP, Avro::Long(millis)) => timestamp(i128::from(*millis) * 1000),
         (MICRO_TIMESTAMP, Avro::Long(micros)) => timestamp(i128::from(*micros)),
+        (MICRO_DURATION, Avro::Long(micros)) => interval(i128::from(*micros)),
         (TIME, Avro::Int(millis)) => time(i128::from(*millis) * 1000),
         (MICRO_TIME, Avro::Long(micros)) => time(i128::from(*micros)),
         (ZONED_TIMESTAMP, Avro::String(text)) => zoned_timestamp(text),
@@ -135,6 +151,12 @@ fn time(micros: i128) -> String {
     format!("{hour:02}:{minute:02}:{second:02}.{:06}", micros % 1_000_000)
 }
 
+fn interval(micros: i128) -> String {
+    let sign = if micros < 0 { "-" } else { "" };
+    let micros = micros.abs();
+    format!("{sign}{} days {sign}{}", micros / DAY, time(micros % DAY))
+}
+
 /// ISO 8601 knows a year 0 and signs.
 fn zoned_timestamp(text: &str) -> String {
     let digits = text.trim_start_matches(['+', '-']);
@@ -193,6 +215,15 @@ fn decimal(bytes: &[u8], scale: usize) -> String {
 }
 
 const DAY: i128 = 86_400_000_000;
+
+const MICROS: &[(&str, &str)] = &[
+    ("year", "31557600000000"),
+    ("month", "2629800000000"),
+    ("day", "86400000000"),
+    ("hour", "3600000000"),
+    ("minute", "60000000"),
+    ("microseconds", "1"),
+];
 
 const BITS: &str = "io.debezium.data.Bits";
 const DATE: &str = "io.debezium.time.Date";

@@ -181,36 +181,18 @@ impl Judged {
     /// Reads the decoded values back with SQL.
     async fn compare(&self, client: &Client) -> Vec<String> {
         let Self { table, name, schema, .. } = self;
-        let is_array = schema["type"] == "array";
-        let leaf = if is_array { &schema["items"][1] } else { schema };
-        let (ours, theirs) = match literal::comparable(leaf, "value") {
-            (expression, Some(kind)) if is_array => {
-                let all = "FROM unnest(t.v) WITH ORDINALITY AS u (value, place)";
-                let all = all.replace("t.v", &format!("t.{name}"));
-                let elements = format!("SELECT {expression} {all} ORDER BY place");
-                (format!("l.text::{kind}[]"), format!("ARRAY({elements})"))
-            }
-            (_, Some(kind)) => {
-                let expression = literal::comparable(leaf, &format!("t.{name}")).0;
-                (format!("l.text::{kind}"), expression)
-            }
-            (_, None) => {
-                let column = format!(
-                    "SELECT format_type(atttypid, atttypmod) FROM pg_attribute
-                    WHERE attrelid = '{table}'::regclass AND attname = '{name}'"
-                );
-                let kind: String = client.query_one(&column, &[]).await.unwrap().get(0);
-                (format!("l.text::{kind}"), format!("t.{name}"))
-            }
-        };
-        // Arrays go without their lower bounds.
-        let bounds = if is_array { r"^(\[[-0-9:]+\])+=" } else { "^(?!)" };
+        let column = format!(
+            "SELECT format_type(atttypid, -1) FROM pg_attribute
+            WHERE attrelid = '{table}'::regclass AND attname = '{name}'"
+        );
+        let kind: String = client.query_one(&column, &[]).await.unwrap().get(0);
+        let ours = literal::kept(schema, &format!("(l.text::{kind})"));
+        let theirs = literal::kept(schema, &format!("t.{name}"));
         let query = format!(
             "SELECT format('%s', t.{name}), l.text, ours, theirs
             FROM unnest($1::int[], $2::text[]) AS l (id, text) JOIN {table} AS t USING (id),
-            LATERAL (SELECT regexp_replace(format('%s', {ours}), '{bounds}', '') AS ours,
-                regexp_replace(format('%s', {theirs}), '{bounds}', '') AS theirs) AS both_sides
-            WHERE t.{name} IS NULL OR ours <> theirs"
+            LATERAL (SELECT {ours} AS ours, {theirs} AS theirs) AS both_sides
+            WHERE t.{name} IS NULL OR ours IS DISTINCT FROM theirs"
         );
         let (ids, texts): (Vec<i32>, Vec<&str>) =
             self.decoded.iter().map(|(id, text)| (*id, text.as_str())).unzip();
