@@ -104,10 +104,15 @@ pub fn length_prefixed<E>(
     match (u8::try_from(len), out.get_mut(start)) {
         // One byte holds the zig-zag of a length below 64.
         (Ok(len @ 0..64), Some(prefix)) => *prefix = len << 1,
+        // Written behind the value, then brought before it, over the byte that was too few.
         _ => {
-            let mut prefix = Vec::with_capacity(10);
-            length(len, &mut prefix);
-            out.splice(start..=start, prefix);
+            let end = out.len();
+            length(len, out);
+            let prefix_len = out.len() - end;
+            if let Some(value) = out.get_mut(start..) {
+                value.rotate_right(prefix_len);
+            }
+            out.remove(start + prefix_len);
         }
     }
     Ok(())

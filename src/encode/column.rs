@@ -5,8 +5,8 @@ use uuid::Uuid;
 use super::representation::Representation;
 use super::{Error, avro, decimal, iso, placeholder};
 use crate::types::{
-    Array, Datum, Decimal, Interval, Kind, MICROS_PER_DAY, Numeric, POSTGRES_EPOCH_DAYS,
-    POSTGRES_EPOCH_MICROS, decode_binary, decode_text,
+    Array, Bits, Datum, Decimal, Hstore, Interval, Kind, MICROS_PER_DAY, Numeric,
+    POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS, decode_binary, decode_text, print,
 };
 use crate::wal::Column;
 
@@ -104,6 +104,7 @@ fn write(
 ) -> Result<(), Error> {
     match *datum {
         Datum::Array(array) => return write_array(representation, array, out),
+        Datum::Bits(bits) => return write_bits(representation, bits, out),
         Datum::Bool(value) => avro::boolean(value, out),
         Datum::Bytea(value) => {
             avro::length(value.len(), out);
@@ -112,11 +113,20 @@ fn write(
         Datum::Date(days) => avro::int(unix_days(days)?, out),
         Datum::Float4(value) => avro::float(value, out),
         Datum::Float8(value) => avro::double(value, out),
+        Datum::Hstore(value) => return write_hstore(value, out),
         Datum::Int2(value) => avro::int(i32::from(value), out),
         Datum::Int4(value) => avro::int(value, out),
         Datum::Int8(value) => avro::long(value, out),
         Datum::Interval(value) => avro::long(duration_micros(value)?, out),
+        Datum::Money(cents) => decimal::write_i128(cents.into(), out),
         Datum::Numeric(value) => return write_numeric(representation, value, out),
+        Datum::Point { x, y } => write_point(x, y, out),
+        Datum::Printed(bytes) => {
+            let Representation::Printed { kind, .. } = representation else {
+                return Err(Error::Malformed { what: "value of a column of another kind" });
+            };
+            return Ok(avro::length_prefixed(out, |out| print(kind, bytes, out))?);
+        }
         Datum::Text(value) => avro::string(value, out),
         Datum::Time(micros) => match representation {
             Representation::MilliTime => avro::long(micros / 1000, out),
@@ -169,6 +179,66 @@ fn write_array(
     }
     avro::length(0, out);
     Ok(())
+}
+
+/// Like Java's `BitSet.toByteArray`: the last bit is the lowest of the first byte, and the bytes end
+/// with the highest bit that is set.
+fn write_bits(
+    representation: &Representation,
+    bits: Bits<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    if *representation == Representation::Boolean {
+        let what = "an empty string of bits";
+        avro::boolean(bits.iter().next().ok_or(Error::Unrepresentable { what })?, out);
+        return Ok(());
+    }
+    let zeros = bits.iter().take_while(|bit| !bit).count();
+    avro::length((bits.len() - zeros).div_ceil(8), out);
+    let mut low_first = bits.iter().rev().take(bits.len() - zeros);
+    while 0 < low_first.len() {
+        let byte = low_first.by_ref().take(8).enumerate();
+        out.push(byte.fold(0, |byte, (at, bit)| byte | u8::from(bit) << at));
+    }
+    Ok(())
+}
+
+/// A JSON object; the control characters that have no letter of their own are written `\u00..`.
+fn write_hstore(value: Hstore<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+    avro::length_prefixed(out, |out| {
+        out.push(b'{');
+        let start = out.len();
+        value.for_each(|key, value| {
+            if start != out.len() {
+                out.push(b',');
+            }
+            json_string(key, out)?;
+            out.push(b':');
+            match value {
+                None => out.extend_from_slice(b"null"),
+                Some(value) => json_string(value, out)?,
+            }
+            Ok::<_, Error>(())
+        })?;
+        out.push(b'}');
+        Ok(())
+    })
+}
+
+fn json_string(text: &str, out: &mut Vec<u8>) -> Result<(), Error> {
+    serde_json::to_writer(out, text).map_err(|_| Error::Malformed { what: "hstore" })
+}
+
+/// Debezium's `Point`: the coordinates, and again as WKB (little-endian, type 1), no SRID.
+pub(super) fn write_point(x: f64, y: f64, out: &mut Vec<u8>) {
+    avro::double(x, out);
+    avro::double(y, out);
+    out.push(VALUE_BRANCH);
+    avro::length(21, out);
+    out.extend_from_slice(&[1, 1, 0, 0, 0]);
+    avro::double(x, out);
+    avro::double(y, out);
+    out.push(NULL_BRANCH);
 }
 
 fn write_numeric(

@@ -35,7 +35,8 @@ fn power_of_ten(count: u32) -> i128 {
     }
 }
 
-fn write_i128(value: i128, out: &mut Vec<u8>) {
+/// Appends a number as Avro bytes.
+pub(super) fn write_i128(value: i128, out: &mut Vec<u8>) {
     // Bits that only repeat the sign, less the sign itself.
     let spare_bits = (value ^ (value >> 127)).leading_zeros() - 1;
     let bytes = value.to_be_bytes();

@@ -8,10 +8,11 @@
 //!   year 294246 are errors, not null and not a number that stands for something else;
 //! - `numeric(p, -s)` is a `VariableScaleDecimal`; `numeric(p, s)` with s > p declares precision s;
 //! - arrays of enums have nullable elements; multi-dimensional arrays are errors, not nulls;
-//! - arrays of `interval` and `name`, and types that Debezium leaves out, are published.
+//! - arrays of `interval` and `name` are published; types that Debezium leaves out (composites,
+//!   multiranges, `tsquery`, `pg_lsn`, geometric types but `point` …) are PostgreSQL's text.
 //!
-//! Pure: no clock, no log, no allocation per value but for numerics of more than 38 digits, and
-//! array elements written with escapes.
+//! Pure: no clock, no log, no allocation per value but for numerics of more than 38 digits, parts of
+//! compound values that need quotes, `tsquery`, and array elements written with escapes.
 #![deny(clippy::indexing_slicing)]
 
 pub mod avro;

@@ -17,7 +17,14 @@ pub(super) fn unchanged(representation: &Representation, unavailable: &str) -> O
     match representation {
         Representation::Array { element, .. } => unchanged_array(element, &bytes, &mut out)?,
         Representation::Bytes => avro::bytes(&bytes, &mut out),
-        Representation::Json | Representation::String => {
+        Representation::Hstore => {
+            let text = serde_json::Value::from(String::from_utf8_lossy(&bytes));
+            avro::string(&format!("{{{text}:{text}}}"), &mut out);
+        }
+        Representation::Json
+        | Representation::Printed { .. }
+        | Representation::String
+        | Representation::Xml => {
             avro::string(&String::from_utf8_lossy(&bytes), &mut out);
         }
         _ => return None,
@@ -30,6 +37,7 @@ pub(super) fn zero(representation: &Representation) -> Vec<u8> {
     let mut out = Vec::new();
     match representation {
         Representation::Array { .. }
+        | Representation::Bits { .. }
         | Representation::Boolean
         | Representation::Bytes
         | Representation::Date
@@ -43,11 +51,15 @@ pub(super) fn zero(representation: &Representation) -> Vec<u8> {
         | Representation::MicroTimestamp
         | Representation::MilliTime
         | Representation::MilliTimestamp
+        | Representation::Printed { .. }
         | Representation::String
-        | Representation::Uuid => out.push(0),
-        Representation::Decimal { .. } => avro::bytes(&[0], &mut out),
+        | Representation::Uuid
+        | Representation::Xml => out.push(0),
+        Representation::Decimal { .. } | Representation::Money => avro::bytes(&[0], &mut out),
         Representation::Double => avro::double(0.0, &mut out),
         Representation::Float => avro::float(0.0, &mut out),
+        Representation::Hstore => avro::string("{}", &mut out),
+        Representation::Point => super::column::write_point(0.0, 0.0, &mut out),
         Representation::VariableScaleDecimal => {
             avro::int(0, &mut out);
             avro::bytes(&[0], &mut out);

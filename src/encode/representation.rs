@@ -1,6 +1,6 @@
 //! How a kind is represented in Avro: the one place that encoders and schemas both ask.
 
-use crate::types::Kind;
+use crate::types::{Kind, Printed};
 
 /// What the value of a column becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +11,11 @@ pub(super) enum Representation {
         element_kind: Box<Kind>,
         /// What each element becomes.
         element: Box<Self>,
+    },
+    /// `bytes`: bits, the last one the lowest of the first byte.
+    Bits {
+        /// The declared length.
+        length: u32,
     },
     /// `boolean`.
     Boolean,
@@ -36,6 +41,8 @@ pub(super) enum Representation {
     },
     /// `float`.
     Float,
+    /// JSON text of an object of strings and nulls.
+    Hstore,
     /// `int`, from a smallint.
     Int16,
     /// `int`.
@@ -52,10 +59,23 @@ pub(super) enum Representation {
     MilliTime,
     /// `long`: milliseconds since 1970-01-01 00:00, wall clock.
     MilliTimestamp,
+    /// `bytes` with the logical type `decimal`: hundredths.
+    Money,
+    /// A record of two coordinates and their WKB.
+    Point,
+    /// Text, from either form.
+    Printed {
+        /// By which the binary form is read.
+        kind: Kind,
+        /// What it means, for types that Debezium has a name for.
+        name: Option<&'static str>,
+    },
     /// `string`.
     String,
     /// UUID text.
     Uuid,
+    /// XML text.
+    Xml,
     /// A record of scale and unscaled value.
     VariableScaleDecimal,
     /// ISO 8601 text of a time in UTC.
@@ -73,21 +93,35 @@ impl Representation {
             Kind::Array(element) => {
                 Self::Array { element: Box::new(Self::of(element)), element_kind: element.clone() }
             }
-            Kind::Bool => Self::Boolean,
+            Kind::Bits { length: Some(1) } | Kind::Bool => Self::Boolean,
+            Kind::Bits { length } => {
+                Self::Bits { length: length.unwrap_or(i32::MAX.unsigned_abs()) }
+            }
             Kind::Bytea => Self::Bytes,
             Kind::Date => Self::Date,
             Kind::Enum { labels } => Self::Enum { allowed: labels.join(",") },
             Kind::Float4 => Self::Float,
             Kind::Float8 => Self::Double,
+            Kind::Hstore => Self::Hstore,
             Kind::Int2 => Self::Int16,
             Kind::Int4 => Self::Int32,
-            Kind::Int8 => Self::Int64,
+            Kind::Int8 | Kind::Oid => Self::Int64,
             Kind::Interval => Self::Duration,
             Kind::Json | Kind::Jsonb => Self::Json,
+            Kind::Money => Self::Money,
             Kind::Numeric { declared } => {
                 declared.and_then(decimal).unwrap_or(Self::VariableScaleDecimal)
             }
             Kind::Other { .. } | Kind::Text => Self::String,
+            Kind::Point => Self::Point,
+            Kind::Printed(printed) => {
+                let name = match printed {
+                    Printed::Ltree => Some("io.debezium.data.Ltree"),
+                    Printed::Tsvector => Some("io.debezium.data.Tsvector"),
+                    _ => None,
+                };
+                Self::Printed { kind: kind.clone(), name }
+            }
             Kind::Time { precision: Some(0..=3) } => Self::MilliTime,
             Kind::Time { .. } => Self::MicroTime,
             Kind::TimeTz => Self::ZonedTime,
@@ -99,6 +133,7 @@ impl Representation {
                 Self::ZonedTimestamp { digits: (digits != 0).then_some(digits) }
             }
             Kind::Uuid => Self::Uuid,
+            Kind::Xml => Self::Xml,
         }
     }
 }

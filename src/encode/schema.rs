@@ -96,7 +96,7 @@ pub fn adjust_full_name(name: &str) -> String {
 /// What one schema has named so far: a name is defined once and referred to afterwards.
 #[derive(Default)]
 struct Names {
-    has_variable_scale_decimal: bool,
+    defined: BTreeSet<&'static str>,
 }
 
 impl Names {
@@ -129,6 +129,11 @@ impl Names {
             Representation::Array { element, .. } => {
                 json!({"type": "array", "items": ["null", self.of(element)]})
             }
+            Representation::Bits { length } => json!({
+                "type": "bytes", "connect.version": 1,
+                "connect.parameters": {"length": length.to_string()},
+                "connect.name": "io.debezium.data.Bits",
+            }),
             Representation::Boolean => json!("boolean"),
             Representation::Bytes => json!("bytes"),
             Representation::Date => semantic("int", "io.debezium.time.Date"),
@@ -148,32 +153,61 @@ impl Names {
             Representation::Int16 => json!({"type": "int", "connect.type": "int16"}),
             Representation::Int32 => json!("int"),
             Representation::Int64 => json!("long"),
-            Representation::Json => semantic("string", "io.debezium.data.Json"),
+            Representation::Hstore | Representation::Json => {
+                semantic("string", "io.debezium.data.Json")
+            }
             Representation::MicroTime => semantic("long", "io.debezium.time.MicroTime"),
             Representation::MicroTimestamp => semantic("long", "io.debezium.time.MicroTimestamp"),
             Representation::MilliTime => semantic("int", "io.debezium.time.Time"),
             Representation::MilliTimestamp => semantic("long", "io.debezium.time.Timestamp"),
-            Representation::String => json!("string"),
+            Representation::Money => json!({
+                "type": "bytes", "scale": 2, "precision": 64, "connect.version": 1,
+                "connect.parameters": {"scale": "2"},
+                "connect.name": "org.apache.kafka.connect.data.Decimal",
+                "logicalType": "decimal",
+            }),
+            Representation::Point => self.point(),
+            Representation::Printed { name: Some(name), .. } => semantic("string", name),
+            Representation::Printed { name: None, .. } | Representation::String => json!("string"),
             Representation::Uuid => semantic("string", "io.debezium.data.Uuid"),
             Representation::VariableScaleDecimal => self.variable_scale_decimal(),
             Representation::ZonedTime => semantic("string", "io.debezium.time.ZonedTime"),
             Representation::ZonedTimestamp { .. } => {
                 semantic("string", "io.debezium.time.ZonedTimestamp")
             }
+            Representation::Xml => semantic("string", "io.debezium.data.Xml"),
         }
     }
 
-    /// Its namespace is not the enclosing record's, so a reference needs the full name.
+    fn point(&mut self) -> Value {
+        self.record("io.debezium.data.geometry.Point", "Geometry (POINT)", || {
+            json!([
+                {"name": "x", "type": "double"},
+                {"name": "y", "type": "double"},
+                optional("wkb", &json!("bytes")),
+                optional("srid", &json!("int")),
+            ])
+        })
+    }
+
     fn variable_scale_decimal(&mut self) -> Value {
-        if std::mem::replace(&mut self.has_variable_scale_decimal, true) {
-            return json!("io.debezium.data.VariableScaleDecimal");
-        }
+        self.record(
+            "io.debezium.data.VariableScaleDecimal",
+            "Variable scaled decimal",
+            || json!([{"name": "scale", "type": "int"}, {"name": "value", "type": "bytes"}]),
+        )
+    }
+
+    /// A record of version 1. Its namespace is not the enclosing record's, so a reference needs the
+    /// full name.
+    fn record(&mut self, name: &'static str, doc: &str, fields: impl FnOnce() -> Value) -> Value {
+        let Some((namespace, short)) = name.rsplit_once('.').filter(|_| self.defined.insert(name))
+        else {
+            return json!(name);
+        };
         json!({
-            "type": "record", "name": "VariableScaleDecimal", "namespace": "io.debezium.data",
-            "fields": [{"name": "scale", "type": "int"}, {"name": "value", "type": "bytes"}],
-            "connect.doc": "Variable scaled decimal",
-            "connect.version": 1,
-            "connect.name": "io.debezium.data.VariableScaleDecimal",
+            "type": "record", "name": short, "namespace": namespace, "fields": fields(),
+            "connect.doc": doc, "connect.version": 1, "connect.name": name,
         })
     }
 }

@@ -5,10 +5,7 @@
 
 use std::fmt::{self, Write};
 
-use crate::types::{
-    Datum, Error, Kind, MICROS_PER_DAY, POSTGRES_EPOCH_DAYS, civil_from_days, decode_binary,
-    decode_text,
-};
+use crate::types::{Datum, Error, Kind, decode_binary, decode_text, write_text};
 use crate::wal::Column;
 
 /// A value's text.
@@ -46,19 +43,26 @@ pub(super) fn has_text(kind: &Kind) -> bool {
         | Kind::Int8
         | Kind::Json
         | Kind::Jsonb
+        | Kind::Oid
         | Kind::Text
         | Kind::Timestamp { .. }
         | Kind::TimestampTz { .. }
         | Kind::Uuid => true,
         Kind::Array(_)
+        | Kind::Bits { .. }
         | Kind::Bytea
         | Kind::Float4
         | Kind::Float8
+        | Kind::Hstore
         | Kind::Interval
+        | Kind::Money
         | Kind::Numeric { .. }
         | Kind::Other { .. }
+        | Kind::Point
+        | Kind::Printed(_)
         | Kind::Time { .. }
-        | Kind::TimeTz => false,
+        | Kind::TimeTz
+        | Kind::Xml => false,
     }
 }
 
@@ -67,20 +71,18 @@ pub(super) fn text(datum: Datum<'_>) -> Option<Text<'_>> {
     Some(match datum {
         Datum::Bool(false) => Text::Borrowed("false"),
         Datum::Bool(true) => Text::Borrowed("true"),
-        Datum::Date(i32::MAX) | Datum::Timestamp(i64::MAX) | Datum::TimestampTz(i64::MAX) => {
-            Text::Borrowed("infinity")
-        }
-        Datum::Date(i32::MIN) | Datum::Timestamp(i64::MIN) | Datum::TimestampTz(i64::MIN) => {
-            Text::Borrowed("-infinity")
-        }
-        Datum::Date(days) => inline(|out| write_date(days.into(), "", out)),
-        Datum::Int2(value) => inline(|out| write!(out, "{value}")),
-        Datum::Int4(value) => inline(|out| write!(out, "{value}")),
-        Datum::Int8(value) => inline(|out| write!(out, "{value}")),
         Datum::Text(value) => Text::Borrowed(value),
-        Datum::Timestamp(micros) => inline(|out| write_timestamp(micros, "", out)),
-        Datum::TimestampTz(micros) => inline(|out| write_timestamp(micros, "+00", out)),
-        Datum::Uuid(value) => inline(|out| write_uuid(value, out)),
+        Datum::Date(_)
+        | Datum::Int2(_)
+        | Datum::Int4(_)
+        | Datum::Int8(_)
+        | Datum::Timestamp(_)
+        | Datum::TimestampTz(_)
+        | Datum::Uuid(_) => {
+            let mut inline = Inline { bytes: [0; 40], length: 0 };
+            write_text(&datum, &mut inline)?.expect("40 bytes hold the longest form");
+            Text::Inline(inline)
+        }
         _ => return None,
     })
 }
@@ -109,44 +111,4 @@ impl Write for Inline {
         self.length = end;
         Ok(())
     }
-}
-
-fn inline(write: impl FnOnce(&mut Inline) -> fmt::Result) -> Text<'static> {
-    let mut inline = Inline { bytes: [0; 40], length: 0 };
-    write(&mut inline).expect("40 bytes hold the longest form");
-    Text::Inline(inline)
-}
-
-fn write_uuid(value: [u8; 16], out: &mut Inline) -> fmt::Result {
-    for (at, byte) in value.into_iter().enumerate() {
-        let dash = if matches!(at, 4 | 6 | 8 | 10) { "-" } else { "" };
-        write!(out, "{dash}{byte:02x}")?;
-    }
-    Ok(())
-}
-
-/// Days since 2000-01-01, then `time` before the era: `2024-05-17`, `0044-03-15 BC`.
-fn write_date(days: i64, time: &str, out: &mut Inline) -> fmt::Result {
-    let (year, month, day) = civil_from_days(days + i64::from(POSTGRES_EPOCH_DAYS));
-    let (year, era) = if 0 < year { (year, "") } else { (1 - year, " BC") };
-    write!(out, "{year:04}-{month:02}-{day:02}{time}{era}")
-}
-
-/// Microseconds since 2000-01-01, without trailing zeros: `2024-05-17 13:37:00.5+00`.
-fn write_timestamp(micros: i64, zone: &str, out: &mut Inline) -> fmt::Result {
-    let of_day = micros.rem_euclid(MICROS_PER_DAY);
-    let seconds = of_day / 1_000_000;
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    let time = inline(|out| {
-        write!(out, " {hour:02}:{minute:02}:{second:02}")?;
-        let (mut fraction, mut digits) = (of_day % 1_000_000, 6);
-        while 0 < digits && fraction % 10 == 0 {
-            (fraction, digits) = (fraction / 10, digits - 1);
-        }
-        if 0 < digits {
-            write!(out, ".{fraction:0digits$}")?;
-        }
-        out.write_str(zone)
-    });
-    write_date(micros.div_euclid(MICROS_PER_DAY), time.as_str(), out)
 }

@@ -6,7 +6,7 @@
 //! text:   [1:3]={a,"b, \"c\"",NULL}       the bounds only where the lower one is not 1
 //! ```
 //!
-//! Lower bounds are ignored. A multi-dimensional value has no place in the schema of a
+//! Between the elements stands the type's delimiter, a comma but for `box`. Lower bounds are ignored. A multi-dimensional value has no place in the schema of a
 //! one-dimensional array: it is an error of its own, never null.
 //!
 //! Source: `array_send` and `array_out` in
@@ -56,7 +56,7 @@ impl<'a> Array<'a> {
     ///
     /// # Errors
     /// [`Error::MultiDimensional`], or [`Error::Malformed`] for text that is no array.
-    pub fn from_text(text: &'a [u8]) -> Result<Self, Error> {
+    pub fn from_text(text: &'a [u8], delimiter: u8) -> Result<Self, Error> {
         let text = skip_bounds(text)?;
         let braces = text.iter().take_while(|byte| **byte == b'{').take(8).count();
         if let Ok(dimensions @ 2..) = u32::try_from(braces) {
@@ -68,11 +68,11 @@ impl<'a> Array<'a> {
         let mut len = 0;
         let mut rest = (!inner.is_empty()).then_some(inner);
         while let Some(elements) = rest {
-            let (_, after) = split_element(elements)?;
+            let (_, after) = split_element(elements, delimiter)?;
             rest = after;
             len += 1;
         }
-        Ok(Self { len, body: Body::Text(inner) })
+        Ok(Self { len, body: Body::Text { elements: inner, delimiter } })
     }
 
     /// How many elements the array has, NULLs included.
@@ -131,15 +131,19 @@ impl<'a> Iterator for Elements<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let body = self.body.take()?;
         if self.left == 0 {
-            let is_clean = matches!(body, Body::Binary([]) | Body::Text(_));
+            let is_clean = matches!(body, Body::Binary([]) | Body::Text { .. });
             return (!is_clean).then(|| malformed("array (binary): trailing bytes"));
         }
         self.left -= 1;
         let step = match body {
             Body::Binary(bytes) => split_binary(bytes)
                 .map(|(element, rest)| (element.map(Element::Binary), Some(Body::Binary(rest)))),
-            Body::Text(text) => split_element(text)
-                .map(|(element, rest)| (element.map(Element::Text), rest.map(Body::Text))),
+            Body::Text { elements, delimiter } => {
+                split_element(elements, delimiter).map(|(element, rest)| {
+                    let rest = rest.map(|elements| Body::Text { elements, delimiter });
+                    (element.map(Element::Text), rest)
+                })
+            }
         };
         match step {
             Ok((element, rest)) => {
@@ -156,7 +160,7 @@ enum Body<'a> {
     /// The elements.
     Binary(&'a [u8]),
     /// What is between the braces.
-    Text(&'a [u8]),
+    Text { elements: &'a [u8], delimiter: u8 },
 }
 
 /// PostgreSQL's `MAXDIM`.
@@ -193,17 +197,21 @@ fn skip_bounds(text: &[u8]) -> Result<&[u8], Error> {
     }
 }
 
-/// The first element's text (`None` for NULL), and what follows its comma, if there is one.
+/// The first element's text (`None` for NULL), and what follows its delimiter, if there is one.
 #[expect(clippy::type_complexity, reason = "a pair of a pair, named in the line above")]
-fn split_element(text: &[u8]) -> Result<(Option<Cow<'_, [u8]>>, Option<&[u8]>), Error> {
+fn split_element(
+    text: &[u8],
+    delimiter: u8,
+) -> Result<(Option<Cow<'_, [u8]>>, Option<&[u8]>), Error> {
     let (element, rest) = match text.split_first() {
         Some((b'"', quoted)) => {
             let (element, rest) = split_quoted(quoted)?;
             (Some(element), rest)
         }
         _ => {
-            let end =
-                text.iter().position(|byte| matches!(byte, b',' | b'"' | b'{' | b'}' | b'\\'));
+            let end = text
+                .iter()
+                .position(|byte| *byte == delimiter || matches!(byte, b'"' | b'{' | b'}' | b'\\'));
             let (element, rest) =
                 text.split_at_checked(end.unwrap_or(text.len())).unwrap_or_default();
             match element {
@@ -215,20 +223,20 @@ fn split_element(text: &[u8]) -> Result<(Option<Cow<'_, [u8]>>, Option<&[u8]>), 
     };
     match rest.split_first() {
         None => Ok((element, None)),
-        Some((b',', rest)) => Ok((element, Some(rest))),
+        Some((byte, rest)) if *byte == delimiter => Ok((element, Some(rest))),
         Some(_) => malformed("array element (text)"),
     }
 }
 
 /// Reads up to the closing quote; copies only if there are backslashes.
-fn split_quoted(text: &[u8]) -> Result<(Cow<'_, [u8]>, &[u8]), Error> {
+pub(super) fn split_quoted(text: &[u8]) -> Result<(Cow<'_, [u8]>, &[u8]), Error> {
     let mut unescaped = None::<Vec<u8>>;
     let mut rest = text;
     loop {
         let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'));
         let Some((chunk, [mark, after @ ..])) = plain.and_then(|at| rest.split_at_checked(at))
         else {
-            return malformed("array element (text): no closing quote");
+            return malformed("text without its closing quote");
         };
         if *mark == b'"' {
             return Ok(match unescaped {
@@ -240,7 +248,7 @@ fn split_quoted(text: &[u8]) -> Result<(Cow<'_, [u8]>, &[u8]), Error> {
             });
         }
         let Some((escaped, after)) = after.split_first() else {
-            return malformed("array element (text): no closing quote");
+            return malformed("text without its closing quote");
         };
         let bytes = unescaped.get_or_insert_default();
         bytes.extend_from_slice(chunk);

@@ -3,9 +3,10 @@
 //! Source: <https://github.com/postgres/postgres/tree/REL_17_STABLE/src/backend/utils/adt>
 //! (the `*_send` functions).
 
+use super::cursor::Cursor;
 use super::datum::{malformed, utf8};
 use super::time::{is_time_of_day, is_zone};
-use super::{Array, Bytea, Datum, Error, Interval, Kind, Numeric};
+use super::{Array, Bits, Bytea, Datum, Error, Hstore, Interval, Kind, Numeric};
 
 /// Reads a value's binary form.
 ///
@@ -15,6 +16,7 @@ use super::{Array, Bytea, Datum, Error, Interval, Kind, Numeric};
 pub fn decode_binary<'a>(kind: &Kind, bytes: &'a [u8]) -> Result<Datum<'a>, Error> {
     match kind {
         Kind::Array(_) => Array::from_binary(bytes).map(Datum::Array),
+        Kind::Bits { .. } => Bits::from_binary(bytes).map(Datum::Bits),
         Kind::Bool => match *fixed(bytes, "boolean (binary)")? {
             [0] => Ok(Datum::Bool(false)),
             [1] => Ok(Datum::Bool(true)),
@@ -30,6 +32,7 @@ pub fn decode_binary<'a>(kind: &Kind, bytes: &'a [u8]) -> Result<Datum<'a>, Erro
             bytes,
             "double precision (binary)",
         )?)))),
+        Kind::Hstore => Hstore::from_binary(bytes).map(Datum::Hstore),
         Kind::Int2 => Ok(Datum::Int2(i16::from_be_bytes(*fixed(bytes, "smallint (binary)")?))),
         Kind::Int4 => Ok(Datum::Int4(i32::from_be_bytes(*fixed(bytes, "integer (binary)")?))),
         Kind::Int8 => Ok(Datum::Int8(i64::from_be_bytes(*fixed(bytes, "bigint (binary)")?))),
@@ -39,8 +42,12 @@ pub fn decode_binary<'a>(kind: &Kind, bytes: &'a [u8]) -> Result<Datum<'a>, Erro
             Some((&JSONB_VERSION, text)) => utf8(text, "jsonb").map(Datum::Text),
             _ => malformed("jsonb (binary): unknown version"),
         },
+        Kind::Money => Ok(Datum::Money(i64::from_be_bytes(*fixed(bytes, "money (binary)")?))),
         Kind::Numeric { .. } => Numeric::from_binary(bytes).map(Datum::Numeric),
+        Kind::Oid => Ok(Datum::Int8(u32::from_be_bytes(*fixed(bytes, "oid (binary)")?).into())),
         Kind::Other { .. } => malformed("binary value of a type that is read as text"),
+        Kind::Point => point(bytes),
+        Kind::Printed(_) => Ok(Datum::Printed(bytes)),
         Kind::Text => utf8(bytes, "text").map(Datum::Text),
         Kind::Time { .. } => time(bytes).map(Datum::Time),
         Kind::TimeTz => time_tz(bytes),
@@ -51,6 +58,8 @@ pub fn decode_binary<'a>(kind: &Kind, bytes: &'a [u8]) -> Result<Datum<'a>, Erro
             Ok(Datum::TimestampTz(i64::from_be_bytes(*fixed(bytes, "timestamptz (binary)")?)))
         }
         Kind::Uuid => Ok(Datum::Uuid(*fixed(bytes, "uuid (binary)")?)),
+        // Under UTF-8 no declaration of an encoding is added.
+        Kind::Xml => utf8(bytes, "xml").map(Datum::Text),
     }
 }
 
@@ -87,6 +96,13 @@ fn time_tz(bytes: &[u8]) -> Result<Datum<'_>, Error> {
         return malformed("timetz (binary)");
     }
     Ok(Datum::TimeTz { micros, west_seconds })
+}
+
+fn point(bytes: &[u8]) -> Result<Datum<'_>, Error> {
+    let mut cursor = Cursor::new(bytes, "point (binary)");
+    let (x, y) = (canonical_f64(cursor.f64()?), canonical_f64(cursor.f64()?));
+    cursor.end()?;
+    Ok(Datum::Point { x, y })
 }
 
 fn interval(bytes: &[u8]) -> Result<Interval, Error> {

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Kind;
+use super::{Kind, Printed};
 
 /// The facts of every type that a set of columns needs and that is not built in.
 #[derive(Clone, Debug, Default)]
@@ -20,25 +20,6 @@ impl TypeCatalog {
     /// Adds or replaces the facts of one type.
     pub fn insert(&mut self, facts: TypeFacts) {
         self.facts.insert(facts.oid, facts);
-    }
-
-    /// The OID that must be looked up next so that [`Self::resolve`] can answer for `oid`; none when
-    /// everything it needs is here. Look it up, insert it, ask again.
-    #[must_use]
-    pub fn missing(&self, oid: u32) -> Option<u32> {
-        let mut oid = oid;
-        for _ in 0..DEPTH_MAX {
-            if built_in(oid, -1).is_some() {
-                return None;
-            }
-            match self.facts.get(&oid).map(|facts| &facts.shape) {
-                None => return Some(oid),
-                Some(TypeShape::Array { element }) => oid = *element,
-                Some(TypeShape::Domain { base, .. }) => oid = *base,
-                Some(_) => return None,
-            }
-        }
-        None
     }
 
     /// What a column of this type and modifier (`atttypmod`; −1 for none) means to us. A type that
@@ -67,14 +48,31 @@ impl TypeCatalog {
                     element => Kind::Array(Box::new(element)),
                 }
             }
-            TypeShape::Base if facts.name == "citext" => Kind::Text,
+            TypeShape::Base => match facts.name.as_str() {
+                "citext" => Kind::Text,
+                "hstore" => Kind::Hstore,
+                "ltree" => Kind::Printed(Printed::Ltree),
+                "lquery" | "ltxtquery" => Kind::Printed(Printed::VersionedText),
+                _ => Kind::Other { name: facts.qualified_name() },
+            },
+            TypeShape::Composite { attributes } => {
+                let attributes = attributes
+                    .iter()
+                    .map(|oid| (*oid, self.resolve_within(*oid, -1, depth)))
+                    .collect();
+                facts.printed(Printed::Composite { attributes })
+            }
             TypeShape::Domain { base, modifier } => self.resolve_within(*base, *modifier, depth),
             TypeShape::Enum { labels } => Kind::Enum { labels: labels.clone() },
-            TypeShape::Base
-            | TypeShape::Composite
-            | TypeShape::Multirange
-            | TypeShape::Pseudo
-            | TypeShape::Range => Kind::Other { name: facts.qualified_name() },
+            TypeShape::Multirange { subtype } => {
+                let element = Box::new(self.resolve_within(*subtype, -1, depth));
+                facts.printed(Printed::Multirange(element))
+            }
+            TypeShape::Pseudo => Kind::Other { name: facts.qualified_name() },
+            TypeShape::Range { subtype } => {
+                let element = Box::new(self.resolve_within(*subtype, -1, depth));
+                facts.printed(Printed::Range(element))
+            }
         }
     }
 }
@@ -93,6 +91,14 @@ pub struct TypeFacts {
 }
 
 impl TypeFacts {
+    /// A type made of others, which is known if all of those are.
+    fn printed(&self, printed: Printed) -> Kind {
+        match Kind::Printed(printed) {
+            kind if kind.is_known() => kind,
+            _ => Kind::Other { name: self.qualified_name() },
+        }
+    }
+
     fn qualified_name(&self) -> String {
         match self.namespace.as_str() {
             "pg_catalog" => self.name.clone(),
@@ -113,7 +119,10 @@ pub enum TypeShape {
     /// `typtype = 'b'`, not an array.
     Base,
     /// `typtype = 'c'`.
-    Composite,
+    Composite {
+        /// `atttypid` of its attributes.
+        attributes: Vec<u32>,
+    },
     /// `typtype = 'd'`.
     Domain {
         /// `typbasetype`, which may be a domain too.
@@ -127,48 +136,98 @@ pub enum TypeShape {
         labels: Vec<String>,
     },
     /// `typtype = 'm'`.
-    Multirange,
+    Multirange {
+        /// `rngsubtype` of its range.
+        subtype: u32,
+    },
     /// `typtype = 'p'`.
     Pseudo,
     /// `typtype = 'r'`.
-    Range,
+    Range {
+        /// `rngsubtype`.
+        subtype: u32,
+    },
 }
 
 /// Domains over domains over arrays of domains … nobody needs more.
 const DEPTH_MAX: u32 = 32;
 
+/// Arrays of built-in types, and their elements.
+const ARRAYS: &[(u32, u32)] = &[
+    (143, 142),
+    (199, 114),
+    (271, 5069),
+    (629, 628),
+    (651, 650),
+    (719, 718),
+    (775, 774),
+    (791, 790),
+    (1000, 16),
+    (1001, 17),
+    (1002, 18),
+    (1003, 19),
+    (1005, 21),
+    (1006, 22),
+    (1007, 23),
+    (1009, 25),
+    (1010, 27),
+    (1011, 28),
+    (1012, 29),
+    (1013, 30),
+    (1014, 1042),
+    (1015, 1043),
+    (1016, 20),
+    (1017, 600),
+    (1018, 601),
+    (1019, 602),
+    (1020, 603),
+    (1021, 700),
+    (1022, 701),
+    (1027, 604),
+    (1028, 26),
+    (1040, 829),
+    (1041, 869),
+    (1115, 1114),
+    (1182, 1082),
+    (1183, 1083),
+    (1185, 1184),
+    (1187, 1186),
+    (1231, 1700),
+    (1270, 1266),
+    (1561, 1560),
+    (1563, 1562),
+    (2201, 1790),
+    (2949, 2970),
+    (2951, 2950),
+    (3221, 3220),
+    (3643, 3614),
+    (3645, 3615),
+    (3807, 3802),
+    (3905, 3904),
+    (3907, 3906),
+    (3909, 3908),
+    (3911, 3910),
+    (3913, 3912),
+    (3927, 3926),
+    (4073, 4072),
+    (5039, 5038),
+    (6150, 4451),
+    (6151, 4532),
+    (6152, 4533),
+    (6153, 4534),
+    (6155, 4535),
+    (6157, 4536),
+];
+
 /// Types whose OIDs never change.
 ///
 /// Source: <https://github.com/postgres/postgres/blob/REL_17_STABLE/src/include/catalog/pg_type.dat>
-fn built_in(oid: u32, type_modifier: i32) -> Option<Kind> {
+pub(super) fn built_in(oid: u32, type_modifier: i32) -> Option<Kind> {
     if let Some(kind) = built_in_scalar(oid, type_modifier) {
         return Some(kind);
     }
-    let element = match oid {
-        199 => 114,
-        1000 => 16,
-        1001 => 17,
-        1003 => 19,
-        1005 => 21,
-        1007 => 23,
-        1009 => 25,
-        1014 => 1042,
-        1015 => 1043,
-        1016 => 20,
-        1021 => 700,
-        1022 => 701,
-        1115 => 1114,
-        1182 => 1082,
-        1183 => 1083,
-        1185 => 1184,
-        1187 => 1186,
-        1231 => 1700,
-        1270 => 1266,
-        2951 => 2950,
-        3807 => 3802,
-        _ => return None,
-    };
-    built_in_scalar(element, type_modifier).map(|element| Kind::Array(Box::new(element)))
+    let (_, element) = ARRAYS.iter().find(|(array, _)| *array == oid)?;
+    built_in_scalar(*element, type_modifier).map(|element| Kind::Array(Box::new(element)))
 }
 
 fn built_in_scalar(oid: u32, type_modifier: i32) -> Option<Kind> {
@@ -180,20 +239,73 @@ fn built_in_scalar(oid: u32, type_modifier: i32) -> Option<Kind> {
         20 => Kind::Int8,
         21 => Kind::Int2,
         23 => Kind::Int4,
-        // name, text, char(n), varchar
-        19 | 25 | 1042 | 1043 => Kind::Text,
+        // oid, xid, cid
+        26 | 28 | 29 => Kind::Oid,
+        // name, text, char(n), varchar, refcursor
+        19 | 25 | 1042 | 1043 | 1790 => Kind::Text,
         114 => Kind::Json,
+        142 => Kind::Xml,
+        600 => Kind::Point,
         700 => Kind::Float4,
         701 => Kind::Float8,
+        790 => Kind::Money,
         1082 => Kind::Date,
         1083 => Kind::Time { precision },
         1114 => Kind::Timestamp { precision },
         1184 => Kind::TimestampTz { precision },
         1186 => Kind::Interval,
         1266 => Kind::TimeTz,
+        // bit, varbit: the modifier is the length
+        1560 => Kind::Bits { length: Some(u32::try_from(type_modifier).unwrap_or(1)) },
+        1562 => Kind::Bits { length: u32::try_from(type_modifier).ok() },
         1700 => Kind::Numeric { declared: numeric_modifier(type_modifier) },
         2950 => Kind::Uuid,
         3802 => Kind::Jsonb,
+        _ => return built_in_printed(oid).map(Kind::Printed),
+    })
+}
+
+fn built_in_printed(oid: u32) -> Option<Printed> {
+    let element = |kind| Box::new(kind);
+    let timestamp = || element(Kind::Timestamp { precision: None });
+    let timestamp_tz = || element(Kind::TimestampTz { precision: None });
+    let numeric = || element(Kind::Numeric { declared: None });
+    Some(match oid {
+        // int2vector, oidvector
+        22 => Printed::Vector(element(Kind::Int2)),
+        30 => Printed::Vector(element(Kind::Oid)),
+        18 => Printed::Char,
+        27 => Printed::Tid,
+        601 => Printed::Lseg,
+        602 => Printed::Path,
+        603 => Printed::Box,
+        604 => Printed::Polygon,
+        628 => Printed::Line,
+        // cidr, inet
+        650 | 869 => Printed::Inet,
+        718 => Printed::Circle,
+        // macaddr8, macaddr
+        774 | 829 => Printed::Macaddr,
+        // txid_snapshot, pg_snapshot
+        2970 | 5038 => Printed::PgSnapshot,
+        3220 => Printed::PgLsn,
+        3614 => Printed::Tsvector,
+        3615 => Printed::Tsquery,
+        3904 => Printed::Range(element(Kind::Int4)),
+        3906 => Printed::Range(numeric()),
+        3908 => Printed::Range(timestamp()),
+        3910 => Printed::Range(timestamp_tz()),
+        3912 => Printed::Range(element(Kind::Date)),
+        3926 => Printed::Range(element(Kind::Int8)),
+        // jsonpath
+        4072 => Printed::VersionedText,
+        4451 => Printed::Multirange(element(Kind::Int4)),
+        4532 => Printed::Multirange(numeric()),
+        4533 => Printed::Multirange(timestamp()),
+        4534 => Printed::Multirange(timestamp_tz()),
+        4535 => Printed::Multirange(element(Kind::Date)),
+        4536 => Printed::Multirange(element(Kind::Int8)),
+        5069 => Printed::Xid8,
         _ => return None,
     })
 }

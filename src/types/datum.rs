@@ -1,6 +1,6 @@
 //! The value model: what both forms of a value are read into. Borrows the frame; copies nothing.
 
-use super::{Array, Bytea, Numeric};
+use super::{Array, Bits, Bytea, Hstore, Numeric};
 
 /// One value, not NULL, of a [`Kind`](super::Kind).
 ///
@@ -10,6 +10,8 @@ use super::{Array, Bytea, Numeric};
 pub enum Datum<'a> {
     /// A one-dimensional array; its elements are decoded by whoever walks it.
     Array(Array<'a>),
+    /// `bit` and `varbit`.
+    Bits(Bits<'a>),
     /// `boolean`.
     Bool(bool),
     /// `bytea`.
@@ -20,16 +22,29 @@ pub enum Datum<'a> {
     Float4(f32),
     /// `double precision`; every NaN is the same NaN.
     Float8(f64),
+    /// `hstore`.
+    Hstore(Hstore<'a>),
     /// `smallint`.
     Int2(i16),
     /// `integer`.
     Int4(i32),
-    /// `bigint`.
+    /// `bigint`, and unsigned numbers of 32 bits.
     Int8(i64),
     /// `interval`.
     Interval(Interval),
+    /// `money`: hundredths.
+    Money(i64),
     /// `numeric`.
     Numeric(Numeric<'a>),
+    /// `point`.
+    Point {
+        /// The first coordinate.
+        x: f64,
+        /// The second one.
+        y: f64,
+    },
+    /// The binary form of a type that is published as text: [`print`](super::print) gives that.
+    Printed(&'a [u8]),
     /// Every type whose value is text: the strings, enums, json, jsonb, and types we do not know.
     Text(&'a str),
     /// `time`: microseconds since midnight, up to and including 24:00:00.

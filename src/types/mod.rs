@@ -2,7 +2,7 @@
 //!
 //! One description per type serves the stream in binary mode, the stream in text mode, and
 //! snapshot rows, so that the same value gives the same bytes by all roads. Pure: no clock, no log,
-//! no allocation per value (but for the slow road of an array element written with escapes).
+//! no allocation per value (but for text in quotes or with escapes, and `tsquery`).
 //!
 //! The text form depends on session settings: a session whose text is read here must apply
 //! [`SESSION_SETTINGS`] first.
@@ -10,11 +10,15 @@
 
 mod array;
 mod binary;
+mod bits;
 mod bytea;
 mod catalog;
+mod cursor;
 mod datum;
+mod hstore;
 mod interval;
 mod numeric;
+mod print;
 mod text;
 mod time;
 
@@ -23,10 +27,14 @@ mod tests;
 
 pub use array::{Array, Element, Elements};
 pub use binary::decode_binary;
+pub use bits::Bits;
 pub use bytea::Bytea;
+use catalog::built_in;
 pub use catalog::{TypeCatalog, TypeFacts, TypeShape};
 pub use datum::{Datum, Error, Interval};
+pub use hstore::Hstore;
 pub use numeric::{Decimal, Numeric};
+pub use print::{Printed, print, write_text};
 pub use text::decode_text;
 pub use time::{MICROS_PER_DAY, POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS, civil_from_days};
 
@@ -41,6 +49,7 @@ pub const SESSION_SETTINGS: &[(&str, &str)] = &[
     ("TimeZone", "UTC"),
     ("extra_float_digits", "3"),
     ("bytea_output", "hex"),
+    ("lc_monetary", "C"),
 ];
 
 /// What a column's type means to us, resolved once per relation.
@@ -50,6 +59,11 @@ pub const SESSION_SETTINGS: &[(&str, &str)] = &[
 pub enum Kind {
     /// A one-dimensional array of a kind (not of arrays).
     Array(Box<Self>),
+    /// `bit(n)` and `varbit(n)`.
+    Bits {
+        /// The declared length, at least 1; `None` for a `varbit` without one.
+        length: Option<u32>,
+    },
     /// `boolean`.
     Bool,
     /// `bytea`.
@@ -65,6 +79,8 @@ pub enum Kind {
     Float4,
     /// `double precision`.
     Float8,
+    /// `hstore`.
+    Hstore,
     /// `smallint`.
     Int2,
     /// `integer`.
@@ -77,17 +93,25 @@ pub enum Kind {
     Json,
     /// `jsonb`.
     Jsonb,
+    /// `money`.
+    Money,
     /// `numeric`, with precision and scale where the column declares them.
     Numeric {
         /// `numeric(p, s)`: digits in all, and digits after the point (may be negative).
         declared: Option<(u16, i16)>,
     },
+    /// `oid`, `xid` and `cid`: unsigned numbers of 32 bits.
+    Oid,
     /// Any other type: PostgreSQL's text, which needs the slot to be read in text mode.
     Other {
         /// The type's name, for the warning.
         name: String,
     },
-    /// `text`, `varchar`, `char(n)`, `name`, `citext`.
+    /// `point`.
+    Point,
+    /// A type that is published as PostgreSQL's text, and whose binary form we can print.
+    Printed(Printed),
+    /// `text`, `varchar`, `char(n)`, `name`, `citext`, `refcursor`.
     Text,
     /// `time`, with its declared precision.
     Time {
@@ -108,6 +132,8 @@ pub enum Kind {
     },
     /// `uuid`.
     Uuid,
+    /// `xml`.
+    Xml,
 }
 
 impl Kind {
@@ -117,7 +143,15 @@ impl Kind {
         match self {
             Self::Array(element) => element.is_known(),
             Self::Other { .. } => false,
+            Self::Printed(printed) => printed.parts().all(Self::is_known),
             _ => true,
         }
+    }
+
+    /// What stands between the elements of an array of this kind.
+    ///
+    /// Source: `typdelim` in <https://www.postgresql.org/docs/current/catalog-pg-type.html>
+    fn delimiter(&self) -> u8 {
+        if *self == Self::Printed(Printed::Box) { b';' } else { b',' }
     }
 }

@@ -10,7 +10,7 @@ use super::interval::interval_from_text;
 use super::time::{
     date_from_text, time_from_text, time_tz_from_text, timestamp_from_text, timestamp_tz_from_text,
 };
-use super::{Array, Bytea, Datum, Error, Kind, Numeric};
+use super::{Array, Bits, Bytea, Datum, Error, Hstore, Kind, Numeric, Printed};
 
 /// Reads a value's text form.
 ///
@@ -19,7 +19,8 @@ use super::{Array, Bytea, Datum, Error, Kind, Numeric};
 /// array of arrays.
 pub fn decode_text<'a>(kind: &Kind, text: &'a [u8]) -> Result<Datum<'a>, Error> {
     match kind {
-        Kind::Array(_) => Array::from_text(text).map(Datum::Array),
+        Kind::Array(element) => Array::from_text(text, element.delimiter()).map(Datum::Array),
+        Kind::Bits { .. } => Bits::from_text(text).map(Datum::Bits),
         Kind::Bool => match text {
             b"t" => Ok(Datum::Bool(true)),
             b"f" => Ok(Datum::Bool(false)),
@@ -30,25 +31,57 @@ pub fn decode_text<'a>(kind: &Kind, text: &'a [u8]) -> Result<Datum<'a>, Error> 
         Kind::Enum { .. } => utf8(text, "enum label").map(Datum::Text),
         Kind::Float4 => Ok(Datum::Float4(canonical_f32(number(text, "real (text)")?))),
         Kind::Float8 => Ok(Datum::Float8(canonical_f64(number(text, "double precision (text)")?))),
+        Kind::Hstore => Ok(Datum::Hstore(Hstore::from_text(text))),
         Kind::Int2 => number(text, "smallint (text)").map(Datum::Int2),
         Kind::Int4 => number(text, "integer (text)").map(Datum::Int4),
         Kind::Int8 => number(text, "bigint (text)").map(Datum::Int8),
         Kind::Interval => interval_from_text(text).map(Datum::Interval),
         Kind::Json => utf8(text, "json").map(Datum::Text),
         Kind::Jsonb => utf8(text, "jsonb").map(Datum::Text),
+        Kind::Money => {
+            money(text).map_or_else(|| malformed("money (text)"), |m| Ok(Datum::Money(m)))
+        }
         Kind::Numeric { .. } => Numeric::from_text(text).map(Datum::Numeric),
-        Kind::Other { .. } | Kind::Text => utf8(text, "text").map(Datum::Text),
+        Kind::Oid => number::<u32>(text, "oid (text)").map(|oid| Datum::Int8(oid.into())),
+        // Before PostgreSQL 16 such a byte comes as it is, which is its binary form.
+        Kind::Printed(Printed::Char) if matches!(text, [0x80..=0xff]) => Ok(Datum::Printed(text)),
+        Kind::Other { .. } | Kind::Printed(_) | Kind::Text => utf8(text, "text").map(Datum::Text),
+        Kind::Point => point(text).map_or_else(|| malformed("point (text)"), Ok),
         Kind::Time { .. } => time_from_text(text),
         Kind::TimeTz => time_tz_from_text(text),
         Kind::Timestamp { .. } => timestamp_from_text(text).map(Datum::Timestamp),
         Kind::TimestampTz { .. } => timestamp_tz_from_text(text).map(Datum::TimestampTz),
         Kind::Uuid => uuid(text).map_or_else(|| malformed("uuid (text)"), |u| Ok(Datum::Uuid(u))),
+        Kind::Xml => utf8(text, "xml").map(Datum::Text),
     }
 }
 
 /// Integers and floats: std reads what PostgreSQL prints, `NaN` and `Infinity` included.
 fn number<T: FromStr>(text: &[u8], what: &'static str) -> Result<T, Error> {
     utf8(text, what)?.parse().map_err(|_| Error::Malformed { what })
+}
+
+/// `-$1,234.56`, as hundredths.
+fn money(text: &[u8]) -> Option<i64> {
+    let unsigned = text.strip_prefix(b"-");
+    let number = unsigned.unwrap_or(text).strip_prefix(b"$")?;
+    let mut cents = 0_i64;
+    for digit in number.iter().filter(|byte| !matches!(byte, b',' | b'.')) {
+        let digit = i64::from(digit.checked_sub(b'0').filter(|digit| *digit < 10)?);
+        // Counted below zero, where there is one more.
+        cents = cents.checked_mul(10)?.checked_sub(digit)?;
+    }
+    if unsigned.is_some() { Some(cents) } else { cents.checked_neg() }
+}
+
+/// `(x,y)`.
+fn point(text: &[u8]) -> Option<Datum<'static>> {
+    let inner = text.strip_prefix(b"(")?.strip_suffix(b")")?;
+    let comma = inner.iter().position(|byte| *byte == b',')?;
+    let coordinate = |text| number(text, "point (text)").ok().map(canonical_f64);
+    let x = coordinate(inner.get(..comma)?)?;
+    let y = coordinate(inner.get(comma + 1..)?)?;
+    Some(Datum::Point { x, y })
 }
 
 /// `8-4-4-4-12` hex digits.

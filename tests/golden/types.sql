@@ -4,7 +4,7 @@
 --     psql -X -q -f types.sql scratch_database > types.tsv
 --
 -- Lines (tab-separated, escaped as COPY escapes):
---   type   oid  name  schema  shape  detail (base or element, modifier, labels)
+--   type   oid  name  schema  shape  detail (base or element, modifier, labels, attributes)
 --   value  declared-type  oid  modifier  text-form  binary-form-in-hex  expected
 -- `expected` is the Avro value as text (days, microseconds, milliseconds, hex of bytes, decimal
 -- digits, ISO text …), `!` where there must be an error, `-` where only the agreement of the two
@@ -18,11 +18,14 @@ SET IntervalStyle = 'iso_8601';
 SET TimeZone = 'UTC';
 SET extra_float_digits = 3;
 SET bytea_output = 'hex';
+SET lc_monetary = 'C';
 
 DROP SCHEMA IF EXISTS golden CASCADE;
 CREATE SCHEMA golden;
 SET search_path = golden, public;
 CREATE EXTENSION IF NOT EXISTS citext SCHEMA public;
+CREATE EXTENSION IF NOT EXISTS hstore SCHEMA public;
+CREATE EXTENSION IF NOT EXISTS ltree SCHEMA public;
 CREATE TYPE mood AS ENUM ('sad', 'o,k', 'it''s "fine"', 'Ümläut');
 CREATE DOMAIN price AS numeric(10, 2);
 CREATE DOMAIN net_price AS price NOT NULL;
@@ -31,6 +34,13 @@ CREATE DOMAIN prices AS numeric(8, 3)[];
 CREATE DOMAIN short_time AS time(2);
 CREATE DOMAIN slug AS varchar(40);
 CREATE TYPE pair AS (a int, b text);
+CREATE TYPE inner_pair AS (a pair, b price, c int[], d mood);
+CREATE TYPE mixed AS (a boolean, b real, c float8, d bytea, e date, f time, g timetz, h timestamp,
+    i timestamptz, j interval, k uuid, l jsonb, m numeric, n varbit, o money);
+CREATE TYPE seen AS (a regclass);
+CREATE TYPE floats AS RANGE (subtype = float8, multirange_type_name = many_floats);
+CREATE TYPE words AS RANGE (subtype = text);
+CREATE DOMAIN spans AS int4range;
 
 CREATE TEMP TABLE result (ordinal serial, line text[]);
 
@@ -162,6 +172,76 @@ SELECT pg_temp.sample('mood[]', '''-''', '{sad,"o,k",NULL,"it''s \"fine\"","Üml
 SELECT pg_temp.sample('moods', '''-''', '{sad,NULL}');
 SELECT pg_temp.sample('prices', '''-''', '{1,NULL,-2.345}');
 SELECT pg_temp.sample('price[]', '''-''', '{1,NULL,-2.34}');
+SELECT pg_temp.sample('bit', 'v::int::boolean', '0', '1');
+-- The last bit is the lowest of the first byte; zeros on the left are not written.
+SELECT pg_temp.sample('bit(3)', 'CASE v WHEN b''000'' THEN '''' WHEN b''001'' THEN ''01'' ELSE ''06'' END', '000', '001', '110');
+SELECT pg_temp.sample('bit(64)', '''ffffffffffffffff''', repeat('1', 64));
+SELECT pg_temp.sample('bit(64)', '''0000000000000080''', '1' || repeat('0', 63));
+SELECT pg_temp.sample('bit(70)', '''-''', '1' || repeat('01', 34) || '1');
+SELECT pg_temp.sample('varbit(1)', 'v = ''1''', '0', '1');
+SELECT pg_temp.sample('varbit(1)', '''!''', '');
+SELECT pg_temp.sample('varbit(12)', '''-''', '', '0', '1', '000000001', '101010101010');
+SELECT pg_temp.sample('varbit', '''''', '', '0');
+SELECT pg_temp.sample('varbit', '''80''', '10000000', '00000000010000000');
+SELECT pg_temp.sample('varbit', '''0001''', '100000000');
+SELECT pg_temp.sample('bit(3)[]', '''-''', '{101,NULL}');
+SELECT pg_temp.sample('bit[]', '''-''', '{1,NULL,0}');
+SELECT pg_temp.sample('money', 'v::numeric', '0', '0.01', '-0.01', '1', '-1.10', '999.99', '1000', '-1000', '1234567.89', '92233720368547758.07', '-92233720368547758.08');
+SELECT pg_temp.sample('money[]', '''-''', '{1234.5,NULL}');
+SELECT pg_temp.sample('oid', 'v', '0', '1', '4294967295');
+SELECT pg_temp.sample('xid', 'v', '3', '4294967295');
+SELECT pg_temp.sample('cid', 'v', '0', '4294967295');
+SELECT pg_temp.sample('oid[]', '''-''', '{1,NULL}');
+SELECT pg_temp.sample('xid8', 'v', '3', '18446744073709551615');
+SELECT pg_temp.sample('tid', 'v', '(0,1)', '(4294967295,65535)');
+SELECT pg_temp.sample('pg_lsn', 'v', '0/0', '16/B374D848', 'FFFFFFFF/FFFFFFFF');
+SELECT pg_temp.sample('pg_snapshot', 'v', '10:20:', '10:20:10,14,15', '1:1:');
+SELECT pg_temp.sample('txid_snapshot', 'v', '10:20:10,14,15');
+SELECT pg_temp.sample('"char"', 'v', '', 'a', '"', '\200', '\377');
+SELECT pg_temp.sample('"char"[]', '''-''', '{"",a,NULL,"\""}');
+SELECT pg_temp.sample('xml', 'format(''%s'', v)', '', '<a/>', '<a b="1">é</a>', 'text<b/>', '<?xml version="1.0"?><a/>', '<?xml version="1.1" standalone="yes"?><a/>', '<?xml version="1.0" encoding="UTF-8"?><a/>');
+SELECT pg_temp.sample('jsonpath', 'v', '$', 'strict $."a"[*] ? (@ > 1)');
+SELECT pg_temp.sample('inet', 'format(''%s'', v)', '0.0.0.0', '10.1.2.3', '10.1.2.3/8', '10.1.2.3/32', '::', '::1', '::2', '::ffff:1.2.3.4', '::1.2.3.4', '::1:2', '1::', '1:0:0:2::3', '1:0:0:2:0:0:0:3', '2001:db8::1/64', '0:1:2:3:4:5:6:7', '1:2:3:4:5:6:7:0', '::ffff:0:1', '::fffe:1.2.3.4', '0:0:1::', '1:0:2:0:3:0:4:0', '1:0:0:2:0:0:3:4');
+SELECT pg_temp.sample('cidr', 'v', '10.0.0.0/8', '10.1.2.3/32', '0.0.0.0/0', '::/0', '2001:db8::/32', '::1/128');
+SELECT pg_temp.sample('inet[]', '''-''', '{10.0.0.1,NULL,::1/64}');
+SELECT pg_temp.sample('macaddr', 'v', '08:00:2b:01:02:03');
+SELECT pg_temp.sample('macaddr8', 'v', '08:00:2b:01:02:03:04:05');
+SELECT pg_temp.sample('point', '''-''', '(0,0)', '(1.5,-2.25)', '(1e300,-1e-300)', '(NaN,Infinity)', '(-0,5.684341886080801e-14)');
+SELECT pg_temp.sample('point[]', '''-''', '{"(1,2)",NULL}');
+SELECT pg_temp.sample('lseg', 'v', '[(1,2),(3,4.5)]', '[(1e-5,1e15),(-0.0001,123456789012345)]');
+SELECT pg_temp.sample('box', 'v', '(3,4),(1,2)', '(-1,-2),(-3,-4)');
+SELECT pg_temp.sample('box[]', '''-''', '{}', '{(3,4),(1,2);(1,1),(0,0)}', '{NULL;(1,1),(0,0)}');
+SELECT pg_temp.sample('path', 'v', '[(1,2),(3,4)]', '((1,2),(3,4),(5,6))', '((1,2))');
+SELECT pg_temp.sample('polygon', 'v', '((1,2),(3,4),(5,6))', '((0,0))');
+SELECT pg_temp.sample('line', 'v', '{1,-1,0}', '{0.1,0.2,-3e100}');
+SELECT pg_temp.sample('circle', 'v', '<(1,2),3.5>', '<(0,0),0>');
+SELECT pg_temp.sample('int4range', 'v', 'empty', '[1,5)', '(,5)', '[1,)', '(,)', '[-2147483648,2147483647)');
+SELECT pg_temp.sample('int8range', 'v', '[1,9223372036854775807)');
+SELECT pg_temp.sample('numrange', 'v', '[1.10,2.0]', '(-1e20,0.000)', '(NaN,NaN]', '[-Infinity,Infinity]', '(0.00001,123456.789000)', '(0.000,10000)', '[-0.00012300,100000000]');
+SELECT pg_temp.sample('daterange', 'v', '[2024-02-29,infinity)', '[0044-03-15 BC,2024-01-01)', '(,)', '[4713-01-01 BC,5874897-12-31)');
+SELECT pg_temp.sample('tsrange', 'v', '[2024-02-29 12:34:56.789,2024-03-01)', '[-infinity,infinity]', '["0044-03-15 00:00:00 BC",)', '[,294276-12-31 23:59:59.999999]');
+SELECT pg_temp.sample('tstzrange', 'v', '[2024-02-29 12:34:56.789+02,2024-03-01 00:00:00+00]', '(,infinity)');
+SELECT pg_temp.sample('floats', 'v', '[1e15,1e16)', '(-0.1,NaN]', '[5e-324,1.7976931348623157e308]', '[5.684341886080801e-14,9007199254740993]', '[2e23,9e23)', '[1e22,1e23]', '[-1e-4,123456.5]');
+SELECT pg_temp.sample('words', 'v', '[a,b)', '["a b","c,d"]', '("",z]', '["\"q\"","z\\"]', E'[Grüße,"z\ty"]');
+SELECT pg_temp.sample('spans', 'v', '[1,5)');
+SELECT pg_temp.sample('int4range[]', '''-''', '{"[1,5)",NULL,empty}');
+SELECT pg_temp.sample('int4multirange', 'v', '{}', '{[1,3),[5,7)}', '{(,)}');
+SELECT pg_temp.sample('tstzmultirange', 'v', '{[2024-02-29 12:34:56.789+02,2024-03-01),[2025-01-01,)}');
+SELECT pg_temp.sample('many_floats', 'v', '{[1,2),[3.5,NaN]}');
+SELECT pg_temp.sample('tsvector', 'v', '', 'a', '''a b'':1A,2B,3C,4 ''it''''s'' ''back\\slash'' fat:16383', E'\'Grüße\':1');
+SELECT pg_temp.sample('tsquery', 'v', '', 'a', 'a & b | !c', '!(a | b) & c', 'a <-> b <3> c', 'a <-> (b <-> c)', '(a | b) <-> c', '''it''''s'':*AB & ''back\\'':D', '!!a', '!a <-> b', 'a & (b & (c & d))', 'a | (b & !(c | d) <-> e)');
+SELECT pg_temp.sample('int2vector', 'v', '', '1 -2 3');
+SELECT pg_temp.sample('oidvector', 'v', '1 4294967295');
+SELECT pg_temp.sample('pair', 'v', '(1,a)', '(,)', '(,"")', '(-5,"a b")', '(1,"say \"x\", (y) \\z")', E'(1,"tab\there")', '(1,Grüße)', '(1,"{a}")', '(1,NULL)');
+SELECT pg_temp.sample('inner_pair', 'v', '("(1,""a b"")",1.5,"{1,NULL,3}","o,k")', '(,,,)', '("(,)",-0.10,"{{1,2},{3,4}}",sad)', '(,,"[0:1]={1,2}",)');
+SELECT pg_temp.sample('mixed', 'v', '(t,1.5,0.1,"\\x00ff",2024-02-29,12:34:56.7,12:34:56+05:30:15,"2024-02-29 12:00:00","2024-02-29 12:00:00+02","1 year -2 mons 3 days -04:05:06.789",a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11,"{""a"": 1}",1.50,101,$1.50)', '(f,1e-7,1e300,"",-infinity,24:00:00,00:00:00-12,infinity,-infinity,0,a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11,"""x""",NaN,"",-$1234.56)', '(,,,,0044-03-15 BC,00:00:00.000001,,,"0044-03-15 00:00:00 BC",-1.5 seconds,,null,-0.001,1,)');
+SELECT pg_temp.sample('pair[]', '''-''', '{"(1,a)",NULL,"(2,\"b c\")"}');
+SELECT pg_temp.sample('hstore', 'replace(replace(hstore_to_json(v)::text, ''": '', ''":''), '', "'', '',"'')', '', 'a=>1', '"a b"=>"c\"d", e=>NULL', '"back\\slash"=>"new
+line", ""=>"", "NULL"=>"NULL", "ü"=>"世界"');
+SELECT pg_temp.sample('hstore[]', '''-''', '{"a=>1",NULL}');
+SELECT pg_temp.sample('ltree', 'v', '', 'Top.Science', 'a_1.b');
+SELECT pg_temp.sample('lquery', 'v', 'Top.*.a@|b%');
+SELECT pg_temp.sample('ltxtquery', 'v', 'Top & !a*@');
 SELECT pg_temp.sample('integer[]', '''!''', '{{1,2},{3,4}}', '{{{1}}}', '[2:3][0:0]={{1},{2}}');
 SELECT pg_temp.sample('date[]', '''!''', '{infinity}');
 SELECT pg_temp.sample('numeric(6,2)[]', '''!''', '{NaN}');
@@ -184,6 +264,13 @@ COPY (
         CASE
             WHEN typtype = 'b' AND typoutput = 'array_out'::regproc THEN typelem::text
             WHEN typtype = 'd' THEN typbasetype || ' ' || typtypmod
+            WHEN typtype IN ('m', 'r') THEN (
+                SELECT rngsubtype::text FROM pg_range WHERE t.oid IN (rngtypid, rngmultitypid)
+            )
+            WHEN typtype = 'c' THEN (
+                SELECT string_agg(atttypid::text, ' ' ORDER BY attnum) FROM pg_attribute
+                WHERE attrelid = typrelid AND 0 < attnum
+            )
             WHEN typtype = 'e' THEN (
                 SELECT string_agg(enumlabel, '|' ORDER BY enumsortorder) FROM pg_enum
                 WHERE enumtypid = t.oid
@@ -191,7 +278,7 @@ COPY (
             ELSE ''
         END
     FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace
-    WHERE nspname = 'golden' OR typname IN ('citext', '_citext', 'oid', 'int2vector', '_oid', 'int4range', '_int4range', 'inet')
+    WHERE nspname = 'golden' OR typname IN ('citext', '_citext', 'hstore', '_hstore', 'ltree', 'lquery', 'ltxtquery', 'regclass')
     ORDER BY nspname = 'pg_catalog' DESC, typname
 ) TO STDOUT;
 COPY (

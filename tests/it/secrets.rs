@@ -57,7 +57,7 @@ fn no_value_and_no_secret_is_in_a_log() {
              dead_letter_topic = \"{{prefix}}.dead\"",
             schema.display()
         );
-        let ddl = DDL.replace("hstore_like", "inet[]");
+        let ddl = DDL.replace("hstore_like", "aclitem[]");
         let changes =
             [("log", "level = \"trace,kafka=debug,hyper=debug,h2=debug\""), ("", outbox.as_str())];
         let mut flow = Flow::start(shared(), "canary", &ddl, &changes).await;
@@ -90,8 +90,8 @@ fn no_value_and_no_secret_is_in_a_log() {
         )
         .await;
         flow.execute(&format!(
-            "ALTER TABLE t ADD COLUMN net inet[]; ALTER TABLE t RENAME b TO bb;
-             INSERT INTO t VALUES ({VALUES}, '{{::1}}');
+            "ALTER TABLE t ADD COLUMN net regclass[]; ALTER TABLE t RENAME b TO bb;
+             INSERT INTO t VALUES ({VALUES}, '{{t}}');
              ALTER TABLE ful ALTER a DROP NOT NULL;
              INSERT INTO ful (k, n) VALUES ('cAnArY', 1);"
         ))

@@ -89,10 +89,12 @@ fn render(kind: &Kind, value: &Value) -> String {
         Value::Boolean(value) => value.to_string(),
         Value::Bytes(bytes) => hex(bytes),
         Value::Decimal(value) => {
-            let Kind::Numeric { declared: Some((_, scale)) } = kind else {
-                panic!("a decimal of another kind");
+            let scale = match kind {
+                Kind::Money => 2,
+                Kind::Numeric { declared: Some((_, scale)) } => usize::try_from(*scale).unwrap(),
+                _ => panic!("a decimal of another kind"),
             };
-            decimal_text(&Vec::<u8>::try_from(value).unwrap(), usize::try_from(*scale).unwrap())
+            decimal_text(&Vec::<u8>::try_from(value).unwrap(), scale)
         }
         Value::Double(value) => value.to_string(),
         Value::Float(value) => value.to_string(),

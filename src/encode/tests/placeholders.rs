@@ -1,6 +1,7 @@
 //! What stands for a value that is not there, and the errors where nothing may.
 
 use super::*;
+use crate::types::Printed;
 
 const PLACEHOLDER: &str = "__debezium_unavailable_value";
 
@@ -35,7 +36,10 @@ fn unchanged_values_have_debeziums_placeholder() {
         (Kind::Text, text()),
         (Kind::Json, text()),
         (Kind::Jsonb, text()),
-        (Kind::Other { name: "xml".into() }, text()),
+        (Kind::Other { name: "aclitem".into() }, text()),
+        (Kind::Xml, text()),
+        (Kind::Printed(Printed::Tsvector), text()),
+        (Kind::Hstore, Value::String(format!("{{\"{PLACEHOLDER}\":\"{PLACEHOLDER}\"}}"))),
         (Kind::Bytea, bytes()),
         (array(Kind::Text), Value::Array(vec![some(text())])),
         (array(Kind::Jsonb), Value::Array(vec![some(text())])),
@@ -106,6 +110,12 @@ fn absent_values_are_null_or_debeziums_zero() {
         (Kind::Timestamp { precision: Some(0) }, Value::Long(0)),
         (Kind::TimestampTz { precision: None }, text("1970-01-01T00:00:00Z")),
         (Kind::Uuid, text("")),
+        (Kind::Bits { length: Some(1) }, Value::Boolean(false)),
+        (Kind::Bits { length: Some(9) }, Value::Bytes(vec![])),
+        (Kind::Hstore, text("{}")),
+        (Kind::Money, Value::Decimal(vec![0].into())),
+        (Kind::Oid, Value::Long(0)),
+        (Kind::Printed(Printed::Inet), text("")),
         (array(Kind::Text), Value::Array(vec![])),
     ] {
         let absent = |optional| {
@@ -145,7 +155,7 @@ fn what_has_no_representation_is_named() {
 
 #[test]
 fn binary_values_of_unknown_types_are_refused() {
-    let kind = Kind::Other { name: "xml".into() };
+    let kind = Kind::Other { name: "aclitem".into() };
     assert!(matches!(encode(&kind, true, Column::Binary(b"x")), Err(Error::Malformed { .. })));
     assert_eq!(encode(&kind, false, Column::Text(b"<a/>")).unwrap(), b"\x08<a/>");
 }

@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::types::{Printed, print};
 
 /// Both forms of a value, and the Avro value that it must become.
 #[derive(Clone, Debug)]
@@ -402,7 +403,7 @@ fn no_panic(bytes: &[u8]) {
         Kind::Jsonb,
         Kind::Numeric { declared: None },
         Kind::Numeric { declared: Some((10, 2)) },
-        Kind::Other { name: "xml".into() },
+        Kind::Other { name: "aclitem".into() },
         Kind::Text,
         Kind::Time { precision: Some(0) },
         Kind::Time { precision: None },
@@ -412,7 +413,15 @@ fn no_panic(bytes: &[u8]) {
         Kind::TimestampTz { precision: Some(3) },
         Kind::TimestampTz { precision: None },
         Kind::Uuid,
+        Kind::Bits { length: Some(1) },
+        Kind::Bits { length: None },
+        Kind::Hstore,
+        Kind::Money,
+        Kind::Oid,
+        Kind::Point,
+        Kind::Xml,
     ];
+    kinds.extend(printed_kinds().map(Kind::Printed));
     kinds.extend(kinds.clone().into_iter().map(|kind| Kind::Array(Box::new(kind))));
     for kind in &kinds {
         for column in [Column::Binary(bytes), Column::Text(bytes)] {
@@ -420,5 +429,34 @@ fn no_panic(bytes: &[u8]) {
                 decode(kind, true, &bytes);
             }
         }
+        let _ = print(kind, bytes, &mut Vec::new());
     }
+}
+
+fn printed_kinds() -> impl Iterator<Item = Printed> {
+    let element = || Box::new(Kind::Array(Box::new(Kind::Numeric { declared: None })));
+    [
+        Printed::Box,
+        Printed::Char,
+        Printed::Circle,
+        Printed::Composite { attributes: vec![(0, Kind::Jsonb), (1, Kind::Interval)] },
+        Printed::Inet,
+        Printed::Line,
+        Printed::Lseg,
+        Printed::Ltree,
+        Printed::Macaddr,
+        Printed::Multirange(element()),
+        Printed::Path,
+        Printed::PgLsn,
+        Printed::PgSnapshot,
+        Printed::Polygon,
+        Printed::Range(element()),
+        Printed::Tid,
+        Printed::Tsquery,
+        Printed::Tsvector,
+        Printed::Vector(element()),
+        Printed::VersionedText,
+        Printed::Xid8,
+    ]
+    .into_iter()
 }

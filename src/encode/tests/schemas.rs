@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::encode::schema::{adjust_full_name, adjust_name, envelope, key};
+use crate::types::Printed;
 
 fn field<'a>(name: &'a str, kind: &'a Kind, optional: bool) -> Field<'a> {
     Field { name, kind, optional }
@@ -109,7 +110,13 @@ fn fields_say_what_they_mean() {
         (Kind::Float4, r#""float""#.into()),
         (Kind::Float8, r#""double""#.into()),
         (Kind::Text, r#""string""#.into()),
-        (Kind::Other { name: "xml".into() }, r#""string""#.into()),
+        (Kind::Other { name: "aclitem".into() }, r#""string""#.into()),
+        (Kind::Printed(Printed::Inet), r#""string""#.into()),
+        (Kind::Printed(Printed::Ltree), semantic("string", "data.Ltree")),
+        (Kind::Printed(Printed::Tsvector), semantic("string", "data.Tsvector")),
+        (Kind::Hstore, semantic("string", "data.Json")),
+        (Kind::Oid, r#""long""#.into()),
+        (Kind::Xml, semantic("string", "data.Xml")),
         (Kind::Date, semantic("int", "time.Date")),
         (Kind::Interval, semantic("long", "time.MicroDuration")),
         (Kind::Json, semantic("string", "data.Json")),

@@ -101,12 +101,12 @@ fn type_facts(row: &Row) -> Result<TypeFacts, Error> {
     let element: Option<u32> = field(row, 4)?;
     let shape = match (field::<&str>(row, 3)?, element) {
         ("b", Some(element)) => TypeShape::Array { element },
-        ("c", _) => TypeShape::Composite,
+        ("c", _) => TypeShape::Composite { attributes: field(row, 9)? },
         ("d", _) => TypeShape::Domain { base: field(row, 5)?, modifier: field(row, 6)? },
         ("e", _) => TypeShape::Enum { labels: field(row, 7)? },
-        ("m", _) => TypeShape::Multirange,
+        ("m", _) => TypeShape::Multirange { subtype: field(row, 8)? },
         ("p", _) => TypeShape::Pseudo,
-        ("r", _) => TypeShape::Range,
+        ("r", _) => TypeShape::Range { subtype: field(row, 8)? },
         _ => TypeShape::Base,
     };
     Ok(TypeFacts { oid: field(row, 0)?, name: field(row, 1)?, namespace: field(row, 2)?, shape })
@@ -176,12 +176,22 @@ WITH RECURSIVE needed (oid) AS (
     SELECT part.oid
     FROM needed
     JOIN pg_type t ON t.oid = needed.oid
-    CROSS JOIN LATERAL (VALUES (t.typelem), (t.typbasetype)) AS part (oid)
+    CROSS JOIN LATERAL (
+        VALUES (t.typelem), (t.typbasetype)
+        UNION ALL
+        SELECT r.rngsubtype FROM pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)
+        UNION ALL
+        SELECT a.atttypid FROM pg_attribute a
+        WHERE a.attrelid = t.typrelid AND 0 < a.attnum AND NOT a.attisdropped) AS part (oid)
     WHERE part.oid <> 0)
 SELECT t.oid, t.typname::text, n.nspname::text, t.typtype::text, element.oid, t.typbasetype,
        t.typtypmod,
        ARRAY(SELECT e.enumlabel::text FROM pg_enum e
-             WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder)
+             WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder),
+       (SELECT r.rngsubtype FROM pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)),
+       ARRAY(SELECT a.atttypid FROM pg_attribute a
+             WHERE a.attrelid = t.typrelid AND 0 < a.attnum AND NOT a.attisdropped
+             ORDER BY a.attnum)
 FROM needed
 JOIN pg_type t ON t.oid = needed.oid
 JOIN pg_namespace n ON n.oid = t.typnamespace

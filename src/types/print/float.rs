@@ -1,0 +1,176 @@
+//! Floats as PostgreSQL prints them with `extra_float_digits` above 0: the fewest digits that lie
+//! nearer to the value than to its neighbours.
+//!
+//! The standard library's fewest digits may also lie exactly half-way (which rounds to the even
+//! neighbour when read); PostgreSQL's may not, and has a digit more there.
+//!
+//! Source: `double_to_shortest_decimal_bufn` in
+//! <https://github.com/postgres/postgres/blob/REL_17_STABLE/src/common/d2s.c>
+
+use std::fmt::{self, Write};
+
+/// `real`.
+pub(super) fn write_f32(value: f32, out: &mut impl Write) -> fmt::Result {
+    let bits = value.to_bits();
+    let parts = Parts::new(u64::from(bits & 0x7f_ffff), bits >> 23 & 0xff, 23, 127);
+    write(value.is_nan(), value.is_infinite(), f64::from(value).is_sign_negative(), out, |out| {
+        let shortest = Digits::of(|text| write!(text, "{:e}", value.abs()))?;
+        let exact = |digits| Digits::of(|text| write!(text, "{:.digits$e}", value.abs()));
+        lay_out(&settle(parts, shortest, exact)?, 6, out)
+    })
+}
+
+/// `double precision`.
+pub(super) fn write_f64(value: f64, out: &mut impl Write) -> fmt::Result {
+    let bits = value.to_bits();
+    let exponent = u32::try_from(bits >> 52 & 0x7ff).unwrap_or(0);
+    let parts = Parts::new(bits & 0xf_ffff_ffff_ffff, exponent, 52, 1023);
+    write(value.is_nan(), value.is_infinite(), value.is_sign_negative(), out, |out| {
+        let shortest = Digits::of(|text| write!(text, "{:e}", value.abs()))?;
+        let exact = |digits| Digits::of(|text| write!(text, "{:.digits$e}", value.abs()));
+        lay_out(&settle(parts, shortest, exact)?, 15, out)
+    })
+}
+
+fn write<W: Write>(
+    is_nan: bool,
+    is_infinite: bool,
+    is_negative: bool,
+    out: &mut W,
+    finite: impl FnOnce(&mut W) -> fmt::Result,
+) -> fmt::Result {
+    if is_nan {
+        return out.write_str("NaN");
+    }
+    if is_negative {
+        out.write_char('-')?;
+    }
+    if is_infinite { out.write_str("Infinity") } else { finite(out) }
+}
+
+/// A binary float's magnitude: four times its mantissa, and the power of two that goes with it.
+#[derive(Clone, Copy)]
+struct Parts {
+    quarters: u128,
+    exponent: i32,
+    /// The next smaller float is half as far away as the next larger one.
+    is_lowest: bool,
+}
+
+impl Parts {
+    fn new(mantissa: u64, exponent: u32, mantissa_bits: u32, bias: i32) -> Self {
+        let hidden = if exponent == 0 { 0 } else { 1 << mantissa_bits };
+        let bits = i32::try_from(mantissa_bits).unwrap_or(0);
+        Self {
+            quarters: u128::from(mantissa | hidden) * 4,
+            exponent: i32::try_from(exponent.max(1)).unwrap_or(0) - bias - bits - 2,
+            is_lowest: mantissa == 0 && 1 < exponent,
+        }
+    }
+
+    /// Whether the digits lie exactly between this float and one of its neighbours.
+    fn is_half_way(self, digits: &Digits) -> bool {
+        let below = self.quarters.saturating_sub(if self.is_lowest { 1 } else { 2 });
+        [self.quarters + 2, below].into_iter().any(|half| digits.equals(half, self.exponent))
+    }
+}
+
+/// Decimal digits, the first before the point.
+#[derive(Clone, Copy)]
+struct Digits {
+    /// A double needs 17 at most.
+    text: [u8; 20],
+    len: usize,
+    exponent: i32,
+}
+
+impl Digits {
+    /// Reads what the standard library writes: `1.25e-7`.
+    fn of(write: impl FnOnce(&mut Buffer) -> fmt::Result) -> Result<Self, fmt::Error> {
+        let mut buffer = Buffer { bytes: [0; 40], len: 0 };
+        write(&mut buffer)?;
+        let text = buffer.bytes.get(..buffer.len).ok_or(fmt::Error)?;
+        let text = std::str::from_utf8(text).map_err(|_| fmt::Error)?;
+        let (mantissa, exponent) = text.split_once('e').ok_or(fmt::Error)?;
+        let mut digits =
+            Self { text: [0; 20], len: 0, exponent: exponent.parse().map_err(|_| fmt::Error)? };
+        for digit in mantissa.bytes().filter(u8::is_ascii_digit) {
+            *digits.text.get_mut(digits.len).ok_or(fmt::Error)? = digit;
+            digits.len += 1;
+        }
+        Ok(digits)
+    }
+
+    fn as_str(&self) -> &str {
+        self.text.get(..self.len).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or("0")
+    }
+
+    /// Whether they are `value` times 2^`exponent`, exactly.
+    fn equals(&self, value: u128, exponent: i32) -> bool {
+        let Ok(digits) = self.as_str().parse::<u128>() else { return false };
+        let power = self.exponent + 1 - i32::try_from(self.len).unwrap_or(0);
+        // More fives than this divide no number of so few bits.
+        let Some(fives) = 5_u128.checked_pow(power.unsigned_abs()).filter(|fives| *fives < 1 << 63)
+        else {
+            return false;
+        };
+        let (left, right) =
+            if power < 0 { (digits, value * fives) } else { (digits * fives, value) };
+        let odd = |number: u128, power: i32| {
+            let twos = if number == 0 { 0 } else { number.trailing_zeros() };
+            (number >> twos, power + i32::try_from(twos).unwrap_or(0))
+        };
+        odd(left, power) == odd(right, exponent)
+    }
+}
+
+/// Where the shortest digits are half-way, those of one digit more that are not.
+fn settle(
+    parts: Parts,
+    shortest: Digits,
+    exact: impl Fn(usize) -> Result<Digits, fmt::Error>,
+) -> Result<Digits, fmt::Error> {
+    let mut digits = shortest;
+    while digits.len < 17 && parts.is_half_way(&digits) {
+        // So many after the point.
+        digits = exact(digits.len)?;
+    }
+    Ok(digits)
+}
+
+/// As PostgreSQL lays digits out: with an exponent below 10^−4 and from 10^`limit` on.
+fn lay_out(digits: &Digits, limit: i32, out: &mut impl Write) -> fmt::Result {
+    let text = digits.as_str();
+    let exponent = digits.exponent;
+    if !(-4..limit).contains(&exponent) {
+        let (first, others) = text.split_at_checked(1).ok_or(fmt::Error)?;
+        let point = if others.is_empty() { "" } else { "." };
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return write!(out, "{first}{point}{others}e{sign}{:02}", exponent.unsigned_abs());
+    }
+    let Ok(before) = usize::try_from(exponent + 1) else {
+        let zeros = usize::try_from(-1 - exponent).unwrap_or(0);
+        return write!(out, "0.{:0<zeros$}{text}", "");
+    };
+    match text.split_at_checked(before) {
+        None => write!(out, "{text:0<before$}"),
+        Some((all, "")) => out.write_str(all),
+        Some(("", fraction)) => write!(out, "0.{fraction}"),
+        Some((integer, fraction)) => write!(out, "{integer}.{fraction}"),
+    }
+}
+
+/// A buffer for the longest float: 17 digits, point, exponent.
+struct Buffer {
+    bytes: [u8; 40],
+    len: usize,
+}
+
+impl Write for Buffer {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.len + text.len();
+        self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}

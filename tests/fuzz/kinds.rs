@@ -1,0 +1,93 @@
+//! The kind of value that the first bytes of a fuzzer's input pick, and what is done with the rest.
+
+use crate::encode::ColumnEncoder;
+use crate::types::{Kind, Printed, print};
+use crate::wal::Column;
+
+/// Encodes a value by a road, and prints it where it came in binary form: no panic, nothing left
+/// behind by an error, and no more bytes than the value has room for.
+pub fn encode(kind: &Kind, column: Column<'_>) {
+    let encoder = ColumnEncoder::compile(kind, true, "__debezium_unavailable_value");
+    let mut out = b"before".to_vec();
+    match encoder.encode(column, &mut out) {
+        Ok(()) => assert!(b"before".len() < out.len()),
+        Err(error) => {
+            assert_eq!(out, b"before");
+            drop(error.to_string());
+        }
+    }
+    if let Column::Binary(bytes) = column {
+        let _ = print(kind, bytes, &mut out);
+    }
+}
+
+/// A kind without parts, and the rest of the input.
+pub fn plain(bytes: &[u8]) -> Option<(Kind, &[u8])> {
+    let (&pick, rest) = bytes.split_first()?;
+    let printed = Kind::Printed;
+    let kind = match pick % 43 {
+        0 => Kind::Bits { length: Some(1) },
+        1 => Kind::Bits { length: None },
+        2 => Kind::Bool,
+        3 => Kind::Bytea,
+        4 => Kind::Date,
+        5 => Kind::Enum { labels: Vec::new() },
+        6 => Kind::Float4,
+        7 => Kind::Float8,
+        8 => Kind::Hstore,
+        9 => Kind::Int2,
+        10 => Kind::Int4,
+        11 => Kind::Int8,
+        12 => Kind::Interval,
+        13 => Kind::Json,
+        14 => Kind::Jsonb,
+        15 => Kind::Money,
+        16 => Kind::Numeric { declared: None },
+        17 => Kind::Numeric { declared: Some((10, 2)) },
+        18 => Kind::Oid,
+        19 => Kind::Other { name: String::new() },
+        20 => Kind::Point,
+        21 => Kind::Text,
+        22 => Kind::Time { precision: None },
+        23 => Kind::TimeTz,
+        24 => Kind::Timestamp { precision: None },
+        25 => Kind::Timestamp { precision: Some(3) },
+        26 => Kind::TimestampTz { precision: None },
+        27 => Kind::Uuid,
+        28 => Kind::Xml,
+        29 => printed(Printed::Box),
+        30 => printed(Printed::Char),
+        31 => printed(Printed::Circle),
+        32 => printed(Printed::Inet),
+        33 => printed(Printed::Line),
+        34 => printed(Printed::Ltree),
+        35 => printed(Printed::Macaddr),
+        36 => printed(Printed::Path),
+        37 => printed(Printed::PgLsn),
+        38 => printed(Printed::PgSnapshot),
+        39 => printed(Printed::Polygon),
+        40 => printed(Printed::Tid),
+        41 => printed(Printed::Tsquery),
+        _ => printed(Printed::Tsvector),
+    };
+    Some((kind, rest))
+}
+
+/// A kind of up to so many levels, and the rest of the input.
+pub fn nested(bytes: &[u8], levels: u32) -> Option<(Kind, &[u8])> {
+    let (&pick, rest) = bytes.split_first()?;
+    let Some(levels) = levels.checked_sub(1).filter(|_| pick % 6 != 0) else { return plain(rest) };
+    let (first, rest) = nested(rest, levels)?;
+    let part = Box::new(first.clone());
+    Some(match pick % 6 {
+        1 => (Kind::Array(part), rest),
+        2 => (Kind::Printed(Printed::Range(part)), rest),
+        3 => (Kind::Printed(Printed::Multirange(part)), rest),
+        4 => (Kind::Printed(Printed::Vector(part)), rest),
+        _ => {
+            let (second, rest) = nested(rest, levels)?;
+            let attributes = vec![(0, first), (1, second)];
+            (Kind::Printed(Printed::Composite { attributes }), rest)
+        }
+    })
+}

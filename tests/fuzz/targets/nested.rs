@@ -1,0 +1,26 @@
+//! Whatever comes as a value of a type that is made of others: it is encoded, or an error.
+//! The first bytes pick the type.
+#![no_main]
+#![allow(dead_code, unused_imports)]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../../src/encode/mod.rs"]
+mod encode;
+#[path = "../kinds.rs"]
+mod kinds;
+#[path = "../../../src/position.rs"]
+mod position;
+#[path = "../../../src/types/mod.rs"]
+mod types;
+#[path = "../../../src/wal/mod.rs"]
+mod wal;
+
+use wal::Column;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Some((kind, value)) = kinds::nested(bytes, 4) {
+        kinds::encode(&kind, Column::Binary(value));
+        kinds::encode(&kind, Column::Text(value));
+    }
+});
