@@ -3,7 +3,7 @@
 
 use apache_avro::types::Value as Avro;
 use serde_json::Value as Json;
-use walbrook::types::civil_from_days;
+use walbrook::types::{Kind, civil_from_days};
 
 /// The name of what a schema means.
 pub(super) fn meaning(schema: &Json) -> &str {
@@ -18,7 +18,8 @@ pub(super) fn is_text(schema: &Json) -> bool {
 
 /// Whether the schema keeps less of a value than its type, at any depth.
 fn is_lossy(schema: &Json) -> bool {
-    let is_leaf = matches!(meaning(schema), MICRO_DURATION | VARIABLE_SCALE_DECIMAL | ZONED_TIME);
+    let is_leaf =
+        matches!(meaning(schema), BITS | MICRO_DURATION | VARIABLE_SCALE_DECIMAL | ZONED_TIME);
     let items = schema["items"].as_array().and_then(|union| union.get(1));
     let fields = schema["fields"].as_array().into_iter().flatten();
     let fields = fields.filter_map(|field| field["type"].as_array()?.get(1));
@@ -33,6 +34,8 @@ pub(super) fn kept(schema: &Json, value: &str) -> String {
         return format!("regexp_replace(format('%s', {value}), '{bounds}', '')");
     }
     match meaning(schema) {
+        // The zeros on the left of a varbit are not kept.
+        BITS => format!("ltrim({value}::text, '0')"),
         // A month counts 30.4375 days.
         MICRO_DURATION => {
             let part = |(name, micros): &(&str, &str)| {
@@ -81,7 +84,8 @@ pub(super) fn literal(schema: &Json, value: &Avro) -> String {
             )
         }
         (BITS, Avro::Bytes(bytes)) => {
-            let length = schema["connect.parameters"]["length"].as_str().unwrap().parse().unwrap();
+            let length: usize =
+                schema["connect.parameters"]["length"].as_str().unwrap().parse().unwrap();
             bits(bytes, length)
         }
         (_, Avro::Decimal(value)) => {
@@ -99,11 +103,7 @@ pub(super) fn literal(schema: &Json, value: &Avro) -> String {
                 format!("({})", fields.iter().enumerate().map(text).collect::<Vec<_>>().join(","))
             }
         },
-        (_, Avro::Array(elements)) => {
-            let text =
-                |value| element(&schema["items"], value).unwrap_or_else(|| "NULL".to_owned());
-            format!("{{{}}}", elements.iter().map(text).collect::<Vec<_>>().join(","))
-        }
+        (_, Avro::Array(elements)) => array(schema, elements, ","),
         (_, Avro::Boolean(value)) => value.to_string(),
         (_, Avro::Int(value)) => value.to_string(),
         (_, Avro::Long(value)) => value.to_string(),
@@ -113,6 +113,12 @@ pub(super) fn literal(schema: &Json, value: &Avro) -> String {
         (_, Avro::Bytes(bytes)) => format!("\\x{}", super::verdict::hex(bytes)),
         (meaning, value) => panic!("no literal for {value:?} of {meaning:?}: {schema}"),
     }
+}
+
+/// The literal of an array.
+pub(super) fn array(schema: &Json, elements: &[Avro], delimiter: &str) -> String {
+    let text = |value| element(&schema["items"], value).unwrap_or_else(|| "NULL".to_owned());
+    format!("{{{}}}", elements.iter().map(text).collect::<Vec<_>>().join(delimiter))
 }
 
 /// A part of an array or composite, quoted; an array in an array is a dimension.
@@ -169,7 +175,30 @@ fn zoned_timestamp(text: &str) -> String {
 /// The last bit of a bit string is the lowest of the first byte.
 fn bits(bytes: &[u8], length: usize) -> String {
     let bit = |at: usize| bytes.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1);
+    // A varbit without a length says that it may have very many.
+    let length = length.min(bytes.len().max(10) * 8);
     (0..length).rev().map(|at| if bit(at) { '1' } else { '0' }).collect()
+}
+
+/// What stands for another type than its schema says, as that type's text: a bit, an hstore's JSON.
+pub(super) fn told_as(kind: &Kind, value: Avro) -> Avro {
+    match (kind, value) {
+        (_, Avro::Array(elements)) => {
+            Avro::Array(elements.into_iter().map(|element| told_as(kind, element)).collect())
+        }
+        (_, Avro::Union(branch, value)) => Avro::Union(branch, Box::new(told_as(kind, *value))),
+        (Kind::Bits { .. }, Avro::Boolean(bit)) => Avro::Int(bit.into()),
+        (Kind::Hstore, Avro::String(json)) => {
+            let pairs: serde_json::Map<String, Json> = serde_json::from_str(&json).unwrap();
+            let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+            let pair = |(key, value): (&String, &Json)| match value.as_str() {
+                None => format!("\"{}\"=>NULL", quoted(key)),
+                Some(value) => format!("\"{}\"=>\"{}\"", quoted(key), quoted(value)),
+            };
+            Avro::String(pairs.iter().map(pair).collect::<Vec<_>>().join(", "))
+        }
+        (_, other) => other,
+    }
 }
 
 /// A big-endian two's complement, with a point before the last `scale` digits.

@@ -9,6 +9,7 @@ use walbrook::encode::schema::{self, Field};
 use walbrook::encode::{ColumnEncoder, Error};
 use walbrook::facts::TableFacts;
 use walbrook::postgres::Catalog;
+use walbrook::types::{Kind, Printed};
 use walbrook::wal::{Column, Relation, RelationColumn};
 
 use super::family::{self, Type};
@@ -120,8 +121,14 @@ impl Judged {
             }
         };
         let decoded = self.arrives(value.as_bytes(), &bytes)?;
-        if !literal::is_text(&self.schema) {
-            self.decoded.push((id, literal::literal(&self.schema, &decoded)));
+        if !self.is_text() {
+            let text = match &decoded {
+                Avro::Array(elements) if *self.leaf() == Kind::Printed(Printed::Box) => {
+                    literal::array(&self.schema, elements, ";")
+                }
+                decoded => literal::literal(&self.schema, decoded),
+            };
+            self.decoded.push((id, text));
         }
         Ok(())
     }
@@ -129,7 +136,7 @@ impl Judged {
     /// Decodes a field of a value that PostgreSQL prints as `text`; a string must be that.
     pub(super) fn arrives(&self, text: &[u8], bytes: &[u8]) -> Result<Avro, String> {
         match self.decode(bytes)? {
-            Avro::String(string) if literal::is_text(&self.schema) && string.as_bytes() != text => {
+            Avro::String(string) if self.is_text() && string.as_bytes() != text => {
                 Err(format!("{} arrives as {string:?}", shown(Column::Text(text))))
             }
             decoded => Ok(decoded),
@@ -169,11 +176,26 @@ impl Judged {
         self.encoder.encode(column, &mut bytes).map(|()| bytes)
     }
 
+    /// Whether its strings are PostgreSQL's own text.
+    fn is_text(&self) -> bool {
+        *self.leaf() != Kind::Hstore && literal::is_text(&self.schema)
+    }
+
+    /// The kind of the value, or of an array's elements.
+    fn leaf(&self) -> &Kind {
+        match self.encoder.kind() {
+            Kind::Array(element) => element,
+            kind => kind,
+        }
+    }
+
     fn decode(&self, mut bytes: &[u8]) -> Result<Avro, String> {
         let reader = GenericDatumReader::builder(&self.avro).build().unwrap();
         let told = hex(bytes);
         match reader.read_value(&mut bytes) {
-            Ok(Avro::Union(_, value)) if bytes.is_empty() => Ok(*value),
+            Ok(Avro::Union(_, value)) if bytes.is_empty() => {
+                Ok(literal::told_as(self.leaf(), *value))
+            }
             other => Err(format!("{told} reads as {other:?}, {} bytes left", bytes.len())),
         }
     }
