@@ -22,3 +22,4 @@ mod registry;
 mod secrets;
 mod starts;
 mod support;
+mod types;

@@ -110,7 +110,7 @@ fn settings(host: &str, port: u16, user: &str) -> Settings {
 }
 
 /// Settings for the superuser over a server's Unix socket.
-fn local(server: &Postgres, database: &str) -> Settings {
+pub(crate) fn local(server: &Postgres, database: &str) -> Settings {
     let folder = server.socket_folder().to_str().unwrap();
     Settings { database: database.to_owned(), ..settings(folder, server.port(), "postgres") }
 }

@@ -1,0 +1,118 @@
+//! All roads give the same bytes: values of every type, written with SQL, read in binary and in text
+//! mode, encoded by both, and compared with what the server itself says of them.
+//!
+//! No Kafka and no registry: a logical slot is read with SQL, and walbrook's own parsers, catalog
+//! and encoders do the rest. One server for each version; a family of types is one test.
+//! `tests/run types` takes other versions than the default run does.
+
+mod every;
+mod family;
+mod literal;
+mod nested;
+mod numbers;
+mod roads;
+mod shapes;
+mod texts;
+mod times;
+mod verdict;
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use tokio_postgres::Client;
+
+use crate::support::postgres::{Options, Postgres};
+use crate::support::{run, unique};
+use family::Family;
+
+/// The tests of one version of PostgreSQL.
+macro_rules! judged_on {
+    ($($module:ident = $version:literal),*) => { $(
+        mod $module {
+            static SERVER: super::Server = super::Server::new($version);
+
+            fn judge(family: &super::Family) {
+                super::judge(&SERVER, family);
+            }
+
+            judged_on!(@ numbers: number, numbers: money, texts: text, texts: bytes,
+                texts: document, texts: search, texts: identifier, texts: extension, times: date,
+                times: time, times: timestamp, times: interval, shapes: bits, shapes: network,
+                shapes: geometry, shapes: system, nested: range, nested: multirange,
+                nested: composite, nested: domain);
+
+            #[test]
+            fn no_type_of_the_server_is_dropped() {
+                super::judge_every_type(&SERVER);
+            }
+        }
+    )* };
+    (@ $($file:ident: $family:ident),*) => { $(
+        #[test]
+        fn $family() {
+            judge(&super::$file::$family());
+        }
+    )* };
+}
+
+judged_on!(v14 = 14, v15 = 15, v17 = 17, v18 = 18);
+
+/// The server of a version, which lives as long as the process.
+struct Server {
+    version: u32,
+    started: OnceLock<Postgres>,
+}
+
+impl Server {
+    const fn new(version: u32) -> Self {
+        Self { version, started: OnceLock::new() }
+    }
+
+    fn postgres(&self) -> &Postgres {
+        let options = Options { version: self.version, ..Options::default() };
+        self.started.get_or_init(|| Postgres::start(&options))
+    }
+}
+
+fn judge(server: &'static Server, family: &Family) {
+    let postgres = server.postgres();
+    run(LIMIT, async {
+        let database = database(postgres).await;
+        let client = session(postgres, &database).await;
+        let types = family.create(&client, server.version).await;
+        report(&verdict::both_roads(postgres, &database, &client, &types).await);
+    });
+}
+
+fn judge_every_type(server: &'static Server) {
+    let postgres = server.postgres();
+    run(LIMIT, async { report(&every::judge(postgres).await) });
+}
+
+/// A new database.
+async fn database(server: &Postgres) -> String {
+    let database = unique("types");
+    server.execute("postgres", &format!("CREATE DATABASE {database}")).await;
+    database
+}
+
+/// A session that prints what walbrook reads.
+async fn session(server: &Postgres, database: &str) -> Client {
+    let client = server.client(database).await;
+    for (name, value) in walbrook::types::SESSION_SETTINGS {
+        client.batch_execute(&format!("SET {name} = '{value}'")).await.unwrap();
+    }
+    client
+}
+
+/// Fails with the first findings; a value comes in many shapes, of which one is told.
+fn report(findings: &[String]) {
+    let told: BTreeSet<_> = findings.iter().collect();
+    let some: Vec<_> = told.iter().take(FINDINGS_SHOWN).map(|finding| finding.as_str()).collect();
+    let count = told.len();
+    assert!(findings.is_empty(), "{count} findings, among them:\n{}", some.join("\n"));
+}
+
+const FINDINGS_SHOWN: usize = 12;
+const LIMIT: Duration = Duration::from_secs(300);

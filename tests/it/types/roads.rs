@@ -1,0 +1,38 @@
+//! A logical slot read with SQL, in binary and in text mode.
+
+use tokio_postgres::Client;
+use walbrook::wal::{Message, Relation, RelationId, Tuple};
+
+use super::family::reason;
+use crate::support::unique;
+
+/// A slot that ends with its session.
+pub(super) async fn slot(client: &Client) -> String {
+    let slot = unique("types");
+    let create = format!("SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput', true)");
+    client.batch_execute(&create).await.unwrap();
+    slot
+}
+
+/// The bodies of all frames that the slot holds.
+pub(super) async fn peek(client: &Client, slot: &str, is_binary: bool) -> Vec<Vec<u8>> {
+    let query = format!(
+        "SELECT data FROM pg_logical_slot_peek_binary_changes('{slot}', NULL, NULL,
+            'proto_version', '1', 'publication_names', 'walbrook', 'binary', '{is_binary}')"
+    );
+    let rows = client.query(&query, &[]).await;
+    rows.unwrap_or_else(|error| panic!("{}", reason(&error))).iter().map(|row| row.get(0)).collect()
+}
+
+/// The tables of which the frames speak, and their rows.
+pub(super) fn read(frames: &[Vec<u8>]) -> (Vec<Relation>, Vec<(RelationId, Tuple<'_>)>) {
+    let (mut relations, mut rows) = (Vec::new(), Vec::new());
+    for frame in frames {
+        match Message::parse(frame).unwrap() {
+            Message::Relation(relation) => relations.push(relation.to_owned()),
+            Message::Insert { relation, new } => rows.push((relation, new)),
+            _ => {}
+        }
+    }
+    (relations, rows)
+}
