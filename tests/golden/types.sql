@@ -39,6 +39,7 @@ CREATE TYPE mixed AS (a boolean, b real, c float8, d bytea, e date, f time, g ti
     i timestamptz, j interval, k uuid, l jsonb, m numeric, n varbit, o money);
 CREATE TYPE seen AS (a regclass);
 CREATE TYPE floats AS RANGE (subtype = float8, multirange_type_name = many_floats);
+CREATE TYPE reals AS RANGE (subtype = real, multirange_type_name = many_reals);
 CREATE TYPE words AS RANGE (subtype = text);
 CREATE DOMAIN spans AS int4range;
 
@@ -221,7 +222,8 @@ SELECT pg_temp.sample('numrange', 'v', '[1.10,2.0]', '(-1e20,0.000)', '(NaN,NaN]
 SELECT pg_temp.sample('daterange', 'v', '[2024-02-29,infinity)', '[0044-03-15 BC,2024-01-01)', '(,)', '[4713-01-01 BC,5874897-12-31)');
 SELECT pg_temp.sample('tsrange', 'v', '[2024-02-29 12:34:56.789,2024-03-01)', '[-infinity,infinity]', '["0044-03-15 00:00:00 BC",)', '[,294276-12-31 23:59:59.999999]');
 SELECT pg_temp.sample('tstzrange', 'v', '[2024-02-29 12:34:56.789+02,2024-03-01 00:00:00+00]', '(,infinity)');
-SELECT pg_temp.sample('floats', 'v', '[1e15,1e16)', '(-0.1,NaN]', '[5e-324,1.7976931348623157e308]', '[5.684341886080801e-14,9007199254740993]', '[2e23,9e23)', '[1e22,1e23]', '[-1e-4,123456.5]');
+SELECT pg_temp.sample('floats', 'v', '[1e15,1e16)', '(-0.1,NaN]', '[5e-324,1.7976931348623157e308]', '[5.684341886080801e-14,9007199254740993]', '[2e23,9e23)', '[1e22,1e23]', '[-1e-4,123456.5]', '[2251799813685248.25,2251799813685248.75]');
+SELECT pg_temp.sample('reals', 'v', '[1e-5,0.0001]', '[99999.9,1e6)', '[4017540.25,4017540.75]', '[1e-45,3.4028235e38]', '[8388608.5,16777216]');
 SELECT pg_temp.sample('words', 'v', '[a,b)', '["a b","c,d"]', '("",z]', '["\"q\"","z\\"]', E'[Grüße,"z\ty"]');
 SELECT pg_temp.sample('spans', 'v', '[1,5)');
 SELECT pg_temp.sample('int4range[]', '''-''', '{"[1,5)",NULL,empty}');

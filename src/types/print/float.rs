@@ -2,7 +2,8 @@
 //! nearer to the value than to its neighbours.
 //!
 //! The standard library's fewest digits may also lie exactly half-way (which rounds to the even
-//! neighbour when read); PostgreSQL's may not, and has a digit more there.
+//! neighbour when read); PostgreSQL's may not, and has a digit more there. Of two that are equally
+//! near, PostgreSQL takes the even one.
 //!
 //! Source: `double_to_shortest_decimal_bufn` in
 //! <https://github.com/postgres/postgres/blob/REL_17_STABLE/src/common/d2s.c>
@@ -16,7 +17,7 @@ pub(super) fn write_f32(value: f32, out: &mut impl Write) -> fmt::Result {
     write(value.is_nan(), value.is_infinite(), f64::from(value).is_sign_negative(), out, |out| {
         let shortest = Digits::of(|text| write!(text, "{:e}", value.abs()))?;
         let exact = |digits| Digits::of(|text| write!(text, "{:.digits$e}", value.abs()));
-        lay_out(&settle(parts, shortest, exact)?, 6, out)
+        lay_out(&settle(parts, shortest.len, exact)?, 6, out)
     })
 }
 
@@ -28,7 +29,7 @@ pub(super) fn write_f64(value: f64, out: &mut impl Write) -> fmt::Result {
     write(value.is_nan(), value.is_infinite(), value.is_sign_negative(), out, |out| {
         let shortest = Digits::of(|text| write!(text, "{:e}", value.abs()))?;
         let exact = |digits| Digits::of(|text| write!(text, "{:.digits$e}", value.abs()));
-        lay_out(&settle(parts, shortest, exact)?, 15, out)
+        lay_out(&settle(parts, shortest.len, exact)?, 15, out)
     })
 }
 
@@ -124,15 +125,16 @@ impl Digits {
     }
 }
 
-/// Where the shortest digits are half-way, those of one digit more that are not.
+/// As few digits as the shortest are, nearest to the value (of two the even ones), or one more where
+/// those are half-way.
 fn settle(
     parts: Parts,
-    shortest: Digits,
+    shortest: usize,
     exact: impl Fn(usize) -> Result<Digits, fmt::Error>,
 ) -> Result<Digits, fmt::Error> {
-    let mut digits = shortest;
+    // So many after the point.
+    let mut digits = exact(shortest - 1)?;
     while digits.len < 17 && parts.is_half_way(&digits) {
-        // So many after the point.
         digits = exact(digits.len)?;
     }
     Ok(digits)
