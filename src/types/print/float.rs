@@ -17,7 +17,8 @@ pub(super) fn write_f32(value: f32, out: &mut impl Write) -> fmt::Result {
     write(value.is_nan(), value.is_infinite(), f64::from(value).is_sign_negative(), out, |out| {
         let shortest = Digits::of(|text| write!(text, "{:e}", value.abs()))?;
         let exact = |digits| Digits::of(|text| write!(text, "{:.digits$e}", value.abs()));
-        lay_out(&settle(parts, shortest.len, exact)?, 6, out)
+        let is_value = |text: &str| text.parse() == Ok(value.abs());
+        lay_out(&settle(parts, shortest, exact, is_value)?, 6, out)
     })
 }
 
@@ -29,7 +30,8 @@ pub(super) fn write_f64(value: f64, out: &mut impl Write) -> fmt::Result {
     write(value.is_nan(), value.is_infinite(), value.is_sign_negative(), out, |out| {
         let shortest = Digits::of(|text| write!(text, "{:e}", value.abs()))?;
         let exact = |digits| Digits::of(|text| write!(text, "{:.digits$e}", value.abs()));
-        lay_out(&settle(parts, shortest.len, exact)?, 15, out)
+        let is_value = |text: &str| text.parse() == Ok(value.abs());
+        lay_out(&settle(parts, shortest, exact, is_value)?, 15, out)
     })
 }
 
@@ -90,9 +92,7 @@ impl Digits {
     fn of(write: impl FnOnce(&mut Buffer) -> fmt::Result) -> Result<Self, fmt::Error> {
         let mut buffer = Buffer { bytes: [0; 40], len: 0 };
         write(&mut buffer)?;
-        let text = buffer.bytes.get(..buffer.len).ok_or(fmt::Error)?;
-        let text = std::str::from_utf8(text).map_err(|_| fmt::Error)?;
-        let (mantissa, exponent) = text.split_once('e').ok_or(fmt::Error)?;
+        let (mantissa, exponent) = buffer.as_str().split_once('e').ok_or(fmt::Error)?;
         let mut digits =
             Self { text: [0; 20], len: 0, exponent: exponent.parse().map_err(|_| fmt::Error)? };
         for digit in mantissa.bytes().filter(u8::is_ascii_digit) {
@@ -106,10 +106,22 @@ impl Digits {
         self.text.get(..self.len).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or("0")
     }
 
+    /// The digits without a point.
+    fn plain(&self) -> Result<Buffer, fmt::Error> {
+        let mut buffer = Buffer { bytes: [0; 40], len: 0 };
+        write!(buffer, "{}e{}", self.as_str(), self.power())?;
+        Ok(buffer)
+    }
+
+    /// The power of ten that the last digit counts.
+    fn power(&self) -> i32 {
+        self.exponent + 1 - i32::try_from(self.len).unwrap_or(0)
+    }
+
     /// Whether they are `value` times 2^`exponent`, exactly.
     fn equals(&self, value: u128, exponent: i32) -> bool {
         let Ok(digits) = self.as_str().parse::<u128>() else { return false };
-        let power = self.exponent + 1 - i32::try_from(self.len).unwrap_or(0);
+        let power = self.power();
         // More fives than this divide no number of so few bits.
         let Some(fives) = 5_u128.checked_pow(power.unsigned_abs()).filter(|fives| *fives < 1 << 63)
         else {
@@ -125,15 +137,18 @@ impl Digits {
     }
 }
 
-/// As few digits as the shortest are, nearest to the value (of two the even ones), or one more where
-/// those are half-way.
+/// As few digits as the shortest are, the nearest to the value (of two the even ones) if they too are
+/// read as the value: below a power of two there is less room than above. Or one more where those
+/// are half-way.
 fn settle(
     parts: Parts,
-    shortest: usize,
+    shortest: Digits,
     exact: impl Fn(usize) -> Result<Digits, fmt::Error>,
+    is_value: impl Fn(&str) -> bool,
 ) -> Result<Digits, fmt::Error> {
     // So many after the point.
-    let mut digits = exact(shortest - 1)?;
+    let nearest = exact(shortest.len - 1)?;
+    let mut digits = if is_value(nearest.plain()?.as_str()) { nearest } else { shortest };
     while digits.len < 17 && parts.is_half_way(&digits) {
         digits = exact(digits.len)?;
     }
@@ -166,6 +181,12 @@ fn lay_out(digits: &Digits, limit: i32, out: &mut impl Write) -> fmt::Result {
 struct Buffer {
     bytes: [u8; 40],
     len: usize,
+}
+
+impl Buffer {
+    fn as_str(&self) -> &str {
+        self.bytes.get(..self.len).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or("")
+    }
 }
 
 impl Write for Buffer {
