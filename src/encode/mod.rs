@@ -52,6 +52,15 @@ pub enum Error {
     /// placeholder, in a column that is not nullable.
     #[error("an unchanged value that the stream does not carry, in a column that is not null")]
     Unavailable,
+    /// A composite value has an attribute of a type that was not in the catalog when the encoder was
+    /// compiled. It may be there now.
+    #[error(
+        "an attribute of the type with OID {oid}, which the catalog does not name: replication.binary = \"never\" reads it as text"
+    )]
+    UnknownType {
+        /// The attribute's type.
+        oid: u32,
+    },
     /// A special value that the column's schema cannot express.
     #[error("{what} has no representation in the column's schema")]
     Unrepresentable {
@@ -65,6 +74,7 @@ impl From<types::Error> for Error {
         match error {
             types::Error::Malformed { what } => Self::Malformed { what },
             types::Error::MultiDimensional { dimensions } => Self::MultiDimensional { dimensions },
+            types::Error::UnknownType { oid } => Self::UnknownType { oid },
         }
     }
 }

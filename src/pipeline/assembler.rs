@@ -61,6 +61,8 @@ struct Entry {
     plan: Option<Plan>,
     /// Columns that the catalog calls NOT NULL and a row did not.
     nullable: Vec<String>,
+    /// OIDs of types that a row had and its plan did not know.
+    asked: Vec<u32>,
 }
 
 /// Where the batch stood at the last end of a transaction.
@@ -191,7 +193,12 @@ impl Assembler {
         match entry {
             Slot::Occupied(entry) if entry.get().relation == relation => {}
             entry => {
-                entry.insert_entry(Entry { relation, plan: None, nullable: Vec::new() });
+                entry.insert_entry(Entry {
+                    relation,
+                    plan: None,
+                    nullable: Vec::new(),
+                    asked: Vec::new(),
+                });
             }
         }
     }
@@ -306,23 +313,28 @@ impl Assembler {
 
     /// Where a row has a NULL that the catalog denies, the row is right: the catalog is newer than
     /// the stream. A NOT NULL value that did not change and was not sent, of a type without a
-    /// placeholder, can only be null too. The plan is made anew with that column optional; any
-    /// other error is final.
+    /// placeholder, can only be null too. The plan is made anew with that column optional. It is
+    /// made anew, once, for a type that a composite has got since (of which the stream does not
+    /// tell); any other error is final.
     fn relax(&mut self, owner: Owner, error: plan::Error) -> Result<Step, Error> {
-        let (plan::Error::Contradiction { contradiction: Contradiction::Null { column }, .. }
-        | plan::Error::Encode { column, source: encode::Error::Unavailable, .. }) = &error
-        else {
-            return Err(error.into());
+        use plan::Error::{Contradiction as Contradicted, Encode};
+        let Owner::Relation(relation) = owner else { return Err(error.into()) };
+        let Some(entry) = self.relations.get_mut(&relation) else { return Err(error.into()) };
+        let is_news = match &error {
+            Contradicted { contradiction: Contradiction::Null { column }, .. }
+            | Encode { column, source: encode::Error::Unavailable, .. } => {
+                remember(&mut entry.nullable, column)
+            }
+            Encode { source: encode::Error::UnknownType { oid }, .. } => {
+                remember(&mut entry.asked, oid)
+            }
+            _ => false,
         };
-        if let Owner::Relation(relation) = owner
-            && let Some(entry) = self.relations.get_mut(&relation)
-            && !entry.nullable.contains(column)
-        {
-            entry.nullable.push(column.clone());
-            entry.plan = None;
-            return Ok(Step::Need(Need::Plan(owner)));
+        if !is_news {
+            return Err(error.into());
         }
-        Err(error.into())
+        entry.plan = None;
+        Ok(Step::Need(Need::Plan(owner)))
     }
 
     fn check_resumed(&self, position: Position, lsn: Lsn, xid: Xid) -> Result<(), Error> {
@@ -473,3 +485,12 @@ impl Assembler {
 
 #[cfg(test)]
 mod tests;
+
+/// Adds an item that is not there yet; whether it was not.
+fn remember<T: Clone + PartialEq>(items: &mut Vec<T>, item: &T) -> bool {
+    let is_new = !items.contains(item);
+    if is_new {
+        items.push(item.clone());
+    }
+    is_new
+}

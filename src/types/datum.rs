@@ -99,6 +99,15 @@ pub enum Error {
         /// How many dimensions the value has.
         dimensions: u32,
     },
+    /// A composite value has an attribute of a type that its kind does not know: the composite type
+    /// was changed before or after its kind was read from the catalog.
+    #[error(
+        "an attribute of the type with OID {oid}, which the catalog does not name: replication.binary = \"never\" reads it as text"
+    )]
+    UnknownType {
+        /// The attribute's type.
+        oid: u32,
+    },
 }
 
 /// Shorthand for the many places that find bytes out of form.

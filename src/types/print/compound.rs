@@ -90,7 +90,7 @@ pub(super) fn composite(
             Some((_, kind)) => print(kind, value, out)?,
             None => match built_in(oid, -1) {
                 Some(kind) => print(&kind, value, out)?,
-                None => return cursor.malformed(),
+                None => return Err(Error::UnknownType { oid }),
             },
         }
         quote_doubling(start, b"\"\\(),", out);

@@ -87,8 +87,8 @@ impl Printed {
 /// [`SESSION_SETTINGS`](super::SESSION_SETTINGS).
 ///
 /// # Errors
-/// [`Error::Malformed`] if the bytes are not a value of `kind`; what was appended then means
-/// nothing.
+/// [`Error::Malformed`] if the bytes are not a value of `kind`, [`Error::UnknownType`] for an
+/// attribute that a composite kind does not know; what was appended then means nothing.
 pub fn print(kind: &Kind, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
     match kind {
         Kind::Array(element) => return compound::array(element, bytes, out),

@@ -431,6 +431,38 @@ fn unknown_types_are_published_as_text() {
     });
 }
 
+/// The stream does not tell of a composite type that changes: its values do.
+#[test]
+fn a_composite_type_that_gets_an_attribute_in_mid_stream() {
+    run(TEST_LIMIT, async {
+        let mut flow = Flow::start(
+            shared(),
+            "attribute",
+            "CREATE TYPE mood AS ENUM ('glad');
+             CREATE TYPE pair AS (a int, b text);
+             CREATE TABLE t (id int PRIMARY KEY, p pair);
+             CREATE PUBLICATION walbrook FOR TABLE t;",
+            &[],
+        )
+        .await;
+        flow.execute("INSERT INTO t VALUES (1, '(1,x)')").await;
+        flow.drain().await;
+        flow.execute(
+            "ALTER TYPE pair ADD ATTRIBUTE c mood; INSERT INTO t VALUES (2, '(2,y,glad)')",
+        )
+        .await;
+        flow.execute("ALTER TYPE pair ADD ATTRIBUTE d regclass").await;
+        flow.execute("INSERT INTO t VALUES (3, '(3,z,glad,t)')").await;
+        let wanted = [
+            r#"c {"id":1} null {"id":1,"p":"(1,x)"}"#,
+            r#"c {"id":2} null {"id":2,"p":"(2,y,glad)"}"#,
+            r#"c {"id":3} null {"id":3,"p":"(3,z,glad,t)"}"#,
+        ];
+        assert_eq!(flow.told("public.t").await, wanted);
+        flow.stop();
+    });
+}
+
 /// An unknown column appears while rows flow: text mode from the checkpoint, nothing lost or twice.
 #[test]
 fn an_unknown_column_in_mid_stream() {
