@@ -8,6 +8,7 @@
 //!   year 294246 are errors, not null and not a number that stands for something else;
 //! - `numeric(p, -s)` is a `VariableScaleDecimal`; `numeric(p, s)` with s > p declares precision s;
 //! - arrays of enums have nullable elements; multi-dimensional arrays are errors, not nulls;
+//! - an empty `varbit(1)`, which is a boolean, is an error;
 //! - arrays of `interval` and `name` are published; types that Debezium leaves out (composites,
 //!   multiranges, `tsquery`, `pg_lsn`, geometric types but `point` …) are PostgreSQL's text.
 //!

@@ -6,8 +6,9 @@
 //! text:   [1:3]={a,"b, \"c\"",NULL}       the bounds only where the lower one is not 1
 //! ```
 //!
-//! Between the elements stands the type's delimiter, a comma but for `box`. Lower bounds are ignored. A multi-dimensional value has no place in the schema of a
-//! one-dimensional array: it is an error of its own, never null.
+//! Between the elements stands the type's delimiter, a comma but for `box`. Lower bounds are
+//! ignored. A multi-dimensional value has no place in the schema of a one-dimensional array: it is
+//! an error of its own, never null.
 //!
 //! Source: `array_send` and `array_out` in
 //! <https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/utils/adt/arrayfuncs.c>
@@ -52,7 +53,7 @@ impl<'a> Array<'a> {
         }
     }
 
-    /// Reads the text form's frame, and counts its elements.
+    /// Reads the text form's frame, and counts its elements, between which the delimiter stands.
     ///
     /// # Errors
     /// [`Error::MultiDimensional`], or [`Error::Malformed`] for text that is no array.
