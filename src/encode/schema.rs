@@ -100,28 +100,18 @@ struct Names {
 }
 
 impl Names {
-    /// The fields of one record. Where two columns' names become the same, the later one gets `_2`
-    /// (`_3` …) after it.
+    /// The fields of one record.
     fn fields(&mut self, fields: &[Field<'_>]) -> Vec<Value> {
-        let mut taken = BTreeSet::new();
-        let mut written = Vec::with_capacity(fields.len());
-        for field in fields {
+        let field = |field: &Field<'_>| {
             let name = adjust_name(field.name);
-            let mut unique = name.clone();
-            for count in 2.. {
-                if taken.insert(unique.clone()) {
-                    break;
-                }
-                unique = format!("{name}_{count}");
-            }
             let schema = self.of(&Representation::of(field.kind));
-            written.push(if field.optional {
-                optional(&unique, &schema)
+            if field.optional {
+                optional(&name, &schema)
             } else {
-                json!({"name": unique, "type": schema})
-            });
-        }
-        written
+                json!({"name": name, "type": schema})
+            }
+        };
+        fields.iter().map(field).collect()
     }
 
     fn of(&mut self, representation: &Representation) -> Value {

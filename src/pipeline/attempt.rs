@@ -8,7 +8,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::alive::{alive, look, watched};
-use super::assembler::Assembler;
+use super::assembler::{self, Assembler};
 use super::reader::{Reader, Surroundings};
 use super::start::{self, Expected, Server, Slot, Verdict};
 use super::telemetry::Telemetry;
@@ -18,7 +18,7 @@ use crate::batch::Batch;
 use crate::checkpoint::{Checkpoint, FORMAT, State, Stream};
 use crate::config::{Binary, Config, Failover};
 use crate::kafka::{self, KafkaSink, SinkConfig};
-use crate::plan::Settings;
+use crate::plan::{self, Settings};
 use crate::position::{Lsn, Position};
 use crate::postgres::{
     self, Catalog, PublishedColumn, ReplicationClient, SlotFacts, Start, System,
@@ -70,7 +70,9 @@ impl Attempt<'_> {
         look(&mut catalog, slot, self.telemetry).await?;
         let stream = expected(self.config).stream;
         require_publications(&mut catalog, &stream.publications).await?;
-        let is_binary = self.is_binary(&mut catalog).await?;
+        let columns = catalog.published_types(&stream.publications).await?;
+        self.refuse_shared_fields(&columns)?;
+        let is_binary = self.is_binary(&columns);
         let mut client =
             ReplicationClient::connect(&self.config.postgres, &self.config.replication).await?;
         let system = client.identify_system().await?;
@@ -174,21 +176,34 @@ impl Attempt<'_> {
         }
     }
 
-    /// Whether the slot can be read in binary form; warns once of each type that forbids it.
-    async fn is_binary(&mut self, catalog: &mut Catalog) -> Result<bool, Error> {
-        if self.is_text_forced || self.config.replication.binary == Binary::Never {
-            return Ok(false);
+    /// Before a row comes; the plan looks again at what the stream has.
+    fn refuse_shared_fields(&self, columns: &[PublishedColumn]) -> Result<(), assembler::Error> {
+        let settings = Settings::new(self.config);
+        let is_same = |a: &PublishedColumn, b: &PublishedColumn| {
+            (&a.namespace, &a.table) == (&b.namespace, &b.table)
+        };
+        for columns in columns.chunk_by(is_same) {
+            let Some(PublishedColumn { namespace, table, .. }) = columns.first() else { continue };
+            let names = columns.iter().filter(|it| !it.is_generated).map(|it| &*it.name);
+            plan::refuse_shared_fields(namespace, table, names, &settings)?;
         }
-        let columns = catalog.published_types(&self.config.replication.publications).await?;
+        Ok(())
+    }
+
+    /// Whether the slot can be read in binary form; warns once of each type that forbids it.
+    fn is_binary(&mut self, columns: &[PublishedColumn]) -> bool {
+        if self.is_text_forced || self.config.replication.binary == Binary::Never {
+            return false;
+        }
         let mut is_binary = true;
-        for column in &columns {
+        for column in columns {
             if let Kind::Other { name } = &column.kind {
                 is_binary = false;
                 let PublishedColumn { namespace, table, name: column, .. } = column;
                 self.telemetry.on_unknown_type(namespace, table, column, name);
             }
         }
-        Ok(is_binary)
+        is_binary
     }
 
     /// Makes the slot: a checkpoint `creating`, the slot, a checkpoint at its consistent point.

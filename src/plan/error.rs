@@ -87,6 +87,21 @@ pub enum Error {
         /// Why.
         source: SchemaError,
     },
+    /// Two columns would be one field of the record.
+    #[error(
+        "table {table}: columns {:?} and {:?} would both be the field {field} (what Avro does not allow in a name becomes _): \
+         rename one of them, or leave it out of the publication by a column list (PostgreSQL 15 and later)",
+        columns[0],
+        columns[1]
+    )]
+    SharedField {
+        /// The table.
+        table: String,
+        /// The columns.
+        columns: [String; 2],
+        /// The field.
+        field: String,
+    },
     /// Two tables would be written to one topic. (In a stream a table that was renamed or dropped
     /// counts until its next row, or the next start.)
     #[error(

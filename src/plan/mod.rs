@@ -155,6 +155,25 @@ pub fn refuse_shared_topic<'a>(
     }
 }
 
+/// Refuses a table of which two columns would be one field, as the catalog has them before a row
+/// comes. The fields of outboxes have other names.
+///
+/// # Errors
+///
+/// [`Error::SharedField`].
+pub fn refuse_shared_fields<'a>(
+    namespace: &str,
+    table: &str,
+    columns: impl IntoIterator<Item = &'a str>,
+    settings: &Settings,
+) -> Result<(), Error> {
+    let is_it = |outbox: &Outbox| outbox.namespace == namespace && outbox.table == table;
+    if settings.outboxes.iter().any(is_it) {
+        return Ok(());
+    }
+    shape::refuse_shared_fields(&format!("{namespace}.{table}"), columns)
+}
+
 /// The outbox that the relation is configured as.
 fn outbox<'a>(relation: &Relation, settings: &'a Settings) -> Option<&'a Outbox> {
     let is_this =

@@ -3,8 +3,10 @@
 //! The stream's `Relation` is of the time of the change, the catalog's facts may be newer. Where
 //! they disagree on the key, the stream is right.
 
+use std::collections::BTreeMap;
+
 use super::error::Error;
-use crate::encode::schema::Field;
+use crate::encode::schema::{Field, adjust_name};
 use crate::facts::TableFacts;
 use crate::types::Kind;
 use crate::wal::{Column, Relation, ReplicaIdentity, Tuple};
@@ -82,6 +84,22 @@ impl Shape {
         };
         self.columns.iter().filter_map(unknown).collect()
     }
+}
+
+/// Refuses two columns whose names become the same field.
+pub(super) fn refuse_shared_fields<'a>(
+    table: &str,
+    columns: impl IntoIterator<Item = &'a str>,
+) -> Result<(), Error> {
+    let mut fields = BTreeMap::new();
+    for column in columns {
+        let field = adjust_name(column);
+        if let Some(first) = fields.insert(field.clone(), column) {
+            let columns = [first.to_owned(), column.to_owned()];
+            return Err(Error::SharedField { table: table.to_owned(), columns, field });
+        }
+    }
+    Ok(())
 }
 
 /// `<prefix>.<schema>.<table>`, with `_` for what Kafka does not allow in a topic's name.

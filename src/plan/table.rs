@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::error::{Contradiction, Error};
-use super::shape::{Shape, column_at, filled, table_topic};
+use super::shape::{Shape, column_at, filled, refuse_shared_fields, table_topic};
 use super::source::{Operation, Source};
 use super::{Context, Framing, SchemaId, SchemaRequest, Settings, Skip, Step, timestamp_ms};
 use crate::batch::{self, Batch, Record, TopicId};
@@ -72,6 +72,7 @@ impl TableDraft {
         settings: &Settings,
     ) -> Result<(Self, String, Vec<SchemaRequest>), Error> {
         let topic = table_topic(&settings.prefix, relation)?;
+        refuse_shared_fields(&shape.table, shape.columns.iter().map(|column| &*column.name))?;
         let is_separate = settings.tables.before == Before::Separate
             && relation.identity != ReplicaIdentity::Full;
         let before = is_separate.then(|| shape.before_fields());

@@ -354,6 +354,34 @@ fn two_tables_with_one_topic() {
     });
 }
 
+/// At the start, before a row; and where a column comes later, before its first row.
+#[test]
+fn two_columns_of_one_field() {
+    run(LIMIT, async {
+        let tables = r#"CREATE TABLE t (id int PRIMARY KEY, "a-b" int, "a b" int);
+            CREATE PUBLICATION walbrook FOR TABLE t"#;
+        let (stack, space) = space("check_field", tables).await;
+        let execute = async |statements: &str| {
+            stack.postgres.execute(&space.database, statements).await;
+        };
+        let config = space.config(stack, "");
+        let words = ["table public.t", r#""a b""#, r#""a-b""#, "the field a_b", "rename"];
+        let found = Checked::new(&config);
+        found.failed(&["postgres.tables"]);
+        found.says("postgres.tables", "failed", &["table public.t", "the field a_b", "rename"]);
+        let error = flow::ends_with(&mut Walbrook::spawn(&config), 4);
+        assert!(words.iter().all(|word| error.contains(word)), "{error}");
+
+        execute(r#"ALTER TABLE t DROP "a b""#).await;
+        let mut walbrook = Walbrook::spawn(&config);
+        space.ready(&stack.postgres, &mut walbrook).await;
+        execute(r#"INSERT INTO t VALUES (1); ALTER TABLE t ADD a_b int; INSERT INTO t VALUES (2)"#)
+            .await;
+        let error = flow::ends_with(&mut walbrook, 4);
+        assert!(error.contains("the field a_b"), "{error}");
+    });
+}
+
 #[test]
 fn an_outbox_that_is_not_published_or_lacks_a_column() {
     run(LIMIT, async {

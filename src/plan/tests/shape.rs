@@ -76,6 +76,21 @@ fn two_tables_do_not_share_a_topic() {
 }
 
 #[test]
+fn two_columns_of_one_field_are_refused() {
+    let refuse =
+        |names: &[&str]| refuse_shared_fields("shop", "items", names.iter().copied(), &settings());
+    assert!(refuse(&["id", "a", "A", "größe", "a_2"]).is_ok());
+    let error = refuse(&["id", "a-b", "c", "a b"]).unwrap_err().to_string();
+    for part in ["table shop.items", "\"a-b\" and \"a b\"", "the field a_b", "rename"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    // Columns of an outbox are no fields of a record of ours.
+    let outbox = Outbox { table: "out box".to_owned(), ..outbox::outbox() };
+    let settings = Settings { outboxes: vec![outbox], ..settings() };
+    assert!(refuse_shared_fields("shop", "out box", ["a-b", "a b"], &settings).is_ok());
+}
+
+#[test]
 fn a_topic_has_only_characters_that_kafka_allows() {
     let topics = |name: &str| {
         let relation = relation(name, ReplicaIdentity::Nothing, &[("a", INT4, false)]);

@@ -59,6 +59,8 @@ pub struct PublishedColumn {
     pub name: String,
     /// What its type means to us.
     pub kind: Kind,
+    /// Whether it is generated: whether it is in the stream is the publication's matter (18+).
+    pub is_generated: bool,
 }
 
 impl Catalog {
@@ -127,6 +129,7 @@ impl Catalog {
                 table: field(row, 1)?,
                 name: field(row, 2)?,
                 kind: types.resolve(field(row, 3)?, field(row, 4)?),
+                is_generated: field(row, 5)?,
             })
         };
         rows.iter().map(column).collect()
@@ -163,7 +166,8 @@ ORDER BY 2, 3";
 
 /// `attnames` came with version 15, generated columns in it with 18.
 const COLUMNS_SQL: &str = "\
-SELECT DISTINCT n.nspname::text, c.relname::text, a.attname::text, a.atttypid, a.atttypmod
+SELECT DISTINCT n.nspname::text, c.relname::text, a.attname::text, a.atttypid, a.atttypmod,
+       a.attgenerated <> ''
 FROM pg_publication_tables pt
 JOIN pg_namespace n ON n.nspname = pt.schemaname
 JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = pt.tablename
