@@ -6,7 +6,7 @@ use super::{Load, TABLE, TEST_LIMIT, check_once, get, metric, until_ready};
 use crate::support::flow::{Flow, LIMIT, query, said, until_value};
 use crate::support::stack::Stack;
 use crate::support::walbrook::Walbrook;
-use crate::support::{http, process, run, until};
+use crate::support::{http, kafka, process, run, until};
 
 /// The servers' own time-out is 3 s, so that a walsender that is not answered dies in the test.
 const QUICK: (&str, &str) = ("replication", "wal_sender_timeout = \"3s\"");
@@ -120,7 +120,12 @@ fn a_registry_that_is_away() {
 #[test]
 fn kafka_that_is_away() {
     run(TEST_LIMIT, async {
-        let mut stack = Stack::start();
+        // A broker that is halted for longer than this is taken for dead. Its partitions then have no
+        // leader for a moment, in which Kafka forgets to mark the end of transactions:
+        // https://issues.apache.org/jira/browse/KAFKA-20734. README says so; here it is kept away.
+        let session = "broker.session.timeout.ms=60000".to_owned();
+        let options = kafka::Options { properties: vec![session], ..kafka::Options::default() };
+        let mut stack = Stack::start_with(&options);
         let log = ("log", "level = \"info,walbrook::kafka=debug\"");
         let mut flow = Flow::start(&stack, "kafka", TABLE, &[QUICK, log]).await;
         let load = Load::start(&flow, 20).await;

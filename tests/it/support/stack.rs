@@ -27,8 +27,13 @@ pub(crate) struct Stack {
 impl Stack {
     /// Starts servers that a test may hurt.
     pub(crate) fn start() -> Self {
+        Self::start_with(&kafka::Options::default())
+    }
+
+    /// The same with a broker of another configuration.
+    pub(crate) fn start_with(options: &kafka::Options) -> Self {
         thread::scope(|scope| {
-            let kafka = scope.spawn(|| Kafka::start(&kafka::Options::default()));
+            let kafka = scope.spawn(|| Kafka::start(options));
             let registry = scope.spawn(Registry::start);
             let postgres = Postgres::start(&postgres::Options::default());
             let (kafka, registry) = (kafka.join().unwrap(), registry.join().unwrap());
