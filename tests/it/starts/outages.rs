@@ -119,12 +119,15 @@ fn a_registry_that_is_away() {
 
 #[test]
 fn kafka_that_is_away() {
-    run(TEST_LIMIT, async {
+    run(TEST_LIMIT * 2, async {
         // A broker that is halted for longer than this is taken for dead. Its partitions then have no
         // leader for a moment, in which Kafka forgets to mark the end of transactions:
         // https://issues.apache.org/jira/browse/KAFKA-20734. README says so; here it is kept away.
-        let session = "broker.session.timeout.ms=60000".to_owned();
-        let options = kafka::Options { properties: vec![session], ..kafka::Options::default() };
+        // (A broker that comes back after its death is let in again only when that time is over.)
+        let properties =
+            ["broker.session.timeout.ms=50000", "initial.broker.registration.timeout.ms=150000"];
+        let properties = properties.map(str::to_owned).into();
+        let options = kafka::Options { properties, ..kafka::Options::default() };
         let mut stack = Stack::start_with(&options);
         let log = ("log", "level = \"info,walbrook::kafka=debug\"");
         let mut flow = Flow::start(&stack, "kafka", TABLE, &[QUICK, log]).await;
