@@ -483,9 +483,6 @@ impl Assembler {
     }
 }
 
-#[cfg(test)]
-mod tests;
-
 /// Adds an item that is not there yet; whether it was not.
 fn remember<T: Clone + PartialEq>(items: &mut Vec<T>, item: &T) -> bool {
     let is_new = !items.contains(item);
@@ -494,3 +491,6 @@ fn remember<T: Clone + PartialEq>(items: &mut Vec<T>, item: &T) -> bool {
     }
     is_new
 }
+
+#[cfg(test)]
+mod tests;

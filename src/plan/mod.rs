@@ -167,8 +167,7 @@ pub fn refuse_shared_fields<'a>(
     columns: impl IntoIterator<Item = &'a str>,
     settings: &Settings,
 ) -> Result<(), Error> {
-    let is_it = |outbox: &Outbox| outbox.namespace == namespace && outbox.table == table;
-    if settings.outboxes.iter().any(is_it) {
+    if outbox_of(namespace, table, settings).is_some() {
         return Ok(());
     }
     shape::refuse_shared_fields(&format!("{namespace}.{table}"), columns)
@@ -176,9 +175,11 @@ pub fn refuse_shared_fields<'a>(
 
 /// The outbox that the relation is configured as.
 fn outbox<'a>(relation: &Relation, settings: &'a Settings) -> Option<&'a Outbox> {
-    let is_this =
-        |outbox: &&Outbox| outbox.namespace == relation.namespace && outbox.table == relation.name;
-    settings.outboxes.iter().find(is_this)
+    outbox_of(&relation.namespace, &relation.name, settings)
+}
+
+fn outbox_of<'a>(namespace: &str, table: &str, settings: &'a Settings) -> Option<&'a Outbox> {
+    settings.outboxes.iter().find(|outbox| outbox.namespace == namespace && outbox.table == table)
 }
 
 /// Compiles the plan of the outbox without a table; `None` if none is configured.

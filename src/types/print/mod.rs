@@ -13,7 +13,7 @@ mod search;
 
 use std::fmt::{self, Write};
 
-use self::scalar::write_scalar;
+pub use self::scalar::write_text;
 use super::bytea::Bytea;
 use super::cursor::Cursor;
 use super::datum::{malformed, utf8};
@@ -102,20 +102,12 @@ pub fn print(kind: &Kind, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> 
         Datum::Bytea(value) => print_bytea(value, out)?,
         Datum::Hstore(value) => value.print(out)?,
         Datum::Text(text) => out.extend_from_slice(text.as_bytes()),
-        _ => match write_scalar(&datum, &mut Text(out)) {
+        _ => match write_text(&datum, &mut Text(out)) {
             Some(Ok(())) => {}
             _ => return malformed("binary value of a type that has no text"),
         },
     }
     Ok(())
-}
-
-/// The text of a value of a fixed width; `None` for all others.
-///
-/// # Errors
-/// Those of `out`.
-pub fn write_text(datum: &Datum<'_>, out: &mut impl Write) -> Option<fmt::Result> {
-    write_scalar(datum, out)
 }
 
 fn print_printed(printed: &Printed, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {

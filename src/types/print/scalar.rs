@@ -11,7 +11,10 @@ use crate::types::time::{MICROS_PER_DAY, POSTGRES_EPOCH_DAYS, civil_from_days};
 use crate::types::{Datum, Interval};
 
 /// Writes the text of a value of a fixed width; `None` for the others, of which nothing is written.
-pub(super) fn write_scalar(datum: &Datum<'_>, out: &mut impl Write) -> Option<fmt::Result> {
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_text(datum: &Datum<'_>, out: &mut impl Write) -> Option<fmt::Result> {
     Some(match *datum {
         Datum::Bool(value) => out.write_char(if value { 't' } else { 'f' }),
         Datum::Date(i32::MAX)
