@@ -1,0 +1,67 @@
+-- What Debezium and walbrook read side by side in each of the handling modes: see
+-- tests/it/debezium/settings.rs.
+CREATE EXTENSION hstore;
+CREATE DOMAIN cents AS numeric(10, 2);
+
+CREATE TABLE decimals (
+    id bigint PRIMARY KEY,
+    numeric_1 numeric, numeric_2 numeric(12, 2), numeric_3 numeric(20), numeric_4 numeric(38, 38), numeric_5 numeric(5, -2),
+    money_1 money, domain_1 cents, array_1 numeric[], array_2 numeric(8, 3)[]
+);
+
+CREATE TABLE times (
+    id bigint PRIMARY KEY,
+    date_1 date, time_1 time, time_2 time(0), time_3 time(3), time_4 time(4), timetz_1 timetz, timetz_2 timetz(2),
+    timestamp_1 timestamp, timestamp_2 timestamp(0), timestamp_3 timestamp(3), timestamp_4 timestamp(4),
+    timestamptz_1 timestamptz, timestamptz_2 timestamptz(0), timestamptz_3 timestamptz(3),
+    array_1 date[], array_2 time[], array_3 time(3)[], array_4 timetz[], array_5 timestamp[], array_6 timestamp(3)[],
+    array_7 timestamptz[]
+);
+
+CREATE TABLE intervals (id bigint PRIMARY KEY, interval_1 interval, interval_2 interval(3), interval_3 interval year to month);
+CREATE TABLE hstores (id bigint PRIMARY KEY, hstore_1 hstore, array_1 hstore[]);
+CREATE TABLE binaries (id bigint PRIMARY KEY, bytea_1 bytea, array_1 bytea[]);
+
+CREATE TABLE required (
+    id bigint PRIMARY KEY,
+    numeric_1 numeric NOT NULL, numeric_2 numeric(12, 2) NOT NULL, money_1 money NOT NULL, domain_1 cents NOT NULL,
+    date_1 date NOT NULL, time_1 time NOT NULL, time_3 time(3) NOT NULL, timetz_1 timetz NOT NULL,
+    timestamptz_1 timestamptz NOT NULL, interval_1 interval NOT NULL, hstore_1 hstore NOT NULL, bytea_1 bytea NOT NULL,
+    array_1 numeric[] NOT NULL, array_2 date[] NOT NULL, array_3 timestamp[] NOT NULL, array_4 hstore[] NOT NULL,
+    array_5 bytea[] NOT NULL
+);
+CREATE TABLE required_timestamps (
+    id bigint PRIMARY KEY, timestamp_1 timestamp NOT NULL, timestamp_2 timestamp(0) NOT NULL, timestamp_3 timestamp(3) NOT NULL
+);
+
+CREATE TABLE keys (
+    a numeric(10, 2), b date, c timestamp, d bytea, e time(3), f interval, g money, h numeric, small integer,
+    PRIMARY KEY (a, b, c, d, e, f, g, h)
+);
+
+-- Values that an update leaves unchanged and does not send.
+CREATE TABLE large (
+    id integer PRIMARY KEY, small integer, text_1 text, bytea_1 bytea, hstore_1 hstore, jsonb_1 jsonb, numeric_1 numeric,
+    array_1 text[], array_2 bytea[], array_3 hstore[], array_4 numeric[], array_5 date[], array_6 timestamp[], array_7 time[],
+    array_8 integer[], array_9 bigint[]
+);
+CREATE TABLE large_required (
+    id integer PRIMARY KEY, small integer NOT NULL, text_1 text NOT NULL, hstore_1 hstore NOT NULL, array_1 text[] NOT NULL,
+    array_2 integer[] NOT NULL
+);
+CREATE TABLE large_required_binaries (
+    id integer PRIMARY KEY, small integer NOT NULL, bytea_1 bytea NOT NULL, array_1 bytea[] NOT NULL
+);
+ALTER TABLE large ALTER text_1 SET STORAGE EXTERNAL, ALTER bytea_1 SET STORAGE EXTERNAL,
+    ALTER hstore_1 SET STORAGE EXTERNAL, ALTER jsonb_1 SET STORAGE EXTERNAL, ALTER numeric_1 SET STORAGE EXTERNAL,
+    ALTER array_1 SET STORAGE EXTERNAL, ALTER array_2 SET STORAGE EXTERNAL, ALTER array_3 SET STORAGE EXTERNAL,
+    ALTER array_4 SET STORAGE EXTERNAL, ALTER array_5 SET STORAGE EXTERNAL, ALTER array_6 SET STORAGE EXTERNAL,
+    ALTER array_7 SET STORAGE EXTERNAL, ALTER array_8 SET STORAGE EXTERNAL, ALTER array_9 SET STORAGE EXTERNAL;
+ALTER TABLE large_required ALTER text_1 SET STORAGE EXTERNAL, ALTER hstore_1 SET STORAGE EXTERNAL,
+    ALTER array_1 SET STORAGE EXTERNAL, ALTER array_2 SET STORAGE EXTERNAL;
+ALTER TABLE large_required_binaries ALTER bytea_1 SET STORAGE EXTERNAL, ALTER array_1 SET STORAGE EXTERNAL;
+
+CREATE TABLE emptied (id integer PRIMARY KEY);
+
+CREATE PUBLICATION walbrook FOR TABLE decimals, times, intervals, hstores, binaries, required, required_timestamps, keys,
+    large, large_required, large_required_binaries, emptied;
