@@ -3,7 +3,7 @@
 //! Written for this comparison and independent of the encoder and of the oracle of other tests: it
 //! follows the schema's JSON and cuts the bytes where the specification says that a value ends.
 //! Records are entered; everything else is a leaf. A record's second mention, by name, is as good
-//! as its definition.
+//! as its definition. The entries of a map, which have no order, are put into one.
 //!
 //! Source: <https://avro.apache.org/docs/1.12.0/specification/>
 
@@ -143,8 +143,9 @@ fn cut<'b>(
     found: &mut BTreeMap<String, String>,
 ) -> &'b [u8] {
     let Some(record) = as_record(schema, names) else {
-        let rest = skip(schema, names, bytes);
-        found.insert(path.to_owned(), hex(&bytes[..bytes.len() - rest.len()]));
+        let mut leaf = Vec::new();
+        let rest = copy(schema, names, bytes, &mut leaf);
+        found.insert(path.to_owned(), hex(&leaf));
         return rest;
     };
     let mut rest = bytes;
@@ -163,55 +164,81 @@ fn cut<'b>(
     rest
 }
 
-/// What follows a value.
-fn skip<'b>(schema: &Value, names: &Names, bytes: &'b [u8]) -> &'b [u8] {
+/// Copies a value; returns what follows it.
+fn copy<'b>(schema: &Value, names: &Names, bytes: &'b [u8], to: &mut Vec<u8>) -> &'b [u8] {
     let schema = resolved(schema, names);
     let kind = match schema {
         Value::Array(branches) => {
-            let (branch, rest) = long(bytes);
-            return skip(&branches[usize::try_from(branch).unwrap()], names, rest);
+            let (branch, rest) = copy_long(bytes, to);
+            return copy(&branches[usize::try_from(branch).unwrap()], names, rest, to);
         }
         Value::Object(object) => &object["type"],
         other => other,
     };
     match kind.as_str().expect("a type") {
         "null" => bytes,
-        "boolean" => &bytes[1..],
-        "int" | "long" | "enum" => long(bytes).1,
-        "float" => &bytes[4..],
-        "double" => &bytes[8..],
+        "boolean" => copy_bytes(bytes, 1, to),
+        "int" | "long" | "enum" => copy_long(bytes, to).1,
+        "float" => copy_bytes(bytes, 4, to),
+        "double" => copy_bytes(bytes, 8, to),
         "bytes" | "string" => {
-            let (length, rest) = long(bytes);
-            &rest[usize::try_from(length).unwrap()..]
+            let (length, rest) = copy_long(bytes, to);
+            copy_bytes(rest, usize::try_from(length).unwrap(), to)
         }
         "record" => {
             let record = schema.as_object().unwrap();
-            fields(record).iter().fold(bytes, |rest, field| skip(&field["type"], names, rest))
+            fields(record).iter().fold(bytes, |rest, field| copy(&field["type"], names, rest, to))
         }
-        "array" => blocks(bytes, |rest| skip(&schema["items"], names, rest)),
-        "map" => blocks(bytes, |rest| {
-            skip(&schema["values"], names, skip(&"string".into(), names, rest))
-        }),
+        "array" => blocks(bytes, to, |rest, to| copy(&schema["items"], names, rest, to)),
+        "map" => {
+            let mut head = Vec::new();
+            let mut entries = Vec::new();
+            let rest = blocks(bytes, &mut head, |rest, _| {
+                let mut entry = Vec::new();
+                let value = copy(&"string".into(), names, rest, &mut entry);
+                let rest = copy(&schema["values"], names, value, &mut entry);
+                entries.push(entry);
+                rest
+            });
+            entries.sort();
+            to.extend(head.into_iter().chain(entries.concat()));
+            rest
+        }
         other => panic!("type {other}"),
     }
 }
 
-fn blocks<'b>(bytes: &'b [u8], item: impl Fn(&'b [u8]) -> &'b [u8]) -> &'b [u8] {
+fn blocks<'b>(
+    bytes: &'b [u8],
+    to: &mut Vec<u8>,
+    mut item: impl FnMut(&'b [u8], &mut Vec<u8>) -> &'b [u8],
+) -> &'b [u8] {
     let mut rest = bytes;
     loop {
-        let (mut count, after) = long(rest);
+        let (count, after) = copy_long(rest, to);
         rest = after;
         if count < 0 {
-            count = -count;
-            rest = long(rest).1;
+            rest = copy_long(rest, to).1;
         }
         if count == 0 {
             return rest;
         }
-        for _ in 0..count {
-            rest = item(rest);
+        for _ in 0..count.abs() {
+            rest = item(rest, to);
         }
     }
+}
+
+fn copy_bytes<'b>(bytes: &'b [u8], count: usize, to: &mut Vec<u8>) -> &'b [u8] {
+    let (copied, rest) = bytes.split_at(count);
+    to.extend_from_slice(copied);
+    rest
+}
+
+fn copy_long<'b>(bytes: &'b [u8], to: &mut Vec<u8>) -> (i64, &'b [u8]) {
+    let (value, rest) = long(bytes);
+    copy_bytes(bytes, bytes.len() - rest.len(), to);
+    (value, rest)
 }
 
 fn long(bytes: &[u8]) -> (i64, &[u8]) {

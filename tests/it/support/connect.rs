@@ -1,4 +1,4 @@
-//! Debezium in Kafka Connect, standalone, with Avro through the registry.
+//! Debezium in Kafka Connect, standalone: with Avro through the registry, or with JSON.
 
 use std::fs;
 use std::path::Path;
@@ -9,26 +9,54 @@ use super::process::{self, Process, User};
 use super::stack::{Space, Stack, installed};
 use super::until_async;
 
-/// A running connector; killed when dropped.
+/// What records are written as.
+#[derive(Clone, Copy)]
+pub(crate) enum Format {
+    /// Avro in Confluent's framing.
+    Avro,
+    /// What Connect's JsonConverter writes, with its own schemas in every record or without.
+    Json {
+        /// Whether with schemas.
+        schemas: bool,
+    },
+}
+
+/// A Debezium to run.
+pub(crate) struct Connector {
+    /// Where it reads and where it writes to.
+    pub(crate) space: Space,
+    /// What it writes.
+    pub(crate) format: Format,
+    /// More lines of its properties.
+    pub(crate) properties: String,
+}
+
+/// Running connectors, in one process; killed when dropped.
 pub(crate) struct Connect {
     process: Process,
 }
 
 impl Connect {
-    /// Starts Debezium on the space's database, slot and prefix, without a snapshot; returns when
-    /// it streams. `more` are lines of the connector's properties.
-    pub(crate) async fn start(stack: &Stack, space: &Space, more: &str) -> Self {
+    /// Starts Debezium on the databases and slots of these spaces, without a snapshot; returns when
+    /// all stream.
+    pub(crate) async fn start(stack: &Stack, connectors: &[Connector]) -> Self {
         let mut fetch = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/servers"));
         fetch.args(["fetch", "--debezium"]);
         process::run(fetch);
         let folder = process::folder("connect");
         let worker = write(&folder.join("worker.properties"), &worker(stack, &folder));
-        let connector = write(&folder.join("connector.properties"), &connector(stack, space, more));
+        let properties: Vec<String> = connectors
+            .iter()
+            .map(|one| {
+                let file = folder.join(format!("{}.properties", one.space.slot));
+                write(&file, &connector(stack, one))
+            })
+            .collect();
         let libraries = format!("{}/*", installed("connect").display());
         let temporary = format!("-Djava.io.tmpdir={}", folder.display());
-        let arguments = [
+        let mut arguments = vec![
             "java",
-            "-Xmx512m",
+            "-Xmx1g",
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
             "-XX:-UsePerfData",
@@ -37,28 +65,45 @@ impl Connect {
             &libraries,
             "org.apache.kafka.connect.cli.ConnectStandalone",
             &worker,
-            &connector,
         ];
+        arguments.extend(properties.iter().map(String::as_str));
         let log = folder.join("log");
         let mut connect =
             Self { process: Process::start("Kafka Connect", User::Same, &arguments, &log) };
-        connect.streams(stack, space).await;
+        for one in connectors {
+            connect.streams(stack, &one.space).await;
+        }
         connect
+    }
+
+    /// Waits until Debezium has confirmed this LSN. It confirms a change only when an event follows.
+    pub(crate) async fn confirms(&mut self, stack: &Stack, space: &Space, lsn: &str) {
+        let confirms = format!(
+            "SELECT 1 FROM pg_replication_slots
+             WHERE slot_name = '{}' AND '{lsn}' <= confirmed_flush_lsn",
+            space.slot
+        );
+        self.awaits(stack, &space.database, "Debezium confirms", &confirms).await;
     }
 
     /// Waits until the walsender of its slot streams: what commits from now on is delivered.
     async fn streams(&mut self, stack: &Stack, space: &Space) {
-        let client = stack.postgres.client(&space.database).await;
         let streams = format!(
             "SELECT 1 FROM pg_replication_slots JOIN pg_stat_replication ON pid = active_pid
              WHERE slot_name = '{}' AND state = 'streaming'",
             space.slot
         );
-        until_async(START_LIMIT, "Debezium streams", async || {
+        self.awaits(stack, &space.database, "Debezium streams", &streams).await;
+    }
+
+    /// Waits until the query has a row.
+    async fn awaits(&mut self, stack: &Stack, database: &str, what: &str, query: &str) {
+        let client = stack.postgres.client(database).await;
+        until_async(LIMIT, what, async || {
             if let Some(status) = self.process.ended() {
                 panic!("Kafka Connect ended with {status}:\n{}", self.process.log_tail());
             }
-            let rows = client.query(&streams, &[]).await.map_err(|error| error.to_string())?;
+            let rows = client.query(query, &[]).await.map_err(|error| error.to_string())?;
             if rows.is_empty() { Err(self.process.log_tail()) } else { Ok(()) }
         })
         .await;
@@ -82,10 +127,10 @@ fn worker(stack: &Stack, folder: &Path) -> String {
     )
 }
 
-fn connector(stack: &Stack, space: &Space, more: &str) -> String {
+fn converters(stack: &Stack, format: Format) -> String {
     let registry = stack.registry.url().replace("/apis/ccompat/v7", "/apis/registry/v2");
-    let converters = ["key", "value"].map(|side| {
-        format!(
+    let converters = ["key", "value"].map(|side| match format {
+        Format::Avro => format!(
             "{side}.converter=io.apicurio.registry.utils.converter.AvroConverter\n\
              {side}.converter.apicurio.registry.url={registry}\n\
              {side}.converter.apicurio.registry.auto-register=true\n\
@@ -93,10 +138,19 @@ fn connector(stack: &Stack, space: &Space, more: &str) -> String {
              {side}.converter.apicurio.registry.as-confluent=true\n\
              {side}.converter.apicurio.registry.use-id=contentId\n\
              {side}.converter.apicurio.registry.headers.enabled=false\n"
-        )
+        ),
+        Format::Json { schemas } => format!(
+            "{side}.converter=org.apache.kafka.connect.json.JsonConverter\n\
+             {side}.converter.schemas.enable={schemas}\n"
+        ),
     });
+    converters.concat()
+}
+
+fn connector(stack: &Stack, connector: &Connector) -> String {
+    let Connector { space, format, properties } = connector;
     format!(
-        "name=debezium\n\
+        "name={slot}\n\
          connector.class=io.debezium.connector.postgresql.PostgresConnector\n\
          tasks.max=1\n\
          plugin.name=pgoutput\n\
@@ -116,12 +170,12 @@ fn connector(stack: &Stack, space: &Space, more: &str) -> String {
          field.name.adjustment.mode=avro\n\
          schema.name.adjustment.mode=avro\n\
          poll.interval.ms=50\n\
-         {converters}{more}",
+         {converters}{properties}",
         port = stack.postgres.port(),
         database = space.database,
         slot = space.slot,
         prefix = space.prefix,
-        converters = converters.concat(),
+        converters = converters(stack, *format),
     )
 }
 
@@ -130,4 +184,4 @@ fn write(path: &Path, text: &str) -> String {
     path.to_str().expect("our folders have plain names").to_owned()
 }
 
-const START_LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(120);

@@ -41,6 +41,11 @@ impl<'a> Flow<'a> {
     ) -> Self {
         let space = Space::new(&stack.postgres, name).await;
         stack.postgres.execute(&space.database, ddl).await;
+        Self::start_on(stack, space, changes).await
+    }
+
+    /// The same on a space whose database has its tables.
+    pub(crate) async fn start_on(stack: &'a Stack, space: Space, changes: &[(&str, &str)]) -> Self {
         let config = config(stack, &space, changes);
         let mut walbrook = Walbrook::spawn(&config);
         space.ready(&stack.postgres, &mut walbrook).await;

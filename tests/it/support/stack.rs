@@ -65,8 +65,17 @@ pub(crate) struct Space {
 impl Space {
     /// Makes one, with a database.
     pub(crate) async fn new(postgres: &Postgres, name: &str) -> Self {
-        let id = unique(name);
-        postgres.execute("postgres", &format!("CREATE DATABASE {id}")).await;
+        let space = Self::named(unique(name));
+        postgres.execute("postgres", &format!("CREATE DATABASE {}", space.database)).await;
+        space
+    }
+
+    /// Makes one on a database that is there.
+    pub(crate) fn on(database: &str, name: &str) -> Self {
+        Self { database: database.to_owned(), ..Self::named(unique(name)) }
+    }
+
+    fn named(id: String) -> Self {
         Self {
             database: id.clone(),
             slot: id.clone(),
