@@ -135,7 +135,7 @@ pub struct Record {
     pub key: Option<Range<usize>>,
     /// The value's bytes; `None` is a null value (a tombstone).
     pub value: Option<Range<usize>>,
-    /// Extra headers (`push_header`), empty for table records.
+    /// Extra headers (`push_header`).
     pub headers: Range<usize>,
     /// The record's timestamp, milliseconds since 1970-01-01 UTC.
     pub timestamp_ms: i64,

@@ -6,7 +6,7 @@ use std::alloc::System;
 use std::time::Instant;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use walbrook::encode::ColumnEncoder;
+use walbrook::encode::{ColumnEncoder, Notation, Values};
 use walbrook::types::{Kind, Printed, TypeCatalog};
 use walbrook::wal::Column;
 
@@ -51,10 +51,11 @@ fn main() {
 
 fn the_row_of_orders() {
     let columns = orders();
+    let values = Values::default();
     let encoders: Vec<ColumnEncoder> = columns
         .iter()
         .enumerate()
-        .map(|(at, (kind, ..))| ColumnEncoder::compile(kind, at % 2 == 1, "placeholder"))
+        .map(|(at, (kind, ..))| ColumnEncoder::compile(kind, at % 2 == 1, Notation::Avro, &values))
         .collect();
     for is_binary in [false, true] {
         let mut out = Vec::with_capacity(4096);
@@ -97,7 +98,7 @@ fn every_golden_value() {
             .step_by(2)
             .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
             .collect();
-        let encoder = ColumnEncoder::compile(&kind, true, "placeholder");
+        let encoder = ColumnEncoder::compile(&kind, true, Notation::Avro, &Values::default());
         let mut out = Vec::with_capacity(4096);
         let region = Region::new(GLOBAL);
         for column in [Column::Binary(&binary), Column::Text(fields[4].as_bytes())] {

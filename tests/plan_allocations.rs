@@ -7,7 +7,10 @@ use std::alloc::System;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use walbrook::batch::{Batch, TopicTable};
 use walbrook::change::{Change, Op, Xact};
-use walbrook::config::{Before, OnOutboxUpdate, Outbox, Records, Routing, Tables, Timestamp};
+use walbrook::config::{
+    Before, Format, OnOutboxUpdate, Outbox, Records, Routing, Tables, Timestamp,
+};
+use walbrook::encode::Values;
 use walbrook::facts::TableFacts;
 use walbrook::plan::{Context, Plan, SchemaId, Settings, Step, compile};
 use walbrook::position::{Lsn, Position, Xid};
@@ -108,8 +111,10 @@ fn settings(outboxes: Vec<Outbox>) -> Settings {
             before: Before::Separate,
             tombstones: true,
             truncate: true,
-            unavailable_value: "__unavailable".to_owned(),
+            key_format: Format::Avro,
+            value_format: Format::Avro,
         },
+        values: Values::default(),
         outboxes,
         message_outbox: None,
         records: Records { timestamp: Timestamp::Commit, position_headers: true },

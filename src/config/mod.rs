@@ -16,6 +16,7 @@ pub use environment::Environment;
 pub use file::{Error, load};
 pub use secret::Secret;
 
+use crate::encode::Values;
 use crate::logging::LogFormat;
 
 /// One pipeline: one database to one Kafka cluster.
@@ -29,12 +30,14 @@ pub struct Config {
     pub replication: Replication,
     /// The sink.
     pub kafka: Kafka,
-    /// The schema registry.
-    pub registry: Registry,
+    /// The schema registry; `None` where nothing is written as Avro.
+    pub registry: Option<Registry>,
     /// Topics of tables, and how topics are made.
     pub topics: Topics,
     /// How rows of tables become records.
     pub tables: Tables,
+    /// How the values of their columns become fields.
+    pub values: Values,
     /// Tables that are outboxes.
     pub outboxes: Vec<Outbox>,
     /// The outbox without a table; `None` is off.
@@ -299,8 +302,23 @@ pub struct Tables {
     pub tombstones: bool,
     /// Whether TRUNCATE becomes a record.
     pub truncate: bool,
-    /// What stands for an unchanged TOAST value.
-    pub unavailable_value: String,
+    /// How keys are written.
+    pub key_format: Format,
+    /// How values are written; never [`Format::String`].
+    pub value_format: Format,
+}
+
+/// How the keys or the values of table records are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Avro in Confluent's framing, its schema in the registry.
+    Avro,
+    /// JSON as Kafka Connect's converter writes it without schemas.
+    Json,
+    /// The same, the schema beside the payload in each record.
+    JsonSchemas,
+    /// The text of a key of one column; a key of several is JSON.
+    String,
 }
 
 /// `before`, where the replica identity is not FULL.

@@ -2,6 +2,121 @@
 //!
 //! Source: <https://avro.apache.org/docs/1.12.0/specification/#binary-encoding>
 
+use super::encoding::Encoding;
+
+/// Avro's bytes, in which names are not written and optional values are `["null", T]`.
+#[derive(Clone, Copy, Debug)]
+pub enum Avro {}
+
+/// Index 0 of `["null", T]`, as zig-zag.
+pub const NULL_BRANCH: u8 = 0;
+/// Index 1 of `["null", T]`, as zig-zag.
+pub const VALUE_BRANCH: u8 = 2;
+
+impl Encoding for Avro {
+    #[inline]
+    fn null(out: &mut Vec<u8>) {
+        out.push(NULL_BRANCH);
+    }
+
+    #[inline]
+    fn some(out: &mut Vec<u8>) {
+        out.push(VALUE_BRANCH);
+    }
+
+    #[inline]
+    fn boolean(value: bool, out: &mut Vec<u8>) {
+        boolean(value, out);
+    }
+
+    #[inline]
+    fn int(value: i32, out: &mut Vec<u8>) {
+        int(value, out);
+    }
+
+    #[inline]
+    fn long(value: i64, out: &mut Vec<u8>) {
+        long(value, out);
+    }
+
+    #[inline]
+    fn float(value: f32, out: &mut Vec<u8>) {
+        float(value, out);
+    }
+
+    #[inline]
+    fn double(value: f64, out: &mut Vec<u8>) {
+        double(value, out);
+    }
+
+    #[inline]
+    fn string(value: &str, out: &mut Vec<u8>) {
+        string(value, out);
+    }
+
+    #[inline]
+    fn bytes(value: &[u8], out: &mut Vec<u8>) {
+        bytes(value, out);
+    }
+
+    #[inline]
+    fn string_of<E>(
+        out: &mut Vec<u8>,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        length_prefixed(out, write)
+    }
+
+    #[inline]
+    fn bytes_of<E>(
+        out: &mut Vec<u8>,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        length_prefixed(out, write)
+    }
+
+    /// One block of all items.
+    #[inline]
+    fn array(len: usize, out: &mut Vec<u8>) {
+        if len != 0 {
+            length(len, out);
+        }
+    }
+
+    #[inline]
+    fn item(_: &mut Vec<u8>) {}
+
+    #[inline]
+    fn array_end(out: &mut Vec<u8>) {
+        length(0, out);
+    }
+
+    /// One block of all entries.
+    #[inline]
+    fn map(len: usize, out: &mut Vec<u8>) {
+        Self::array(len, out);
+    }
+
+    #[inline]
+    fn map_key(key: &str, out: &mut Vec<u8>) {
+        string(key, out);
+    }
+
+    #[inline]
+    fn map_end(out: &mut Vec<u8>) {
+        Self::array_end(out);
+    }
+
+    #[inline]
+    fn record(_: &mut Vec<u8>) {}
+
+    #[inline]
+    fn field(_: &str, _: &mut Vec<u8>) {}
+
+    #[inline]
+    fn record_end(_: &mut Vec<u8>) {}
+}
+
 /// Appends a boolean: one byte.
 #[inline]
 pub fn boolean(value: bool, out: &mut Vec<u8>) {

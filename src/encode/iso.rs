@@ -7,8 +7,14 @@ use crate::types::{MICROS_PER_DAY, POSTGRES_EPOCH_DAYS, civil_from_days};
 ///
 /// A year has at least four digits, a sign if below 0 or above 9999, and 0 is 1 BC.
 pub(super) fn write_timestamp(micros: i64, digits: Option<u8>, out: &mut Vec<u8>) {
-    let days = micros.div_euclid(MICROS_PER_DAY) + i64::from(POSTGRES_EPOCH_DAYS);
-    let (year, month, day) = civil_from_days(days);
+    write_date(micros.div_euclid(MICROS_PER_DAY), out);
+    out.push(b'T');
+    write_time(micros.rem_euclid(MICROS_PER_DAY), digits, out);
+}
+
+/// Appends a date, given in days since 2000-01-01: `2018-06-20`.
+pub(super) fn write_date(days: i64, out: &mut Vec<u8>) {
+    let (year, month, day) = civil_from_days(days + i64::from(POSTGRES_EPOCH_DAYS));
     match year {
         0..10_000 => out.extend_from_slice(&four(year)),
         -9999..0 => {
@@ -18,7 +24,7 @@ pub(super) fn write_timestamp(micros: i64, digits: Option<u8>, out: &mut Vec<u8>
         _ => {
             out.push(if year < 0 { b'-' } else { b'+' });
             let year = year.abs();
-            out.extend((4..=5).rev().filter_map(|power| {
+            out.extend((4..=6).rev().filter_map(|power| {
                 let left = year / 10_i64.pow(power);
                 (left != 0).then(|| digit(left))
             }));
@@ -26,8 +32,7 @@ pub(super) fn write_timestamp(micros: i64, digits: Option<u8>, out: &mut Vec<u8>
         }
     }
     let ([m0, m1], [d0, d1]) = (two(month), two(day));
-    out.extend_from_slice(&[b'-', m0, m1, b'-', d0, d1, b'T']);
-    write_time(micros.rem_euclid(MICROS_PER_DAY), digits, out);
+    out.extend_from_slice(&[b'-', m0, m1, b'-', d0, d1]);
 }
 
 /// Appends a time of day in UTC, given in microseconds: `13:37:03.123Z`. `digits` as above.
@@ -36,14 +41,22 @@ pub(super) fn write_time(micros: i64, digits: Option<u8>, out: &mut Vec<u8>) {
     let ([h0, h1], [m0, m1], [s0, s1]) =
         (two(seconds / 3600), two(seconds / 60 % 60), two(seconds % 60));
     out.extend_from_slice(&[h0, h1, b':', m0, m1, b':', s0, s1]);
-    let fraction = micros % 1_000_000;
+    write_digits(micros % 1_000_000, digits, out);
+    out.push(b'Z');
+}
+
+/// Appends the fraction of a second, given in millionths that are not 0, without trailing zeros.
+pub(super) fn write_fraction(millionths: i64, out: &mut Vec<u8>) {
+    write_digits(millionths, None, out);
+}
+
+fn write_digits(fraction: i64, digits: Option<u8>, out: &mut Vec<u8>) {
     let digits = digits.unwrap_or_else(|| digits_needed(fraction));
     if digits != 0 {
         let ([f0, f1], [f2, f3, f4, f5]) = (two(fraction / 10_000), four(fraction % 10_000));
         let text = [b'.', f0, f1, f2, f3, f4, f5];
         out.extend_from_slice(text.get(..=usize::from(digits)).unwrap_or(&text));
     }
-    out.push(b'Z');
 }
 
 /// How many digits the fraction needs, given in millionths.

@@ -18,16 +18,27 @@
 
 pub mod avro;
 mod column;
+pub mod connect;
 mod decimal;
+mod encoding;
 mod iso;
+pub mod json;
+mod layout;
 mod placeholder;
-mod representation;
 pub mod schema;
+mod time;
+mod value;
+mod values;
 
 #[cfg(test)]
 mod tests;
 
-pub use column::ColumnEncoder;
+pub use column::{ColumnEncoder, needs_null};
+pub use encoding::{Encoding, Notation};
+pub use values::{
+    BinaryMode, DecimalMode, HstoreMode, IntervalMode, Modes, OnUnchanged, OnUnrepresentable,
+    Representation, TimeMode, Values,
+};
 
 use crate::types;
 
@@ -68,6 +79,13 @@ pub enum Error {
         /// What kind of special value.
         what: &'static str,
     },
+}
+
+impl Error {
+    /// Whether the value is sound, and only its field cannot hold it.
+    fn is_unrepresentable(&self) -> bool {
+        matches!(self, Self::MultiDimensional { .. } | Self::Unrepresentable { .. })
+    }
 }
 
 impl From<types::Error> for Error {

@@ -5,27 +5,42 @@
 
 use md5::{Digest, Md5};
 
-use super::avro;
-use super::column::VALUE_BRANCH;
-use super::representation::Representation;
+use super::decimal;
+use super::encoding::Encoding;
+use super::layout::{Codec, Layout};
+use super::value::{write_binary_text, write_point};
+use super::values::BinaryMode;
+use crate::types::{Kind, Printed};
 
 /// The value (without a union's index) that stands for one that did not change, for the types that
 /// have a placeholder.
-pub(super) fn unchanged(representation: &Representation, unavailable: &str) -> Option<Vec<u8>> {
+pub(super) fn unchanged<E: Encoding>(layout: &Layout, unavailable: &str) -> Option<Vec<u8>> {
     let bytes = placeholder_bytes(unavailable);
+    let text = String::from_utf8_lossy(&bytes);
     let mut out = Vec::new();
-    match representation {
-        Representation::Array { element, .. } => unchanged_array(element, &bytes, &mut out)?,
-        Representation::Bytes => avro::bytes(&bytes, &mut out),
-        Representation::Hstore => {
-            let text = serde_json::Value::from(String::from_utf8_lossy(&bytes));
-            avro::string(&format!("{{{text}:{text}}}"), &mut out);
+    match layout {
+        Layout::Array { element } => unchanged_array::<E>(&element.layout, &bytes, &mut out)?,
+        // As digits it would be one of many; Debezium puts the text itself here.
+        Layout::BinaryText(BinaryMode::Hex) => E::string(&text, &mut out),
+        Layout::BinaryText(mode) => {
+            let mut text = Vec::new();
+            write_binary_text(*mode, &bytes, &mut text);
+            E::string(&String::from_utf8_lossy(&text), &mut out);
         }
-        Representation::Json
-        | Representation::Printed { .. }
-        | Representation::String
-        | Representation::Xml => {
-            avro::string(&String::from_utf8_lossy(&bytes), &mut out);
+        Layout::Bytes => E::bytes(&bytes, &mut out),
+        Layout::Hstore => {
+            let text = serde_json::Value::from(text);
+            E::string(&format!("{{{text}:{text}}}"), &mut out);
+        }
+        Layout::HstoreMap => {
+            E::map(1, &mut out);
+            E::map_key(&text, &mut out);
+            E::some(&mut out);
+            E::string(&text, &mut out);
+            E::map_end(&mut out);
+        }
+        Layout::Json | Layout::Printed { .. } | Layout::String | Layout::Xml => {
+            E::string(&text, &mut out);
         }
         _ => return None,
     }
@@ -33,75 +48,104 @@ pub(super) fn unchanged(representation: &Representation, unavailable: &str) -> O
 }
 
 /// The value that Debezium invents where a column is NOT NULL and the stream leaves it out.
-pub(super) fn zero(representation: &Representation) -> Vec<u8> {
+pub(super) fn zero<E: Encoding>(codec: &Codec) -> Vec<u8> {
     let mut out = Vec::new();
-    match representation {
-        Representation::Array { .. }
-        | Representation::Bits { .. }
-        | Representation::Boolean
-        | Representation::Bytes
-        | Representation::Date
-        | Representation::Duration
-        | Representation::Enum { .. }
-        | Representation::Int16
-        | Representation::Int32
-        | Representation::Int64
-        | Representation::Json
-        | Representation::MicroTime
-        | Representation::MicroTimestamp
-        | Representation::MilliTime
-        | Representation::MilliTimestamp
-        | Representation::Printed { .. }
-        | Representation::String
-        | Representation::Uuid
-        | Representation::Xml => out.push(0),
-        Representation::Decimal { .. } | Representation::Money => avro::bytes(&[0], &mut out),
-        Representation::Double => avro::double(0.0, &mut out),
-        Representation::Float => avro::float(0.0, &mut out),
-        Representation::Hstore => avro::string("{}", &mut out),
-        Representation::Point => super::column::write_point(0.0, 0.0, &mut out),
-        Representation::VariableScaleDecimal => {
-            avro::int(0, &mut out);
-            avro::bytes(&[0], &mut out);
+    let buffer = &mut out;
+    match &codec.layout {
+        Layout::Array { .. } | Layout::Ranges { .. } => {
+            E::array(0, buffer);
+            E::array_end(buffer);
         }
-        Representation::ZonedTime => avro::string("00:00:00Z", &mut out),
-        Representation::ZonedTimestamp { .. } => avro::string("1970-01-01T00:00:00Z", &mut out),
+        Layout::Bits { .. } | Layout::Bytes => E::bytes(&[], buffer),
+        Layout::Boolean => E::boolean(false, buffer),
+        Layout::ConnectDate
+        | Layout::ConnectTime
+        | Layout::Date
+        | Layout::Int16
+        | Layout::Int32
+        | Layout::MilliTime => E::int(0, buffer),
+        Layout::ConnectTimestamp
+        | Layout::Duration
+        | Layout::Int64
+        | Layout::MicroTime
+        | Layout::MicroTimestamp
+        | Layout::MilliTimestamp
+        | Layout::NanoTime
+        | Layout::NanoTimestamp
+        | Layout::UtcMicros => E::long(0, buffer),
+        Layout::Decimal { .. } | Layout::Money => E::bytes(&[0], buffer),
+        Layout::Double => E::double(0.0, buffer),
+        Layout::Float => E::float(0.0, buffer),
+        Layout::Hstore => E::string("{}", buffer),
+        Layout::HstoreMap => {
+            E::map(0, buffer);
+            E::map_end(buffer);
+        }
+        // Avro's own representation, in which nothing is invented: all of these are nullable there.
+        Layout::IntervalParts | Layout::Range { .. } => {}
+        Layout::Point => write_point::<E>(0.0, 0.0, buffer),
+        Layout::VariableScaleDecimal => {
+            decimal::write_variable_scale::<E>(0, buffer, |out| E::bytes(&[0], out));
+        }
+        Layout::BinaryText(_)
+        | Layout::Enum { .. }
+        | Layout::Json
+        | Layout::String
+        | Layout::Uuid
+        | Layout::Xml => E::string("", buffer),
+        Layout::DurationText => E::string("P0Y0M0DT0H0M0S", buffer),
+        Layout::IsoDate => E::string("1970-01-01Z", buffer),
+        Layout::IsoTime | Layout::ZonedTime => E::string("00:00:00Z", buffer),
+        Layout::IsoTimestamp | Layout::ZonedTimestamp { .. } => {
+            E::string("1970-01-01T00:00:00Z", buffer);
+        }
+        Layout::MoneyText => E::string("0.00", buffer),
+        Layout::Printed { .. } => E::string(&zero_text(&codec.kind), buffer),
     }
     out
 }
 
+/// Of a numeric a zero with its scale, else nothing.
+fn zero_text(kind: &Kind) -> String {
+    let Kind::Printed(Printed::Of(kind)) = kind else { return String::new() };
+    match **kind {
+        Kind::Numeric { declared: Some((_, scale)) } if 0 < scale => {
+            format!("0.{}", "0".repeat(usize::from(scale.unsigned_abs())))
+        }
+        Kind::Numeric { .. } => "0".to_owned(),
+        _ => String::new(),
+    }
+}
+
 /// Arrays of numbers hold the placeholder's bytes as (signed) numbers, others hold it as their one
 /// element; an array of uuid holds the UUID of its MD5 (version 3, without a name space).
-fn unchanged_array(element: &Representation, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+fn unchanged_array<E: Encoding>(element: &Layout, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
     match element {
-        Representation::Bytes => one_element(out, |out| avro::bytes(bytes, out)),
-        Representation::Json | Representation::String => {
-            one_element(out, |out| avro::string(&String::from_utf8_lossy(bytes), out));
+        Layout::Bytes => one_element::<E>(out, |out| E::bytes(bytes, out)),
+        Layout::Json | Layout::String => {
+            one_element::<E>(out, |out| E::string(&String::from_utf8_lossy(bytes), out));
         }
-        Representation::Uuid => one_element(out, |out| avro::string(&uuid_of(bytes), out)),
-        Representation::Date
-        | Representation::Int16
-        | Representation::Int32
-        | Representation::Int64 => {
-            if !bytes.is_empty() {
-                avro::length(bytes.len(), out);
-            }
+        Layout::Uuid => one_element::<E>(out, |out| E::string(&uuid_of(bytes), out)),
+        Layout::Date | Layout::Int16 | Layout::Int32 | Layout::Int64 => {
+            E::array(bytes.len(), out);
             for byte in bytes {
-                out.push(VALUE_BRANCH);
-                avro::int(i32::from(byte.cast_signed()), out);
+                E::item(out);
+                E::some(out);
+                E::int(i32::from(byte.cast_signed()), out);
             }
-            avro::length(0, out);
+            E::array_end(out);
         }
         _ => return None,
     }
     Some(())
 }
 
-fn one_element(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    avro::length(1, out);
-    out.push(VALUE_BRANCH);
+fn one_element<E: Encoding>(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    E::array(1, out);
+    E::item(out);
+    E::some(out);
     write(out);
-    avro::length(0, out);
+    E::array_end(out);
 }
 
 /// `hex:…` stands for bytes, all else for its own UTF-8.

@@ -1,5 +1,6 @@
-//! Avro schemas of keys and envelopes, attribute by attribute as the Confluent converter writes
-//! Debezium's, so that an existing subject sees no new version.
+//! Avro schemas of keys and envelopes. Debezium's are written attribute by attribute as the Confluent
+//! converter writes them, so that an existing subject sees no new version; Avro's own have the same
+//! records and fields, logical types, and nothing of Kafka Connect.
 //!
 //! Source: `AvroData.fromConnectSchema` in <https://github.com/confluentinc/schema-registry> and
 //! `SchemaFactory` in <https://github.com/debezium/debezium>.
@@ -8,7 +9,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::representation::Representation;
+use super::layout::{Codec, Layout};
+use super::values::{OnUnrepresentable, Representation, Values};
 use crate::types::Kind;
 
 /// One column of a record.
@@ -24,14 +26,13 @@ pub struct Field<'a> {
 
 /// The schema of a key: record `Key` in the namespace `prefix` (`shop.public.orders`).
 #[must_use]
-pub fn key(prefix: &str, fields: &[Field<'_>]) -> String {
+pub fn key(prefix: &str, fields: &[Field<'_>], values: &Values) -> Value {
     let prefix = adjust_full_name(prefix);
-    let mut names = Names::default();
+    let mut names = Names::new(values);
     let fields = names.fields(fields);
     let name = format!("{prefix}.Key");
-    json!({"type": "record", "name": "Key", "namespace": prefix, "fields": fields,
-        "connect.name": name})
-    .to_string()
+    names.finish(json!({"type": "record", "name": "Key", "namespace": prefix, "fields": fields,
+        "connect.name": name}))
 }
 
 /// The schema of a change event: Debezium's `Envelope`, version 2, in the namespace `prefix`.
@@ -39,9 +40,14 @@ pub fn key(prefix: &str, fields: &[Field<'_>]) -> String {
 /// `value` are the fields of `after`, record `Value`. With `before` none, `before` is of the same
 /// record, as Debezium has it; with fields, it is a record `Before` of its own.
 #[must_use]
-pub fn envelope(prefix: &str, value: &[Field<'_>], before: Option<&[Field<'_>]>) -> String {
+pub fn envelope(
+    prefix: &str,
+    value: &[Field<'_>],
+    before: Option<&[Field<'_>]>,
+    values: &Values,
+) -> Value {
     let prefix = adjust_full_name(prefix);
-    let mut names = Names::default();
+    let mut names = Names::new(values);
     let mut record = |name: &str, fields: &[Field<'_>]| {
         json!({"type": "record", "name": name, "fields": names.fields(fields),
             "connect.name": format!("{prefix}.{name}")})
@@ -50,7 +56,7 @@ pub fn envelope(prefix: &str, value: &[Field<'_>], before: Option<&[Field<'_>]>)
         None => (record("Value", value), json!("Value")),
         Some(before) => (record("Before", before), record("Value", value)),
     };
-    json!({
+    let envelope = json!({
         "type": "record", "name": "Envelope", "namespace": prefix,
         "fields": [
             optional("before", &before),
@@ -64,8 +70,8 @@ pub fn envelope(prefix: &str, value: &[Field<'_>], before: Option<&[Field<'_>]>)
         ],
         "connect.version": 2,
         "connect.name": format!("{prefix}.Envelope"),
-    })
-    .to_string()
+    });
+    names.finish(envelope)
 }
 
 /// A name that Avro allows, as Debezium's naming mode `avro` adjusts it: what is not an ASCII
@@ -94,40 +100,71 @@ pub fn adjust_full_name(name: &str) -> String {
 }
 
 /// What one schema has named so far: a name is defined once and referred to afterwards.
-#[derive(Default)]
 struct Names {
     defined: BTreeSet<&'static str>,
+    representation: Representation,
+    on_unrepresentable: OnUnrepresentable,
 }
 
 impl Names {
+    fn new(values: &Values) -> Self {
+        Self {
+            defined: BTreeSet::new(),
+            representation: values.representation,
+            on_unrepresentable: values.on_unrepresentable,
+        }
+    }
+
     /// The fields of one record.
     fn fields(&mut self, fields: &[Field<'_>]) -> Vec<Value> {
         let field = |field: &Field<'_>| {
             let name = adjust_name(field.name);
-            let schema = self.of(&Representation::of(field.kind));
-            if field.optional {
-                optional(&name, &schema)
-            } else {
-                json!({"name": name, "type": schema})
+            let codec = Codec::of(field.kind, self.representation);
+            let schema = self.of(&codec.layout);
+            match (field.optional, codec.has_text(self.on_unrepresentable)) {
+                (true, false) => optional(&name, &schema),
+                (false, false) => json!({"name": name, "type": schema}),
+                (true, true) => {
+                    json!({"name": name, "type": ["null", schema, "string"], "default": null})
+                }
+                (false, true) => json!({"name": name, "type": [schema, "string"]}),
             }
         };
         fields.iter().map(field).collect()
     }
 
-    fn of(&mut self, representation: &Representation) -> Value {
-        match representation {
-            Representation::Array { element, .. } => {
-                json!({"type": "array", "items": ["null", self.of(element)]})
+    /// Takes out of Avro's own representation what only Kafka Connect reads.
+    fn finish(&self, mut schema: Value) -> Value {
+        if self.representation == Representation::Avro {
+            strip(&mut schema);
+        }
+        schema
+    }
+
+    fn of(&mut self, layout: &Layout) -> Value {
+        match self.representation {
+            Representation::Avro => self.native(layout),
+            Representation::Debezium(_) => self.debezium(layout),
+        }
+    }
+
+    fn debezium(&mut self, layout: &Layout) -> Value {
+        match layout {
+            Layout::Array { element } => {
+                json!({"type": "array", "items": ["null", self.of(&element.layout)]})
             }
-            Representation::Bits { length } => json!({
+            Layout::Bits { length } => json!({
                 "type": "bytes", "connect.version": 1,
                 "connect.parameters": {"length": length.to_string()},
                 "connect.name": "io.debezium.data.Bits",
             }),
-            Representation::Boolean => json!("boolean"),
-            Representation::Bytes => json!("bytes"),
-            Representation::Date => semantic("int", "io.debezium.time.Date"),
-            Representation::Decimal { precision, scale } => json!({
+            Layout::Boolean => json!("boolean"),
+            Layout::Bytes => json!("bytes"),
+            Layout::ConnectDate => connect("int", "Date", "date"),
+            Layout::ConnectTime => connect("int", "Time", "time-millis"),
+            Layout::ConnectTimestamp => connect("long", "Timestamp", "timestamp-millis"),
+            Layout::Date => semantic("int", "io.debezium.time.Date"),
+            Layout::Decimal { precision, scale } => json!({
                 "type": "bytes", "scale": scale, "precision": precision, "connect.version": 1,
                 "connect.parameters": {
                     "scale": scale.to_string(),
@@ -136,69 +173,151 @@ impl Names {
                 "connect.name": "org.apache.kafka.connect.data.Decimal",
                 "logicalType": "decimal",
             }),
-            Representation::Double => json!("double"),
-            Representation::Duration => semantic("long", "io.debezium.time.MicroDuration"),
-            Representation::Enum { allowed } => enumeration(allowed),
-            Representation::Float => json!("float"),
-            Representation::Int16 => json!({"type": "int", "connect.type": "int16"}),
-            Representation::Int32 => json!("int"),
-            Representation::Int64 => json!("long"),
-            Representation::Hstore | Representation::Json => {
-                semantic("string", "io.debezium.data.Json")
-            }
-            Representation::MicroTime => semantic("long", "io.debezium.time.MicroTime"),
-            Representation::MicroTimestamp => semantic("long", "io.debezium.time.MicroTimestamp"),
-            Representation::MilliTime => semantic("int", "io.debezium.time.Time"),
-            Representation::MilliTimestamp => semantic("long", "io.debezium.time.Timestamp"),
-            Representation::Money => json!({
+            Layout::Double => json!("double"),
+            Layout::Duration => semantic("long", "io.debezium.time.MicroDuration"),
+            Layout::DurationText => semantic("string", "io.debezium.time.Interval"),
+            Layout::Enum { allowed } => enumeration(allowed),
+            Layout::Float => json!("float"),
+            Layout::HstoreMap => json!({"type": "map", "values": ["null", "string"]}),
+            Layout::Int16 => json!({"type": "int", "connect.type": "int16"}),
+            Layout::Int32 => json!("int"),
+            Layout::Int64 => json!("long"),
+            Layout::IsoDate => semantic("string", "io.debezium.time.IsoDate"),
+            Layout::IsoTime => semantic("string", "io.debezium.time.IsoTime"),
+            Layout::IsoTimestamp => semantic("string", "io.debezium.time.IsoTimestamp"),
+            Layout::Hstore | Layout::Json => semantic("string", "io.debezium.data.Json"),
+            Layout::MicroTime => semantic("long", "io.debezium.time.MicroTime"),
+            Layout::MicroTimestamp => semantic("long", "io.debezium.time.MicroTimestamp"),
+            Layout::MilliTime => semantic("int", "io.debezium.time.Time"),
+            Layout::MilliTimestamp => semantic("long", "io.debezium.time.Timestamp"),
+            Layout::Money => json!({
                 "type": "bytes", "scale": 2, "precision": 64, "connect.version": 1,
                 "connect.parameters": {"scale": "2"},
                 "connect.name": "org.apache.kafka.connect.data.Decimal",
                 "logicalType": "decimal",
             }),
-            Representation::Point => self.point(),
-            Representation::Printed { name: Some(name), .. } => semantic("string", name),
-            Representation::Printed { name: None, .. } | Representation::String => json!("string"),
-            Representation::Uuid => semantic("string", "io.debezium.data.Uuid"),
-            Representation::VariableScaleDecimal => self.variable_scale_decimal(),
-            Representation::ZonedTime => semantic("string", "io.debezium.time.ZonedTime"),
-            Representation::ZonedTimestamp { .. } => {
-                semantic("string", "io.debezium.time.ZonedTimestamp")
-            }
-            Representation::Xml => semantic("string", "io.debezium.data.Xml"),
+            Layout::NanoTime => semantic("long", "io.debezium.time.NanoTime"),
+            Layout::NanoTimestamp => semantic("long", "io.debezium.time.NanoTimestamp"),
+            Layout::Point => self.point(),
+            Layout::Printed { name: Some(name) } => semantic("string", name),
+            Layout::BinaryText(_)
+            | Layout::MoneyText
+            | Layout::Printed { name: None }
+            | Layout::String => json!("string"),
+            Layout::Uuid => semantic("string", "io.debezium.data.Uuid"),
+            Layout::VariableScaleDecimal => self.variable_scale_decimal(),
+            Layout::ZonedTime => semantic("string", "io.debezium.time.ZonedTime"),
+            Layout::ZonedTimestamp { .. } => semantic("string", "io.debezium.time.ZonedTimestamp"),
+            Layout::Xml => semantic("string", "io.debezium.data.Xml"),
+            // Layouts of Avro's own representation.
+            Layout::IntervalParts
+            | Layout::Range { .. }
+            | Layout::Ranges { .. }
+            | Layout::UtcMicros => self.native(layout),
         }
     }
 
+    fn native(&mut self, layout: &Layout) -> Value {
+        let logical = |primitive, name| json!({"type": primitive, "logicalType": name});
+        match layout {
+            Layout::Date => logical("int", "date"),
+            Layout::Decimal { precision, scale } => json!({
+                "type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale,
+            }),
+            Layout::IntervalParts => self.record("walbrook.Interval", || {
+                json!([
+                    {"name": "months", "type": "int"},
+                    {"name": "days", "type": "int"},
+                    {"name": "micros", "type": "long"},
+                ])
+            }),
+            Layout::MicroTime => logical("long", "time-micros"),
+            Layout::MicroTimestamp => logical("long", "local-timestamp-micros"),
+            // 64 bits have 19 digits.
+            Layout::Money => json!({
+                "type": "bytes", "logicalType": "decimal", "precision": 19, "scale": 2,
+            }),
+            Layout::Range { element, name } => self.range(element, name),
+            Layout::Ranges { element, name } => {
+                json!({"type": "array", "items": self.range(element, name)})
+            }
+            Layout::UtcMicros => logical("long", "timestamp-micros"),
+            Layout::Uuid => logical("string", "uuid"),
+            _ => self.debezium(layout),
+        }
+    }
+
+    fn range(&mut self, element: &Codec, name: &'static str) -> Value {
+        if !self.defined.insert(name) {
+            return json!(format!("walbrook.{name}"));
+        }
+        let bound = self.native(&element.layout);
+        let flag = |name| json!({"name": name, "type": "boolean"});
+        json!({"type": "record", "name": name, "namespace": "walbrook", "fields": [
+            optional("lower", &bound),
+            optional("upper", &bound),
+            flag("is_lower_inclusive"),
+            flag("is_upper_inclusive"),
+            flag("is_empty"),
+        ]})
+    }
+
     fn point(&mut self) -> Value {
-        self.record("io.debezium.data.geometry.Point", "Geometry (POINT)", || {
+        let fields = || {
             json!([
                 {"name": "x", "type": "double"},
                 {"name": "y", "type": "double"},
                 optional("wkb", &json!("bytes")),
                 optional("srid", &json!("int")),
             ])
-        })
+        };
+        self.connect_record("io.debezium.data.geometry.Point", "Geometry (POINT)", fields)
     }
 
     fn variable_scale_decimal(&mut self) -> Value {
-        self.record(
+        self.connect_record(
             "io.debezium.data.VariableScaleDecimal",
             "Variable scaled decimal",
             || json!([{"name": "scale", "type": "int"}, {"name": "value", "type": "bytes"}]),
         )
     }
 
-    /// A record of version 1. Its namespace is not the enclosing record's, so a reference needs the
-    /// full name.
-    fn record(&mut self, name: &'static str, doc: &str, fields: impl FnOnce() -> Value) -> Value {
+    /// A record of version 1, with what Kafka Connect knows of it.
+    fn connect_record(
+        &mut self,
+        name: &'static str,
+        doc: &str,
+        fields: impl FnOnce() -> Value,
+    ) -> Value {
+        let mut record = self.record(name, fields);
+        if let Some(record) = record.as_object_mut() {
+            record.insert("connect.doc".to_owned(), json!(doc));
+            record.insert("connect.version".to_owned(), json!(1));
+            record.insert("connect.name".to_owned(), json!(name));
+        }
+        record
+    }
+
+    /// A record's definition, or its name. Its namespace is not the enclosing record's, so a
+    /// reference needs the full name.
+    fn record(&mut self, name: &'static str, fields: impl FnOnce() -> Value) -> Value {
         let Some((namespace, short)) = name.rsplit_once('.').filter(|_| self.defined.insert(name))
         else {
             return json!(name);
         };
-        json!({
-            "type": "record", "name": short, "namespace": namespace, "fields": fields(),
-            "connect.doc": doc, "connect.version": 1, "connect.name": name,
-        })
+        json!({"type": "record", "name": short, "namespace": namespace, "fields": fields()})
+    }
+}
+
+/// Removes Kafka Connect's attributes.
+fn strip(schema: &mut Value) {
+    match schema {
+        Value::Array(schemas) => schemas.iter_mut().for_each(strip),
+        Value::Object(attributes) => {
+            attributes.retain(|name, _| !name.starts_with("connect."));
+            attributes.values_mut().for_each(strip);
+        }
+        _ => {}
     }
 }
 
@@ -209,6 +328,15 @@ fn optional(name: &str, schema: &Value) -> Value {
 /// A primitive with the name of what it means, version 1.
 fn semantic(primitive: &str, name: &str) -> Value {
     json!({"type": primitive, "connect.version": 1, "connect.name": name})
+}
+
+/// One of Kafka Connect's own types, which Avro has a logical type for.
+fn connect(primitive: &str, name: &str, logical: &str) -> Value {
+    json!({
+        "type": primitive, "connect.version": 1,
+        "connect.name": format!("org.apache.kafka.connect.data.{name}"),
+        "logicalType": logical,
+    })
 }
 
 fn enumeration(allowed: &str) -> Value {

@@ -128,11 +128,11 @@ impl Attempt<'_> {
         info!(%slot, position = %checkpoint.position, confirm = %checkpoint.confirm, "streaming");
         self.telemetry.on_streaming(clock::now(), checkpoint.confirm);
         let assembler = assembler(self.config, is_binary, checkpoint);
-        let mut registry = Registry::new(&self.config.registry)?;
+        let mut registry = self.config.registry.as_ref().map(Registry::new).transpose()?;
         let around = Surroundings::<KafkaSink> {
             writer: self.writer,
             catalog: &mut catalog,
-            registry: &mut registry,
+            registry: registry.as_mut(),
             slot,
             telemetry: self.telemetry,
             stop: self.stop,

@@ -20,7 +20,7 @@ use crate::facts::TableFacts;
 use crate::plan::{Context, Route, SchemaId, SchemaRequest};
 use crate::position::Lsn;
 use crate::postgres::Catalog;
-use crate::registry::Registry;
+use crate::registry::{self, Registry};
 use crate::status::Phase;
 use crate::wal::{Frame, Message, RelationId, Session};
 
@@ -45,7 +45,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 pub(super) struct Surroundings<'a, S: Sink> {
     pub(super) writer: &'a mut Writer<S::Error>,
     pub(super) catalog: &'a mut Catalog,
-    pub(super) registry: &'a mut Registry,
+    pub(super) registry: Option<&'a mut Registry>,
     pub(super) slot: &'a str,
     pub(super) telemetry: &'a mut Telemetry,
     pub(super) stop: &'a mut Stop,
@@ -397,6 +397,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         while let Some(schema) = schemas.get(ids.len()) {
             self.note_waiting();
             let Surroundings { registry, catalog, stop, slot, telemetry, .. } = &mut self.around;
+            let registry = registry.as_mut().ok_or(registry::Error::Missing)?;
             let register = registry.register(&schema.subject, &schema.schema_json);
             let watch = watched(catalog, slot, telemetry);
             let id = alive(&mut self.transport, &mut self.session, stop, watch, register).await?;

@@ -10,6 +10,7 @@
 //! whole or not at all.
 
 mod error;
+mod frame;
 mod message;
 mod outbox;
 mod payload;
@@ -32,6 +33,7 @@ use self::table::TableDraft;
 use crate::batch::{Batch, TopicTable};
 use crate::change::Change;
 use crate::config::{Config, MessageOutbox, Outbox, Records, Tables, Timestamp};
+use crate::encode::Values;
 use crate::facts::TableFacts;
 use crate::wal::Relation;
 
@@ -44,6 +46,8 @@ pub struct Settings {
     pub database: String,
     /// How rows of tables become records.
     pub tables: Tables,
+    /// How the values of their columns become fields.
+    pub values: Values,
     /// Tables that are outboxes.
     pub outboxes: Vec<Outbox>,
     /// The outbox without a table.
@@ -60,6 +64,7 @@ impl Settings {
             prefix: config.topics.prefix.clone(),
             database: config.postgres.database.clone(),
             tables: config.tables.clone(),
+            values: config.values.clone(),
             outboxes: config.outboxes.clone(),
             message_outbox: config.message_outbox.clone(),
             records: config.records,
@@ -110,7 +115,7 @@ pub fn compile(
     facts: &TableFacts,
     settings: &Settings,
 ) -> Result<Draft, Error> {
-    let shape = Shape::new(relation, facts);
+    let shape = Shape::new(relation, facts, &settings.values);
     if let Some(outbox) = outbox(relation, settings) {
         let draft = OutboxDraft::compile(&shape, outbox, settings.records.timestamp)?;
         let topics = draft.topics();
@@ -308,23 +313,6 @@ impl Plan {
             // A table knows its topic from the start and never asks.
             Self::Table(_) => {}
         }
-    }
-}
-
-/// The five bytes before Avro: a zero, and the schema's id.
-///
-/// Source: <https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format>
-#[derive(Clone, Copy, Debug)]
-struct Framing([u8; 5]);
-
-impl Framing {
-    fn new(SchemaId(id): SchemaId) -> Self {
-        let [a, b, c, d] = id.to_be_bytes();
-        Self([0, a, b, c, d])
-    }
-
-    fn write(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.0);
     }
 }
 

@@ -10,9 +10,10 @@ use std::ops::Range;
 use regex::Regex;
 
 use super::error::{Error, EventFault, EventId};
+use super::frame::Framing;
 use super::payload::{Misfit, PayloadEncoder};
 use super::shape::is_topic_name;
-use super::{Context, Framing, Route, SchemaId, SchemaRequest, Step, timestamp_ms};
+use super::{Context, Route, SchemaId, SchemaRequest, Step, timestamp_ms};
 use crate::batch::{Batch, Operation, Record, TopicId, TopicTable, push_header};
 use crate::change::Change;
 use crate::config::{Routing, Timestamp};

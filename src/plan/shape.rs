@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::error::Error;
 use crate::encode::schema::{Field, adjust_name};
+use crate::encode::{Values, needs_null};
 use crate::facts::TableFacts;
 use crate::types::Kind;
 use crate::wal::{Column, Relation, ReplicaIdentity, Tuple};
@@ -22,6 +23,9 @@ pub(super) struct ColumnShape {
     pub(super) name: String,
     pub(super) kind: Kind,
     pub(super) is_identity: bool,
+    /// Whether rows may have a NULL in it.
+    pub(super) is_nullable: bool,
+    /// Whether its field may be null: if the column may, or where a null stands for a value.
     pub(super) is_optional: bool,
 }
 
@@ -37,12 +41,17 @@ pub(super) struct Shape {
 
 impl Shape {
     /// Reads a relation with what the catalog says of it.
-    pub(super) fn new(relation: &Relation, facts: &TableFacts) -> Self {
-        let columns = relation.columns.iter().map(|column| ColumnShape {
-            kind: facts.types.resolve(column.type_oid, column.type_modifier),
-            is_identity: column.is_identity,
-            is_optional: !facts.not_null.contains(&column.name),
-            name: column.name.clone(),
+    pub(super) fn new(relation: &Relation, facts: &TableFacts, values: &Values) -> Self {
+        let columns = relation.columns.iter().map(|column| {
+            let kind = facts.types.resolve(column.type_oid, column.type_modifier);
+            let is_nullable = !facts.not_null.contains(&column.name);
+            ColumnShape {
+                name: column.name.clone(),
+                is_identity: column.is_identity,
+                is_nullable,
+                is_optional: is_nullable || needs_null(&kind, values),
+                kind,
+            }
         });
         Self {
             table: format!("{}.{}", relation.namespace, relation.name),
@@ -66,8 +75,12 @@ impl Shape {
 
     /// The fields of the key in key order.
     pub(super) fn key_fields(&self) -> Vec<Field<'_>> {
-        let columns = self.key.iter().filter_map(|index| self.columns.get(*index));
-        columns.map(|column| field(column, column.is_optional)).collect()
+        self.key_columns().map(|(_, column)| field(column, column.is_nullable)).collect()
+    }
+
+    /// The key's columns in key order, and their indexes.
+    pub(super) fn key_columns(&self) -> impl Iterator<Item = (usize, &ColumnShape)> {
+        self.key.iter().filter_map(|index| Some((*index, self.columns.get(*index)?)))
     }
 
     /// Columns whose type is published as PostgreSQL's text: column and type.

@@ -11,7 +11,9 @@ use std::convert::Infallible;
 
 use crate::batch;
 use crate::change::Change;
-use crate::encode::avro;
+use crate::encode::avro::Avro;
+use crate::encode::json::Json;
+use crate::encode::{Encoding, Notation};
 use crate::position::Lsn;
 
 /// What happened, as Debezium's `op` says it.
@@ -34,86 +36,127 @@ impl From<Operation> for batch::Operation {
     }
 }
 
-/// The parts of the block that do not change from row to row, as Avro.
+/// What of the block, and of the fields around it, does not change from row to row, in the value's
+/// notation. What does change goes between them.
 #[derive(Debug)]
 pub(super) struct Source {
     /// `version`, `connector`, `name`.
     head: Vec<u8>,
-    /// `snapshot`, `db`, and the branch of `sequence`.
+    /// `snapshot`, `db`.
     database: Vec<u8>,
+    ts_us: Vec<u8>,
+    ts_ns: Vec<u8>,
     /// `schema`, `table`.
     table: Vec<u8>,
+    lsn: Vec<u8>,
+    /// `xmin`, `origin`, `origin_lsn`, and the block `transaction`.
+    tail: Vec<u8>,
+    /// `ts_ms` of the envelope; the others have the names of those in the block.
+    ts_ms: Vec<u8>,
 }
 
-/// The branch of `["null", T]` that is null.
-const NULL: u8 = 0;
-/// The branch of `["null", T]` that is T: index 1.
-const SOME: u8 = 2;
-/// The branch of `[T, "null"]` that is T: index 0.
-const FIRST: u8 = 0;
+/// What `source` says of where a table is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) prefix: &'a str,
+    pub(super) database: &'a str,
+    pub(super) namespace: &'a str,
+    pub(super) table: &'a str,
+}
 
 impl Source {
-    pub(super) fn new(prefix: &str, database: &str, namespace: &str, table: &str) -> Self {
-        let mut head = Vec::new();
-        for text in [env!("CARGO_PKG_VERSION"), "postgresql", prefix] {
-            avro::string(text, &mut head);
+    pub(super) fn new(place: Place<'_>, notation: Notation) -> Self {
+        match notation {
+            // `snapshot` is `[T, "null"]`, of which T is the first branch.
+            Notation::Avro => Self::of::<Avro>(place, &[0]),
+            Notation::Json => Self::of::<Json>(place, &[]),
         }
-        let mut source = Self { head, database: vec![FIRST], table: Vec::new() };
-        avro::string("false", &mut source.database);
-        avro::string(database, &mut source.database);
-        source.database.push(SOME);
-        avro::string(namespace, &mut source.table);
-        avro::string(table, &mut source.table);
-        source
+    }
+
+    fn of<E: Encoding>(place: Place<'_>, first_branch: &[u8]) -> Self {
+        let string = |name, value: &str, out: &mut Vec<u8>| {
+            E::field(name, out);
+            E::string(value, out);
+        };
+        let some = |name| {
+            let mut out = Vec::new();
+            E::field(name, &mut out);
+            E::some(&mut out);
+            out
+        };
+        let mut head = Vec::new();
+        E::field("source", &mut head);
+        E::record(&mut head);
+        string("version", env!("CARGO_PKG_VERSION"), &mut head);
+        string("connector", "postgresql", &mut head);
+        string("name", place.prefix, &mut head);
+        E::field("ts_ms", &mut head);
+        let mut database = Vec::new();
+        E::field("snapshot", &mut database);
+        database.extend_from_slice(first_branch);
+        E::string("false", &mut database);
+        string("db", place.database, &mut database);
+        database.extend(some("sequence"));
+        let mut table = Vec::new();
+        string("schema", place.namespace, &mut table);
+        string("table", place.table, &mut table);
+        table.extend(some("txId"));
+        let mut tail = Vec::new();
+        for name in ["xmin", "origin", "origin_lsn"] {
+            E::field(name, &mut tail);
+            E::null(&mut tail);
+        }
+        E::record_end(&mut tail);
+        E::field("transaction", &mut tail);
+        E::null(&mut tail);
+        E::field("op", &mut tail);
+        let [ts_ms, ts_us, ts_ns] = ["ts_ms", "ts_us", "ts_ns"].map(some);
+        Self { head, database, ts_us, ts_ns, table, lsn: some("lsn"), tail, ts_ms }
     }
 
     /// Writes everything of the envelope that follows `after`.
-    pub(super) fn write(
+    pub(super) fn write<E: Encoding>(
         &self,
         operation: Operation,
         change: &Change<'_>,
         now_us: i64,
         out: &mut Vec<u8>,
     ) {
+        let long = |head: &[u8], value, out: &mut Vec<u8>| {
+            out.extend_from_slice(head);
+            E::long(value, out);
+        };
         let commit_us = change.xact.commit_time_us;
-        out.extend_from_slice(&self.head);
-        avro::long(commit_us.div_euclid(1_000), out);
+        long(&self.head, commit_us.div_euclid(1_000), out);
         out.extend_from_slice(&self.database);
-        write_sequence(out, change.xact.previous_commit_lsn, change.lsn);
-        write_some_long(out, commit_us);
-        write_some_long(out, commit_us.saturating_mul(1_000));
-        out.extend_from_slice(&self.table);
-        write_some_long(out, i64::from(change.xact.xid.0));
-        write_some_long(out, change.lsn.0.cast_signed());
-        // xmin, origin, origin_lsn, and the block `transaction`.
-        out.extend_from_slice(&[NULL; 4]);
-        out.extend_from_slice(operation.avro());
-        write_some_long(out, now_us.div_euclid(1_000));
-        write_some_long(out, now_us);
-        write_some_long(out, now_us.saturating_mul(1_000));
+        write_sequence::<E>(out, change.xact.previous_commit_lsn, change.lsn);
+        long(&self.ts_us, commit_us, out);
+        long(&self.ts_ns, commit_us.saturating_mul(1_000), out);
+        long(&self.table, i64::from(change.xact.xid.0), out);
+        long(&self.lsn, change.lsn.0.cast_signed(), out);
+        out.extend_from_slice(&self.tail);
+        E::string(operation.name(), out);
+        long(&self.ts_ms, now_us.div_euclid(1_000), out);
+        long(&self.ts_us, now_us, out);
+        long(&self.ts_ns, now_us.saturating_mul(1_000), out);
     }
 }
 
 impl Operation {
-    /// `op` as an Avro string of one character.
-    fn avro(self) -> &'static [u8] {
+    /// `op`.
+    fn name(self) -> &'static str {
         match self {
-            Self::Create => b"\x02c",
-            Self::Delete => b"\x02d",
-            Self::Truncate => b"\x02t",
-            Self::Update => b"\x02u",
+            Self::Create => "c",
+            Self::Delete => "d",
+            Self::Truncate => "t",
+            Self::Update => "u",
         }
     }
 }
 
-fn write_some_long(out: &mut Vec<u8>, value: i64) {
-    out.push(SOME);
-    avro::long(value, out);
-}
-
 /// `["<commit LSN before>","<LSN>"]` in decimal; null for a commit LSN that is not known.
-fn write_sequence(out: &mut Vec<u8>, previous: Lsn, lsn: Lsn) {
-    let Ok(()) = avro::length_prefixed::<Infallible>(out, |out| {
+fn write_sequence<E: Encoding>(out: &mut Vec<u8>, previous: Lsn, lsn: Lsn) {
+    let Ok(()) = E::string_of::<Infallible>(out, |out| {
         out.push(b'[');
         if previous == Lsn::ZERO {
             out.extend_from_slice(b"null");

@@ -1,4 +1,4 @@
-//! The plan of a table: rows to Debezium's envelope, as Avro.
+//! The plan of a table: rows to Debezium's envelope, as Avro or as JSON.
 //!
 //! Everything that configuration, catalog and types can decide is decided in [`TableDraft::compile`].
 //! A row then costs one walk over its columns: nothing is looked up by name and nothing allocated.
@@ -6,13 +6,16 @@
 use std::ops::Range;
 
 use super::error::{Contradiction, Error};
-use super::shape::{Shape, column_at, filled, refuse_shared_fields, table_topic};
-use super::source::{Operation, Source};
-use super::{Context, Framing, SchemaId, SchemaRequest, Settings, Skip, Step, timestamp_ms};
-use crate::batch::{self, Batch, Record, TopicId};
+use super::frame::{Frame, FrameDraft};
+use super::shape::{ColumnShape, Shape, column_at, filled, refuse_shared_fields, table_topic};
+use super::source::{Operation, Place, Source};
+use super::{Context, SchemaId, SchemaRequest, Settings, Skip, Step, timestamp_ms};
+use crate::batch::{self, Batch, Record, TopicId, push_header};
 use crate::change::{Change, Op};
 use crate::config::{Before, Timestamp};
-use crate::encode::{ColumnEncoder, schema};
+use crate::encode::avro::Avro;
+use crate::encode::json::Json;
+use crate::encode::{self, ColumnEncoder, Encoding, Notation, schema};
 use crate::wal::{Column, OldTuple, OldTupleKind, Relation, ReplicaIdentity, Tuple};
 
 /// A table's plan.
@@ -20,8 +23,8 @@ use crate::wal::{Column, OldTuple, OldTupleKind, Relation, ReplicaIdentity, Tupl
 pub struct TablePlan {
     topic: TopicId,
     /// `None` where records have a null key.
-    key: Option<Framing>,
-    value: Framing,
+    key: Option<Frame>,
+    value: Frame,
     draft: TableDraft,
 }
 
@@ -31,8 +34,10 @@ pub(super) struct TableDraft {
     /// `schema.table`, for errors and metrics.
     table: String,
     columns: Vec<ColumnPlan>,
-    /// The key's columns in key order; empty for a null key.
-    key_columns: Vec<usize>,
+    /// The key's columns in key order, by their index; empty for a null key.
+    key_columns: Vec<(usize, ColumnPlan)>,
+    key: Option<FrameDraft>,
+    value: FrameDraft,
     source: Source,
     absent: Absent,
     /// Whether old rows come whole.
@@ -45,6 +50,8 @@ pub(super) struct TableDraft {
 #[derive(Debug)]
 struct ColumnPlan {
     name: String,
+    /// The name that Avro allows.
+    field: String,
     encoder: ColumnEncoder,
     is_identity: bool,
     is_optional: bool,
@@ -76,33 +83,47 @@ impl TableDraft {
         let is_separate = settings.tables.before == Before::Separate
             && relation.identity != ReplicaIdentity::Full;
         let before = is_separate.then(|| shape.before_fields());
-        let mut schemas = vec![SchemaRequest {
-            subject: format!("{topic}-value"),
-            schema_json: schema::envelope(&topic, &shape.fields(), before.as_deref()),
-        }];
-        if !shape.key.is_empty() {
-            schemas.push(SchemaRequest {
-                subject: format!("{topic}-key"),
-                schema_json: schema::key(&topic, &shape.key_fields()),
-            });
-        }
-        let unavailable = &settings.tables.unavailable_value;
-        let columns = shape.columns.iter().map(|column| ColumnPlan {
-            name: column.name.clone(),
-            encoder: ColumnEncoder::compile(&column.kind, column.is_optional, unavailable),
-            is_identity: column.is_identity,
-            is_optional: column.is_optional,
+        let (values, key_values) = (&settings.values, settings.values.of_keys());
+        let value = schema::envelope(&topic, &shape.fields(), before.as_deref(), values);
+        let value = FrameDraft::of_value(settings.tables.value_format, value);
+        let key = (!shape.key.is_empty()).then(|| {
+            let schema = schema::key(&topic, &shape.key_fields(), &key_values);
+            FrameDraft::of_key(settings.tables.key_format, schema, shape.key.len())
         });
+        let schemas = [("value", Some(&value)), ("key", key.as_ref())];
+        let schemas = schemas.into_iter().filter_map(|(side, frame)| {
+            let schema_json = frame?.avro_schema()?;
+            Some(SchemaRequest { subject: format!("{topic}-{side}"), schema_json })
+        });
+        let schemas = schemas.collect();
+        let column = |column: &ColumnShape, is_optional, notation, values| ColumnPlan {
+            name: column.name.clone(),
+            field: schema::adjust_name(&column.name),
+            encoder: ColumnEncoder::compile(&column.kind, is_optional, notation, values),
+            is_identity: column.is_identity,
+            is_optional,
+        };
+        let columns =
+            shape.columns.iter().map(|it| column(it, it.is_optional, value.notation(), values));
+        let key_column = |(index, it): (usize, &ColumnShape)| {
+            let notation = key.as_ref().map_or(Notation::Avro, FrameDraft::notation);
+            (index, column(it, it.is_nullable, notation, &key_values))
+        };
         let draft = Self {
             table: shape.table.clone(),
             columns: columns.collect(),
-            key_columns: shape.key.clone(),
+            key_columns: shape.key_columns().map(key_column).collect(),
             source: Source::new(
-                &settings.prefix,
-                &settings.database,
-                &relation.namespace,
-                &relation.name,
+                Place {
+                    prefix: &settings.prefix,
+                    database: &settings.database,
+                    namespace: &relation.namespace,
+                    table: &relation.name,
+                },
+                value.notation(),
             ),
+            key,
+            value,
             absent: if is_separate { Absent::Null } else { Absent::Invented },
             is_full: relation.identity == ReplicaIdentity::Full,
             has_tombstones: settings.tables.tombstones,
@@ -114,9 +135,10 @@ impl TableDraft {
 
     /// The plan, once its topic and schemas (value first) have their numbers.
     pub(super) fn finish(self, topic: TopicId, ids: &[SchemaId]) -> TablePlan {
-        let mut framings = ids.iter().copied().map(Framing::new);
-        let value = framings.next().expect("a table asks for its value's schema first");
-        TablePlan { topic, key: framings.next(), value, draft: self }
+        let mut ids = ids.iter().copied();
+        let value = self.value.finish(&mut ids);
+        let key = self.key.as_ref().map(|key| key.finish(&mut ids));
+        TablePlan { topic, key, value, draft: self }
     }
 
     fn foreign(&self, change: &Change<'_>) -> Error {
@@ -150,6 +172,9 @@ impl TablePlan {
     }
 }
 
+/// The header that lists the columns whose unchanged values the stream does not carry.
+const UNCHANGED_HEADER: &str = "walbrook.unchanged";
+
 /// A new row, and the old one where unchanged TOAST values are taken from.
 #[derive(Clone, Copy)]
 struct NewRow<'a> {
@@ -172,7 +197,7 @@ impl Writer<'_, '_> {
         let new = NewRow { tuple: new, old: None };
         let key = self.key(new)?;
         let value = self.value(Operation::Create, None, Some(new))?;
-        self.push(Operation::Create, key, Some(value));
+        self.push_row(Operation::Create, key, value, new);
         Ok(())
     }
 
@@ -182,7 +207,7 @@ impl Writer<'_, '_> {
         let key = self.key(row)?;
         let Some(old) = old else {
             let value = self.value(Operation::Update, None, Some(row))?;
-            self.push(Operation::Update, key, Some(value));
+            self.push_row(Operation::Update, key, value, row);
             return Ok(());
         };
         self.check(old.tuple)?;
@@ -191,12 +216,12 @@ impl Writer<'_, '_> {
         if self.is_same(key.as_ref(), old_key.as_ref()) {
             self.batch.truncate(mark);
             let value = self.value(Operation::Update, Some(old), Some(row))?;
-            self.push(Operation::Update, key, Some(value));
+            self.push_row(Operation::Update, key, value, row);
             return Ok(());
         }
         self.gone(old_key, old)?;
         let value = self.value(Operation::Create, None, Some(row))?;
-        self.push(Operation::Create, key, Some(value));
+        self.push_row(Operation::Create, key, value, row);
         Ok(())
     }
 
@@ -231,12 +256,60 @@ impl Writer<'_, '_> {
         value: Option<Range<usize>>,
     ) {
         let end = self.batch.byte_len();
+        self.push_with(operation, key, value, end..end);
+    }
+
+    /// The record of a new row, with a header that lists the columns whose values it does not have.
+    fn push_row(
+        &mut self,
+        operation: Operation,
+        key: Option<Range<usize>>,
+        value: Range<usize>,
+        row: NewRow<'_>,
+    ) {
+        let headers = self.batch.byte_len();
+        let is_unchanged = |column: Column<'_>| column == Column::Unchanged;
+        if row.tuple.columns().any(is_unchanged) {
+            self.unchanged_header(row);
+        }
+        let headers = headers..self.batch.byte_len();
+        self.push_with(operation, key, Some(value), headers);
+    }
+
+    /// `["body","notes"]`, under the columns' own names; nothing if the old row had them all.
+    #[cold]
+    fn unchanged_header(&mut self, row: NewRow<'_>) {
+        let mut old = row.old.map(|old| old.columns());
+        let columns = self.plan.draft.columns.iter().zip(row.tuple.columns());
+        let names = columns.filter_map(|(plan, column)| {
+            let old = old.as_mut().and_then(Iterator::next);
+            (filled(column, || old) == Column::Unchanged).then_some(&plan.name)
+        });
+        let mut list = Vec::new();
+        Json::array(0, &mut list);
+        for name in names {
+            Json::item(&mut list);
+            Json::string(name, &mut list);
+        }
+        Json::array_end(&mut list);
+        if list != b"[]" {
+            push_header(self.batch.buffer(), UNCHANGED_HEADER, Some(&list));
+        }
+    }
+
+    fn push_with(
+        &mut self,
+        operation: impl Into<batch::Operation>,
+        key: Option<Range<usize>>,
+        value: Option<Range<usize>>,
+        headers: Range<usize>,
+    ) {
         self.batch.push(Record {
             topic: self.plan.topic,
             operation: operation.into(),
             key,
             value,
-            headers: end..end,
+            headers,
             timestamp_ms: timestamp_ms(self.plan.draft.timestamp, self.change, self.context),
             position: self.change.position,
             part: self.part,
@@ -247,23 +320,60 @@ impl Writer<'_, '_> {
 
     /// Writes a row's key; `None` where the table has none.
     fn key(&mut self, row: NewRow<'_>) -> Result<Option<Range<usize>>, Error> {
-        let Some(framing) = &self.plan.key else { return Ok(None) };
-        let draft = &self.plan.draft;
+        let Some(frame) = &self.plan.key else { return Ok(None) };
         let start = self.batch.byte_len();
-        framing.write(self.batch.buffer());
-        for index in &draft.key_columns {
-            let column = column_at(row.tuple, row.old, *index);
-            let (Some(column), Some(plan)) = (column, draft.columns.get(*index)) else { continue };
-            if column == Column::Unchanged {
-                return Err(Error::KeyNotSent {
-                    table: draft.table.clone(),
-                    column: plan.name.clone(),
-                    position: self.change.position,
-                });
-            }
+        frame.begin(self.batch.buffer());
+        match frame.notation() {
+            Notation::Avro => self.key_columns::<Avro>(row)?,
+            Notation::Json if frame.is_record() => self.key_columns::<Json>(row)?,
+            Notation::Json => self.key_text(row)?,
+        }
+        frame.end(self.batch.buffer());
+        Ok(Some(start..self.batch.byte_len()))
+    }
+
+    fn key_columns<E: Encoding>(&mut self, row: NewRow<'_>) -> Result<(), Error> {
+        E::record(self.batch.buffer());
+        for (index, plan) in &self.plan.draft.key_columns {
+            let column = self.key_column(*index, plan, row)?;
+            E::field(&plan.field, self.batch.buffer());
             self.column(plan, column)?;
         }
-        Ok(Some(start..self.batch.byte_len()))
+        E::record_end(self.batch.buffer());
+        Ok(())
+    }
+
+    /// PostgreSQL's text of the only column.
+    fn key_text(&mut self, row: NewRow<'_>) -> Result<(), Error> {
+        for (index, plan) in &self.plan.draft.key_columns {
+            match self.key_column(*index, plan, row)? {
+                Column::Null => {
+                    let column = plan.name.clone();
+                    return Err(self.contradiction(Contradiction::Null { column }));
+                }
+                column => {
+                    let written = plan.encoder.encode_text(column, self.batch.buffer());
+                    written.map_err(|source| self.encode_error(plan, source))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn key_column<'t>(
+        &self,
+        index: usize,
+        plan: &ColumnPlan,
+        row: NewRow<'t>,
+    ) -> Result<Column<'t>, Error> {
+        match column_at(row.tuple, row.old, index) {
+            Some(Column::Unchanged) => Err(Error::KeyNotSent {
+                table: self.plan.draft.table.clone(),
+                column: plan.name.clone(),
+                position: self.change.position,
+            }),
+            column => Ok(column.unwrap_or(Column::Null)),
+        }
     }
 
     /// Writes an envelope.
@@ -273,43 +383,68 @@ impl Writer<'_, '_> {
         before: Option<OldTuple<'_>>,
         after: Option<NewRow<'_>>,
     ) -> Result<Range<usize>, Error> {
-        let start = self.batch.byte_len();
-        self.plan.value.write(self.batch.buffer());
-        self.branch(before.is_some());
-        if let Some(old) = before {
-            self.before(old)?;
+        match self.plan.value.notation() {
+            Notation::Avro => self.envelope::<Avro>(operation, before, after),
+            Notation::Json => self.envelope::<Json>(operation, before, after),
         }
-        self.branch(after.is_some());
-        if let Some(row) = after {
-            self.after(row)?;
+    }
+
+    fn envelope<E: Encoding>(
+        &mut self,
+        operation: Operation,
+        before: Option<OldTuple<'_>>,
+        after: Option<NewRow<'_>>,
+    ) -> Result<Range<usize>, Error> {
+        let start = self.batch.byte_len();
+        self.plan.value.begin(self.batch.buffer());
+        E::record(self.batch.buffer());
+        E::field("before", self.batch.buffer());
+        match before {
+            None => E::null(self.batch.buffer()),
+            Some(old) => self.before::<E>(old)?,
+        }
+        E::field("after", self.batch.buffer());
+        match after {
+            None => E::null(self.batch.buffer()),
+            Some(row) => self.after::<E>(row)?,
         }
         let source = &self.plan.draft.source;
-        source.write(operation, self.change, self.context.now_us, self.batch.buffer());
+        source.write::<E>(operation, self.change, self.context.now_us, self.batch.buffer());
+        E::record_end(self.batch.buffer());
+        self.plan.value.end(self.batch.buffer());
         Ok(start..self.batch.byte_len())
     }
 
-    fn after(&mut self, row: NewRow<'_>) -> Result<(), Error> {
+    fn after<E: Encoding>(&mut self, row: NewRow<'_>) -> Result<(), Error> {
+        E::some(self.batch.buffer());
+        E::record(self.batch.buffer());
         let mut old = row.old.map(|old| old.columns());
         for (plan, column) in self.plan.draft.columns.iter().zip(row.tuple.columns()) {
             let old = old.as_mut().and_then(Iterator::next);
+            E::field(&plan.field, self.batch.buffer());
             self.column(plan, filled(column, || old))?;
         }
+        E::record_end(self.batch.buffer());
         Ok(())
     }
 
-    fn before(&mut self, old: OldTuple<'_>) -> Result<(), Error> {
+    fn before<E: Encoding>(&mut self, old: OldTuple<'_>) -> Result<(), Error> {
         let draft = &self.plan.draft;
         let is_full = old.kind == OldTupleKind::Full;
         if is_full != draft.is_full {
             return Err(draft.foreign(self.change));
         }
+        E::some(self.batch.buffer());
+        E::record(self.batch.buffer());
         for (plan, column) in draft.columns.iter().zip(old.tuple.columns()) {
+            E::field(&plan.field, self.batch.buffer());
             match draft.absent {
                 _ if is_full || plan.is_identity => self.column(plan, column)?,
                 Absent::Invented => plan.encoder.encode_absent(self.batch.buffer()),
-                Absent::Null => self.branch(false),
+                Absent::Null => E::null(self.batch.buffer()),
             }
         }
+        E::record_end(self.batch.buffer());
         Ok(())
     }
 
@@ -317,17 +452,17 @@ impl Writer<'_, '_> {
         if column == Column::Null && !plan.is_optional {
             return Err(self.contradiction(Contradiction::Null { column: plan.name.clone() }));
         }
-        plan.encoder.encode(column, self.batch.buffer()).map_err(|source| Error::Encode {
+        let written = plan.encoder.encode(column, self.batch.buffer());
+        written.map_err(|source| self.encode_error(plan, source))
+    }
+
+    fn encode_error(&self, plan: &ColumnPlan, source: encode::Error) -> Error {
+        Error::Encode {
             table: self.plan.draft.table.clone(),
             column: plan.name.clone(),
             position: self.change.position,
             source,
-        })
-    }
-
-    /// Writes the branch of `["null", T]`.
-    fn branch(&mut self, is_some: bool) {
-        self.batch.buffer().push(if is_some { 2 } else { 0 });
+        }
     }
 
     fn is_same(&self, left: Option<&Range<usize>>, right: Option<&Range<usize>>) -> bool {

@@ -55,6 +55,9 @@ pub enum Error {
         /// What is needed.
         need: String,
     },
+    /// The configuration names none, which it is checked for.
+    #[error("a schema is to be registered, and the configuration names no schema registry")]
+    Missing,
     /// There is no registry at this path.
     #[error(
         "no schema registry at {url} (status 404): the URL needs the base path of its Confluent API, such as /apis/ccompat/v7"
@@ -118,6 +121,7 @@ impl Error {
             | Self::Answer { .. }
             | Self::Client(_)
             | Self::Denied { .. }
+            | Self::Missing
             | Self::Path { .. }
             | Self::Refused { .. }
             | Self::Tls(_)

@@ -19,6 +19,7 @@ mod hstore;
 mod interval;
 mod numeric;
 mod print;
+mod range;
 mod text;
 mod time;
 
@@ -34,7 +35,8 @@ pub use catalog::{TypeCatalog, TypeFacts, TypeShape};
 pub use datum::{Datum, Error, Interval};
 pub use hstore::Hstore;
 pub use numeric::{Decimal, Numeric};
-pub use print::{Printed, print, write_text};
+pub use print::{Printed, TextBuffer, print, write_text};
+pub use range::{Multirange, Range};
 pub use text::decode_text;
 pub use time::{MICROS_PER_DAY, POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS, civil_from_days};
 
@@ -145,6 +147,44 @@ impl Kind {
             Self::Other { .. } => false,
             Self::Printed(printed) => printed.parts().all(Self::is_known),
             _ => true,
+        }
+    }
+
+    /// Whether values may be so long that PostgreSQL keeps them outside the row (TOAST), so that an
+    /// update does not send them when they did not change.
+    ///
+    /// Source: <https://www.postgresql.org/docs/current/storage-toast.html>
+    #[must_use]
+    pub fn is_variable(&self) -> bool {
+        match self {
+            Self::Array(_)
+            | Self::Bits { .. }
+            | Self::Bytea
+            | Self::Hstore
+            | Self::Json
+            | Self::Jsonb
+            | Self::Numeric { .. }
+            | Self::Other { .. }
+            | Self::Text
+            | Self::Xml => true,
+            Self::Bool
+            | Self::Date
+            | Self::Enum { .. }
+            | Self::Float4
+            | Self::Float8
+            | Self::Int2
+            | Self::Int4
+            | Self::Int8
+            | Self::Interval
+            | Self::Money
+            | Self::Oid
+            | Self::Point
+            | Self::Time { .. }
+            | Self::TimeTz
+            | Self::Timestamp { .. }
+            | Self::TimestampTz { .. }
+            | Self::Uuid => false,
+            Self::Printed(printed) => printed.is_variable(),
         }
     }
 

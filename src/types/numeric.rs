@@ -160,6 +160,39 @@ impl Decimal<'_> {
             }
         }
     }
+
+    /// Appends the number with so many digits after the point, which must be all that it has.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for more digits than there can be.
+    pub fn print(&self, scale: u32, out: &mut Vec<u8>) -> Result<(), Error> {
+        if self.is_negative {
+            out.push(b'-');
+        }
+        let start = out.len();
+        self.for_each_chunk(scale, |value, count| {
+            let digits = [value / 1000, value / 100 % 10, value / 10 % 10, value % 10];
+            let digits = digits.iter().skip(4 - usize::try_from(count).unwrap_or(4));
+            out.extend(digits.map(|digit| b'0' + digit.to_le_bytes()[0]));
+        });
+        // Now they stand there without the point, which goes before the last `scale` of them.
+        let scale = usize::try_from(scale).unwrap_or(usize::MAX);
+        let Some(point) = out.len().checked_sub(scale).filter(|point| start <= *point) else {
+            return malformed("numeric scale (binary)");
+        };
+        if scale != 0 {
+            out.insert(point, b'.');
+        }
+        let integer = out.get(start..point).unwrap_or_default();
+        let zeros = integer.iter().take_while(|digit| **digit == b'0').count();
+        // One digit stays.
+        if integer.len() == zeros && zeros != 1 {
+            out.splice(start..point, *b"0");
+        } else if integer.len() != zeros {
+            out.drain(start..start + zeros);
+        }
+        Ok(())
+    }
 }
 
 impl PartialEq for Decimal<'_> {
@@ -215,41 +248,12 @@ pub(super) fn print(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         Numeric::Finite(decimal) => {
             let mut header = Cursor::new(bytes, "numeric header (binary)");
             let &[_, _, _, _, _, _, s0, s1] = header.array()?;
-            return print_decimal(&decimal, u32::from(u16::from_be_bytes([s0, s1])), out);
+            return decimal.print(u32::from(u16::from_be_bytes([s0, s1])), out);
         }
         Numeric::Infinity => b"Infinity",
         Numeric::NaN => b"NaN",
         Numeric::NegativeInfinity => b"-Infinity",
     };
     out.extend_from_slice(text);
-    Ok(())
-}
-
-fn print_decimal(decimal: &Decimal<'_>, scale: u32, out: &mut Vec<u8>) -> Result<(), Error> {
-    if decimal.is_negative {
-        out.push(b'-');
-    }
-    let start = out.len();
-    decimal.for_each_chunk(scale, |value, count| {
-        let digits = [value / 1000, value / 100 % 10, value / 10 % 10, value % 10];
-        let digits = digits.iter().skip(4 - usize::try_from(count).unwrap_or(4));
-        out.extend(digits.map(|digit| b'0' + digit.to_le_bytes()[0]));
-    });
-    // Now they stand there without the point, which goes before the last `scale` of them.
-    let scale = usize::try_from(scale).unwrap_or(usize::MAX);
-    let Some(point) = out.len().checked_sub(scale).filter(|point| start <= *point) else {
-        return malformed("numeric scale (binary)");
-    };
-    if scale != 0 {
-        out.insert(point, b'.');
-    }
-    let integer = out.get(start..point).unwrap_or_default();
-    let zeros = integer.iter().take_while(|digit| **digit == b'0').count();
-    // One digit stays.
-    if integer.len() == zeros && zeros != 1 {
-        out.splice(start..point, *b"0");
-    } else if integer.len() != zeros {
-        out.drain(start..start + zeros);
-    }
     Ok(())
 }

@@ -1,23 +1,57 @@
 //! The kind of value that the first bytes of a fuzzer's input pick, and what is done with the rest.
 
-use crate::encode::ColumnEncoder;
+use crate::encode::{
+    BinaryMode, ColumnEncoder, DecimalMode, HstoreMode, IntervalMode, Modes, Notation,
+    OnUnrepresentable, Representation, TimeMode, Values,
+};
 use crate::types::{Kind, Printed, print};
 use crate::wal::Column;
 
-/// Encodes a value by a road, and prints it where it came in binary form: no panic, nothing left
-/// behind by an error, and no more bytes than the value has room for.
+/// Encodes a value by a road in every representation, and prints it where it came in binary form: no
+/// panic, nothing left behind by an error, and JSON that a parser reads.
 pub fn encode(kind: &Kind, column: Column<'_>) {
-    let encoder = ColumnEncoder::compile(kind, true, "__debezium_unavailable_value");
-    let mut out = b"before".to_vec();
-    match encoder.encode(column, &mut out) {
-        Ok(()) => assert!(b"before".len() < out.len()),
-        Err(error) => {
-            assert_eq!(out, b"before");
-            drop(error.to_string());
+    let first = Modes {
+        binary: BinaryMode::Hex,
+        decimal: DecimalMode::Double,
+        hstore: HstoreMode::Map,
+        interval: IntervalMode::String,
+        time: TimeMode::IsoString,
+    };
+    let second = Modes {
+        binary: BinaryMode::Base64,
+        decimal: DecimalMode::String,
+        time: TimeMode::Nanoseconds,
+        ..Modes::default()
+    };
+    for (representation, on_unrepresentable) in [
+        (Representation::Debezium(Modes::default()), OnUnrepresentable::Fail),
+        (Representation::Debezium(first), OnUnrepresentable::Null),
+        (Representation::Debezium(second), OnUnrepresentable::Text),
+        (Representation::Avro, OnUnrepresentable::Text),
+    ] {
+        let values = Values { representation, on_unrepresentable, ..Values::default() };
+        for notation in [Notation::Avro, Notation::Json] {
+            encode_as(&ColumnEncoder::compile(kind, true, notation, &values), notation, column);
         }
     }
     if let Column::Binary(bytes) = column {
-        let _ = print(kind, bytes, &mut out);
+        let _ = print(kind, bytes, &mut Vec::new());
+    }
+}
+
+fn encode_as(encoder: &ColumnEncoder, notation: Notation, column: Column<'_>) {
+    const BEFORE: &[u8] = b"before";
+    let mut out = BEFORE.to_vec();
+    match (encoder.encode(column, &mut out), notation) {
+        (Ok(()), Notation::Avro) => assert!(BEFORE.len() < out.len()),
+        (Ok(()), Notation::Json) => {
+            let written = &out[BEFORE.len()..];
+            serde_json::from_slice::<serde::de::IgnoredAny>(written).expect("it is JSON");
+        }
+        (Err(error), _) => {
+            assert_eq!(out, BEFORE);
+            drop(error.to_string());
+        }
     }
 }
 

@@ -49,12 +49,13 @@ pub async fn check(config: &Config, is_sql: bool, is_json: bool) -> anyhow::Resu
 /// Looks at the schema registry.
 async fn registry(config: &Config, of_tables: &[SchemaRequest], report: &mut Report) {
     const NAME: &str = "registry.connection";
-    let mut registry = match Registry::new(&config.registry) {
+    let Some(configured) = &config.registry else { return };
+    let mut registry = match Registry::new(configured) {
         Ok(registry) => registry,
         Err(error) => return report.error(NAME, &error, None),
     };
     match registry.ping().await {
-        Ok(()) => report.ok(NAME, format!("{} answers", config.registry.urls.join(", "))),
+        Ok(()) => report.ok(NAME, format!("{} answers", configured.urls.join(", "))),
         Err(error) => {
             return report.failed(
                 NAME,

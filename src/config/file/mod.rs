@@ -15,6 +15,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod value;
+mod values;
 
 use std::path::{Path, PathBuf};
 
@@ -108,6 +109,8 @@ struct File {
     #[serde(default)]
     tables: tables::Tables,
     #[serde(default)]
+    values: values::Values,
+    #[serde(default)]
     outbox: Vec<Spanned<outbox::Outbox>>,
     outbox_messages: Option<Spanned<outbox::Messages>>,
     #[serde(default)]
@@ -153,12 +156,23 @@ fn parse(text: &str, folder: &Path, environment: &Environment) -> Result<Config,
     let replication = replication::build(file.replication)?;
     let kafka = kafka::build(file.kafka, &pipeline, &replication.slot, &around)?;
     let reserved = kafka.checkpoint_topic.as_str();
+    let (tables, values) = (tables::tables(&file.tables)?, values::values(&file.values)?);
+    values::agree((&file.tables, &tables), (&file.values, &values))?;
+    let outboxes = outbox::tables(file.outbox, reserved, &around)?;
+    let message_outbox = outbox::messages(file.outbox_messages, reserved, &around)?;
+    let has_payload_schemas = outboxes
+        .iter()
+        .map(|outbox| &outbox.routing)
+        .chain(message_outbox.iter().map(|outbox| &outbox.routing))
+        .any(|routing| !routing.schemas.is_empty());
+    let registry = registry::build(file.registry, &around)?;
     Ok(Config {
-        registry: registry::build(file.registry, &around)?,
+        registry: values::needs_registry(registry, &tables, has_payload_schemas)?,
         topics: tables::topics(&file.topics, &pipeline)?,
-        tables: tables::tables(&file.tables)?,
-        outboxes: outbox::tables(file.outbox, reserved, &around)?,
-        message_outbox: outbox::messages(file.outbox_messages, reserved, &around)?,
+        tables,
+        values,
+        outboxes,
+        message_outbox,
         records: tables::records(&file.records)?,
         batch: tables::batch(&file.batch)?,
         http_listen: http_listen(&file.http)?,

@@ -28,10 +28,8 @@ pub(super) struct Registry {
 pub(super) fn build(
     section: Option<Spanned<Registry>>,
     around: &Surroundings<'_>,
-) -> Result<config::Registry, Fault> {
-    let section = section.ok_or_else(|| {
-        Fault::nowhere("the section [registry] is missing: it needs `urls` of the schema registry")
-    })?;
+) -> Result<Option<config::Registry>, Fault> {
+    let Some(section) = section else { return Ok(None) };
     let span = section.span();
     let section = section.into_inner();
     let Some(urls) = &section.urls else {
@@ -52,14 +50,14 @@ pub(super) fn build(
     let (basic_auth, bearer_token) = credentials(&section, around)?;
     let bounds = (Time::millis(100), Time::seconds(600));
     let key = ("registry.key_file", &section.key_file);
-    Ok(config::Registry {
+    Ok(Some(config::Registry {
         urls,
         basic_auth,
         bearer_token,
         ca_file: section.ca_file.as_ref().map(|file| around.path(file.get_ref())),
         client_cert: certificate(("registry.cert_file", &section.cert_file), key, around)?,
         timeout: within("registry.timeout", &section.timeout, Time::seconds(10), bounds)?.0,
-    })
+    }))
 }
 
 type Credentials = (Option<(String, config::Secret)>, Option<config::Secret>);

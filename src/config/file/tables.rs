@@ -7,7 +7,7 @@ use super::value::{
     Fault, Given, Key, Size, choice, choice_or, contradiction, is_topic_byte, switch, text_or,
     within,
 };
-use crate::config::{self, Before, Timestamp, TopicCreation};
+use crate::config::{self, Before, Format, Timestamp, TopicCreation};
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,10 +23,11 @@ pub(super) struct Topics {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Tables {
-    before: Key<String>,
+    pub(super) before: Key<String>,
     tombstones: Key<bool>,
     truncate: Key<bool>,
-    unavailable_value: Key<String>,
+    pub(super) key_format: Key<String>,
+    pub(super) value_format: Key<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -53,7 +54,6 @@ const CLEANUP_POLICIES: &[(&str, &str)] =
     &[("delete", "delete"), ("compact", "compact"), ("compact,delete", "compact,delete")];
 /// Leaves room for a schema and a table in Kafka's 249 characters of a topic's name.
 const PREFIX_BYTES_MAX: usize = 121;
-const UNAVAILABLE_VALUE: &str = "__debezium_unavailable_value";
 
 pub(super) fn topics(section: &Topics, pipeline: &str) -> Result<config::Topics, Fault> {
     let prefix = text_or(&section.prefix, pipeline);
@@ -114,11 +114,21 @@ fn number_of(name: &str, key: &Key<i32>, max: i32) -> Result<i32, Fault> {
 
 pub(super) fn tables(section: &Tables) -> Result<config::Tables, Fault> {
     let befores = [("separate", Before::Separate), ("debezium", Before::Debezium)];
+    let formats = [
+        ("avro", Format::Avro),
+        ("json", Format::Json),
+        ("json_schemas", Format::JsonSchemas),
+        ("string", Format::String),
+    ];
+    let of_values = formats.split_last().map_or(formats.as_slice(), |(_, others)| others);
+    let value_format =
+        choice_or("tables.value_format", &section.value_format, Format::Avro, of_values)?;
     Ok(config::Tables {
         before: choice_or("tables.before", &section.before, Before::Separate, &befores)?,
         tombstones: switch(&section.tombstones, true),
         truncate: switch(&section.truncate, true),
-        unavailable_value: text_or(&section.unavailable_value, UNAVAILABLE_VALUE),
+        key_format: choice_or("tables.key_format", &section.key_format, value_format, &formats)?,
+        value_format,
     })
 }
 

@@ -74,7 +74,8 @@ fn the_placeholder_can_be_bytes() {
         ("hex:", b""),
         ("é", "é".as_bytes()),
     ] {
-        let encoder = ColumnEncoder::compile(&Kind::Bytea, false, placeholder);
+        let values = Values { unavailable_value: placeholder.to_owned(), ..Values::default() };
+        let encoder = ColumnEncoder::compile(&Kind::Bytea, false, Notation::Avro, &values);
         let mut out = Vec::new();
         encoder.encode(Column::Unchanged, &mut out).unwrap();
         assert_eq!(decode(&Kind::Bytea, false, &out), Value::Bytes(expect.to_vec()));
@@ -120,7 +121,8 @@ fn absent_values_are_null_or_debeziums_zero() {
     ] {
         let absent = |optional| {
             let mut out = Vec::new();
-            ColumnEncoder::compile(&kind, optional, PLACEHOLDER).encode_absent(&mut out);
+            ColumnEncoder::compile(&kind, optional, Notation::Avro, &Values::default())
+                .encode_absent(&mut out);
             decode(&kind, optional, &out)
         };
         assert_eq!(absent(false), expect, "{kind:?}");

@@ -1,8 +1,16 @@
 //! Schema texts, which apache-avro must parse.
 
 use super::*;
-use crate::encode::schema::{adjust_full_name, adjust_name, envelope, key};
+use crate::encode::schema::{adjust_full_name, adjust_name};
 use crate::types::Printed;
+
+fn envelope(prefix: &str, value: &[Field<'_>], before: Option<&[Field<'_>]>) -> String {
+    schema::envelope(prefix, value, before, &Values::default()).to_string()
+}
+
+fn key(prefix: &str, fields: &[Field<'_>]) -> String {
+    schema::key(prefix, fields, &Values::default()).to_string()
+}
 
 fn field<'a>(name: &'a str, kind: &'a Kind, optional: bool) -> Field<'a> {
     Field { name, kind, optional }

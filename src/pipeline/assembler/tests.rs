@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::checkpoint::{FORMAT, State, Stream};
-use crate::config::{Before, Records, Tables, Timestamp};
+use crate::config::{Before, Format, Records, Tables, Timestamp};
+use crate::encode::Values;
 
 const RELATION: RelationId = RelationId(7);
 
@@ -90,8 +91,10 @@ fn settings() -> Settings {
             before: Before::Separate,
             tombstones: true,
             truncate: true,
-            unavailable_value: String::new(),
+            key_format: Format::Avro,
+            value_format: Format::Avro,
         },
+        values: Values::default(),
         outboxes: Vec::new(),
         message_outbox: None,
         records: Records { timestamp: Timestamp::Commit, position_headers: true },

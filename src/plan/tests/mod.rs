@@ -1,5 +1,6 @@
 //! Plans at the waist: bytes of pgoutput messages in, records out, decoded by apache-avro.
 
+mod formats;
 mod message;
 mod outbox;
 mod shape;
@@ -9,10 +10,12 @@ use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use serde_json::{Value, json};
 
+use std::ops::Range;
+
 use super::*;
 use crate::batch::{Record, headers};
 use crate::change::{Op, Xact};
-use crate::config::{Before, OnOutboxUpdate, Routing};
+use crate::config::{Before, Format, OnOutboxUpdate, Routing};
 use crate::position::{Lsn, Position, Xid};
 use crate::types::TypeCatalog;
 use crate::wal::{Message, RelationColumn, RelationId, ReplicaIdentity};
@@ -129,8 +132,10 @@ pub(super) fn settings() -> Settings {
             before: Before::Separate,
             tombstones: true,
             truncate: true,
-            unavailable_value: "__unavailable".to_owned(),
+            key_format: Format::Avro,
+            value_format: Format::Avro,
         },
+        values: Values { unavailable_value: "__unavailable".to_owned(), ..Values::default() },
         outboxes: Vec::new(),
         message_outbox: None,
         records: Records { timestamp: Timestamp::Commit, position_headers: true },
@@ -218,7 +223,7 @@ impl Bench {
         value.try_into().unwrap()
     }
 
-    pub(super) fn slice(&self, range: Option<&std::ops::Range<usize>>) -> Option<&[u8]> {
+    pub(super) fn slice(&self, range: Option<&Range<usize>>) -> Option<&[u8]> {
         range.map(|range| self.batch.slice(range))
     }
 

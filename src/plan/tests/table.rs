@@ -2,6 +2,8 @@
 
 use super::Wire::{Binary, Null, Text, Unchanged};
 use super::*;
+use crate::encode::Notation;
+use crate::encode::avro::Avro;
 
 const INT4: u32 = 23;
 const TEXT: u32 = 25;
@@ -239,7 +241,8 @@ fn the_envelope_says_where_and_when() {
 #[test]
 fn the_sequence_has_null_for_an_unknown_commit() {
     let sequence = |previous, lsn| {
-        let source = source::Source::new("p", "d", "n", "t");
+        let place = source::Place { prefix: "p", database: "d", namespace: "n", table: "t" };
+        let source = source::Source::new(place, Notation::Avro);
         let xact = Xact {
             xid: Xid(1),
             commit_lsn: Lsn(9),
@@ -250,7 +253,7 @@ fn the_sequence_has_null_for_an_unknown_commit() {
         let position = Position { commit_lsn: Lsn(9), ordinal: 1 };
         let change = Change { position, lsn: Lsn(lsn), xact: &xact, op: truncate };
         let mut bytes = vec![0, 0];
-        source.write(source::Operation::Truncate, &change, 0, &mut bytes);
+        source.write::<Avro>(source::Operation::Truncate, &change, 0, &mut bytes);
         let schema = schema_of_envelope();
         let reader = GenericDatumReader::builder(&schema).build().unwrap();
         let value: Value = reader.read_value(&mut bytes.as_slice()).unwrap().try_into().unwrap();
@@ -264,7 +267,7 @@ fn the_sequence_has_null_for_an_unknown_commit() {
 }
 
 fn schema_of_envelope() -> Schema {
-    Schema::parse_str(&crate::encode::schema::envelope("p.n.t", &[], None)).unwrap()
+    Schema::parse(&crate::encode::schema::envelope("p.n.t", &[], None, &Values::default())).unwrap()
 }
 
 #[test]

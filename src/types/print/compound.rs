@@ -2,6 +2,9 @@
 
 use super::{print, put};
 use crate::types::cursor::Cursor;
+use crate::types::range::{
+    EMPTY, LOWER_INCLUSIVE, LOWER_INFINITE, UPPER_INCLUSIVE, UPPER_INFINITE,
+};
 use crate::types::{Error, Kind, built_in};
 
 /// `{1,2}`, `{{1,2},{3,4}}`, `[0:1]={1,2}`.
@@ -147,12 +150,6 @@ pub(super) fn multirange(element: &Kind, bytes: &[u8], out: &mut Vec<u8>) -> Res
     out.push(b'}');
     cursor.end()
 }
-
-const EMPTY: u8 = 0x01;
-const LOWER_INCLUSIVE: u8 = 0x02;
-const UPPER_INCLUSIVE: u8 = 0x04;
-const LOWER_INFINITE: u8 = 0x08;
-const UPPER_INFINITE: u8 = 0x10;
 
 fn bound(element: &Kind, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
     let Some(value) = cursor.value()? else { return cursor.malformed() };

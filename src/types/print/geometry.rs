@@ -1,6 +1,6 @@
 //! Geometric types: all are made of double precision numbers.
 
-use super::Text;
+use super::TextBuffer;
 use super::float::write_f64;
 use super::scalar::write_point;
 use crate::types::Error;
@@ -75,9 +75,9 @@ fn points(mut cursor: Cursor<'_>, count: u32, out: &mut Vec<u8>) -> Result<(), E
 
 fn point(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
     let (x, y) = (cursor.f64()?, cursor.f64()?);
-    write_point(x, y, &mut Text(out)).or_else(|_| cursor.malformed())
+    write_point(x, y, &mut TextBuffer(out)).or_else(|_| cursor.malformed())
 }
 
 fn number(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
-    write_f64(cursor.f64()?, &mut Text(out)).or_else(|_| cursor.malformed())
+    write_f64(cursor.f64()?, &mut TextBuffer(out)).or_else(|_| cursor.malformed())
 }

@@ -43,6 +43,8 @@ pub enum Printed {
     Ltree,
     /// `macaddr` and `macaddr8`.
     Macaddr,
+    /// Values of another kind, which is published as text by configuration.
+    Of(Box<Kind>),
     /// A multirange over a kind.
     Multirange(Box<Kind>),
     /// `path`.
@@ -70,10 +72,27 @@ pub enum Printed {
 }
 
 impl Printed {
+    /// See [`Kind::is_variable`].
+    pub(super) fn is_variable(&self) -> bool {
+        match self {
+            Self::Box
+            | Self::Char
+            | Self::Circle
+            | Self::Line
+            | Self::Lseg
+            | Self::Macaddr
+            | Self::PgLsn
+            | Self::Tid
+            | Self::Xid8 => false,
+            Self::Of(kind) => kind.is_variable(),
+            _ => true,
+        }
+    }
+
     /// The kind of what it consists of, where that is of another type.
     pub(super) fn parts(&self) -> impl Iterator<Item = &Kind> {
         let (element, attributes) = match self {
-            Self::Multirange(kind) | Self::Range(kind) | Self::Vector(kind) => {
+            Self::Multirange(kind) | Self::Of(kind) | Self::Range(kind) | Self::Vector(kind) => {
                 (Some(&**kind), [].as_slice())
             }
             Self::Composite { attributes } => (None, attributes.as_slice()),
@@ -102,7 +121,7 @@ pub fn print(kind: &Kind, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> 
         Datum::Bytea(value) => print_bytea(value, out)?,
         Datum::Hstore(value) => value.print(out)?,
         Datum::Text(text) => out.extend_from_slice(text.as_bytes()),
-        _ => match write_text(&datum, &mut Text(out)) {
+        _ => match write_text(&datum, &mut TextBuffer(out)) {
             Some(Ok(())) => {}
             _ => return malformed("binary value of a type that has no text"),
         },
@@ -122,6 +141,7 @@ fn print_printed(printed: &Printed, bytes: &[u8], out: &mut Vec<u8>) -> Result<(
         Printed::Ltree | Printed::VersionedText => versioned_text(bytes, out),
         Printed::Macaddr => network::macaddr(bytes, out),
         Printed::Multirange(element) => compound::multirange(element, bytes, out),
+        Printed::Of(kind) => print(kind, bytes, out),
         Printed::Path => geometry::path(bytes, out),
         Printed::PgLsn => {
             let lsn = single_u64(bytes, "pg_lsn (binary)")?;
@@ -197,13 +217,14 @@ fn single_u64(bytes: &[u8], what: &'static str) -> Result<u64, Error> {
 
 /// Appends formatted text, which cannot fail.
 fn put(out: &mut Vec<u8>, text: fmt::Arguments<'_>) -> Result<(), Error> {
-    Text(out).write_fmt(text).map_err(|_| Error::Malformed { what: "text" })
+    TextBuffer(out).write_fmt(text).map_err(|_| Error::Malformed { what: "text" })
 }
 
-/// A buffer as a place for text.
-struct Text<'a>(&'a mut Vec<u8>);
+/// A buffer as a place for text; writing never fails.
+#[derive(Debug)]
+pub struct TextBuffer<'a>(pub &'a mut Vec<u8>);
 
-impl Write for Text<'_> {
+impl Write for TextBuffer<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.0.extend_from_slice(text.as_bytes());
         Ok(())

@@ -6,7 +6,7 @@ use apache_avro::types::Value as Avro;
 use serde_json::Value as Json;
 use tokio_postgres::Client;
 use walbrook::encode::schema::{self, Field};
-use walbrook::encode::{ColumnEncoder, Error};
+use walbrook::encode::{ColumnEncoder, Error, Notation, Values};
 use walbrook::facts::TableFacts;
 use walbrook::postgres::Catalog;
 use walbrook::types::{Kind, Printed};
@@ -77,12 +77,12 @@ impl Judged {
     pub(super) fn new(relation: &Relation, column: &RelationColumn, facts: &TableFacts) -> Self {
         let kind = &facts.types.resolve(column.type_oid, column.type_modifier);
         let field = Field { name: "v", kind, optional: true };
-        let record: Json = serde_json::from_str(&schema::key("test", &[field])).unwrap();
+        let record: Json = schema::key("test", &[field], &Values::default());
         let union = &record["fields"][0]["type"];
         Self {
             table: relation.name.clone(),
             name: column.name.clone(),
-            encoder: ColumnEncoder::compile(kind, true, "unavailable"),
+            encoder: ColumnEncoder::compile(kind, true, Notation::Avro, &Values::default()),
             avro: Schema::parse_str(&union.to_string()).unwrap(),
             schema: union[1].clone(),
             decoded: Vec::new(),

@@ -89,6 +89,7 @@ fn every_key_is_in_it() {
         "registry",
         "topics",
         "tables",
+        "values",
         "[outbox]",
         "outbox_messages",
         "records",

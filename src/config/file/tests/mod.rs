@@ -170,7 +170,8 @@ fn secrets_come_from_files_and_variables_and_never_show() {
     // The sub-tables of [kafka] stand after [registry] here: TOML allows that.
     let config = read(&text, folder.path(), &[("CANARY", canary)]).unwrap();
     assert_eq!(config.postgres.password.as_ref().unwrap().expose(), canary);
-    assert_eq!(config.registry.bearer_token.as_ref().unwrap().expose(), canary);
+    let registry = config.registry.as_ref().unwrap();
+    assert_eq!(registry.bearer_token.as_ref().unwrap().expose(), canary);
     let Some(Sasl::Password { password, .. }) = &config.kafka.security.sasl else {
         panic!("SASL by password")
     };

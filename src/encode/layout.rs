@@ -1,0 +1,342 @@
+//! How the values of a kind are laid out in a record: the one place that encoders and schemas ask.
+
+use super::values::{
+    BinaryMode, DecimalMode, HstoreMode, IntervalMode, Modes, Representation, TimeMode,
+};
+use crate::types::{Kind, Printed};
+
+/// How a value is read, and what it becomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Codec {
+    /// The kind by which both forms are read.
+    pub(super) kind: Kind,
+    /// What is written.
+    pub(super) layout: Layout,
+}
+
+/// What the value of a column becomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// An array of nullable elements.
+    Array {
+        /// What each element is.
+        element: Box<Codec>,
+    },
+    /// Text of bytes: Base64 or hexadecimal digits.
+    BinaryText(BinaryMode),
+    /// `bytes`: bits, the last one the lowest of the first byte.
+    Bits {
+        /// The declared length.
+        length: u32,
+    },
+    /// `boolean`.
+    Boolean,
+    /// `bytes`.
+    Bytes,
+    /// `int`: days since 1970-01-01, as Kafka Connect's own type.
+    ConnectDate,
+    /// `int`: milliseconds since midnight, as Kafka Connect's own type.
+    ConnectTime,
+    /// `long`: milliseconds since 1970-01-01 00:00, as Kafka Connect's own type.
+    ConnectTimestamp,
+    /// `int`: days since 1970-01-01.
+    Date,
+    /// `bytes` with the logical type `decimal`.
+    Decimal {
+        /// Digits in all, at least 1 and at least `scale`.
+        precision: u16,
+        /// Digits after the point.
+        scale: u16,
+    },
+    /// `double`.
+    Double,
+    /// `long`: microseconds, a month counting 30.4375 days.
+    Duration,
+    /// ISO 8601 text of an interval, with all its parts.
+    DurationText,
+    /// An enum's label.
+    Enum {
+        /// All labels, comma-separated.
+        allowed: String,
+    },
+    /// `float`.
+    Float,
+    /// JSON text of an object of strings and nulls.
+    Hstore,
+    /// A map of strings and nulls.
+    HstoreMap,
+    /// `int`, from a smallint.
+    Int16,
+    /// `int`.
+    Int32,
+    /// `long`.
+    Int64,
+    /// A record of months, days and microseconds.
+    IntervalParts,
+    /// ISO 8601 text of a date, `2024-05-17Z`.
+    IsoDate,
+    /// ISO 8601 text of a time, `13:37:00Z`.
+    IsoTime,
+    /// ISO 8601 text of a timestamp, `2024-05-17T13:37:00Z`.
+    IsoTimestamp,
+    /// JSON text.
+    Json,
+    /// `long`: microseconds since midnight.
+    MicroTime,
+    /// `long`: microseconds since 1970-01-01 00:00, wall clock.
+    MicroTimestamp,
+    /// `int`: milliseconds since midnight.
+    MilliTime,
+    /// `long`: milliseconds since 1970-01-01 00:00, wall clock.
+    MilliTimestamp,
+    /// `bytes` with the logical type `decimal`: hundredths.
+    Money,
+    /// Text of hundredths, `-1234.56`.
+    MoneyText,
+    /// `long`: nanoseconds since midnight.
+    NanoTime,
+    /// `long`: nanoseconds since 1970-01-01 00:00, wall clock.
+    NanoTimestamp,
+    /// A record of two coordinates, and their WKB beside Debezium's.
+    Point,
+    /// Text, from either form.
+    Printed {
+        /// What it means, for types that Debezium has a name for.
+        name: Option<&'static str>,
+    },
+    /// A record of two bounds.
+    Range {
+        /// What each bound is.
+        element: Box<Codec>,
+        /// What the record is called.
+        name: &'static str,
+    },
+    /// An array of such records.
+    Ranges {
+        /// What each bound is.
+        element: Box<Codec>,
+        /// What the record is called.
+        name: &'static str,
+    },
+    /// `string`.
+    String,
+    /// UUID text.
+    Uuid,
+    /// XML text.
+    Xml,
+    /// A record of scale and unscaled value.
+    VariableScaleDecimal,
+    /// ISO 8601 text of a time in UTC.
+    ZonedTime,
+    /// ISO 8601 text of a timestamp in UTC.
+    ZonedTimestamp {
+        /// Exactly so many digits of the second's fraction; none: as many as needed.
+        digits: Option<u8>,
+    },
+    /// `long`: microseconds since 1970-01-01 00:00 UTC.
+    UtcMicros,
+}
+
+impl Codec {
+    pub(super) fn of(kind: &Kind, representation: Representation) -> Self {
+        match representation {
+            Representation::Avro => Self::native(kind),
+            Representation::Debezium(modes) => Self::debezium(kind, modes),
+        }
+    }
+
+    /// PostgreSQL's text of a kind.
+    fn text(kind: &Kind) -> Self {
+        let kind = match kind {
+            Kind::Other { .. } | Kind::Printed(_) => kind.clone(),
+            kind => Kind::Printed(Printed::Of(Box::new(kind.clone()))),
+        };
+        Self { kind, layout: Layout::Printed { name: None } }
+    }
+
+    fn debezium(kind: &Kind, modes: Modes) -> Self {
+        let layout = match kind {
+            Kind::Array(element) => {
+                Layout::Array { element: Box::new(Self::debezium(element, modes)) }
+            }
+            Kind::Bytea => match modes.binary {
+                BinaryMode::Bytes => Layout::Bytes,
+                mode => Layout::BinaryText(mode),
+            },
+            Kind::Date => date(modes.time),
+            Kind::Hstore => match modes.hstore {
+                HstoreMode::Json => Layout::Hstore,
+                HstoreMode::Map => Layout::HstoreMap,
+            },
+            Kind::Interval => match modes.interval {
+                IntervalMode::Numeric => Layout::Duration,
+                IntervalMode::String => Layout::DurationText,
+            },
+            Kind::Money => match modes.decimal {
+                DecimalMode::Double => Layout::Double,
+                DecimalMode::Precise => Layout::Money,
+                DecimalMode::String => Layout::MoneyText,
+            },
+            Kind::Numeric { declared } => match modes.decimal {
+                DecimalMode::Double => Layout::Double,
+                DecimalMode::Precise => {
+                    declared.and_then(decimal).unwrap_or(Layout::VariableScaleDecimal)
+                }
+                DecimalMode::String => return Self::text(kind),
+            },
+            Kind::Time { precision } => time(modes.time, precision.unwrap_or(6)),
+            Kind::Timestamp { precision } => timestamp(modes.time, precision.unwrap_or(6)),
+            _ => debezium_only(kind),
+        };
+        Self { kind: kind.clone(), layout }
+    }
+
+    /// Avro's logical types; what has none is a record, or text.
+    fn native(kind: &Kind) -> Self {
+        let layout = match kind {
+            Kind::Array(element) => Layout::Array { element: Box::new(Self::native(element)) },
+            Kind::Bits { .. } | Kind::TimeTz => return Self::text(kind),
+            Kind::Enum { .. } | Kind::Json | Kind::Jsonb | Kind::Xml => Layout::String,
+            Kind::Hstore => Layout::HstoreMap,
+            Kind::Int2 => Layout::Int32,
+            Kind::Interval => Layout::IntervalParts,
+            Kind::Numeric { declared } => match declared.and_then(native_decimal) {
+                Some(layout) => layout,
+                None => return Self::text(kind),
+            },
+            Kind::Printed(Printed::Multirange(element)) => match Self::bound(element) {
+                Some((element, name)) => Layout::Ranges { element, name },
+                None => return Self::text(kind),
+            },
+            Kind::Printed(Printed::Range(element)) => match Self::bound(element) {
+                Some((element, name)) => Layout::Range { element, name },
+                None => return Self::text(kind),
+            },
+            Kind::Printed(_) => return Self::text(kind),
+            Kind::Time { .. } => Layout::MicroTime,
+            Kind::Timestamp { .. } => Layout::MicroTimestamp,
+            Kind::TimestampTz { .. } => Layout::UtcMicros,
+            Kind::Bool
+            | Kind::Bytea
+            | Kind::Date
+            | Kind::Float4
+            | Kind::Float8
+            | Kind::Int4
+            | Kind::Int8
+            | Kind::Money
+            | Kind::Oid
+            | Kind::Other { .. }
+            | Kind::Point
+            | Kind::Text
+            | Kind::Uuid => return Self::debezium(kind, Modes::default()),
+        };
+        Self { kind: kind.clone(), layout }
+    }
+
+    /// What the bounds of a range become, and the name of their record; a schema defines a name
+    /// once, so there is none for bounds that are not always the same.
+    fn bound(element: &Kind) -> Option<(Box<Self>, &'static str)> {
+        let element = Self::native(element);
+        let name = match element.layout {
+            Layout::Date => "DateRange",
+            Layout::Double => "DoubleRange",
+            Layout::Float => "FloatRange",
+            Layout::Int32 => "IntRange",
+            Layout::Int64 => "LongRange",
+            Layout::MicroTime => "TimeRange",
+            Layout::MicroTimestamp => "LocalTimestampRange",
+            Layout::Printed { .. } | Layout::String => "StringRange",
+            Layout::UtcMicros => "TimestampRange",
+            Layout::Uuid => "UuidRange",
+            _ => return None,
+        };
+        Some((Box::new(element), name))
+    }
+}
+
+/// What no mode changes.
+fn debezium_only(kind: &Kind) -> Layout {
+    match kind {
+        Kind::Bits { length: Some(1) } | Kind::Bool => Layout::Boolean,
+        Kind::Bits { length } => Layout::Bits { length: length.unwrap_or(i32::MAX.unsigned_abs()) },
+        Kind::Enum { labels } => Layout::Enum { allowed: labels.join(",") },
+        Kind::Float4 => Layout::Float,
+        Kind::Float8 => Layout::Double,
+        Kind::Int2 => Layout::Int16,
+        Kind::Int4 => Layout::Int32,
+        Kind::Int8 | Kind::Oid => Layout::Int64,
+        Kind::Json | Kind::Jsonb => Layout::Json,
+        Kind::Point => Layout::Point,
+        Kind::Printed(printed) => {
+            let name = match printed {
+                Printed::Ltree => Some("io.debezium.data.Ltree"),
+                Printed::Tsvector => Some("io.debezium.data.Tsvector"),
+                _ => None,
+            };
+            Layout::Printed { name }
+        }
+        Kind::TimeTz => Layout::ZonedTime,
+        // The JDBC driver calls the scale of an undeclared precision 6, and Debezium follows.
+        Kind::TimestampTz { precision } => {
+            let digits = precision.unwrap_or(6).min(6);
+            Layout::ZonedTimestamp { digits: (digits != 0).then_some(digits) }
+        }
+        Kind::Uuid => Layout::Uuid,
+        Kind::Xml => Layout::Xml,
+        // And the others, which have modes and do not come here.
+        _ => Layout::String,
+    }
+}
+
+fn date(mode: TimeMode) -> Layout {
+    match mode {
+        TimeMode::Connect => Layout::ConnectDate,
+        TimeMode::IsoString => Layout::IsoDate,
+        TimeMode::Adaptive
+        | TimeMode::AdaptiveTimeMicroseconds
+        | TimeMode::Microseconds
+        | TimeMode::Nanoseconds => Layout::Date,
+    }
+}
+
+fn time(mode: TimeMode, precision: u8) -> Layout {
+    match mode {
+        TimeMode::Adaptive if precision <= 3 => Layout::MilliTime,
+        TimeMode::Adaptive | TimeMode::AdaptiveTimeMicroseconds | TimeMode::Microseconds => {
+            Layout::MicroTime
+        }
+        TimeMode::Connect => Layout::ConnectTime,
+        TimeMode::IsoString => Layout::IsoTime,
+        TimeMode::Nanoseconds => Layout::NanoTime,
+    }
+}
+
+fn timestamp(mode: TimeMode, precision: u8) -> Layout {
+    match mode {
+        TimeMode::Adaptive | TimeMode::AdaptiveTimeMicroseconds if precision <= 3 => {
+            Layout::MilliTimestamp
+        }
+        TimeMode::Adaptive | TimeMode::AdaptiveTimeMicroseconds | TimeMode::Microseconds => {
+            Layout::MicroTimestamp
+        }
+        TimeMode::Connect => Layout::ConnectTimestamp,
+        TimeMode::IsoString => Layout::IsoTimestamp,
+        TimeMode::Nanoseconds => Layout::NanoTimestamp,
+    }
+}
+
+/// Avro's decimal wants 0 ≤ scale ≤ precision. PostgreSQL 15+ also allows a scale above the
+/// precision (0.00012 is a numeric(2, 5)): declaring more precision loses nothing. A negative scale
+/// has no such way out in Debezium's schemas.
+fn decimal((precision, scale): (u16, i16)) -> Option<Layout> {
+    let scale = u16::try_from(scale).ok()?;
+    Some(Layout::Decimal { precision: precision.max(scale).max(1), scale })
+}
+
+/// The same, where a negative scale counts as digits before the point.
+fn native_decimal((precision, scale): (u16, i16)) -> Option<Layout> {
+    decimal((precision, scale)).or_else(|| {
+        let precision = precision.saturating_add(scale.unsigned_abs());
+        Some(Layout::Decimal { precision, scale: 0 })
+    })
+}

@@ -1,0 +1,150 @@
+//! Records as JSON, keys as text, and what is told of values that the stream does not carry.
+
+use super::Wire::{Null, Text, Unchanged};
+use super::*;
+use crate::encode::{OnUnchanged, OnUnrepresentable};
+
+const INT4: u32 = 23;
+const TEXT: u32 = 25;
+const NUMERIC: u32 = 1700;
+
+/// `"my id" integer, note text not null, doc text, price numeric`, with as many key columns.
+fn bench(change: impl FnOnce(&mut Settings), key: &[&str]) -> Bench {
+    let columns = [("my id", INT4), ("note", TEXT), ("doc", TEXT), ("price", NUMERIC)];
+    let columns = columns.map(|(name, kind)| (name, kind, key.contains(&name)));
+    let relation = relation("items", ReplicaIdentity::Default, &columns);
+    let mut settings = settings();
+    change(&mut settings);
+    let facts = facts(&["my id", "note", "price"], key);
+    Bench::new(compile(&relation, &facts, &settings).unwrap())
+}
+
+fn formats(key: Format, value: Format) -> impl FnOnce(&mut Settings) {
+    move |settings| {
+        settings.tables.key_format = key;
+        settings.tables.value_format = value;
+    }
+}
+
+fn text(bench: &Bench, range: Option<&Range<usize>>) -> String {
+    String::from_utf8(bench.batch.slice(range.unwrap()).to_vec()).unwrap()
+}
+
+const ROW: [Wire<'_>; 4] = [Text("7"), Text("a\"b"), Null, Text("1.50")];
+
+#[test]
+fn json_is_debeziums() {
+    let mut bench = bench(formats(Format::Json, Format::Json), &["my id"]);
+    assert!(bench.schemas.is_empty(), "nothing to register");
+    bench.encode(&Wired::insert(&ROW)).unwrap();
+    bench.encode(&Wired::delete(b'K', &[Text("7"), Null, Null, Null])).unwrap();
+    let [create, delete, tombstone] = bench.batch.records() else { panic!("three records") };
+    assert_eq!(text(&bench, create.key.as_ref()), r#"{"my_id":7}"#);
+    let value = text(&bench, create.value.as_ref());
+    let start = concat!(
+        r#"{"before":null,"after":{"my_id":7,"note":"a\"b","doc":null,"#,
+        r#""price":{"scale":1,"value":"Dw=="}},"source":{"version":""#
+    );
+    assert!(value.starts_with(start), "{value}");
+    let end = concat!(
+        r#""xmin":null,"origin":null,"origin_lsn":null},"transaction":null,"op":"c","#,
+        r#""ts_ms":1700000001000,"ts_us":1700000001000001,"ts_ns":1700000001000001000}"#
+    );
+    assert!(value.ends_with(end), "{value}");
+    let parsed: Value = serde_json::from_str(&value).unwrap();
+    let source = &parsed["source"];
+    assert_eq!(source["connector"], "postgresql");
+    assert_eq!(source["snapshot"], "false");
+    assert_eq!(source["schema"], "shop");
+    assert!(source["sequence"].as_str().unwrap().starts_with('['));
+    let parsed: Value = serde_json::from_str(&text(&bench, delete.value.as_ref())).unwrap();
+    let before = json!({"my_id": 7, "note": null, "doc": null, "price": null});
+    assert_eq!((&parsed["before"], &parsed["after"]), (&before, &Value::Null));
+    assert!(tombstone.value.is_none());
+    assert_eq!(text(&bench, tombstone.key.as_ref()), r#"{"my_id":7}"#);
+}
+
+#[test]
+fn schemas_stand_beside_payloads() {
+    let mut bench = bench(formats(Format::JsonSchemas, Format::JsonSchemas), &["my id"]);
+    bench.encode(&Wired::insert(&ROW)).unwrap();
+    let [record] = bench.batch.records() else { panic!("one record") };
+    let key: Value = serde_json::from_str(&text(&bench, record.key.as_ref())).unwrap();
+    let expect = json!({
+        "schema": {"type": "struct", "fields": [
+            {"type": "int32", "optional": false, "field": "my_id"},
+        ], "optional": false, "name": "srv.shop.items.Key"},
+        "payload": {"my_id": 7},
+    });
+    assert_eq!(key, expect);
+    let value: Value = serde_json::from_str(&text(&bench, record.value.as_ref())).unwrap();
+    assert_eq!(value["schema"]["name"], "srv.shop.items.Envelope");
+    assert_eq!(value["payload"]["after"]["note"], "a\"b");
+    let names = |fields: &Value| -> Vec<String> {
+        let fields = fields.as_array().unwrap().iter();
+        fields.map(|field| field["field"].as_str().unwrap().to_owned()).collect()
+    };
+    let members: Vec<_> = value["payload"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(names(&value["schema"]["fields"]), members);
+    let source: Vec<_> = value["payload"]["source"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(names(&value["schema"]["fields"][2]["fields"]), source);
+}
+
+#[test]
+fn a_key_of_one_column_may_be_its_text() {
+    for (key, expect) in [
+        (&["my id"][..], "7"),
+        (&["note"], "a\"b"),
+        (&["my id", "note"], r#"{"my_id":7,"note":"a\"b"}"#),
+    ] {
+        let mut bench = bench(formats(Format::String, Format::Avro), key);
+        assert_eq!(bench.schemas.len(), 1, "only the value's");
+        bench.encode(&Wired::insert(&ROW)).unwrap();
+        let [record] = bench.batch.records() else { panic!("one record") };
+        assert_eq!(text(&bench, record.key.as_ref()), expect);
+        assert_eq!(bench.batch.slice(record.value.as_ref().unwrap())[..5], [0; 5]);
+    }
+}
+
+#[test]
+fn unchanged_columns_are_listed() {
+    let unchanged = |record: &Record, bench: &Bench| -> Vec<String> {
+        headers(bench.batch.slice(&record.headers))
+            .map(|(name, value)| format!("{name}={}", std::str::from_utf8(value.unwrap()).unwrap()))
+            .collect()
+    };
+    let row = [Text("7"), Unchanged, Unchanged, Text("1.50")];
+    for (on_unchanged, expect) in
+        [(OnUnchanged::Placeholder, json!("__unavailable")), (OnUnchanged::Null, Value::Null)]
+    {
+        let change = |settings: &mut Settings| {
+            formats(Format::Json, Format::Json)(settings);
+            settings.values.on_unchanged = on_unchanged;
+        };
+        let mut bench = bench(change, &["my id"]);
+        bench.encode(&Wired::insert(&ROW)).unwrap();
+        bench.encode(&Wired::update(None, &row)).unwrap();
+        let [create, update] = bench.batch.records() else { panic!("two records") };
+        assert_eq!(unchanged(create, &bench), [""; 0]);
+        assert_eq!(unchanged(update, &bench), [r#"walbrook.unchanged=["note","doc"]"#]);
+        let value: Value = serde_json::from_str(&text(&bench, update.value.as_ref())).unwrap();
+        assert_eq!((&value["after"]["note"], &value["after"]["doc"]), (&expect, &expect));
+    }
+}
+
+#[test]
+fn nulls_that_stand_for_values_make_fields_optional_but_not_those_of_keys() {
+    let change = |settings: &mut Settings| {
+        settings.values.on_unrepresentable = OnUnrepresentable::Null;
+    };
+    let mut bench = bench(change, &["my id", "price"]);
+    let schema =
+        |at: usize| -> Value { serde_json::from_str(&bench.schemas[at].schema_json).unwrap() };
+    let value = schema(0);
+    let fields = &value["fields"][1]["type"][1]["fields"];
+    assert!(fields[0]["type"].is_string() && fields[3]["type"].is_array(), "{fields}");
+    assert!(schema(1)["fields"][1]["type"].is_object(), "{}", schema(1));
+    let row = [Text("7"), Text("a"), Null, Text("NaN")];
+    let error = bench.encode(&Wired::insert(&row)).unwrap_err();
+    assert!(matches!(error, Error::Encode { column, .. } if column == "price"));
+}
