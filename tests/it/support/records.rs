@@ -76,6 +76,8 @@ fn read(kafka: &Kafka, topics: &[&str], isolation: &str) -> Vec<Record> {
     config.set("group.id", "walbrook-test").set("isolation.level", isolation);
     config.set("enable.partition.eof", "true").set("enable.auto.commit", "false");
     config.set("auto.offset.reset", "earliest").set("check.crcs", "true");
+    // The broker says at once that a partition is empty.
+    config.set("fetch.wait.max.ms", "10");
     let consumer: BaseConsumer = config.create().unwrap();
     let mut records = Vec::new();
     for topic in topics {
