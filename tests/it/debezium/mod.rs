@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use self::scene::{Debezium, Scene};
-use self::settings::{MODES, Script, TYPES};
+use self::settings::{EXTREMES, MODES, Script, TYPES};
 use crate::support::run;
 
 /// What one of the two wrote, by place: `orders schema value 1 after.total` says how a field is
@@ -35,6 +35,11 @@ fn ours_in_each_mode_beside_the_recordings() {
     run(Duration::from_secs(240), ours_beside_the_recordings_of(&MODES));
 }
 
+#[test]
+fn our_extremes_beside_the_recordings() {
+    run(Duration::from_secs(240), ours_beside_the_recordings_of(&EXTREMES));
+}
+
 async fn ours_beside_the_recordings_of(script: &'static Script) {
     let mut scene = Scene::start(script).await;
     scene.change().await;
@@ -50,7 +55,10 @@ async fn ours_beside_the_recordings_of(script: &'static Script) {
 #[test]
 fn live_both_on_their_own_slots() {
     run(Duration::from_secs(420), async {
-        let mut scenes = [Scene::start(&TYPES).await, Scene::start(&MODES).await];
+        let mut scenes = Vec::new();
+        for script in [&TYPES, &MODES, &EXTREMES] {
+            scenes.push(Scene::start(script).await);
+        }
         let mut debezium = Debezium::start(&scenes).await;
         for scene in &mut scenes {
             scene.change().await;

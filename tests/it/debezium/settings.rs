@@ -22,7 +22,11 @@ pub(super) struct Setting {
     pub(super) format: Format,
     /// The handling modes; without them those of an empty configuration.
     pub(super) modes: Option<Modes>,
-    /// Tables on which Debezium's task ends in this setting, so that it must not see them.
+    /// What walbrook does with a value that its field cannot hold. Debezium writes null, or ends.
+    pub(super) on_unrepresentable: &'static str,
+    /// Tables on which Debezium's task ends in this setting, so that it must not see them, and there
+    /// is nothing to compare. It has no placeholder for a bytea as base64 or an array of them as any
+    /// text, and no number of nanoseconds for the zero that it invents for a timestamp.
     pub(super) deadly: &'static [&'static str],
     /// The setting whose recording this one's is told by: see [`recording`](super::recording).
     pub(super) base: Option<&'static Self>,
@@ -70,7 +74,8 @@ impl Setting {
              interval = \"{interval}\"\n\
              hstore = \"{hstore}\"\n\
              binary = \"{binary}\"\n\
-             on_unrepresentable = \"null\"\n"
+             on_unrepresentable = \"{}\"\n",
+            self.on_unrepresentable
         );
         vec![("tables", tables), ("values", values)]
     }
@@ -84,20 +89,35 @@ pub(super) static TYPES: Script = Script {
     settings: &[&DEFAULT, &JSON, &JSON_SCHEMAS],
 };
 
-/// The types that have handling modes, with the values that are hard in one of them. Each value of
-/// each mode is met in one of the settings.
+/// The types that have handling modes. Each value of each mode is met in one of the settings.
 pub(super) static MODES: Script = Script {
     name: "modes",
     tables: include_str!("../../golden/debezium/modes-tables.sql"),
     changes: include_str!("../../golden/debezium/modes-changes.sql"),
     settings: &[
-        &ADAPTIVE,
-        &ADAPTIVE_TIME,
-        &CONNECT,
-        &MICROSECONDS,
-        &NANOSECONDS,
-        &ISOSTRING,
-        &JSON_CONNECT,
+        &MODES_ADAPTIVE,
+        &MODES_ADAPTIVE_TIME,
+        &MODES_CONNECT,
+        &MODES_MICROSECONDS,
+        &MODES_NANOSECONDS,
+        &MODES_ISOSTRING,
+        &MODES_JSON,
+    ],
+};
+
+/// The same modes, on values that a field cannot hold in some of them.
+pub(super) static EXTREMES: Script = Script {
+    name: "extremes",
+    tables: include_str!("../../golden/debezium/extremes-tables.sql"),
+    changes: include_str!("../../golden/debezium/extremes-changes.sql"),
+    settings: &[
+        &EXTREMES_ADAPTIVE,
+        &EXTREMES_ADAPTIVE_TIME,
+        &EXTREMES_CONNECT,
+        &EXTREMES_MICROSECONDS,
+        &EXTREMES_NANOSECONDS,
+        &EXTREMES_ISOSTRING,
+        &EXTREMES_JSON,
     ],
 };
 
@@ -109,55 +129,65 @@ pub(super) static JSON: Setting = empty("json", Format::Json { schemas: false },
 pub(super) static JSON_SCHEMAS: Setting =
     empty("json-schemas", Format::Json { schemas: true }, Some(&JSON));
 
-/// The modes of an empty configuration.
-pub(super) static ADAPTIVE: Setting = Setting {
-    name: "adaptive",
-    format: Format::Avro,
-    modes: Some(["precise", "adaptive", "numeric", "json", "bytes"]),
-    deadly: &[],
-    base: None,
-};
-pub(super) static ADAPTIVE_TIME: Setting = Setting {
-    name: "adaptive-time-microseconds",
-    modes: Some(["double", "adaptive_time_microseconds", "string", "map", "base64"]),
-    deadly: &["large_required_binaries"],
-    ..OF_MODES
-};
-pub(super) static CONNECT: Setting = Setting {
-    name: "connect",
-    modes: Some(["string", "connect", "numeric", "json", "base64-url-safe"]),
-    deadly: &["large_required_binaries"],
-    ..OF_MODES
-};
-pub(super) static MICROSECONDS: Setting = Setting {
-    name: "microseconds",
-    modes: Some(["precise", "microseconds", "string", "map", "hex"]),
-    deadly: &["large_required_binaries"],
-    ..OF_MODES
-};
-pub(super) static NANOSECONDS: Setting = Setting {
-    name: "nanoseconds",
-    modes: Some(["double", "nanoseconds", "numeric", "json", "bytes"]),
-    deadly: &["required_timestamps"],
-    ..OF_MODES
-};
-pub(super) static ISOSTRING: Setting = Setting {
-    name: "isostring",
-    modes: Some(["string", "isostring", "string", "map", "base64"]),
-    deadly: &["large_required_binaries"],
-    ..OF_MODES
-};
-/// The modes whose values JSON writes in a way of its own.
-pub(super) static JSON_CONNECT: Setting = Setting {
-    name: "json-connect",
+const ADAPTIVE: Modes = ["precise", "adaptive", "numeric", "json", "bytes"];
+const ADAPTIVE_TIME: Modes = ["double", "adaptive_time_microseconds", "string", "map", "base64"];
+const CONNECT: Modes = ["string", "connect", "numeric", "json", "base64-url-safe"];
+const MICROSECONDS: Modes = ["precise", "microseconds", "string", "map", "hex"];
+const NANOSECONDS: Modes = ["double", "nanoseconds", "numeric", "json", "bytes"];
+const ISOSTRING: Modes = ["string", "isostring", "string", "map", "base64"];
+/// Those whose values JSON writes in a way of its own.
+const IN_JSON: Modes = ["double", "connect", "string", "map", "hex"];
+
+pub(super) static MODES_ADAPTIVE: Setting = modes("modes-adaptive", ADAPTIVE, &[], None);
+pub(super) static MODES_ADAPTIVE_TIME: Setting = modes(
+    "modes-adaptive-time",
+    ADAPTIVE_TIME,
+    &["large_required_binaries"],
+    Some(&MODES_ADAPTIVE),
+);
+pub(super) static MODES_CONNECT: Setting =
+    modes("modes-connect", CONNECT, &["large_required_binaries"], Some(&MODES_ADAPTIVE));
+pub(super) static MODES_MICROSECONDS: Setting =
+    modes("modes-microseconds", MICROSECONDS, &["large_required_binaries"], Some(&MODES_ADAPTIVE));
+pub(super) static MODES_NANOSECONDS: Setting =
+    modes("modes-nanoseconds", NANOSECONDS, &["required_timestamps"], Some(&MODES_ADAPTIVE));
+pub(super) static MODES_ISOSTRING: Setting =
+    modes("modes-isostring", ISOSTRING, &["large_required_binaries"], Some(&MODES_ADAPTIVE));
+pub(super) static MODES_JSON: Setting = Setting {
     format: Format::Json { schemas: true },
-    modes: Some(["double", "connect", "string", "map", "hex"]),
-    deadly: &["large_required_binaries"],
-    ..OF_MODES
+    ..modes("modes-json", IN_JSON, &["large_required_binaries"], Some(&MODES_ADAPTIVE))
+};
+
+pub(super) static EXTREMES_ADAPTIVE: Setting = extremes("extremes-adaptive", ADAPTIVE, None);
+pub(super) static EXTREMES_ADAPTIVE_TIME: Setting =
+    extremes("extremes-adaptive-time", ADAPTIVE_TIME, Some(&EXTREMES_ADAPTIVE));
+pub(super) static EXTREMES_CONNECT: Setting =
+    extremes("extremes-connect", CONNECT, Some(&EXTREMES_ADAPTIVE));
+pub(super) static EXTREMES_MICROSECONDS: Setting =
+    extremes("extremes-microseconds", MICROSECONDS, Some(&EXTREMES_ADAPTIVE));
+pub(super) static EXTREMES_NANOSECONDS: Setting =
+    extremes("extremes-nanoseconds", NANOSECONDS, Some(&EXTREMES_ADAPTIVE));
+pub(super) static EXTREMES_ISOSTRING: Setting =
+    extremes("extremes-isostring", ISOSTRING, Some(&EXTREMES_ADAPTIVE));
+pub(super) static EXTREMES_JSON: Setting = Setting {
+    format: Format::Json { schemas: true },
+    ..extremes("extremes-json", IN_JSON, Some(&EXTREMES_ADAPTIVE))
 };
 
 const fn empty(name: &'static str, format: Format, base: Option<&'static Setting>) -> Setting {
-    Setting { name, format, modes: None, deadly: &[], base }
+    Setting { name, format, modes: None, on_unrepresentable: "fail", deadly: &[], base }
 }
 
-const OF_MODES: Setting = empty("", Format::Avro, Some(&ADAPTIVE));
+const fn modes(
+    name: &'static str,
+    modes: Modes,
+    deadly: &'static [&'static str],
+    base: Option<&'static Setting>,
+) -> Setting {
+    Setting { modes: Some(modes), deadly, ..empty(name, Format::Avro, base) }
+}
+
+const fn extremes(name: &'static str, modes: Modes, base: Option<&'static Setting>) -> Setting {
+    let empty = empty(name, Format::Avro, base);
+    Setting { modes: Some(modes), on_unrepresentable: "null", ..empty }
+}

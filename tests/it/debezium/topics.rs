@@ -85,20 +85,18 @@ fn apart(stack: &Stack, prefix: &str, format: Format, bytes: &[u8]) -> Parts {
     let renamed = |schema: &str| {
         serde_json::from_str::<Value>(&schema.replace(&format!("{prefix}."), "shop.")).unwrap()
     };
+    let json = || json::parse(std::str::from_utf8(bytes).unwrap());
     match format {
         Format::Avro => {
             let id = u32::from_be_bytes(bytes[1..5].try_into().unwrap());
             let schema = renamed(&stack.registry.schema_json(id));
             Parts { values: layout::values(&schema, &bytes[5..]), schema: Some(schema) }
         }
-        Format::Json { schemas: false } => {
-            let value = serde_json::from_slice(bytes).unwrap();
-            Parts { values: json::values(&value), schema: None }
-        }
+        Format::Json { schemas: false } => Parts { values: json::values(&json()), schema: None },
         Format::Json { schemas: true } => {
-            let value: Value = serde_json::from_slice(bytes).unwrap();
+            let value = json();
             let names: Vec<_> = value.as_object().unwrap().keys().collect();
-            assert_eq!(names, ["schema", "payload"]);
+            assert_eq!(names, ["payload", "schema"]);
             let schema = renamed(&value["schema"].to_string());
             Parts { values: json::values(&value["payload"]), schema: Some(schema) }
         }
