@@ -240,6 +240,7 @@ impl Codec {
             | Layout::Money
             | Layout::MoneyText
             | Layout::NanoTime
+            | Layout::PlainPoint
             | Layout::Point
             | Layout::Printed { .. }
             | Layout::String

@@ -97,7 +97,9 @@ pub(super) enum Layout {
     NanoTime,
     /// `long`: nanoseconds since 1970-01-01 00:00, wall clock.
     NanoTimestamp,
-    /// A record of two coordinates, and their WKB beside Debezium's.
+    /// A record of two coordinates.
+    PlainPoint,
+    /// Debezium's: two coordinates, their WKB, and no SRID.
     Point,
     /// Text, from either form.
     Printed {
@@ -199,6 +201,7 @@ impl Codec {
             Kind::Enum { .. } | Kind::Json | Kind::Jsonb | Kind::Xml => Layout::String,
             Kind::Hstore => Layout::HstoreMap,
             Kind::Int2 => Layout::Int32,
+            Kind::Point => Layout::PlainPoint,
             Kind::Interval => Layout::IntervalParts,
             Kind::Numeric { declared } => match declared.and_then(native_decimal) {
                 Some(layout) => layout,
@@ -226,7 +229,6 @@ impl Codec {
             | Kind::Money
             | Kind::Oid
             | Kind::Other { .. }
-            | Kind::Point
             | Kind::Text
             | Kind::Uuid => return Self::debezium(kind, Modes::default()),
         };

@@ -1,11 +1,17 @@
-//! Values to Avro bytes, chosen once per column, and the schemas that describe them.
+//! Values to Avro bytes or JSON text, chosen once per column, and the schemas that describe them.
 //!
-//! The representation is Debezium's with its default settings (`decimal = precise, time = adaptive,
-//! interval = numeric, binary = bytes`), so that its consumers read on. Known departures, each
+//! ```text
+//! Kind ── Values ──▶ layout::Codec ──┬── schema, connect: what is declared
+//!        (operator)  (kind, layout)  └── column ─▶ value, time, decimal: what is written,
+//!                                         in avro or json (encoding::Encoding)
+//! ```
+//!
+//! By default the representation is Debezium's, so that its consumers read on. Known departures, each
 //! because the original loses or invents something:
 //!
 //! - numeric `NaN` and infinities, infinite dates, timestamps and intervals, and timestamps past the
-//!   year 294246 are errors, not null and not a number that stands for something else;
+//!   year 294246 are errors (or null or text, where configured), not a number that stands for
+//!   something else; with numerics as text they are PostgreSQL's words;
 //! - `numeric(p, -s)` is a `VariableScaleDecimal`; `numeric(p, s)` with s > p declares precision s;
 //! - arrays of enums have nullable elements; multi-dimensional arrays are errors, not nulls;
 //! - an empty `varbit(1)`, which is a boolean, is an error;
@@ -13,7 +19,8 @@
 //!   multiranges, `tsquery`, `pg_lsn`, geometric types but `point` …) are PostgreSQL's text.
 //!
 //! Pure: no clock, no log, no allocation per value but for numerics of more than 38 digits, parts of
-//! compound values that need quotes, `tsquery`, and array elements written with escapes.
+//! compound values that need quotes, `tsquery`, array elements written with escapes, and bytes as
+//! text.
 #![deny(clippy::indexing_slicing)]
 
 pub mod avro;

@@ -82,8 +82,8 @@ pub(super) fn zero<E: Encoding>(codec: &Codec) -> Vec<u8> {
             E::map_end(buffer);
         }
         // Avro's own representation, in which nothing is invented: all of these are nullable there.
-        Layout::IntervalParts | Layout::Range { .. } => {}
-        Layout::Point => write_point::<E>(0.0, 0.0, buffer),
+        Layout::IntervalParts | Layout::PlainPoint | Layout::Range { .. } => {}
+        Layout::Point => write_point::<E>(&Layout::Point, 0.0, 0.0, buffer),
         Layout::VariableScaleDecimal => {
             decimal::write_variable_scale::<E>(0, buffer, |out| E::bytes(&[0], out));
         }

@@ -211,6 +211,7 @@ impl Names {
             Layout::Xml => semantic("string", "io.debezium.data.Xml"),
             // Layouts of Avro's own representation.
             Layout::IntervalParts
+            | Layout::PlainPoint
             | Layout::Range { .. }
             | Layout::Ranges { .. }
             | Layout::UtcMicros => self.native(layout),
@@ -237,6 +238,10 @@ impl Names {
             Layout::Money => json!({
                 "type": "bytes", "logicalType": "decimal", "precision": 19, "scale": 2,
             }),
+            Layout::PlainPoint => self.record(
+                "walbrook.Point",
+                || json!([{"name": "x", "type": "double"}, {"name": "y", "type": "double"}]),
+            ),
             Layout::Range { element, name } => self.range(element, name),
             Layout::Ranges { element, name } => {
                 json!({"type": "array", "items": self.range(element, name)})

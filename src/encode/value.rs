@@ -32,7 +32,7 @@ pub(super) fn write<E: Encoding>(
         Datum::Interval(value) => return time::write_interval::<E>(&codec.layout, value, out),
         Datum::Money(cents) => return decimal::write_money::<E>(&codec.layout, cents, out),
         Datum::Numeric(value) => return write_numeric::<E>(codec, value, out),
-        Datum::Point { x, y } => write_point::<E>(x, y, out),
+        Datum::Point { x, y } => write_point::<E>(&codec.layout, x, y, out),
         Datum::Printed(bytes) => return write_printed::<E>(codec, bytes, out),
         Datum::Text(text) => match &codec.layout {
             Layout::Range { element, .. } => {
@@ -200,21 +200,23 @@ fn json_string(text: &str, out: &mut Vec<u8>) -> Result<(), Error> {
     serde_json::to_writer(out, text).map_err(|_| Error::Malformed { what: "hstore" })
 }
 
-/// Debezium's `Point`: the coordinates, and again as WKB (little-endian, type 1), no SRID.
-pub(super) fn write_point<E: Encoding>(x: f64, y: f64, out: &mut Vec<u8>) {
-    let [x0, x1, x2, x3, x4, x5, x6, x7] = x.to_le_bytes();
-    let [y0, y1, y2, y3, y4, y5, y6, y7] = y.to_le_bytes();
-    let wkb = [1, 1, 0, 0, 0, x0, x1, x2, x3, x4, x5, x6, x7, y0, y1, y2, y3, y4, y5, y6, y7];
+/// The coordinates; in Debezium's `Point` again as WKB (little-endian, type 1), no SRID.
+pub(super) fn write_point<E: Encoding>(layout: &Layout, x: f64, y: f64, out: &mut Vec<u8>) {
     E::record(out);
     E::field("x", out);
     E::double(x, out);
     E::field("y", out);
     E::double(y, out);
-    E::field("wkb", out);
-    E::some(out);
-    E::bytes(&wkb, out);
-    E::field("srid", out);
-    E::null(out);
+    if *layout == Layout::Point {
+        let [x0, x1, x2, x3, x4, x5, x6, x7] = x.to_le_bytes();
+        let [y0, y1, y2, y3, y4, y5, y6, y7] = y.to_le_bytes();
+        let wkb = [1, 1, 0, 0, 0, x0, x1, x2, x3, x4, x5, x6, x7, y0, y1, y2, y3, y4, y5, y6, y7];
+        E::field("wkb", out);
+        E::some(out);
+        E::bytes(&wkb, out);
+        E::field("srid", out);
+        E::null(out);
+    }
     E::record_end(out);
 }
 

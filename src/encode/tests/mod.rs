@@ -1,5 +1,7 @@
 //! Values in, Avro out; apache-avro reads it back.
 
+mod docs;
+mod everywhere;
 mod golden;
 mod json;
 mod modes;

@@ -21,6 +21,43 @@ usre = "x""#,
         "12:2: unknown key `typo`, expected one of `pipeline`, `postgres`, `replication`, `kafka`, `registry`, `topics`, `tables`, `values`, `outbox`, `outbox_messages`, `records`, `batch`, `http`, `control`, `log`",
     ),
     (
+        "tables",
+        r#"value_format = "string""#,
+        r#"13:16: `tables.value_format` is "string", but wants "avro" or "json" or "json_schemas""#,
+    ),
+    (
+        "values",
+        r#"time = "micros""#,
+        r#"13:8: `values.time` is "micros", but wants "adaptive" or "adaptive_time_microseconds" or "connect" or "microseconds" or "nanoseconds" or "isostring""#,
+    ),
+    (
+        "values",
+        r#"representation = "avro"
+decimal = "string""#,
+        "14:11: `values.representation` and `values.decimal` contradict each other: Avro's own types have no such modes; remove the one or the other",
+    ),
+    (
+        "values",
+        r#"representation = "avro"
+[tables]
+before = "debezium""#,
+        "15:10: `values.representation` and `tables.before` contradict each other: the values that Debezium invents are of its own schemas",
+    ),
+    (
+        "values",
+        r#"representation = "avro"
+[tables]
+value_format = "json""#,
+        "15:16: `values.representation` and `tables.value_format` contradict each other: JSON has Debezium's representation",
+    ),
+    (
+        "values",
+        r#"on_unrepresentable = "text"
+[tables]
+key_format = "json_schemas""#,
+        "15:14: `values.on_unrepresentable` and `tables.key_format` contradict each other: Kafka Connect's JSON schemas have no union of a type and text",
+    ),
+    (
         "batch",
         r#"target_bytes = "8 bananas""#,
         r#"13:16: `batch.target_bytes`: wrong value: string, expected a size: a number of bytes, or a text such as "512KiB" or "8MiB""#,
