@@ -29,17 +29,20 @@ impl Scene {
         Self { script, database, flows }
     }
 
-    /// Makes the changes.
+    /// Makes the changes, and one more.
+    ///
+    /// With an event Debezium confirms the transaction before that of the event. So the position at
+    /// which it is awaited lies before the last change but one: it confirms that when the last one is
+    /// in Kafka, and not before.
     pub(super) async fn change(&mut self) {
         let client = shared().postgres.client(&self.database).await;
-        // The last one is there to be confirmed: Debezium confirms what an event follows.
-        let end = "CREATE TABLE changes_end AS SELECT pg_current_wal_lsn() AS lsn;\n\
-                   INSERT INTO emptied VALUES (2)";
-        for script in [self.script.changes, end] {
-            for statement in script.split(";\n").filter(|text| !text.trim().is_empty()) {
-                let done = client.batch_execute(statement).await;
-                done.unwrap_or_else(|error| panic!("{error:?}: {statement}"));
-            }
+        let statements = self.script.changes.split(";\n");
+        let statements: Vec<_> = statements.filter(|text| !text.trim().is_empty()).collect();
+        let (last, others) = statements.split_last().expect("a change");
+        let end = "CREATE TABLE changes_end AS SELECT pg_current_wal_insert_lsn() AS lsn";
+        for statement in others.iter().chain(&[end, last, "INSERT INTO emptied VALUES (2)"]) {
+            let done = client.batch_execute(statement).await;
+            done.unwrap_or_else(|error| panic!("{error:?}: {statement}"));
         }
     }
 

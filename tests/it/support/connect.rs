@@ -76,14 +76,16 @@ impl Connect {
         connect
     }
 
-    /// Waits until Debezium has confirmed this LSN. It confirms a change only when an event follows.
+    /// Waits until Debezium has confirmed this LSN. It confirms a transaction only when an event of a
+    /// later one is in Kafka.
     pub(crate) async fn confirms(&mut self, stack: &Stack, space: &Space, lsn: &str) {
         let confirms = format!(
             "SELECT 1 FROM pg_replication_slots
              WHERE slot_name = '{}' AND '{lsn}' <= confirmed_flush_lsn",
             space.slot
         );
-        self.awaits(stack, &space.database, "Debezium confirms", &confirms).await;
+        let what = format!("{} confirms {lsn}", space.slot);
+        self.awaits(stack, &space.database, &what, &confirms).await;
     }
 
     /// Waits until the walsender of its slot streams: what commits from now on is delivered.
@@ -93,7 +95,7 @@ impl Connect {
              WHERE slot_name = '{}' AND state = 'streaming'",
             space.slot
         );
-        self.awaits(stack, &space.database, "Debezium streams", &streams).await;
+        self.awaits(stack, &space.database, &format!("{} streams", space.slot), &streams).await;
     }
 
     /// Waits until the query has a row.
