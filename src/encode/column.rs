@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::representation::Representation;
-use super::{Error, avro, decimal, iso, placeholder};
+use super::{Error, avro, decimal, iso, placeholder, spatial, vector};
 use crate::types::{
     Array, Bits, Datum, Decimal, Hstore, Interval, Kind, MICROS_PER_DAY, Numeric,
     POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS, decode_binary, decode_text, print,
@@ -113,6 +113,7 @@ fn write(
         Datum::Date(days) => avro::int(unix_days(days)?, out),
         Datum::Float4(value) => avro::float(value, out),
         Datum::Float8(value) => avro::double(value, out),
+        Datum::Geometry(value) => spatial::write(value, out),
         Datum::Hstore(value) => return write_hstore(value, out),
         Datum::Int2(value) => avro::int(i32::from(value), out),
         Datum::Int4(value) => avro::int(value, out),
@@ -127,6 +128,7 @@ fn write(
             };
             return Ok(avro::length_prefixed(out, |out| print(kind, bytes, out))?);
         }
+        Datum::SparseVector(value) => return vector::write_sparse(&value, out),
         Datum::Text(value) => avro::string(value, out),
         Datum::Time(micros) => match representation {
             Representation::MilliTime => avro::long(micros / 1000, out),
@@ -152,6 +154,10 @@ fn write(
             });
         }
         Datum::Uuid(value) => write_uuid(value, out),
+        Datum::Vector(value) if *representation == Representation::FloatVector => {
+            return vector::write_floats(&value, out);
+        }
+        Datum::Vector(value) => return vector::write_doubles(&value, out),
     }
     Ok(())
 }

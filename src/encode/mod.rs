@@ -9,6 +9,7 @@
 //! - `numeric(p, -s)` is a `VariableScaleDecimal`; `numeric(p, s)` with s > p declares precision s;
 //! - arrays of enums have nullable elements; multi-dimensional arrays are errors, not nulls;
 //! - an empty `varbit(1)`, which is a boolean, is an error;
+//! - a `sparsevec` of more than 32,767 dimensions is an error;
 //! - arrays of `interval` and `name` are published; types that Debezium leaves out (composites,
 //!   multiranges, `tsquery`, `pg_lsn`, geometric types but `point` …) are PostgreSQL's text.
 //!
@@ -23,6 +24,8 @@ mod iso;
 mod placeholder;
 mod representation;
 pub mod schema;
+mod spatial;
+mod vector;
 
 #[cfg(test)]
 mod tests;

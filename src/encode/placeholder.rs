@@ -41,8 +41,10 @@ pub(super) fn zero(representation: &Representation) -> Vec<u8> {
         | Representation::Boolean
         | Representation::Bytes
         | Representation::Date
+        | Representation::DoubleVector
         | Representation::Duration
         | Representation::Enum { .. }
+        | Representation::FloatVector
         | Representation::Int16
         | Representation::Int32
         | Representation::Int64
@@ -58,8 +60,13 @@ pub(super) fn zero(representation: &Representation) -> Vec<u8> {
         Representation::Decimal { .. } | Representation::Money => avro::bytes(&[0], &mut out),
         Representation::Double => avro::double(0.0, &mut out),
         Representation::Float => avro::float(0.0, &mut out),
+        Representation::Geography | Representation::Geometry => {
+            super::spatial::write_empty(&mut out);
+        }
         Representation::Hstore => avro::string("{}", &mut out),
         Representation::Point => super::column::write_point(0.0, 0.0, &mut out),
+        // No dimensions, no elements.
+        Representation::SparseVector => out.extend_from_slice(&[0, 0]),
         Representation::VariableScaleDecimal => {
             avro::int(0, &mut out);
             avro::bytes(&[0], &mut out);

@@ -32,6 +32,8 @@ pub(super) enum Representation {
     },
     /// `double`.
     Double,
+    /// An array of doubles.
+    DoubleVector,
     /// `long`: microseconds, a month counting 30.4375 days.
     Duration,
     /// An enum's label.
@@ -41,6 +43,12 @@ pub(super) enum Representation {
     },
     /// `float`.
     Float,
+    /// An array of floats.
+    FloatVector,
+    /// A record of EWKB and SRID.
+    Geography,
+    /// A record of EWKB and SRID.
+    Geometry,
     /// JSON text of an object of strings and nulls.
     Hstore,
     /// `int`, from a smallint.
@@ -70,6 +78,8 @@ pub(super) enum Representation {
         /// What it means, for types that Debezium has a name for.
         name: Option<&'static str>,
     },
+    /// A record of dimensions and of elements by their indices.
+    SparseVector,
     /// `string`.
     String,
     /// UUID text.
@@ -102,6 +112,9 @@ impl Representation {
             Kind::Enum { labels } => Self::Enum { allowed: labels.join(",") },
             Kind::Float4 => Self::Float,
             Kind::Float8 => Self::Double,
+            Kind::Geography => Self::Geography,
+            Kind::Geometry => Self::Geometry,
+            Kind::Halfvec => Self::FloatVector,
             Kind::Hstore => Self::Hstore,
             Kind::Int2 => Self::Int16,
             Kind::Int4 => Self::Int32,
@@ -122,6 +135,7 @@ impl Representation {
                 };
                 Self::Printed { kind: kind.clone(), name }
             }
+            Kind::Sparsevec => Self::SparseVector,
             Kind::Time { precision: Some(0..=3) } => Self::MilliTime,
             Kind::Time { .. } => Self::MicroTime,
             Kind::TimeTz => Self::ZonedTime,
@@ -133,6 +147,7 @@ impl Representation {
                 Self::ZonedTimestamp { digits: (digits != 0).then_some(digits) }
             }
             Kind::Uuid => Self::Uuid,
+            Kind::Vector => Self::DoubleVector,
             Kind::Xml => Self::Xml,
         }
     }

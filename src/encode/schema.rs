@@ -137,9 +137,17 @@ impl Names {
                 "logicalType": "decimal",
             }),
             Representation::Double => json!("double"),
+            Representation::DoubleVector => vector("double", "io.debezium.data.DoubleVector"),
             Representation::Duration => semantic("long", "io.debezium.time.MicroDuration"),
             Representation::Enum { allowed } => enumeration(allowed),
             Representation::Float => json!("float"),
+            Representation::FloatVector => vector("float", "io.debezium.data.FloatVector"),
+            Representation::Geography => {
+                self.shape("io.debezium.data.geometry.Geography", "Geography")
+            }
+            Representation::Geometry => {
+                self.shape("io.debezium.data.geometry.Geometry", "Geometry")
+            }
             Representation::Int16 => json!({"type": "int", "connect.type": "int16"}),
             Representation::Int32 => json!("int"),
             Representation::Int64 => json!("long"),
@@ -159,6 +167,7 @@ impl Names {
             Representation::Point => self.point(),
             Representation::Printed { name: Some(name), .. } => semantic("string", name),
             Representation::Printed { name: None, .. } | Representation::String => json!("string"),
+            Representation::SparseVector => self.sparse_vector(),
             Representation::Uuid => semantic("string", "io.debezium.data.Uuid"),
             Representation::VariableScaleDecimal => self.variable_scale_decimal(),
             Representation::ZonedTime => semantic("string", "io.debezium.time.ZonedTime"),
@@ -176,6 +185,30 @@ impl Names {
                 {"name": "y", "type": "double"},
                 optional("wkb", &json!("bytes")),
                 optional("srid", &json!("int")),
+            ])
+        })
+    }
+
+    /// One of PostGIS' types.
+    fn shape(&mut self, name: &'static str, doc: &str) -> Value {
+        self.record(
+            name,
+            doc,
+            || json!([{"name": "wkb", "type": "bytes"}, optional("srid", &json!("int"))]),
+        )
+    }
+
+    /// The converter writes a map whose keys are no strings as an array of its entries.
+    fn sparse_vector(&mut self) -> Value {
+        self.record("io.debezium.data.SparseDoubleVector", "Sparse double vector", || {
+            let int16 = json!({"type": "int", "connect.type": "int16"});
+            let entry = json!({
+                "type": "record", "name": "MapEntry", "namespace": "io.confluent.connect.avro",
+                "fields": [{"name": "key", "type": int16}, {"name": "value", "type": "double"}],
+            });
+            json!([
+                {"name": "dimensions", "type": int16},
+                {"name": "vector", "type": {"type": "array", "items": entry}},
             ])
         })
     }
@@ -209,6 +242,11 @@ fn optional(name: &str, schema: &Value) -> Value {
 /// A primitive with the name of what it means, version 1.
 fn semantic(primitive: &str, name: &str) -> Value {
     json!({"type": primitive, "connect.version": 1, "connect.name": name})
+}
+
+/// An array that is never null inside, with the name of what it means, version 1.
+fn vector(items: &str, name: &str) -> Value {
+    json!({"type": "array", "items": items, "connect.version": 1, "connect.name": name})
 }
 
 fn enumeration(allowed: &str) -> Value {

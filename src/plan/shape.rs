@@ -38,11 +38,15 @@ pub(super) struct Shape {
 impl Shape {
     /// Reads a relation with what the catalog says of it.
     pub(super) fn new(relation: &Relation, facts: &TableFacts) -> Self {
-        let columns = relation.columns.iter().map(|column| ColumnShape {
-            kind: facts.types.resolve(column.type_oid, column.type_modifier),
-            is_identity: column.is_identity,
-            is_optional: !facts.not_null.contains(&column.name),
-            name: column.name.clone(),
+        let columns = relation.columns.iter().map(|column| {
+            let kind = facts.types.resolve(column.type_oid, column.type_modifier);
+            ColumnShape {
+                is_identity: column.is_identity,
+                // Debezium declares every geometry as nullable.
+                is_optional: !facts.not_null.contains(&column.name) || kind == Kind::Geometry,
+                name: column.name.clone(),
+                kind,
+            }
         });
         Self {
             table: format!("{}.{}", relation.namespace, relation.name),

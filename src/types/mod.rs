@@ -15,12 +15,14 @@ mod bytea;
 mod catalog;
 mod cursor;
 mod datum;
+mod ewkb;
 mod hstore;
 mod interval;
 mod numeric;
 mod print;
 mod text;
 mod time;
+mod vector;
 
 #[cfg(test)]
 mod tests;
@@ -32,11 +34,13 @@ pub use bytea::Bytea;
 use catalog::built_in;
 pub use catalog::{TypeCatalog, TypeFacts, TypeShape};
 pub use datum::{Datum, Error, Interval};
+pub use ewkb::Ewkb;
 pub use hstore::Hstore;
 pub use numeric::{Decimal, Numeric};
 pub use print::{Printed, print, write_text};
 pub use text::decode_text;
 pub use time::{MICROS_PER_DAY, POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS, civil_from_days};
+pub use vector::{Component, SparseVector, Vector};
 
 /// The settings on which the text form depends, as parameter and value: what [`decode_text`] reads
 /// is what a session prints that has them. They are start-up parameters or `SET` statements.
@@ -79,6 +83,12 @@ pub enum Kind {
     Float4,
     /// `double precision`.
     Float8,
+    /// PostGIS' `geography`.
+    Geography,
+    /// PostGIS' `geometry`.
+    Geometry,
+    /// pgvector's `halfvec`.
+    Halfvec,
     /// `hstore`.
     Hstore,
     /// `smallint`.
@@ -111,6 +121,8 @@ pub enum Kind {
     Point,
     /// A type that is published as PostgreSQL's text, and whose binary form we can print.
     Printed(Printed),
+    /// pgvector's `sparsevec`.
+    Sparsevec,
     /// `text`, `varchar`, `char(n)`, `name`, `citext`, `refcursor`.
     Text,
     /// `time`, with its declared precision.
@@ -132,6 +144,8 @@ pub enum Kind {
     },
     /// `uuid`.
     Uuid,
+    /// pgvector's `vector`.
+    Vector,
     /// `xml`.
     Xml,
 }
@@ -152,6 +166,10 @@ impl Kind {
     ///
     /// Source: `typdelim` in <https://www.postgresql.org/docs/current/catalog-pg-type.html>
     fn delimiter(&self) -> u8 {
-        if *self == Self::Printed(Printed::Box) { b';' } else { b',' }
+        match self {
+            Self::Geography | Self::Geometry => b':',
+            Self::Printed(Printed::Box) => b';',
+            _ => b',',
+        }
     }
 }
