@@ -154,6 +154,30 @@ fn every_half_is_its_float() {
     }
 }
 
+/// What Debezium 3.6 makes of the text, and its converter of that.
+#[test]
+fn values_are_debeziums_to_the_byte() {
+    for (kind, text, expect) in [
+        (Kind::Vector, "[0.1,-0.1,1.5]", "069a9999999999b93f9a9999999999b9bf000000000000f83f00"),
+        (Kind::Halfvec, "[0.099975586,-0.099975586,1.5]", "0600c0cc3d00c0ccbd0000c03f00"),
+        (Kind::Sparsevec, "{1:1.5,3:2}/5", "0a0402000000000000f83f06000000000000004000"),
+        (Kind::Sparsevec, "{}/32767", "feff0300"),
+        (
+            Kind::Geography,
+            "0101000020E61000003CDBA337DCC351C06D37C1374D374840",
+            "320101000020e61000003cdba337dcc351c06d37c1374d37484002cc43",
+        ),
+        (
+            Kind::Geometry,
+            "0101000000000000000000F03F0000000000000040",
+            "2a0101000000000000000000f03f000000000000004000",
+        ),
+    ] {
+        let bytes = encode(&kind, false, Column::Text(text.as_bytes())).unwrap();
+        assert_eq!(hex(&bytes), expect, "{kind:?} {text}");
+    }
+}
+
 /// No server keeps such an element, but both roads would agree.
 #[test]
 fn elements_that_are_no_numbers_go_through() {
