@@ -14,6 +14,8 @@ use walbrook::wal::Column;
 static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const GOLDEN: &str = include_str!("golden/types.tsv");
+const EXTENSIONS: [&str; 2] =
+    [include_str!("golden/pgvector.tsv"), include_str!("golden/postgis.tsv")];
 const ROWS: u32 = 200_000;
 
 /// The orders table: kind, text form, binary form of each column.
@@ -47,6 +49,7 @@ fn orders() -> Vec<(Kind, &'static [u8], Vec<u8>)> {
 fn main() {
     the_row_of_orders();
     every_golden_value();
+    every_value_of_extensions();
 }
 
 fn the_row_of_orders() {
@@ -93,20 +96,46 @@ fn every_golden_value() {
         if is_exempt {
             continue;
         }
-        let hex = fields[5];
-        let binary: Vec<u8> = (0..hex.len())
-            .step_by(2)
-            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
-            .collect();
-        let encoder = ColumnEncoder::compile(&kind, true, Notation::Avro, &Values::default());
-        let mut out = Vec::with_capacity(4096);
-        let region = Region::new(GLOBAL);
-        for column in [Column::Binary(&binary), Column::Text(fields[4].as_bytes())] {
-            let _ = encoder.encode(column, &mut out);
-        }
-        let change = region.change();
-        assert_eq!(change.allocations + change.reallocations, 0, "{line}");
+        allocates_nothing(&kind, &fields);
         encoded += 1;
     }
     assert!(300 < encoded, "{encoded} values of the golden file");
+}
+
+/// Vectors and shapes by themselves; in a composite their text may need quotes.
+fn every_value_of_extensions() {
+    let mut encoded = 0;
+    for line in EXTENSIONS.iter().flat_map(|golden| golden.lines()) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let kind = match fields[1].split('(').next() {
+            Some("geography") => Kind::Geography,
+            Some("geometry") => Kind::Geometry,
+            Some("halfvec") => Kind::Halfvec,
+            Some("sparsevec") => Kind::Sparsevec,
+            Some("vector") => Kind::Vector,
+            _ => continue,
+        };
+        if !fields[1].ends_with("[]") {
+            allocates_nothing(&kind, &fields);
+            encoded += 1;
+        }
+    }
+    assert!(50 < encoded, "{encoded} values of the golden files");
+}
+
+/// Both forms of a golden line.
+fn allocates_nothing(kind: &Kind, fields: &[&str]) {
+    let hex = fields[5];
+    let binary: Vec<u8> = (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+        .collect();
+    let encoder = ColumnEncoder::compile(kind, true, Notation::Avro, &Values::default());
+    let mut out = Vec::with_capacity(4096);
+    let region = Region::new(GLOBAL);
+    for column in [Column::Binary(&binary), Column::Text(fields[4].as_bytes())] {
+        let _ = encoder.encode(column, &mut out);
+    }
+    let change = region.change();
+    assert_eq!(change.allocations + change.reallocations, 0, "{fields:?}");
 }

@@ -91,6 +91,12 @@ impl Encoding for Avro {
         length(0, out);
     }
 
+    #[inline]
+    fn pair(_: &mut Vec<u8>) {}
+
+    #[inline]
+    fn pair_end(_: &mut Vec<u8>) {}
+
     /// One block of all entries.
     #[inline]
     fn map(len: usize, out: &mut Vec<u8>) {

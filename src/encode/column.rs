@@ -4,7 +4,7 @@ use super::avro::{Avro, NULL_BRANCH};
 use super::encoding::{Encoding, Notation};
 use super::json::Json;
 use super::layout::{Codec, Layout};
-use super::values::{OnUnchanged, OnUnrepresentable, Values};
+use super::values::{OnUnchanged, OnUnrepresentable, Representation, Values};
 use super::{Error, placeholder, value};
 use crate::types::{Kind, decode_binary, decode_text, print};
 use crate::wal::Column;
@@ -163,13 +163,17 @@ impl ColumnEncoder {
 }
 
 /// Whether a column that is not null must have an optional field all the same, since a null may
-/// have to stand for one of its values.
+/// have to stand for one of its values, or since Debezium declares it so.
 #[must_use]
 pub fn needs_null(kind: &Kind, values: &Values) -> bool {
     let codec = Codec::of(kind, values.representation);
     let unrepresentable =
         values.on_unrepresentable == OnUnrepresentable::Null && codec.is_partial();
-    unrepresentable || (values.on_unchanged == OnUnchanged::Null && kind.is_variable())
+    let is_debeziums =
+        codec.layout == Layout::Geometry && values.representation != Representation::Avro;
+    unrepresentable
+        || is_debeziums
+        || (values.on_unchanged == OnUnchanged::Null && kind.is_variable())
 }
 
 /// The branches of a field's union, as zig-zag.
@@ -213,6 +217,7 @@ impl Codec {
             | Layout::MicroTimestamp
             | Layout::MilliTimestamp
             | Layout::NanoTimestamp
+            | Layout::SparseVector
             | Layout::UtcMicros
             | Layout::VariableScaleDecimal => true,
             // A varbit(1) may be empty.
@@ -223,9 +228,13 @@ impl Codec {
             | Layout::Bytes
             | Layout::ConnectTime
             | Layout::Double
+            | Layout::DoubleVector
             | Layout::DurationText
             | Layout::Enum { .. }
             | Layout::Float
+            | Layout::FloatVector
+            | Layout::Geography
+            | Layout::Geometry
             | Layout::Hstore
             | Layout::HstoreMap
             | Layout::Int16
@@ -243,6 +252,7 @@ impl Codec {
             | Layout::PlainPoint
             | Layout::Point
             | Layout::Printed { .. }
+            | Layout::SparseParts
             | Layout::String
             | Layout::Uuid
             | Layout::Xml

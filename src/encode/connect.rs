@@ -58,6 +58,15 @@ fn complex(
             let fields: Vec<_> = fields.map(|avro| field(avro, namespace, defined)).collect();
             attributes([("type", json!("struct")), ("fields", json!(fields))])
         }
+        "array" if is_map_entry(avro.get("items")) => {
+            let fields = avro.get("items").and_then(|entry| entry.get("fields"));
+            let part = |at: usize, defined: &mut Defined| {
+                let avro = fields.and_then(|fields| fields.get(at)?.get("type"));
+                of(avro.unwrap_or(&Value::Null), false, namespace, defined)
+            };
+            let (keys, values) = (part(0, defined), part(1, defined));
+            attributes([("type", json!("map")), ("keys", json!(keys)), ("values", json!(values))])
+        }
         "array" => {
             let items = avro.get("items").unwrap_or(&Value::Null);
             let items = of(items, false, namespace, defined);
@@ -87,6 +96,11 @@ fn complex(
         defined.insert(format!("{namespace}.{}", text("name")), schema.clone());
     }
     schema
+}
+
+/// The converter to Avro writes a map whose keys are no strings as an array of its entries.
+fn is_map_entry(items: Option<&Value>) -> bool {
+    items.and_then(|items| items.get("name")).is_some_and(|name| name == "MapEntry")
 }
 
 fn field(avro: &Value, namespace: &str, defined: &mut Defined) -> Value {

@@ -67,6 +67,13 @@ pub trait Encoding {
     /// The end of an array.
     fn array_end(out: &mut Vec<u8>);
 
+    /// The beginning of an entry of a map whose keys are no text: an item for each of key and value
+    /// follows.
+    fn pair(out: &mut Vec<u8>);
+
+    /// The end of such an entry.
+    fn pair_end(out: &mut Vec<u8>);
+
     /// The beginning of a map of so many entries.
     fn map(len: usize, out: &mut Vec<u8>);
 

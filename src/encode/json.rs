@@ -91,6 +91,14 @@ impl Encoding for Json {
         out.push(b']');
     }
 
+    fn pair(out: &mut Vec<u8>) {
+        out.push(b'[');
+    }
+
+    fn pair_end(out: &mut Vec<u8>) {
+        out.push(b']');
+    }
+
     fn map(_: usize, out: &mut Vec<u8>) {
         out.push(b'{');
     }

@@ -50,6 +50,8 @@ pub(super) enum Layout {
     },
     /// `double`.
     Double,
+    /// An array of doubles.
+    DoubleVector,
     /// `long`: microseconds, a month counting 30.4375 days.
     Duration,
     /// ISO 8601 text of an interval, with all its parts.
@@ -61,6 +63,12 @@ pub(super) enum Layout {
     },
     /// `float`.
     Float,
+    /// An array of floats.
+    FloatVector,
+    /// A record of EWKB and SRID.
+    Geography,
+    /// A record of EWKB and SRID.
+    Geometry,
     /// JSON text of an object of strings and nulls.
     Hstore,
     /// A map of strings and nulls.
@@ -120,6 +128,10 @@ pub(super) enum Layout {
         /// What the record is called.
         name: &'static str,
     },
+    /// A record of dimensions, and of the indices and the values of elements.
+    SparseParts,
+    /// Debezium's: a record of dimensions and of a map of elements by their indices.
+    SparseVector,
     /// `string`.
     String,
     /// UUID text.
@@ -216,14 +228,19 @@ impl Codec {
                 None => return Self::text(kind),
             },
             Kind::Printed(_) => return Self::text(kind),
+            Kind::Sparsevec => Layout::SparseParts,
             Kind::Time { .. } => Layout::MicroTime,
             Kind::Timestamp { .. } => Layout::MicroTimestamp,
             Kind::TimestampTz { .. } => Layout::UtcMicros,
+            Kind::Vector => Layout::FloatVector,
             Kind::Bool
             | Kind::Bytea
             | Kind::Date
             | Kind::Float4
             | Kind::Float8
+            | Kind::Geography
+            | Kind::Geometry
+            | Kind::Halfvec
             | Kind::Int4
             | Kind::Int8
             | Kind::Money
@@ -264,6 +281,9 @@ fn debezium_only(kind: &Kind) -> Layout {
         Kind::Enum { labels } => Layout::Enum { allowed: labels.join(",") },
         Kind::Float4 => Layout::Float,
         Kind::Float8 => Layout::Double,
+        Kind::Geography => Layout::Geography,
+        Kind::Geometry => Layout::Geometry,
+        Kind::Halfvec => Layout::FloatVector,
         Kind::Int2 => Layout::Int16,
         Kind::Int4 => Layout::Int32,
         Kind::Int8 | Kind::Oid => Layout::Int64,
@@ -277,6 +297,7 @@ fn debezium_only(kind: &Kind) -> Layout {
             };
             Layout::Printed { name }
         }
+        Kind::Sparsevec => Layout::SparseVector,
         Kind::TimeTz => Layout::ZonedTime,
         // The JDBC driver calls the scale of an undeclared precision 6, and Debezium follows.
         Kind::TimestampTz { precision } => {
@@ -284,6 +305,7 @@ fn debezium_only(kind: &Kind) -> Layout {
             Layout::ZonedTimestamp { digits: (digits != 0).then_some(digits) }
         }
         Kind::Uuid => Layout::Uuid,
+        Kind::Vector => Layout::DoubleVector,
         Kind::Xml => Layout::Xml,
         // And the others, which have modes and do not come here.
         _ => Layout::String,

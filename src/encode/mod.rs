@@ -15,6 +15,7 @@
 //! - `numeric(p, -s)` is a `VariableScaleDecimal`; `numeric(p, s)` with s > p declares precision s;
 //! - arrays of enums have nullable elements; multi-dimensional arrays are errors, not nulls;
 //! - an empty `varbit(1)`, which is a boolean, is an error;
+//! - a `sparsevec` of more than 32,767 dimensions is an error;
 //! - arrays of `interval` and `name` are published; types that Debezium leaves out (composites,
 //!   multiranges, `tsquery`, `pg_lsn`, geometric types but `point` …) are PostgreSQL's text.
 //!
@@ -33,9 +34,11 @@ pub mod json;
 mod layout;
 mod placeholder;
 pub mod schema;
+mod spatial;
 mod time;
 mod value;
 mod values;
+mod vector;
 
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,11 @@
 
 use md5::{Digest, Md5};
 
-use super::decimal;
 use super::encoding::Encoding;
 use super::layout::{Codec, Layout};
 use super::value::{write_binary_text, write_point};
 use super::values::BinaryMode;
+use super::{decimal, spatial, vector};
 use crate::types::{Kind, Printed};
 
 /// The value (without a union's index) that stands for one that did not change, for the types that
@@ -52,7 +52,10 @@ pub(super) fn zero<E: Encoding>(codec: &Codec) -> Vec<u8> {
     let mut out = Vec::new();
     let buffer = &mut out;
     match &codec.layout {
-        Layout::Array { .. } | Layout::Ranges { .. } => {
+        Layout::Array { .. }
+        | Layout::DoubleVector
+        | Layout::FloatVector
+        | Layout::Ranges { .. } => {
             E::array(0, buffer);
             E::array_end(buffer);
         }
@@ -76,14 +79,17 @@ pub(super) fn zero<E: Encoding>(codec: &Codec) -> Vec<u8> {
         Layout::Decimal { .. } | Layout::Money => E::bytes(&[0], buffer),
         Layout::Double => E::double(0.0, buffer),
         Layout::Float => E::float(0.0, buffer),
+        Layout::Geography | Layout::Geometry => spatial::write_empty::<E>(buffer),
         Layout::Hstore => E::string("{}", buffer),
         Layout::HstoreMap => {
             E::map(0, buffer);
             E::map_end(buffer);
         }
         // Avro's own representation, in which nothing is invented: all of these are nullable there.
-        Layout::IntervalParts | Layout::PlainPoint | Layout::Range { .. } => {}
+        Layout::IntervalParts | Layout::PlainPoint | Layout::Range { .. } | Layout::SparseParts => {
+        }
         Layout::Point => write_point::<E>(&Layout::Point, 0.0, 0.0, buffer),
+        Layout::SparseVector => vector::write_no_dimensions::<E>(buffer),
         Layout::VariableScaleDecimal => {
             decimal::write_variable_scale::<E>(0, buffer, |out| E::bytes(&[0], out));
         }

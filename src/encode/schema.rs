@@ -158,12 +158,9 @@ impl Names {
                 "connect.parameters": {"length": length.to_string()},
                 "connect.name": "io.debezium.data.Bits",
             }),
-            Layout::Boolean => json!("boolean"),
-            Layout::Bytes => json!("bytes"),
             Layout::ConnectDate => connect("int", "Date", "date"),
             Layout::ConnectTime => connect("int", "Time", "time-millis"),
             Layout::ConnectTimestamp => connect("long", "Timestamp", "timestamp-millis"),
-            Layout::Date => semantic("int", "io.debezium.time.Date"),
             Layout::Decimal { precision, scale } => json!({
                 "type": "bytes", "scale": scale, "precision": precision, "connect.version": 1,
                 "connect.parameters": {
@@ -173,48 +170,34 @@ impl Names {
                 "connect.name": "org.apache.kafka.connect.data.Decimal",
                 "logicalType": "decimal",
             }),
-            Layout::Double => json!("double"),
-            Layout::Duration => semantic("long", "io.debezium.time.MicroDuration"),
-            Layout::DurationText => semantic("string", "io.debezium.time.Interval"),
+            Layout::DoubleVector => vector("double", "io.debezium.data.DoubleVector"),
             Layout::Enum { allowed } => enumeration(allowed),
-            Layout::Float => json!("float"),
+            Layout::FloatVector => vector("float", "io.debezium.data.FloatVector"),
+            Layout::Geography => self.shape("io.debezium.data.geometry.Geography", "Geography"),
+            Layout::Geometry => self.shape("io.debezium.data.geometry.Geometry", "Geometry"),
             Layout::HstoreMap => json!({"type": "map", "values": ["null", "string"]}),
             Layout::Int16 => json!({"type": "int", "connect.type": "int16"}),
-            Layout::Int32 => json!("int"),
-            Layout::Int64 => json!("long"),
-            Layout::IsoDate => semantic("string", "io.debezium.time.IsoDate"),
-            Layout::IsoTime => semantic("string", "io.debezium.time.IsoTime"),
-            Layout::IsoTimestamp => semantic("string", "io.debezium.time.IsoTimestamp"),
-            Layout::Hstore | Layout::Json => semantic("string", "io.debezium.data.Json"),
-            Layout::MicroTime => semantic("long", "io.debezium.time.MicroTime"),
-            Layout::MicroTimestamp => semantic("long", "io.debezium.time.MicroTimestamp"),
-            Layout::MilliTime => semantic("int", "io.debezium.time.Time"),
-            Layout::MilliTimestamp => semantic("long", "io.debezium.time.Timestamp"),
             Layout::Money => json!({
                 "type": "bytes", "scale": 2, "precision": 64, "connect.version": 1,
                 "connect.parameters": {"scale": "2"},
                 "connect.name": "org.apache.kafka.connect.data.Decimal",
                 "logicalType": "decimal",
             }),
-            Layout::NanoTime => semantic("long", "io.debezium.time.NanoTime"),
-            Layout::NanoTimestamp => semantic("long", "io.debezium.time.NanoTimestamp"),
             Layout::Point => self.point(),
             Layout::Printed { name: Some(name) } => semantic("string", name),
-            Layout::BinaryText(_)
-            | Layout::MoneyText
-            | Layout::Printed { name: None }
-            | Layout::String => json!("string"),
-            Layout::Uuid => semantic("string", "io.debezium.data.Uuid"),
+            Layout::SparseVector => self.sparse_vector(),
             Layout::VariableScaleDecimal => self.variable_scale_decimal(),
-            Layout::ZonedTime => semantic("string", "io.debezium.time.ZonedTime"),
-            Layout::ZonedTimestamp { .. } => semantic("string", "io.debezium.time.ZonedTimestamp"),
-            Layout::Xml => semantic("string", "io.debezium.data.Xml"),
             // Layouts of Avro's own representation.
             Layout::IntervalParts
             | Layout::PlainPoint
             | Layout::Range { .. }
             | Layout::Ranges { .. }
+            | Layout::SparseParts
             | Layout::UtcMicros => self.native(layout),
+            _ => match meaning(layout) {
+                Some((primitive, name)) => semantic(primitive, name),
+                None => json!(primitive(layout)),
+            },
         }
     }
 
@@ -225,6 +208,8 @@ impl Names {
             Layout::Decimal { precision, scale } => json!({
                 "type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale,
             }),
+            Layout::Geography => self.plain_shape("walbrook.Geography"),
+            Layout::Geometry => self.plain_shape("walbrook.Geometry"),
             Layout::IntervalParts => self.record("walbrook.Interval", || {
                 json!([
                     {"name": "months", "type": "int"},
@@ -246,6 +231,13 @@ impl Names {
             Layout::Ranges { element, name } => {
                 json!({"type": "array", "items": self.range(element, name)})
             }
+            Layout::SparseParts => self.record("walbrook.SparseVector", || {
+                json!([
+                    {"name": "dimensions", "type": "int"},
+                    {"name": "indices", "type": {"type": "array", "items": "int"}},
+                    {"name": "values", "type": {"type": "array", "items": "float"}},
+                ])
+            }),
             Layout::UtcMicros => logical("long", "timestamp-micros"),
             Layout::Uuid => logical("string", "uuid"),
             _ => self.debezium(layout),
@@ -277,6 +269,31 @@ impl Names {
             ])
         };
         self.connect_record("io.debezium.data.geometry.Point", "Geometry (POINT)", fields)
+    }
+
+    /// One of PostGIS' types.
+    fn shape(&mut self, name: &'static str, doc: &str) -> Value {
+        self.connect_record(name, doc, shape_fields)
+    }
+
+    fn plain_shape(&mut self, name: &'static str) -> Value {
+        self.record(name, shape_fields)
+    }
+
+    /// The converter writes a map whose keys are no strings as an array of its entries.
+    fn sparse_vector(&mut self) -> Value {
+        let name = "io.debezium.data.SparseDoubleVector";
+        self.connect_record(name, "Sparse double vector", || {
+            let int16 = json!({"type": "int", "connect.type": "int16"});
+            let entry = json!({
+                "type": "record", "name": "MapEntry", "namespace": "io.confluent.connect.avro",
+                "fields": [{"name": "key", "type": int16}, {"name": "value", "type": "double"}],
+            });
+            json!([
+                {"name": "dimensions", "type": int16},
+                {"name": "vector", "type": {"type": "array", "items": entry}},
+            ])
+        })
     }
 
     fn variable_scale_decimal(&mut self) -> Value {
@@ -326,6 +343,44 @@ fn strip(schema: &mut Value) {
     }
 }
 
+/// Debezium's names of what a primitive means.
+fn meaning(layout: &Layout) -> Option<(&'static str, &'static str)> {
+    Some(match layout {
+        Layout::Date => ("int", "io.debezium.time.Date"),
+        Layout::Duration => ("long", "io.debezium.time.MicroDuration"),
+        Layout::DurationText => ("string", "io.debezium.time.Interval"),
+        Layout::Hstore | Layout::Json => ("string", "io.debezium.data.Json"),
+        Layout::IsoDate => ("string", "io.debezium.time.IsoDate"),
+        Layout::IsoTime => ("string", "io.debezium.time.IsoTime"),
+        Layout::IsoTimestamp => ("string", "io.debezium.time.IsoTimestamp"),
+        Layout::MicroTime => ("long", "io.debezium.time.MicroTime"),
+        Layout::MicroTimestamp => ("long", "io.debezium.time.MicroTimestamp"),
+        Layout::MilliTime => ("int", "io.debezium.time.Time"),
+        Layout::MilliTimestamp => ("long", "io.debezium.time.Timestamp"),
+        Layout::NanoTime => ("long", "io.debezium.time.NanoTime"),
+        Layout::NanoTimestamp => ("long", "io.debezium.time.NanoTimestamp"),
+        Layout::Uuid => ("string", "io.debezium.data.Uuid"),
+        Layout::Xml => ("string", "io.debezium.data.Xml"),
+        Layout::ZonedTime => ("string", "io.debezium.time.ZonedTime"),
+        Layout::ZonedTimestamp { .. } => ("string", "io.debezium.time.ZonedTimestamp"),
+        _ => return None,
+    })
+}
+
+/// Layouts that are what they are.
+fn primitive(layout: &Layout) -> &'static str {
+    match layout {
+        Layout::Boolean => "boolean",
+        Layout::Bytes => "bytes",
+        Layout::Double => "double",
+        Layout::Float => "float",
+        Layout::Int32 => "int",
+        Layout::Int64 => "long",
+        // Text of something, and what the others do not name.
+        _ => "string",
+    }
+}
+
 fn optional(name: &str, schema: &Value) -> Value {
     json!({"name": name, "type": ["null", schema], "default": null})
 }
@@ -333,6 +388,15 @@ fn optional(name: &str, schema: &Value) -> Value {
 /// A primitive with the name of what it means, version 1.
 fn semantic(primitive: &str, name: &str) -> Value {
     json!({"type": primitive, "connect.version": 1, "connect.name": name})
+}
+
+fn shape_fields() -> Value {
+    json!([{"name": "wkb", "type": "bytes"}, optional("srid", &json!("int"))])
+}
+
+/// An array that is never null inside, with the name of what it means, version 1.
+fn vector(items: &str, name: &str) -> Value {
+    json!({"type": "array", "items": items, "connect.version": 1, "connect.name": name})
 }
 
 /// One of Kafka Connect's own types, which Avro has a logical type for.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::encoding::Encoding;
 use super::layout::{Codec, Layout};
 use super::values::BinaryMode;
-use super::{Error, decimal, json, time};
+use super::{Error, decimal, json, spatial, time, vector};
 use crate::types::{
     Array, Bits, Bytea, Datum, Decimal, Element, Hstore, Multirange, Numeric, Range, print,
 };
@@ -25,6 +25,7 @@ pub(super) fn write<E: Encoding>(
         Datum::Date(days) => return time::write_date::<E>(&codec.layout, days, out),
         Datum::Float4(value) => E::float(value, out),
         Datum::Float8(value) => E::double(value, out),
+        Datum::Geometry(value) => return spatial::write::<E>(value, out),
         Datum::Hstore(value) => return write_hstore::<E>(&codec.layout, value, out),
         Datum::Int2(value) => E::int(i32::from(value), out),
         Datum::Int4(value) => E::int(value, out),
@@ -34,6 +35,7 @@ pub(super) fn write<E: Encoding>(
         Datum::Numeric(value) => return write_numeric::<E>(codec, value, out),
         Datum::Point { x, y } => write_point::<E>(&codec.layout, x, y, out),
         Datum::Printed(bytes) => return write_printed::<E>(codec, bytes, out),
+        Datum::SparseVector(value) => return vector::write_sparse::<E>(&codec.layout, &value, out),
         Datum::Text(text) => match &codec.layout {
             Layout::Range { element, .. } => {
                 return write_range::<E>(element, &Range::from_text(text.as_bytes())?, out);
@@ -52,6 +54,7 @@ pub(super) fn write<E: Encoding>(
             return time::write_zoned_timestamp::<E>(&codec.layout, micros, out);
         }
         Datum::Uuid(value) => write_uuid::<E>(value, out),
+        Datum::Vector(value) => return vector::write::<E>(&codec.layout, &value, out),
     }
     Ok(())
 }

@@ -23,8 +23,8 @@ pub(super) struct ColumnShape {
     pub(super) name: String,
     pub(super) kind: Kind,
     pub(super) is_identity: bool,
-    /// Whether rows may have a NULL in it.
-    pub(super) is_nullable: bool,
+    /// Whether its field may be null in a key: if the column may.
+    pub(super) is_optional_in_key: bool,
     /// Whether its field may be null: if the column may, or where a null stands for a value.
     pub(super) is_optional: bool,
 }
@@ -42,13 +42,14 @@ pub(super) struct Shape {
 impl Shape {
     /// Reads a relation with what the catalog says of it.
     pub(super) fn new(relation: &Relation, facts: &TableFacts, values: &Values) -> Self {
+        let key_values = values.of_keys();
         let columns = relation.columns.iter().map(|column| {
             let kind = facts.types.resolve(column.type_oid, column.type_modifier);
             let is_nullable = !facts.not_null.contains(&column.name);
             ColumnShape {
                 name: column.name.clone(),
                 is_identity: column.is_identity,
-                is_nullable,
+                is_optional_in_key: is_nullable || needs_null(&kind, &key_values),
                 is_optional: is_nullable || needs_null(&kind, values),
                 kind,
             }
@@ -75,7 +76,7 @@ impl Shape {
 
     /// The fields of the key in key order.
     pub(super) fn key_fields(&self) -> Vec<Field<'_>> {
-        self.key_columns().map(|(_, column)| field(column, column.is_nullable)).collect()
+        self.key_columns().map(|(_, column)| field(column, column.is_optional_in_key)).collect()
     }
 
     /// The key's columns in key order, and their indexes.

@@ -107,7 +107,7 @@ impl TableDraft {
             shape.columns.iter().map(|it| column(it, it.is_optional, value.notation(), values));
         let key_column = |(index, it): (usize, &ColumnShape)| {
             let notation = key.as_ref().map_or(Notation::Avro, FrameDraft::notation);
-            (index, column(it, it.is_nullable, notation, &key_values))
+            (index, column(it, it.is_optional_in_key, notation, &key_values))
         };
         let draft = Self {
             table: shape.table.clone(),

@@ -53,6 +53,9 @@ pub(super) fn has_text(kind: &Kind) -> bool {
         | Kind::Bytea
         | Kind::Float4
         | Kind::Float8
+        | Kind::Geography
+        | Kind::Geometry
+        | Kind::Halfvec
         | Kind::Hstore
         | Kind::Interval
         | Kind::Money
@@ -60,8 +63,10 @@ pub(super) fn has_text(kind: &Kind) -> bool {
         | Kind::Other { .. }
         | Kind::Point
         | Kind::Printed(_)
+        | Kind::Sparsevec
         | Kind::Time { .. }
         | Kind::TimeTz
+        | Kind::Vector
         | Kind::Xml => false,
     }
 }

@@ -6,7 +6,9 @@
 use super::cursor::Cursor;
 use super::datum::{malformed, utf8};
 use super::time::{is_time_of_day, is_zone};
-use super::{Array, Bits, Bytea, Datum, Error, Hstore, Interval, Kind, Numeric};
+use super::{
+    Array, Bits, Bytea, Datum, Error, Ewkb, Hstore, Interval, Kind, Numeric, SparseVector, Vector,
+};
 
 /// Reads a value's binary form.
 ///
@@ -32,6 +34,8 @@ pub fn decode_binary<'a>(kind: &Kind, bytes: &'a [u8]) -> Result<Datum<'a>, Erro
             bytes,
             "double precision (binary)",
         )?)))),
+        Kind::Geography | Kind::Geometry => Ewkb::from_binary(bytes).map(Datum::Geometry),
+        Kind::Halfvec => Vector::from_binary_half(bytes).map(Datum::Vector),
         Kind::Hstore => Hstore::from_binary(bytes).map(Datum::Hstore),
         Kind::Int2 => Ok(Datum::Int2(i16::from_be_bytes(*fixed(bytes, "smallint (binary)")?))),
         Kind::Int4 => Ok(Datum::Int4(i32::from_be_bytes(*fixed(bytes, "integer (binary)")?))),
@@ -48,6 +52,7 @@ pub fn decode_binary<'a>(kind: &Kind, bytes: &'a [u8]) -> Result<Datum<'a>, Erro
         Kind::Other { .. } => malformed("binary value of a type that is read as text"),
         Kind::Point => point(bytes),
         Kind::Printed(_) => Ok(Datum::Printed(bytes)),
+        Kind::Sparsevec => SparseVector::from_binary(bytes).map(Datum::SparseVector),
         Kind::Text => utf8(bytes, "text").map(Datum::Text),
         Kind::Time { .. } => time(bytes).map(Datum::Time),
         Kind::TimeTz => time_tz(bytes),
@@ -58,6 +63,7 @@ pub fn decode_binary<'a>(kind: &Kind, bytes: &'a [u8]) -> Result<Datum<'a>, Erro
             Ok(Datum::TimestampTz(i64::from_be_bytes(*fixed(bytes, "timestamptz (binary)")?)))
         }
         Kind::Uuid => Ok(Datum::Uuid(*fixed(bytes, "uuid (binary)")?)),
+        Kind::Vector => Vector::from_binary(bytes).map(Datum::Vector),
         // Under UTF-8 no declaration of an encoding is added.
         Kind::Xml => utf8(bytes, "xml").map(Datum::Text),
     }

@@ -23,17 +23,23 @@ impl<'a> Bytea<'a> {
     /// [`Error::Malformed`] if it is in neither.
     pub fn from_text(text: &'a [u8]) -> Result<Self, Error> {
         if let Some(digits) = text.strip_prefix(b"\\x") {
-            let is_hex = digits.iter().all(u8::is_ascii_hexdigit);
-            if !is_hex || !digits.len().is_multiple_of(2) {
-                return malformed("bytea (hex format)");
-            }
-            return Ok(Self::Hex(digits));
+            return Self::from_hex(digits, "bytea (hex format)");
         }
         let mut rest = text;
         while let Some((_, after)) = next_escaped(rest) {
             rest = after;
         }
         if rest.is_empty() { Ok(Self::Escape(text)) } else { malformed("bytea (escape format)") }
+    }
+
+    /// Reads hex digits, and checks them all.
+    pub(super) fn from_hex(digits: &'a [u8], what: &'static str) -> Result<Self, Error> {
+        let is_hex = digits.iter().all(u8::is_ascii_hexdigit);
+        if is_hex && digits.len().is_multiple_of(2) {
+            Ok(Self::Hex(digits))
+        } else {
+            malformed(what)
+        }
     }
 
     /// How many bytes the value has.

@@ -1,8 +1,8 @@
 //! What the catalog says of types, and how an OID and a type modifier become a [`Kind`].
 //!
-//! Built-in types have fixed OIDs and are known without the catalog; enums, domains, arrays of
-//! them and citext are found in it. The stream names a domain column by the domain's OID with type
-//! modifier −1, so the modifier that counts is the one in the catalog.
+//! Built-in types have fixed OIDs and are known without the catalog; enums, domains, arrays of them
+//! and extensions' types are found in it. The stream names a domain column by the domain's OID with
+//! type modifier −1, so the modifier that counts is the one in the catalog.
 //!
 //! Source: <https://www.postgresql.org/docs/current/catalog-pg-type.html>
 
@@ -50,9 +50,14 @@ impl TypeCatalog {
             }
             TypeShape::Base => match facts.name.as_str() {
                 "citext" => Kind::Text,
+                "geography" => Kind::Geography,
+                "geometry" => Kind::Geometry,
+                "halfvec" => Kind::Halfvec,
                 "hstore" => Kind::Hstore,
                 "ltree" => Kind::Printed(Printed::Ltree),
                 "lquery" | "ltxtquery" => Kind::Printed(Printed::VersionedText),
+                "sparsevec" => Kind::Sparsevec,
+                "vector" => Kind::Vector,
                 _ => Kind::Other { name: facts.qualified_name() },
             },
             TypeShape::Composite { attributes } => {

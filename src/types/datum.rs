@@ -1,6 +1,6 @@
 //! The value model: what both forms of a value are read into. Borrows the frame; copies nothing.
 
-use super::{Array, Bits, Bytea, Hstore, Numeric};
+use super::{Array, Bits, Bytea, Ewkb, Hstore, Numeric, SparseVector, Vector};
 
 /// One value, not NULL, of a [`Kind`](super::Kind).
 ///
@@ -22,6 +22,8 @@ pub enum Datum<'a> {
     Float4(f32),
     /// `double precision`; every NaN is the same NaN.
     Float8(f64),
+    /// `geometry` and `geography`.
+    Geometry(Ewkb<'a>),
     /// `hstore`.
     Hstore(Hstore<'a>),
     /// `smallint`.
@@ -45,6 +47,8 @@ pub enum Datum<'a> {
     },
     /// The binary form of a type that is published as text: [`print`](super::print) gives that.
     Printed(&'a [u8]),
+    /// `sparsevec`.
+    SparseVector(SparseVector<'a>),
     /// Every type whose value is text: the strings, enums, json, jsonb, and types we do not know.
     Text(&'a str),
     /// `time`: microseconds since midnight, up to and including 24:00:00.
@@ -63,6 +67,8 @@ pub enum Datum<'a> {
     TimestampTz(i64),
     /// `uuid`.
     Uuid([u8; 16]),
+    /// `vector` and `halfvec`.
+    Vector(Vector<'a>),
 }
 
 /// An `interval`. Infinity (PostgreSQL 17+) has all three fields at their largest, −infinity all

@@ -15,6 +15,7 @@ mod bytea;
 mod catalog;
 mod cursor;
 mod datum;
+mod ewkb;
 mod hstore;
 mod interval;
 mod numeric;
@@ -22,6 +23,7 @@ mod print;
 mod range;
 mod text;
 mod time;
+mod vector;
 
 #[cfg(test)]
 mod tests;
@@ -33,12 +35,14 @@ pub use bytea::Bytea;
 use catalog::built_in;
 pub use catalog::{TypeCatalog, TypeFacts, TypeShape};
 pub use datum::{Datum, Error, Interval};
+pub use ewkb::Ewkb;
 pub use hstore::Hstore;
 pub use numeric::{Decimal, Numeric};
 pub use print::{Printed, TextBuffer, print, write_text};
 pub use range::{Multirange, Range};
 pub use text::decode_text;
 pub use time::{MICROS_PER_DAY, POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS, civil_from_days};
+pub use vector::{Component, SparseVector, Vector};
 
 /// The settings on which the text form depends, as parameter and value: what [`decode_text`] reads
 /// is what a session prints that has them. They are start-up parameters or `SET` statements.
@@ -81,6 +85,12 @@ pub enum Kind {
     Float4,
     /// `double precision`.
     Float8,
+    /// PostGIS' `geography`.
+    Geography,
+    /// PostGIS' `geometry`.
+    Geometry,
+    /// pgvector's `halfvec`.
+    Halfvec,
     /// `hstore`.
     Hstore,
     /// `smallint`.
@@ -113,6 +123,8 @@ pub enum Kind {
     Point,
     /// A type that is published as PostgreSQL's text, and whose binary form we can print.
     Printed(Printed),
+    /// pgvector's `sparsevec`.
+    Sparsevec,
     /// `text`, `varchar`, `char(n)`, `name`, `citext`, `refcursor`.
     Text,
     /// `time`, with its declared precision.
@@ -134,6 +146,8 @@ pub enum Kind {
     },
     /// `uuid`.
     Uuid,
+    /// pgvector's `vector`.
+    Vector,
     /// `xml`.
     Xml,
 }
@@ -160,12 +174,17 @@ impl Kind {
             Self::Array(_)
             | Self::Bits { .. }
             | Self::Bytea
+            | Self::Geography
+            | Self::Geometry
+            | Self::Halfvec
             | Self::Hstore
             | Self::Json
             | Self::Jsonb
             | Self::Numeric { .. }
             | Self::Other { .. }
+            | Self::Sparsevec
             | Self::Text
+            | Self::Vector
             | Self::Xml => true,
             Self::Bool
             | Self::Date
@@ -192,6 +211,10 @@ impl Kind {
     ///
     /// Source: `typdelim` in <https://www.postgresql.org/docs/current/catalog-pg-type.html>
     fn delimiter(&self) -> u8 {
-        if *self == Self::Printed(Printed::Box) { b';' } else { b',' }
+        match self {
+            Self::Geography | Self::Geometry => b':',
+            Self::Printed(Printed::Box) => b';',
+            _ => b',',
+        }
     }
 }

@@ -10,7 +10,9 @@ use super::interval::interval_from_text;
 use super::time::{
     date_from_text, time_from_text, time_tz_from_text, timestamp_from_text, timestamp_tz_from_text,
 };
-use super::{Array, Bits, Bytea, Datum, Error, Hstore, Kind, Numeric, Printed};
+use super::{
+    Array, Bits, Bytea, Datum, Error, Ewkb, Hstore, Kind, Numeric, Printed, SparseVector, Vector,
+};
 
 /// Reads a value's text form.
 ///
@@ -31,6 +33,8 @@ pub fn decode_text<'a>(kind: &Kind, text: &'a [u8]) -> Result<Datum<'a>, Error> 
         Kind::Enum { .. } => utf8(text, "enum label").map(Datum::Text),
         Kind::Float4 => Ok(Datum::Float4(canonical_f32(number(text, "real (text)")?))),
         Kind::Float8 => Ok(Datum::Float8(canonical_f64(number(text, "double precision (text)")?))),
+        Kind::Geography | Kind::Geometry => Ewkb::from_text(text).map(Datum::Geometry),
+        Kind::Halfvec | Kind::Vector => Vector::from_text(text).map(Datum::Vector),
         Kind::Hstore => Ok(Datum::Hstore(Hstore::from_text(text))),
         Kind::Int2 => number(text, "smallint (text)").map(Datum::Int2),
         Kind::Int4 => number(text, "integer (text)").map(Datum::Int4),
@@ -47,6 +51,7 @@ pub fn decode_text<'a>(kind: &Kind, text: &'a [u8]) -> Result<Datum<'a>, Error> 
         Kind::Printed(Printed::Char) if matches!(text, [0x80..=0xff]) => Ok(Datum::Printed(text)),
         Kind::Other { .. } | Kind::Printed(_) | Kind::Text => utf8(text, "text").map(Datum::Text),
         Kind::Point => point(text).map_or_else(|| malformed("point (text)"), Ok),
+        Kind::Sparsevec => SparseVector::from_text(text).map(Datum::SparseVector),
         Kind::Time { .. } => time_from_text(text),
         Kind::TimeTz => time_tz_from_text(text),
         Kind::Timestamp { .. } => timestamp_from_text(text).map(Datum::Timestamp),

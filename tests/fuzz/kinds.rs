@@ -59,7 +59,7 @@ fn encode_as(encoder: &ColumnEncoder, notation: Notation, column: Column<'_>) {
 pub fn plain(bytes: &[u8]) -> Option<(Kind, &[u8])> {
     let (&pick, rest) = bytes.split_first()?;
     let printed = Kind::Printed;
-    let kind = match pick % 43 {
+    let kind = match pick % 48 {
         0 => Kind::Bits { length: Some(1) },
         1 => Kind::Bits { length: None },
         2 => Kind::Bool,
@@ -102,7 +102,12 @@ pub fn plain(bytes: &[u8]) -> Option<(Kind, &[u8])> {
         39 => printed(Printed::Polygon),
         40 => printed(Printed::Tid),
         41 => printed(Printed::Tsquery),
-        _ => printed(Printed::Tsvector),
+        42 => printed(Printed::Tsvector),
+        43 => Kind::Geography,
+        44 => Kind::Geometry,
+        45 => Kind::Halfvec,
+        46 => Kind::Sparsevec,
+        _ => Kind::Vector,
     };
     Some((kind, rest))
 }

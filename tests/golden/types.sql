@@ -3,26 +3,8 @@
 --
 --     psql -X -q -f types.sql scratch_database > types.tsv
 --
--- Lines (tab-separated, escaped as COPY escapes):
---   type   oid  name  schema  shape  detail (base or element, modifier, labels, attributes)
---   value  declared-type  oid  modifier  text-form  binary-form-in-hex  expected
--- `expected` is the Avro value as text (days, microseconds, milliseconds, hex of bytes, decimal
--- digits, ISO text …), `!` where there must be an error, `-` where only the agreement of the two
--- forms is tested.
-\set ON_ERROR_STOP on
-SET client_min_messages = warning;
--- Those of types::SESSION_SETTINGS.
-SET client_encoding = 'UTF8';
-SET DateStyle = 'ISO';
-SET IntervalStyle = 'iso_8601';
-SET TimeZone = 'UTC';
-SET extra_float_digits = 3;
-SET bytea_output = 'hex';
-SET lc_monetary = 'C';
-
-DROP SCHEMA IF EXISTS golden CASCADE;
-CREATE SCHEMA golden;
-SET search_path = golden, public;
+-- sample.sql says what the lines hold.
+\ir sample.sql
 CREATE EXTENSION IF NOT EXISTS citext SCHEMA public;
 CREATE EXTENSION IF NOT EXISTS hstore SCHEMA public;
 CREATE EXTENSION IF NOT EXISTS ltree SCHEMA public;
@@ -42,39 +24,6 @@ CREATE TYPE floats AS RANGE (subtype = float8, multirange_type_name = many_float
 CREATE TYPE reals AS RANGE (subtype = real, multirange_type_name = many_reals);
 CREATE TYPE words AS RANGE (subtype = text);
 CREATE DOMAIN spans AS int4range;
-
-CREATE TEMP TABLE result (ordinal serial, line text[]);
-
--- Adds one line for each literal. `expected` is an SQL expression over v.
-CREATE FUNCTION pg_temp.sample(declared text, expected text, VARIADIC literals text[])
-RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    type_oid oid := to_regtype(declared);
-    -- The modifier that a column of this type gets.
-    modifier int;
-    sender text;
-    root oid := type_oid;
-    literal text;
-    line text[];
-BEGIN
-    EXECUTE format('CREATE TEMP TABLE probe (v %s)', declared);
-    SELECT atttypmod INTO modifier FROM pg_attribute
-    WHERE attrelid = 'probe'::regclass AND attname = 'v';
-    DROP TABLE probe;
-    WHILE (SELECT typtype FROM pg_type WHERE oid = root) = 'd' LOOP
-        SELECT typbasetype INTO root FROM pg_type WHERE oid = root;
-    END LOOP;
-    SELECT format('%I', p.proname) INTO sender
-    FROM pg_type t JOIN pg_proc p ON p.oid = t.typsend WHERE t.oid = root;
-    FOREACH literal IN ARRAY literals LOOP
-        EXECUTE format(
-            'SELECT ARRAY[''value'', %L, %L, %L, format(''%%s'', v), encode(%s(v), ''hex''), (%s)::text]
-             FROM (SELECT %L::%s AS v) s',
-            declared, type_oid::text, modifier::text, sender, expected, literal, declared
-        ) INTO line;
-        INSERT INTO result (line) VALUES (line);
-    END LOOP;
-END $$;
 
 \o /dev/null
 SELECT pg_temp.sample('boolean', 'v', 't', 'f');
@@ -249,40 +198,5 @@ SELECT pg_temp.sample('date[]', '''!''', '{infinity}');
 SELECT pg_temp.sample('numeric(6,2)[]', '''!''', '{NaN}');
 \o
 
-\pset format unaligned
-\pset tuples_only on
-COPY (
-    SELECT 'type', t.oid, typname, nspname,
-        CASE
-            WHEN typtype = 'b' AND typoutput = 'array_out'::regproc THEN 'array'
-            WHEN typtype = 'b' THEN 'base'
-            WHEN typtype = 'c' THEN 'composite'
-            WHEN typtype = 'd' THEN 'domain'
-            WHEN typtype = 'e' THEN 'enum'
-            WHEN typtype = 'm' THEN 'multirange'
-            WHEN typtype = 'p' THEN 'pseudo'
-            WHEN typtype = 'r' THEN 'range'
-        END,
-        CASE
-            WHEN typtype = 'b' AND typoutput = 'array_out'::regproc THEN typelem::text
-            WHEN typtype = 'd' THEN typbasetype || ' ' || typtypmod
-            WHEN typtype IN ('m', 'r') THEN (
-                SELECT rngsubtype::text FROM pg_range WHERE t.oid IN (rngtypid, rngmultitypid)
-            )
-            WHEN typtype = 'c' THEN (
-                SELECT string_agg(atttypid::text, ' ' ORDER BY attnum) FROM pg_attribute
-                WHERE attrelid = typrelid AND 0 < attnum
-            )
-            WHEN typtype = 'e' THEN (
-                SELECT string_agg(enumlabel, '|' ORDER BY enumsortorder) FROM pg_enum
-                WHERE enumtypid = t.oid
-            )
-            ELSE ''
-        END
-    FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace
-    WHERE nspname = 'golden' OR typname IN ('citext', '_citext', 'hstore', '_hstore', 'ltree', 'lquery', 'ltxtquery', 'regclass')
-    ORDER BY nspname = 'pg_catalog' DESC, typname
-) TO STDOUT;
-COPY (
-    SELECT line[1], line[2], line[3], line[4], line[5], line[6], line[7] FROM result ORDER BY ordinal
-) TO STDOUT;
+\set names '{citext,_citext,hstore,_hstore,ltree,lquery,ltxtquery,regclass}'
+\ir lines.sql

@@ -74,6 +74,11 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("text[]", "text[]", "{a,b}"),
     ("numeric(p,s)[]", "numeric(6,2)[]", "{1.50,NULL,-1234.56,0.00}"),
     ("hstore", "hstore", "\"e\"=>NULL, \"a b\"=>\"c\\\"d\""),
+    ("pgvector's vector", "vector", "[1,2,3]"),
+    ("pgvector's halfvec", "halfvec", "[1,2,3]"),
+    ("pgvector's sparsevec", "sparsevec", "{1:1.5,3:2}/5"),
+    ("PostGIS' geometry", "geometry", "0101000000000000000000F03F0000000000000040"),
+    ("PostGIS' geography", "geography", "0101000020E61000003CDBA337DCC351C06D37C1374D374840"),
     ("ltree", "ltree", "Top.Science"),
     ("lquery, ltxtquery", "lquery", "Top.*.a@|b%"),
 ];

@@ -124,6 +124,10 @@ fn as_json(value: &Value) -> Json {
         Value::Map(entries) => {
             entries.iter().map(|(key, value)| (key.clone(), as_json(value))).collect()
         }
+        // An entry of a map whose keys are no text.
+        Value::Record(fields) if fields[0].0 == "key" => {
+            fields.iter().map(|(_, value)| as_json(value)).collect()
+        }
         Value::Record(fields) => {
             fields.iter().map(|(name, value)| (name.clone(), as_json(value))).collect()
         }

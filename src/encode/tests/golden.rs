@@ -1,10 +1,15 @@
 //! Values that a PostgreSQL server made, in both forms, with its own idea of what they are:
-//! tests/golden/types.sql says how.
+//! tests/golden/types.sql says how, and the files beside it.
 
 use super::*;
 use crate::types::{Printed, TypeCatalog, TypeFacts, TypeShape, print};
 
-const GOLDEN: &str = include_str!("../../../tests/golden/types.tsv");
+/// Each is of one server, which has OIDs of its own.
+const GOLDEN: [&str; 3] = [
+    include_str!("../../../tests/golden/types.tsv"),
+    include_str!("../../../tests/golden/pgvector.tsv"),
+    include_str!("../../../tests/golden/postgis.tsv"),
+];
 
 /// Undoes COPY's escapes.
 fn unescape(field: &str) -> String {
@@ -43,16 +48,16 @@ fn numbers(text: &str) -> Vec<u32> {
     text.split(' ').map(|number| number.parse().unwrap()).collect()
 }
 
-fn lines(tag: &str) -> impl Iterator<Item = Vec<String>> {
-    GOLDEN
+fn lines(golden: &str, tag: &str) -> impl Iterator<Item = Vec<String>> {
+    golden
         .lines()
         .map(|line| line.split('\t').map(unescape).collect::<Vec<_>>())
         .filter(move |fields| fields[0] == tag)
 }
 
-fn catalog() -> TypeCatalog {
+fn catalog(golden: &str) -> TypeCatalog {
     let mut catalog = TypeCatalog::default();
-    for fields in lines("type") {
+    for fields in lines(golden, "type") {
         catalog.insert(TypeFacts {
             oid: fields[1].parse().unwrap(),
             name: fields[2].clone(),
@@ -72,19 +77,22 @@ pub(super) struct Golden {
 }
 
 pub(super) fn values() -> Vec<Golden> {
-    let catalog = catalog();
-    let value = |fields: Vec<String>| {
-        let kind = catalog.resolve(fields[2].parse().unwrap(), fields[3].parse().unwrap());
-        let [_, declared, _, _, text, binary, expect] = <[String; 7]>::try_from(fields).unwrap();
-        Golden { kind, declared, text: text.into_bytes(), binary: unhex(&binary), expect }
+    let of_server = |golden| {
+        let catalog = catalog(golden);
+        lines(golden, "value").map(move |fields| {
+            let kind = catalog.resolve(fields[2].parse().unwrap(), fields[3].parse().unwrap());
+            let [_, declared, _, _, text, binary, expect] =
+                <[String; 7]>::try_from(fields).unwrap();
+            Golden { kind, declared, text: text.into_bytes(), binary: unhex(&binary), expect }
+        })
     };
-    lines("value").map(value).collect()
+    GOLDEN.into_iter().flat_map(of_server).collect()
 }
 
 #[test]
 fn both_forms_give_the_servers_value() {
     let values = values();
-    assert!(values.len() > 550, "the golden file has {} values", values.len());
+    assert!(values.len() > 650, "the golden file has {} values", values.len());
     for Golden { kind, declared, text, binary, expect } in values {
         let what = format!("{declared} {:?}", String::from_utf8_lossy(&text));
         assert!(kind.is_known(), "{what}: {kind:?}");
@@ -240,11 +248,10 @@ fn points_hold_their_coordinates_twice() {
 
 #[test]
 fn the_catalog_resolves_what_the_server_has() {
-    let catalog = catalog();
     let kind_of = |name: &str, modifier| {
-        let line = lines("type").find(|fields| fields[2] == name).unwrap();
-        let oid = line[1].parse().unwrap();
-        catalog.resolve(oid, modifier)
+        let named = |golden: &&str| lines(golden, "type").find(|fields| fields[2] == name);
+        let (golden, line) = GOLDEN.iter().find_map(|it| Some((it, named(it)?))).unwrap();
+        catalog(golden).resolve(line[1].parse().unwrap(), modifier)
     };
     let price = Kind::Numeric { declared: Some((10, 2)) };
     let attributes = vec![(23, Kind::Int4), (25, Kind::Text)];
@@ -266,6 +273,11 @@ fn the_catalog_resolves_what_the_server_has() {
         ("_moods", other("golden._moods")),
         ("seen", other("golden.seen")),
         ("regclass", other("regclass")),
+        ("embedding", Kind::Vector),
+        ("_halfvec", Kind::Array(Box::new(Kind::Halfvec))),
+        ("sparsevec", Kind::Sparsevec),
+        ("place", Kind::Geometry),
+        ("_geography", Kind::Array(Box::new(Kind::Geography))),
     ] {
         assert_eq!(kind_of(name, -1), expect, "{name}");
     }

@@ -9,6 +9,7 @@ mod placeholders;
 mod properties;
 mod schemas;
 mod unrepresentable;
+mod vectors;
 
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
@@ -91,6 +92,7 @@ fn decimal_text(bytes: &[u8], scale: usize) -> String {
 /// The value as the golden file writes it.
 fn render(kind: &Kind, value: &Value) -> String {
     match value {
+        Value::Array(elements) => elements.iter().map(bits).collect::<Vec<_>>().join(" "),
         Value::Boolean(value) => value.to_string(),
         Value::Bytes(bytes) => hex(bytes),
         Value::Decimal(value) => {
@@ -109,9 +111,32 @@ fn render(kind: &Kind, value: &Value) -> String {
             [(_, Value::Int(scale)), (_, Value::Bytes(bytes))] => {
                 decimal_text(bytes, usize::try_from(*scale).unwrap())
             }
+            [(_, Value::Int(dimensions)), (_, Value::Array(entries))] => {
+                let entry = |entry: &Value| match entry {
+                    Value::Record(entry) => match entry.as_slice() {
+                        [(_, Value::Int(key)), (_, value)] => format!(" {key}={}", bits(value)),
+                        _ => panic!("another entry"),
+                    },
+                    _ => panic!("no entry"),
+                };
+                format!("{dimensions}{}", entries.iter().map(entry).collect::<String>())
+            }
+            [(_, Value::Bytes(wkb)), (_, Value::Union(_, srid))] => {
+                let srid = if **srid == Value::Null { "none".into() } else { render(kind, srid) };
+                format!("{srid} {}", hex(wkb))
+            }
             _ => panic!("another record"),
         },
         Value::String(text) => text.clone(),
+        other => panic!("unexpected {other:?}"),
+    }
+}
+
+/// The bits of an element, the sign first.
+fn bits(value: &Value) -> String {
+    match value {
+        Value::Double(value) => hex(&value.to_be_bytes()),
+        Value::Float(value) => hex(&value.to_be_bytes()),
         other => panic!("unexpected {other:?}"),
     }
 }

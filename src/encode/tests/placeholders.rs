@@ -59,7 +59,19 @@ fn unchanged_values_have_debeziums_placeholder() {
 
 #[test]
 fn unchanged_values_without_a_placeholder_are_null_or_an_error() {
-    for kind in [price(), Kind::Numeric { declared: None }, array(price()), array(Kind::Float8)] {
+    for kind in [
+        price(),
+        Kind::Numeric { declared: None },
+        array(price()),
+        array(Kind::Float8),
+        Kind::Geography,
+        Kind::Geometry,
+        Kind::Halfvec,
+        Kind::Sparsevec,
+        Kind::Vector,
+        array(Kind::Vector),
+        array(Kind::Geometry),
+    ] {
         assert_eq!(encode(&kind, true, Column::Unchanged), Ok(vec![0]), "{kind:?}");
         assert_eq!(encode(&kind, false, Column::Unchanged), Err(Error::Unavailable), "{kind:?}");
     }
@@ -90,7 +102,19 @@ fn absent_values_are_null_or_debeziums_zero() {
         ("scale".into(), Value::Int(0)),
         ("value".into(), Value::Bytes(vec![0])),
     ]);
+    let field = |name: &str, value| (name.to_owned(), value);
+    let none = Value::Union(0, Box::new(Value::Null));
+    let empty = Value::Bytes(vec![1, 7, 0, 0, 0, 0, 0, 0, 0]);
+    let empty_shape =
+        || Value::Record(vec![field("wkb", empty.clone()), field("srid", none.clone())]);
+    let no_dimensions =
+        vec![field("dimensions", Value::Int(0)), field("vector", Value::Array(vec![]))];
     for (kind, expect) in [
+        (Kind::Geography, empty_shape()),
+        (Kind::Geometry, empty_shape()),
+        (Kind::Halfvec, Value::Array(vec![])),
+        (Kind::Sparsevec, Value::Record(no_dimensions)),
+        (Kind::Vector, Value::Array(vec![])),
         (Kind::Bool, Value::Boolean(false)),
         (Kind::Bytea, Value::Bytes(vec![])),
         (Kind::Date, Value::Int(0)),

@@ -111,6 +111,11 @@ fn fields_say_what_they_mean() {
             r#"{{"type":"{primitive}","connect.version":1,"connect.name":"io.debezium.{name}"}}"#
         )
     };
+    let vector = |items: &str, name: &str| {
+        format!(
+            r#"{{"type":"array","items":"{items}","connect.version":1,"connect.name":"io.debezium.data.{name}"}}"#
+        )
+    };
     let labels = vec!["a".into(), "b\"c".into()];
     for (kind, expect) in [
         (Kind::Bool, r#""boolean""#.to_string()),
@@ -144,6 +149,12 @@ fn fields_say_what_they_mean() {
             )
             .into(),
         ),
+        (Kind::Vector, vector("double", "DoubleVector")),
+        (Kind::Halfvec, vector("float", "FloatVector")),
+        (
+            array(Kind::Vector),
+            format!(r#"{{"type":"array","items":["null",{}]}}"#, vector("double", "DoubleVector")),
+        ),
         (array(Kind::Text), r#"{"type":"array","items":["null","string"]}"#.into()),
         (
             array(Kind::Uuid),
@@ -153,6 +164,49 @@ fn fields_say_what_they_mean() {
         let text = key("p", &[field("v", &kind, false), field("w", &kind, true)]);
         let fields = format!(
             r#"[{{"name":"v","type":{expect}}},{{"name":"w","type":["null",{expect}],"default":null}}]"#
+        );
+        assert!(text.contains(&fields), "{text}");
+        Schema::parse_str(&text).unwrap();
+    }
+}
+
+/// What the converter makes of `SparseDoubleVector`, `Geometry` and `Geography` of Debezium 3.6.
+#[test]
+fn records_of_extensions_are_debeziums() {
+    let shape = |name: &str| {
+        format!(
+            concat!(
+                r#"{{"type":"record","name":"{0}","namespace":"io.debezium.data.geometry","fields":["#,
+                r#"{{"name":"wkb","type":"bytes"}},{{"name":"srid","type":["null","int"],"default":null}}],"#,
+                r#""connect.doc":"{0}","connect.version":1,"#,
+                r#""connect.name":"io.debezium.data.geometry.{0}"}}"#
+            ),
+            name
+        )
+    };
+    let sparse = concat!(
+        r#"{"type":"record","name":"SparseDoubleVector","namespace":"io.debezium.data","fields":["#,
+        r#"{"name":"dimensions","type":{"type":"int","connect.type":"int16"}},"#,
+        r#"{"name":"vector","type":{"type":"array","items":{"type":"record","name":"MapEntry","#,
+        r#""namespace":"io.confluent.connect.avro","fields":["#,
+        r#"{"name":"key","type":{"type":"int","connect.type":"int16"}},"#,
+        r#"{"name":"value","type":"double"}]}}}],"connect.doc":"Sparse double vector","#,
+        r#""connect.version":1,"connect.name":"io.debezium.data.SparseDoubleVector"}"#
+    );
+    for (kind, expect, name) in [
+        (Kind::Geography, shape("Geography"), "io.debezium.data.geometry.Geography"),
+        (Kind::Geometry, shape("Geometry"), "io.debezium.data.geometry.Geometry"),
+        (Kind::Sparsevec, sparse.to_owned(), "io.debezium.data.SparseDoubleVector"),
+    ] {
+        let list = Kind::Array(Box::new(kind.clone()));
+        let fields = [field("v", &kind, false), field("w", &kind, true), field("x", &list, false)];
+        let text = key("p", &fields);
+        let fields = format!(
+            concat!(
+                r#"[{{"name":"v","type":{0}}},{{"name":"w","type":["null","{1}"],"default":null}},"#,
+                r#"{{"name":"x","type":{{"type":"array","items":["null","{1}"]}}}}]"#
+            ),
+            expect, name
         );
         assert!(text.contains(&fields), "{text}");
         Schema::parse_str(&text).unwrap();

@@ -17,7 +17,7 @@ use crate::batch::{Record, headers};
 use crate::change::{Op, Xact};
 use crate::config::{Before, Format, OnOutboxUpdate, Routing};
 use crate::position::{Lsn, Position, Xid};
-use crate::types::TypeCatalog;
+use crate::types::{TypeCatalog, TypeFacts, TypeShape};
 use crate::wal::{Message, RelationColumn, RelationId, ReplicaIdentity};
 
 /// A column as it goes over the wire.

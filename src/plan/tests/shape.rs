@@ -136,3 +136,22 @@ fn a_nullable_column_of_the_index_is_optional_in_key_and_before() {
         ]
     );
 }
+
+#[test]
+fn a_geometry_is_nullable_whatever_its_column_is() {
+    let columns = [("a", 90_001, true), ("b", 90_002, true), ("c", 90_003, false)];
+    let relation = relation("t", ReplicaIdentity::Default, &columns);
+    let mut facts = facts(&["a", "b", "c"], &["a", "b"]);
+    for (oid, name) in [(90_001, "geometry"), (90_002, "geography"), (90_003, "geometry")] {
+        let (name, namespace) = (name.to_owned(), "public".to_owned());
+        facts.types.insert(TypeFacts { oid, name, namespace, shape: TypeShape::Base });
+    }
+    let draft = compile(&relation, &facts, &settings()).unwrap();
+    let is_nullable = |field: &Value| field["type"][0] == "null";
+    let nullable = |at: usize, path: &str| -> Vec<bool> {
+        let schema: Value = serde_json::from_str(&draft.schemas[at].schema_json).unwrap();
+        schema.pointer(path).unwrap().as_array().unwrap().iter().map(is_nullable).collect()
+    };
+    assert_eq!(nullable(1, "/fields"), [true, false]);
+    assert_eq!(nullable(0, "/fields/1/type/1/fields"), [true, false, true]);
+}

@@ -12,8 +12,7 @@ use std::fmt::{self, Write};
 
 /// `real`.
 pub(super) fn write_f32(value: f32, out: &mut impl Write) -> fmt::Result {
-    let bits = value.to_bits();
-    let parts = Parts::new(u64::from(bits & 0x7f_ffff), bits >> 23 & 0xff, 23, 127);
+    let parts = Parts::of_f32(value);
     write(value.is_nan(), value.is_infinite(), f64::from(value).is_sign_negative(), out, |out| {
         let shortest = Digits::of(|text| write!(text, "{:e}", value.abs()))?;
         let exact = |digits| Digits::of(|text| write!(text, "{:.digits$e}", value.abs()));
@@ -33,6 +32,23 @@ pub(super) fn write_f64(value: f64, out: &mut impl Write) -> fmt::Result {
         let is_value = |text: &str| text.parse() == Ok(value.abs());
         lay_out(&settle(parts, shortest, exact, is_value)?, 15, out)
     })
+}
+
+/// The double that is read from a real's text: the one next to 0.1 for the real next to 0.1.
+pub(in crate::types) fn reread(value: f32) -> f64 {
+    let widened = f64::from(value);
+    // Whole numbers of seven digits are their own text, and most zeros are of this kind.
+    if widened.fract() == 0.0 && widened.abs() < 1e7 {
+        return widened;
+    }
+    let mut buffer = Buffer { bytes: [0; 40], len: 0 };
+    // Most of a vector's elements are such, and it has thousands of them.
+    let written = if Parts::of_f32(value).is_long() {
+        write!(buffer, "{value:e}")
+    } else {
+        write_f32(value, &mut buffer)
+    };
+    written.ok().and_then(|()| buffer.as_str().parse().ok()).unwrap_or(widened)
 }
 
 fn write<W: Write>(
@@ -61,6 +77,11 @@ struct Parts {
 }
 
 impl Parts {
+    fn of_f32(value: f32) -> Self {
+        let bits = value.to_bits();
+        Self::new(u64::from(bits & 0x7f_ffff), bits >> 23 & 0xff, 23, 127)
+    }
+
     fn new(mantissa: u64, exponent: u32, mantissa_bits: u32, bias: i32) -> Self {
         let hidden = if exponent == 0 { 0 } else { 1 << mantissa_bits };
         let bits = i32::try_from(mantissa_bits).unwrap_or(0);
@@ -69,6 +90,14 @@ impl Parts {
             exponent: i32::try_from(exponent.max(1)).unwrap_or(0) - bias - bits - 2,
             is_lowest: mantissa == 0 && 1 < exponent,
         }
+    }
+
+    /// Whether it has 15 bits or more after the point. Then it has more than 10 decimal digits, for
+    /// they are a multiple of 5^15, and so has what lies half-way to its neighbours: the shortest
+    /// digits, of which a real has 9 at most, are not half-way, and no others are equally near.
+    fn is_long(self) -> bool {
+        let twos = i32::try_from(self.quarters.trailing_zeros()).unwrap_or(0);
+        self.exponent + twos < -14
     }
 
     /// Whether the digits lie exactly between this float and one of its neighbours.

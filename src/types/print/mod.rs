@@ -10,9 +10,11 @@ mod geometry;
 mod network;
 mod scalar;
 mod search;
+mod vector;
 
 use std::fmt::{self, Write};
 
+pub(super) use self::float::reread;
 pub use self::scalar::write_text;
 use super::bytea::Bytea;
 use super::cursor::Cursor;
@@ -118,9 +120,12 @@ pub fn print(kind: &Kind, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> 
     let datum = decode_binary(kind, bytes)?;
     match datum {
         Datum::Bits(bits) => out.extend(bits.iter().map(|bit| if bit { b'1' } else { b'0' })),
-        Datum::Bytea(value) => print_bytea(value, out)?,
+        Datum::Bytea(value) => print_bytea(value, out),
+        Datum::Geometry(value) => print_hex(value.bytes(), b'A', out),
         Datum::Hstore(value) => value.print(out)?,
+        Datum::SparseVector(value) => vector::sparse(&value, out)?,
         Datum::Text(text) => out.extend_from_slice(text.as_bytes()),
+        Datum::Vector(value) => vector::dense(&value, out)?,
         _ => match write_text(&datum, &mut TextBuffer(out)) {
             Some(Ok(())) => {}
             _ => return malformed("binary value of a type that has no text"),
@@ -174,12 +179,25 @@ fn print_char(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
     Ok(())
 }
 
-fn print_bytea(value: Bytea<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+fn print_bytea(value: Bytea<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\\x");
+    print_hex(value, b'a', out);
+}
+
+/// Appends two digits for each byte; those above 9 begin with `ten`.
+fn print_hex(value: Bytea<'_>, ten: u8, out: &mut Vec<u8>) {
+    let digit = |value: u8| if value < 10 { b'0' + value } else { ten + (value - 10) };
     let start = out.len();
     value.append_to(out);
-    let bytes = out.split_off(start);
-    bytes.iter().try_for_each(|byte| put(out, format_args!("{byte:02x}")))
+    let len = out.len() - start;
+    out.resize(start + 2 * len, 0);
+    // In place, from the end: a byte is read before its place is written.
+    for at in (0..len).rev() {
+        let byte = out.get(start + at).copied().unwrap_or(0);
+        if let Some([high, low]) = out.get_mut(start + 2 * at..start + 2 * at + 2) {
+            (*high, *low) = (digit(byte >> 4), digit(byte & 0x0f));
+        }
+    }
 }
 
 /// A version of 1, then the text.

@@ -44,10 +44,13 @@ pub fn write_text(datum: &Datum<'_>, out: &mut impl Write) -> Option<fmt::Result
         Datum::Array(_)
         | Datum::Bits(_)
         | Datum::Bytea(_)
+        | Datum::Geometry(_)
         | Datum::Hstore(_)
         | Datum::Numeric(_)
         | Datum::Printed(_)
-        | Datum::Text(_) => return None,
+        | Datum::SparseVector(_)
+        | Datum::Text(_)
+        | Datum::Vector(_) => return None,
     })
 }
 

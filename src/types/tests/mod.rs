@@ -1,6 +1,8 @@
 //! The catalog's answers, and bytes that are no values. Values are tested where they are encoded
 //! (`encode::tests`), both forms against each other and against a server.
 
+mod extensions;
+
 use super::*;
 
 fn facts(oid: u32, name: &str, shape: TypeShape) -> TypeFacts {

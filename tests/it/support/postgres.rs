@@ -15,7 +15,7 @@ use super::{until, until_async};
 /// How to start it.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    /// 14, 15, 17 or 18.
+    /// 14, 15, 16, 17 or 18.
     pub(crate) version: u32,
     /// Lines of postgresql.conf, after ours.
     pub(crate) conf: Vec<String>,

@@ -83,6 +83,11 @@ pub(super) fn literal(schema: &Json, value: &Avro) -> String {
                 literal(&Json::Null, &fields[1].1)
             )
         }
+        (DOUBLE_VECTOR | FLOAT_VECTOR, Avro::Array(elements)) => {
+            let text = |element| literal(&Json::Null, element);
+            format!("[{}]", elements.iter().map(text).collect::<Vec<_>>().join(","))
+        }
+        (SPARSE_VECTOR, Avro::Record(fields)) => sparse(fields),
         (BITS, Avro::Bytes(bytes)) => {
             let length: usize =
                 schema["connect.parameters"]["length"].as_str().unwrap().parse().unwrap();
@@ -127,12 +132,24 @@ fn element(schema: &Json, value: &Avro) -> Option<String> {
     match value {
         Avro::Union(_, value) => element(schema, value),
         Avro::Null => None,
-        Avro::Array(_) => Some(literal(schema, value)),
+        Avro::Array(_) if meaning(schema).is_empty() => Some(literal(schema, value)),
         _ => {
             let text = literal(schema, value).replace('\\', "\\\\").replace('"', "\\\"");
             Some(format!("\"{text}\""))
         }
     }
+}
+
+/// Dimensions, and an array of entries.
+fn sparse(fields: &[(String, Avro)]) -> String {
+    let [(_, dimensions), (_, Avro::Array(entries))] = fields else { panic!("{fields:?}") };
+    let entry = |entry: &Avro| {
+        let Avro::Record(entry) = entry else { panic!("{entry:?}") };
+        let [key, value] = [0, 1].map(|at| literal(&Json::Null, &entry[at].1));
+        format!("{key}:{value}")
+    };
+    let entries: Vec<_> = entries.iter().map(entry).collect();
+    format!("{{{}}}/{}", entries.join(","), literal(&Json::Null, dimensions))
 }
 
 /// Days since 1970-01-01 as a date and its era.
@@ -255,6 +272,9 @@ const MICROS: &[(&str, &str)] = &[
 ];
 
 const BITS: &str = "io.debezium.data.Bits";
+const DOUBLE_VECTOR: &str = "io.debezium.data.DoubleVector";
+const FLOAT_VECTOR: &str = "io.debezium.data.FloatVector";
+const SPARSE_VECTOR: &str = "io.debezium.data.SparseDoubleVector";
 const DATE: &str = "io.debezium.time.Date";
 const MICRO_DURATION: &str = "io.debezium.time.MicroDuration";
 const MICRO_TIME: &str = "io.debezium.time.MicroTime";

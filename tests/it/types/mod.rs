@@ -14,6 +14,7 @@ mod roads;
 mod shapes;
 mod texts;
 mod times;
+mod vectors;
 mod verdict;
 
 use std::collections::BTreeSet;
@@ -57,6 +58,16 @@ macro_rules! judged_on {
 }
 
 judged_on!(v14 = 14, v15 = 15, v17 = 17, v18 = 18);
+
+/// The server that comes with pgvector, and without the extensions that the others have.
+mod v16 {
+    static SERVER: super::Server = super::Server::new(16);
+
+    #[test]
+    fn vectors() {
+        super::judge(&SERVER, &super::vectors::vectors());
+    }
+}
 
 /// The server of a version, which lives as long as the process.
 struct Server {

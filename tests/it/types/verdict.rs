@@ -149,8 +149,7 @@ impl Judged {
             let elements = value.split_once('=').map_or(value, |(bounds, elements)| {
                 if bounds.starts_with('[') { elements } else { value }
             });
-            let is_flat = self.schema["items"][1]["type"] != "array";
-            if is_flat && elements.starts_with("{{") {
+            if elements.starts_with("{{") {
                 return Some("a schema of one dimension");
             }
         }
