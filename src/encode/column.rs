@@ -1,6 +1,6 @@
 //! One column's encoder: compiled once from its kind, executed on every row.
 
-use super::avro::{Avro, NULL_BRANCH};
+use super::avro::Avro;
 use super::encoding::{Encoding, Notation};
 use super::json::Json;
 use super::layout::{Codec, Layout};
@@ -16,8 +16,7 @@ pub struct ColumnEncoder {
     notation: Notation,
     on_unrepresentable: OnUnrepresentable,
     union: Union,
-    /// The field's bytes for NULL, where it is optional.
-    null: Option<Box<[u8]>>,
+    is_optional: bool,
     /// The field's bytes for a value that did not change and is not in the stream.
     unchanged: Option<Box<[u8]>>,
     /// The field's bytes for a column that the stream leaves out.
@@ -33,31 +32,42 @@ impl ColumnEncoder {
             Notation::Avro => Union::of(&codec, optional, values.on_unrepresentable),
             Notation::Json => Union::default(),
         };
-        let null: Option<Box<[u8]>> = optional.then(|| match notation {
-            Notation::Avro => [NULL_BRANCH].into(),
-            Notation::Json => b"null".as_slice().into(),
-        });
+        let null = || -> Option<Box<[u8]>> {
+            let mut out = Vec::new();
+            match notation {
+                Notation::Avro => Avro::null(&mut out),
+                Notation::Json => Json::null(&mut out),
+            }
+            optional.then(|| out.into())
+        };
         let in_union =
             |value: Vec<u8>| -> Box<[u8]> { union.value.into_iter().chain(value).collect() };
         let unchanged = match values.on_unchanged {
-            OnUnchanged::Null => null.clone(),
+            OnUnchanged::Null => null(),
             OnUnchanged::Placeholder => {
                 let unavailable = &values.unavailable_value;
                 let placeholder = match notation {
                     Notation::Avro => placeholder::unchanged::<Avro>(&codec.layout, unavailable),
                     Notation::Json => placeholder::unchanged::<Json>(&codec.layout, unavailable),
                 };
-                placeholder.map(in_union).or_else(|| null.clone())
+                placeholder.map(in_union).or_else(null)
             }
         };
-        let absent = null.clone().unwrap_or_else(|| {
+        let absent = null().unwrap_or_else(|| {
             in_union(match notation {
                 Notation::Avro => placeholder::zero::<Avro>(&codec),
                 Notation::Json => placeholder::zero::<Json>(&codec),
             })
         });
-        let on_unrepresentable = values.on_unrepresentable;
-        Self { codec, notation, on_unrepresentable, union, null, unchanged, absent }
+        Self {
+            codec,
+            notation,
+            on_unrepresentable: values.on_unrepresentable,
+            union,
+            is_optional: optional,
+            unchanged,
+            absent,
+        }
     }
 
     /// Appends the column's field: its value, or null where the field is optional.
@@ -73,10 +83,11 @@ impl ColumnEncoder {
 
     fn encode_as<E: Encoding>(&self, column: Column<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
         let decoded = match column {
-            Column::Null => {
-                out.extend_from_slice(self.null.as_deref().ok_or(Error::Null)?);
+            Column::Null if self.is_optional => {
+                E::null(out);
                 return Ok(());
             }
+            Column::Null => return Err(Error::Null),
             Column::Unchanged => {
                 out.extend_from_slice(self.unchanged.as_deref().ok_or(Error::Unavailable)?);
                 return Ok(());
@@ -110,14 +121,14 @@ impl ColumnEncoder {
         column: Column<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        match (self.on_unrepresentable, &self.null) {
+        match self.on_unrepresentable {
             _ if !error.is_unrepresentable() => Err(error),
-            (OnUnrepresentable::Null, Some(null)) => {
-                out.extend_from_slice(null);
+            OnUnrepresentable::Null if self.is_optional => {
+                E::null(out);
                 Ok(())
             }
-            (OnUnrepresentable::Fail | OnUnrepresentable::Null, _) => Err(error),
-            (OnUnrepresentable::Text, _) => {
+            OnUnrepresentable::Fail | OnUnrepresentable::Null => Err(error),
+            OnUnrepresentable::Text => {
                 let start = out.len();
                 out.extend(self.union.text);
                 let written = E::string_of(out, |out| self.encode_text(column, out));
@@ -152,7 +163,7 @@ impl ColumnEncoder {
     /// Whether the field may be null.
     #[must_use]
     pub fn is_optional(&self) -> bool {
-        self.null.is_some()
+        self.is_optional
     }
 
     /// The kind by which values are read.

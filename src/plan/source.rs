@@ -36,23 +36,15 @@ impl From<Operation> for batch::Operation {
     }
 }
 
-/// What of the block, and of the fields around it, does not change from row to row, in the value's
-/// notation. What does change goes between them.
+/// The longer parts of the block that do not change from row to row, in the value's notation.
 #[derive(Debug)]
 pub(super) struct Source {
-    /// `version`, `connector`, `name`.
+    /// Up to `name`.
     head: Vec<u8>,
     /// `snapshot`, `db`.
     database: Vec<u8>,
-    ts_us: Vec<u8>,
-    ts_ns: Vec<u8>,
     /// `schema`, `table`.
     table: Vec<u8>,
-    lsn: Vec<u8>,
-    /// `xmin`, `origin`, `origin_lsn`, and the block `transaction`.
-    tail: Vec<u8>,
-    /// `ts_ms` of the envelope; the others have the names of those in the block.
-    ts_ms: Vec<u8>,
 }
 
 /// What `source` says of where a table is.
@@ -78,40 +70,19 @@ impl Source {
             E::field(name, out);
             E::string(value, out);
         };
-        let some = |name| {
-            let mut out = Vec::new();
-            E::field(name, &mut out);
-            E::some(&mut out);
-            out
-        };
-        let mut head = Vec::new();
+        let (mut head, mut database, mut table) = (Vec::new(), Vec::new(), Vec::new());
         E::field("source", &mut head);
         E::record(&mut head);
         string("version", env!("CARGO_PKG_VERSION"), &mut head);
         string("connector", "postgresql", &mut head);
         string("name", place.prefix, &mut head);
-        E::field("ts_ms", &mut head);
-        let mut database = Vec::new();
         E::field("snapshot", &mut database);
         database.extend_from_slice(first_branch);
         E::string("false", &mut database);
         string("db", place.database, &mut database);
-        database.extend(some("sequence"));
-        let mut table = Vec::new();
         string("schema", place.namespace, &mut table);
         string("table", place.table, &mut table);
-        table.extend(some("txId"));
-        let mut tail = Vec::new();
-        for name in ["xmin", "origin", "origin_lsn"] {
-            E::field(name, &mut tail);
-            E::null(&mut tail);
-        }
-        E::record_end(&mut tail);
-        E::field("transaction", &mut tail);
-        E::null(&mut tail);
-        E::field("op", &mut tail);
-        let [ts_ms, ts_us, ts_ns] = ["ts_ms", "ts_us", "ts_ns"].map(some);
-        Self { head, database, ts_us, ts_ns, table, lsn: some("lsn"), tail, ts_ms }
+        Self { head, database, table }
     }
 
     /// Writes everything of the envelope that follows `after`.
@@ -122,24 +93,39 @@ impl Source {
         now_us: i64,
         out: &mut Vec<u8>,
     ) {
-        let long = |head: &[u8], value, out: &mut Vec<u8>| {
-            out.extend_from_slice(head);
-            E::long(value, out);
-        };
         let commit_us = change.xact.commit_time_us;
-        long(&self.head, commit_us.div_euclid(1_000), out);
+        out.extend_from_slice(&self.head);
+        E::field("ts_ms", out);
+        E::long(commit_us.div_euclid(1_000), out);
         out.extend_from_slice(&self.database);
         write_sequence::<E>(out, change.xact.previous_commit_lsn, change.lsn);
-        long(&self.ts_us, commit_us, out);
-        long(&self.ts_ns, commit_us.saturating_mul(1_000), out);
-        long(&self.table, i64::from(change.xact.xid.0), out);
-        long(&self.lsn, change.lsn.0.cast_signed(), out);
-        out.extend_from_slice(&self.tail);
+        write_some::<E>("ts_us", commit_us, out);
+        write_some::<E>("ts_ns", commit_us.saturating_mul(1_000), out);
+        out.extend_from_slice(&self.table);
+        write_some::<E>("txId", i64::from(change.xact.xid.0), out);
+        write_some::<E>("lsn", change.lsn.0.cast_signed(), out);
+        write_null::<E>("xmin", out);
+        write_null::<E>("origin", out);
+        write_null::<E>("origin_lsn", out);
+        E::record_end(out);
+        write_null::<E>("transaction", out);
+        E::field("op", out);
         E::string(operation.name(), out);
-        long(&self.ts_ms, now_us.div_euclid(1_000), out);
-        long(&self.ts_us, now_us, out);
-        long(&self.ts_ns, now_us.saturating_mul(1_000), out);
+        write_some::<E>("ts_ms", now_us.div_euclid(1_000), out);
+        write_some::<E>("ts_us", now_us, out);
+        write_some::<E>("ts_ns", now_us.saturating_mul(1_000), out);
     }
+}
+
+fn write_some<E: Encoding>(name: &str, value: i64, out: &mut Vec<u8>) {
+    E::field(name, out);
+    E::some(out);
+    E::long(value, out);
+}
+
+fn write_null<E: Encoding>(name: &str, out: &mut Vec<u8>) {
+    E::field(name, out);
+    E::null(out);
 }
 
 impl Operation {
@@ -156,6 +142,8 @@ impl Operation {
 
 /// `["<commit LSN before>","<LSN>"]` in decimal; null for a commit LSN that is not known.
 fn write_sequence<E: Encoding>(out: &mut Vec<u8>, previous: Lsn, lsn: Lsn) {
+    E::field("sequence", out);
+    E::some(out);
     let Ok(()) = E::string_of::<Infallible>(out, |out| {
         out.push(b'[');
         if previous == Lsn::ZERO {

@@ -155,7 +155,8 @@ impl TablePlan {
         context: &Context,
         batch: &mut Batch,
     ) -> Result<Step, Error> {
-        let mut writer = Writer { plan: self, change, context, batch, part: 0 };
+        let mut writer =
+            Writer { plan: self, change, context, batch, part: 0, has_unchanged: false };
         match change.op {
             Op::Insert { new, .. } => writer.insert(new)?,
             Op::Update { old, new, .. } => writer.update(old, new)?,
@@ -189,6 +190,8 @@ struct Writer<'a, 'b> {
     context: &'a Context,
     batch: &'a mut Batch,
     part: u32,
+    /// Whether the new row written last lacks values that did not change.
+    has_unchanged: bool,
 }
 
 impl Writer<'_, '_> {
@@ -268,15 +271,14 @@ impl Writer<'_, '_> {
         row: NewRow<'_>,
     ) {
         let headers = self.batch.byte_len();
-        let is_unchanged = |column: Column<'_>| column == Column::Unchanged;
-        if row.tuple.columns().any(is_unchanged) {
+        if self.has_unchanged {
             self.unchanged_header(row);
         }
         let headers = headers..self.batch.byte_len();
         self.push_with(operation, key, Some(value), headers);
     }
 
-    /// `["body","notes"]`, under the columns' own names; nothing if the old row had them all.
+    /// `["body","notes"]`, under the columns' own names.
     #[cold]
     fn unchanged_header(&mut self, row: NewRow<'_>) {
         let mut old = row.old.map(|old| old.columns());
@@ -292,9 +294,7 @@ impl Writer<'_, '_> {
             Json::string(name, &mut list);
         }
         Json::array_end(&mut list);
-        if list != b"[]" {
-            push_header(self.batch.buffer(), UNCHANGED_HEADER, Some(&list));
-        }
+        push_header(self.batch.buffer(), UNCHANGED_HEADER, Some(&list));
     }
 
     fn push_with(
@@ -421,8 +421,10 @@ impl Writer<'_, '_> {
         let mut old = row.old.map(|old| old.columns());
         for (plan, column) in self.plan.draft.columns.iter().zip(row.tuple.columns()) {
             let old = old.as_mut().and_then(Iterator::next);
+            let column = filled(column, || old);
+            self.has_unchanged |= matches!(column, Column::Unchanged);
             E::field(&plan.field, self.batch.buffer());
-            self.column(plan, filled(column, || old))?;
+            self.column(plan, column)?;
         }
         E::record_end(self.batch.buffer());
         Ok(())
