@@ -41,6 +41,8 @@ pub(super) struct Judged {
     or_null: Fields,
     /// With text in place of the others.
     or_text: Fields,
+    /// The same in JSON.
+    or_text_json: ColumnEncoder,
     /// What is to be read back with SQL, by the row's id.
     decoded: Vec<(i32, String)>,
 }
@@ -78,7 +80,7 @@ impl Judged {
     ) -> Self {
         let values =
             |on_unrepresentable| Values { representation, on_unrepresentable, ..Values::default() };
-        let refusing = values(OnUnrepresentable::Fail);
+        let [refusing, or_text] = [OnUnrepresentable::Fail, OnUnrepresentable::Text].map(values);
         let fields = Fields::new(kind, &refusing);
         Self {
             table: relation.name.clone(),
@@ -87,7 +89,8 @@ impl Judged {
             form: Form::of(&fields.schema[1], kind, representation),
             json: ColumnEncoder::compile(kind, true, Notation::Json, &refusing),
             or_null: Fields::new(kind, &values(OnUnrepresentable::Null)),
-            or_text: Fields::new(kind, &values(OnUnrepresentable::Text)),
+            or_text: Fields::new(kind, &or_text),
+            or_text_json: ColumnEncoder::compile(kind, true, Notation::Json, &or_text),
             fields,
             decoded: Vec::new(),
         }
@@ -162,8 +165,13 @@ impl Judged {
         self.null(null).map_err(|_| format!("{value}: {told_null} in place of null"))?;
         let bytes = both(&self.or_text.encoder, text, binary)?;
         match bytes.as_deref().map(|bytes| self.or_text.decode(bytes)) {
-            Ok(Ok(Avro::String(text))) if text == value => Ok(()),
-            other => Err(format!("{value}: {other:?} in place of its text")),
+            Ok(Ok(Avro::String(text))) if text == value => {}
+            other => return Err(format!("{value}: {other:?} in place of its text")),
+        }
+        let json = both(&self.or_text_json, text, binary)?;
+        match json.as_deref().map(serde_json::from_slice::<String>) {
+            Ok(Ok(text)) if text == value => Ok(()),
+            _ => Err(format!("{value}: {} in place of its text in JSON", told(&json))),
         }
     }
 

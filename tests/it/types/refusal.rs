@@ -57,3 +57,7 @@ pub(super) const PAST_NANOS: Reason = Reason {
 /// Intervals of many years.
 pub(super) const LONG: Reason =
     Reason { why: "past 2^63 microseconds", applies: |form| matches!(form, Form::Duration) };
+
+/// No bit.
+pub(super) const EMPTY: Reason =
+    Reason { why: "a boolean is a bit", applies: |form| matches!(form, Form::Bit) };

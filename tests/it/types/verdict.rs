@@ -3,7 +3,7 @@
 
 use tokio_postgres::Client;
 use walbrook::postgres::Catalog;
-use walbrook::wal::Column;
+use walbrook::wal::{Column, Tuple};
 
 use super::family::{self, Type};
 use super::judged::Judged;
@@ -36,23 +36,32 @@ pub(super) async fn both_roads(
         let judged = types[relation.name[1..].parse::<usize>().unwrap()];
         let mut columns: Vec<_> =
             relation.columns.iter().map(|column| Judged::all(relation, column, &facts)).collect();
-        for ((id, text), (_, binary)) in text.iter().zip(&binary) {
-            if *id == relation.id {
-                let id = number(text.columns().next().unwrap());
-                for ((columns, text), binary) in
-                    columns.iter_mut().zip(text.columns()).zip(binary.columns())
-                {
-                    for column in columns {
-                        if let Err(finding) = column.value(judged, id, text, binary) {
-                            findings.push(column.told(judged.name, &finding));
-                        }
-                    }
-                }
-            }
+        let rows = text.iter().zip(&binary).filter(|((id, _), _)| *id == relation.id);
+        for ((_, text), (_, binary)) in rows {
+            findings.extend(row(judged, &mut columns, text, binary));
         }
         for column in columns[1..].iter().flatten() {
             let wrong = column.compare(client).await;
             findings.extend(wrong.iter().map(|finding| column.told(judged.name, finding)));
+        }
+    }
+    findings
+}
+
+/// Judges the columns of a row, each in all its representations.
+fn row(
+    judged: &Type,
+    columns: &mut [Vec<Judged>],
+    text: &Tuple<'_>,
+    binary: &Tuple<'_>,
+) -> Vec<String> {
+    let id = number(text.columns().next().unwrap());
+    let mut findings = Vec::new();
+    for ((columns, text), binary) in columns.iter_mut().zip(text.columns()).zip(binary.columns()) {
+        for column in columns {
+            if let Err(finding) = column.value(judged, id, text, binary) {
+                findings.push(column.told(judged.name, &finding));
+            }
         }
     }
     findings
