@@ -1,7 +1,8 @@
 """A consumer that knows Avro's logical types and no Debezium: AvroDeserializer and nothing else.
 
 With `representation = "avro"` it must get what psycopg gets, as Python's own types: Decimal, date,
-time, datetime, UUID, list, dict. Intervals and ranges are records of their parts.
+time, datetime, UUID, list, dict. Intervals and ranges are records of their parts. With
+`on_unrepresentable = "text"` a value that such a type cannot hold comes as its text.
 """
 
 import datetime
@@ -65,6 +66,9 @@ def as_selected(value, selected):
         return datetime.time.fromisoformat(value)
     if isinstance(selected, list) and isinstance(value, list):
         return [as_selected(item, other) for item, other in zip(value, selected, strict=True)]
+    if isinstance(selected, list) and isinstance(value, str) and value.startswith("{"):
+        # Of several dimensions, so it came as text.
+        return json.loads(value.replace("{", "[").replace("}", "]"))
     if isinstance(selected, (dict, list)) and isinstance(value, str):
         return json.loads(value)
     if isinstance(selected, str) and isinstance(value, dict):

@@ -91,8 +91,8 @@ def compare(state, rows, as_selected):
 
 def same(value, selected):
     """Equal, and of one type; NaN equals NaN."""
-    if isinstance(selected, float) and selected != selected:
-        return isinstance(value, float) and value != value
+    if selected != selected:
+        return type(value) is type(selected) and value != value
     return type(value) is type(selected) and value == selected
 
 

@@ -30,10 +30,11 @@ fn python_avro_deserializer_reads_what_select_returns() {
 fn avros_logical_types_are_what_select_returns() {
     run(LIMIT, async {
         let space = Space::new(&shared().postgres, "logical").await;
-        let config = space.config(shared(), "[values]\nrepresentation = \"avro\"\n");
+        let values = "[values]\nrepresentation = \"avro\"\non_unrepresentable = \"text\"\n";
+        let config = space.config(shared(), values);
         let sql = [format!("{TABLE}{MORE_COLUMNS}"), format!("{ROWS}{MORE_VALUES}")];
         let sql = sql.each_ref().map(String::as_str);
-        reads("logical_types.py", &space, &config, sql, EVENTS + 3, &[]).await;
+        reads("logical_types.py", &space, &config, sql, EVENTS + 4, &[]).await;
     });
 }
 
@@ -168,5 +169,6 @@ const MORE_VALUES: &str = r#"
         ranges = '{"[1,2)",NULL,empty,"(,)"}' WHERE id = 1;
     UPDATE kinds SET span = '-178956970 years -8 months', store = '', wholes_from_to = 'empty',
         numbers_from_to = '(,)', spells = '{}', ranges = '{}' WHERE id = 2;
+    UPDATE kinds SET fixed = 'NaN', wholes = '{{1,2},{3,4}}' WHERE id = 5;
     UPDATE kinds SET free = 0.1000, span = '-1 month 1 day -00:00:00.000001' WHERE id = 4;
 "#;
