@@ -1,4 +1,4 @@
-"""Reading walbrook's events as any consumer would: confluent-kafka's AvroDeserializer, no more."""
+"""Reading walbrook's events as any consumer would: confluent-kafka and its AvroDeserializer."""
 
 import datetime
 import decimal
@@ -21,10 +21,10 @@ EXACT = decimal.Context(prec=decimal.MAX_PREC)
 EPOCH = datetime.datetime(1970, 1, 1)
 
 
-class Reader:
+class Records:
     """A read_committed consumer of all topics that a test accepts, from their beginning."""
 
-    def __init__(self, bootstrap, registry_url, wanted):
+    def __init__(self, bootstrap, wanted):
         self.wanted = wanted
         self.assigned = set()
         self.at_end = set()
@@ -39,7 +39,6 @@ class Reader:
                 "log_level": 0,
             }
         )
-        self.decode = AvroDeserializer(SchemaRegistryClient({"url": registry_url}))
 
     def look_for_topics(self):
         """Takes up topics that have appeared."""
@@ -73,14 +72,22 @@ class Reader:
         """Whether every partition was read to its end (as far as we heard)."""
         return self.at_end == self.assigned
 
+    def close(self):
+        self.consumer.close()
+
+
+class Reader(Records):
+    """The same, which decodes Avro with the schemas of a registry."""
+
+    def __init__(self, bootstrap, registry_url, wanted):
+        super().__init__(bootstrap, wanted)
+        self.decode = AvroDeserializer(SchemaRegistryClient({"url": registry_url}))
+
     def value(self, message):
         return self.decode(message.value(), context(message, MessageField.VALUE))
 
     def key(self, message):
         return self.decode(message.key(), context(message, MessageField.KEY))
-
-    def close(self):
-        self.consumer.close()
 
 
 def context(message, field):

@@ -10,7 +10,7 @@ use crate::types::{Kind, decode_binary, decode_text, print};
 use crate::wal::Column;
 
 /// Writes the values of one column as the field that [`schema`](super::schema) declares.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnEncoder {
     codec: Codec,
     notation: Notation,
@@ -188,7 +188,7 @@ pub fn needs_null(kind: &Kind, values: &Values) -> bool {
 }
 
 /// The branches of a field's union, as zig-zag.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Union {
     /// The value's; `None` where the field is no union.
     value: Option<u8>,

@@ -1,4 +1,5 @@
-//! Ordinary clients decode the events: confluent-kafka's Python AvroDeserializer.
+//! Ordinary clients read the events: confluent-kafka's Python consumer and AvroDeserializer, in each
+//! of the ways in which they can be written.
 
 use std::process::Command;
 use std::time::Duration;
@@ -6,6 +7,83 @@ use std::time::Duration;
 use crate::support::stack::{Space, installed, shared};
 use crate::support::walbrook::{Walbrook, write_file};
 use crate::support::{process, run};
+
+#[test]
+fn python_avro_deserializer_reads_what_select_returns() {
+    run(LIMIT, async {
+        let space = Space::new(&shared().postgres, "clients").await;
+        let prefix = &space.prefix;
+        let schema = write_file("order.avsc", SCHEMA);
+        let outbox = format!(
+            "[[outbox]]\ntable = \"public.outbox\"\ntopic = \"{prefix}.events.{{route}}\"\n\
+             [[outbox.schemas]]\nroute = \"order\"\nfile = \"{}\"\n",
+            schema.display()
+        );
+        let config = space.config(shared(), &outbox);
+        let topic = format!("{prefix}.events.order");
+        let more = ["--outbox", "outbox", "--outbox-topic", &topic];
+        reads("avro_deserializer.py", &space, &config, [TABLE, ROWS], EVENTS, &more).await;
+    });
+}
+
+#[test]
+fn avros_logical_types_are_what_select_returns() {
+    run(LIMIT, async {
+        let space = Space::new(&shared().postgres, "logical").await;
+        let values = "[values]\nrepresentation = \"avro\"\non_unrepresentable = \"text\"\n";
+        let config = space.config(shared(), values);
+        let sql = [format!("{TABLE}{MORE_COLUMNS}"), format!("{ROWS}{MORE_VALUES}")];
+        let sql = sql.each_ref().map(String::as_str);
+        reads("logical_types.py", &space, &config, sql, EVENTS + 4, &[]).await;
+    });
+}
+
+#[test]
+fn json_without_a_registry_says_what_select_returns() {
+    run(LIMIT, async {
+        let space = Space::new(&shared().postgres, "json").await;
+        let formats = "[tables]\nvalue_format = \"json\"\nkey_format = \"string\"\n";
+        let config = without_registry(&space.config(shared(), formats));
+        reads("plain_json.py", &space, &config, [TABLE, ROWS], EVENTS, &[]).await;
+    });
+}
+
+/// Runs walbrook while rows are written, and a client that compares them with its events.
+async fn reads(
+    client: &str,
+    space: &Space,
+    config: &str,
+    [table, rows]: [&str; 2],
+    events: u32,
+    more: &[&str],
+) {
+    let stack = shared();
+    let Space { database, prefix, .. } = space;
+    stack.postgres.execute(database, table).await;
+    let mut walbrook = Walbrook::spawn(config);
+    space.ready(&stack.postgres, &mut walbrook).await;
+    stack.postgres.execute(database, rows).await;
+
+    let socket = stack.postgres.socket_folder().display();
+    let port = stack.postgres.port();
+    let dsn = format!("host={socket} port={port} dbname={database} user=postgres");
+    let mut python = Command::new(installed("python"));
+    python.arg(format!("{}/tests/clients/{client}", env!("CARGO_MANIFEST_DIR")));
+    python.args(["--bootstrap", &stack.kafka.bootstrap(), "--registry", &stack.registry.url()]);
+    python.args(["--dsn", &dsn, "--table", "kinds", "--topic", &format!("{prefix}.public.kinds")]);
+    python.args(["--events", &events.to_string()]).args(more);
+    println!("{}", process::run(python));
+    assert!(walbrook.stop(Duration::from_secs(30)).success(), "{:?}", walbrook.log());
+}
+
+/// A configuration that names no registry.
+fn without_registry(config: &str) -> String {
+    let (before, rest) = config.split_once("[registry]\n").unwrap();
+    let (_, after) = rest.split_once("\n\n").unwrap();
+    format!("{before}{after}")
+}
+
+const LIMIT: Duration = Duration::from_secs(240);
 
 const TABLE: &str = "
     CREATE EXTENSION citext;
@@ -63,7 +141,7 @@ const ROWS: &str = r#"
 "#;
 
 /// 40 insertions, 2 updates, a key change (deletion, tombstone, creation), a deletion, a tombstone.
-const EVENTS: &str = "47";
+const EVENTS: u32 = 47;
 
 const SCHEMA: &str = r#"{
     "type": "record", "name": "OrderPlaced", "namespace": "shop", "fields": [
@@ -75,33 +153,22 @@ const SCHEMA: &str = r#"{
     ]
 }"#;
 
-#[test]
-fn python_avro_deserializer_reads_what_select_returns() {
-    run(Duration::from_secs(240), async {
-        let stack = shared();
-        let space = Space::new(&stack.postgres, "clients").await;
-        let Space { database, prefix, .. } = &space;
-        stack.postgres.execute(database, TABLE).await;
-        let schema = write_file("order.avsc", SCHEMA);
-        let outbox = format!(
-            "[[outbox]]\ntable = \"public.outbox\"\ntopic = \"{prefix}.events.{{route}}\"\n\
-             [[outbox.schemas]]\nroute = \"order\"\nfile = \"{}\"\n",
-            schema.display()
-        );
-        let mut walbrook = Walbrook::spawn(&space.config(stack, &outbox));
-        space.ready(&stack.postgres, &mut walbrook).await;
-        stack.postgres.execute(database, ROWS).await;
+/// What Avro's own representation has types for, and Debezium's has not.
+const MORE_COLUMNS: &str = "
+    CREATE EXTENSION hstore;
+    ALTER TABLE kinds ADD store hstore, ADD flags bit(5), ADD place point, ADD wholes_from_to int4range,
+        ADD numbers_from_to numrange, ADD days_from_to daterange, ADD moments_from_to tstzrange,
+        ADD clocks_from_to tsrange, ADD spells datemultirange, ADD ranges int4range[];
+";
 
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/avro_deserializer.py");
-        let socket = stack.postgres.socket_folder().display();
-        let port = stack.postgres.port();
-        let dsn = format!("host={socket} port={port} dbname={database} user=postgres");
-        let mut python = Command::new(installed("python"));
-        python.arg(script).args(["--events", EVENTS, "--table", "kinds", "--outbox", "outbox"]);
-        python.args(["--bootstrap", &stack.kafka.bootstrap(), "--registry", &stack.registry.url()]);
-        python.args(["--dsn", &dsn, "--topic", &format!("{prefix}.public.kinds")]);
-        python.args(["--outbox-topic", &format!("{prefix}.events.order")]);
-        println!("{}", process::run(python));
-        assert!(walbrook.stop(Duration::from_secs(30)).success(), "{:?}", walbrook.log());
-    });
-}
+const MORE_VALUES: &str = r#"
+    UPDATE kinds SET span = '1 year 2 months -3 days 04:05:06.7', store = 'a=>1, "b c"=>NULL, "d"=>"e\"f"',
+        flags = '00101', place = '(1.5,-2)', wholes_from_to = '[1,5)', numbers_from_to = '(0.10,7]',
+        days_from_to = '[2024-02-29,)', moments_from_to = '["2024-02-29 12:00:00.5+02",)',
+        clocks_from_to = '(,"1969-12-31 23:59:59.999999"]', spells = '{[2024-01-01,2024-02-01),[2024-03-01,)}',
+        ranges = '{"[1,2)",NULL,empty,"(,)"}' WHERE id = 1;
+    UPDATE kinds SET span = '-178956970 years -8 months', store = '', wholes_from_to = 'empty',
+        numbers_from_to = '(,)', spells = '{}', ranges = '{}' WHERE id = 2;
+    UPDATE kinds SET fixed = 'NaN', wholes = '{{1,2},{3,4}}' WHERE id = 5;
+    UPDATE kinds SET free = 0.1000, span = '-1 month 1 day -00:00:00.000001' WHERE id = 4;
+"#;

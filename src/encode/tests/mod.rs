@@ -1,5 +1,6 @@
 //! Values in, Avro out; apache-avro reads it back.
 
+mod as_json;
 mod docs;
 mod everywhere;
 mod golden;

@@ -6,7 +6,8 @@ use tokio_postgres::Client;
 use walbrook::postgres::Catalog;
 use walbrook::wal::Column;
 
-use super::verdict::{Judged, shown};
+use super::judged::Judged;
+use super::shown::shown;
 use super::{database, roads, session};
 use crate::postgres::local;
 use crate::support::postgres::Postgres;
@@ -24,17 +25,20 @@ pub(super) async fn judge(server: &Postgres) -> Vec<String> {
     let mut arrived = BTreeMap::new();
     for relation in &relations {
         let facts = catalog.describe(relation).await.unwrap();
-        let column = Judged::new(relation, &relation.columns[0], &facts);
+        let columns = Judged::all(relation, &relation.columns[0], &facts);
         for (_, row) in rows.iter().filter(|(id, _)| *id == relation.id) {
             *arrived.entry(relation.name.as_str()).or_insert(0) += 1;
             let value = row.columns().next().unwrap();
-            let outcome = match (value, column.encode(value)) {
-                (_, Err(error)) => Err(error.to_string()),
-                (Column::Text(text), Ok(bytes)) => column.arrives(text, &bytes).map(drop),
-                (_, Ok(bytes)) => column.null(Ok(bytes)),
-            };
-            if let Err(finding) = outcome {
-                findings.push(format!("{}: {}: {finding}", types[&relation.name].0, shown(value)));
+            for column in &columns {
+                let outcome = match (value, column.encode(value)) {
+                    (_, Err(error)) => Err(error.to_string()),
+                    (Column::Text(text), Ok(bytes)) => column.arrives(text, &bytes).map(drop),
+                    (_, Ok(bytes)) => column.null(Ok(bytes)),
+                };
+                if let Err(finding) = outcome {
+                    let finding = format!("{}: {finding}", shown(value));
+                    findings.push(column.told(&types[&relation.name].0, &finding));
+                }
             }
         }
     }

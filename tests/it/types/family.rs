@@ -4,6 +4,9 @@
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
+use super::form::Form;
+use super::refusal::{Reason, is_multi_dimensional};
+
 /// Types that are judged by one test.
 pub(super) struct Family {
     /// What its types need: other types, extensions.
@@ -20,8 +23,8 @@ pub(super) struct Type {
     made: &'static [&'static str],
     random: &'static str,
     since: u32,
-    /// Values that have no representation, as PostgreSQL prints them, and why.
-    pub(super) refused: Vec<(&'static str, &'static str)>,
+    /// Values that not every representation has a place for, as PostgreSQL prints them, and why.
+    refused: Vec<(&'static str, Reason)>,
 }
 
 impl Family {
@@ -75,9 +78,22 @@ impl Type {
         Self { since, ..self }
     }
 
-    pub(super) fn refusing(mut self, values: &[&'static str], reason: &'static str) -> Self {
+    pub(super) fn refusing(mut self, values: &[&'static str], reason: Reason) -> Self {
         self.refused.extend(values.iter().map(|value| (*value, reason)));
         self
+    }
+
+    /// Whether the value of a column is known to have no place in a field of a form: the reason.
+    pub(super) fn refusal(&self, column: &str, form: &Form, value: &str) -> Option<&'static str> {
+        if is_multi_dimensional(form, value) {
+            return Some("a schema of one dimension");
+        }
+        let is_it = |refused: &str| match column {
+            "v" | "d" => value == refused,
+            _ => value.contains(refused),
+        };
+        let found = self.refused.iter().find(|(refused, why)| is_it(refused) && why.applies(form));
+        found.map(|(_, reason)| reason.why)
     }
 
     /// Each hard value comes in all shapes of arrays and composites, a random or long one in one.

@@ -1,155 +1,178 @@
-//! A decoded Avro value as a literal that PostgreSQL reads, and what the server's own value is to be
-//! compared as, where the representation keeps less than the type.
+//! A decoded Avro value as a literal that PostgreSQL reads.
 
 use apache_avro::types::Value as Avro;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::Value as Json;
-use walbrook::types::{Kind, civil_from_days};
+use walbrook::encode::BinaryMode;
+use walbrook::types::civil_from_days;
 
-/// The name of what a schema means.
-pub(super) fn meaning(schema: &Json) -> &str {
-    schema["connect.name"].as_str().unwrap_or_default()
-}
-
-/// Whether values are PostgreSQL's own text.
-pub(super) fn is_text(schema: &Json) -> bool {
-    let is_string = schema == "string" || schema["type"] == "string";
-    is_string && !matches!(meaning(schema), ZONED_TIME | ZONED_TIMESTAMP)
-}
-
-/// Whether the schema keeps less of a value than its type, at any depth.
-fn is_lossy(schema: &Json) -> bool {
-    let is_leaf =
-        matches!(meaning(schema), BITS | MICRO_DURATION | VARIABLE_SCALE_DECIMAL | ZONED_TIME);
-    let items = schema["items"].as_array().and_then(|union| union.get(1));
-    let fields = schema["fields"].as_array().into_iter().flatten();
-    let fields = fields.filter_map(|field| field["type"].as_array()?.get(1));
-    is_leaf || items.into_iter().chain(fields).any(is_lossy)
-}
-
-/// An expression of what the schema keeps of `value`: the same for what was sent and what came.
-pub(super) fn kept(schema: &Json, value: &str) -> String {
-    if !is_lossy(schema) {
-        // Arrays go without their lower bounds.
-        let bounds = if schema["type"] == "array" { r"^(\[[-0-9:]+\])+=" } else { "^(?!)" };
-        return format!("regexp_replace(format('%s', {value}), '{bounds}', '')");
-    }
-    match meaning(schema) {
-        // The zeros on the left of a varbit are not kept.
-        BITS => format!("ltrim({value}::text, '0')"),
-        // A month counts 30.4375 days.
-        MICRO_DURATION => {
-            let part = |(name, micros): &(&str, &str)| {
-                format!("extract({name} FROM {value})::numeric * {micros}")
-            };
-            let parts: Vec<_> = MICROS.iter().map(part).collect();
-            format!("trunc({})::text", parts.join(" + "))
-        }
-        // The zeros at the end are not kept.
-        VARIABLE_SCALE_DECIMAL => format!("trim_scale({value})::text"),
-        // The zone is not kept.
-        ZONED_TIME => format!(
-            "CASE WHEN {value} = '24:00+00' THEN {value} ELSE {value} AT TIME ZONE 'UTC' END::text"
-        ),
-        _ if schema["type"] == "array" => {
-            let element = kept(&schema["items"][1], "u");
-            format!("ARRAY(SELECT {element} FROM unnest({value}) AS u)::text")
-        }
-        _ => {
-            let field = |field: &Json| {
-                let value = format!("({value}).{}", field["name"].as_str().unwrap());
-                format!("quote_nullable({})", kept(&field["type"][1], &value))
-            };
-            let fields: Vec<_> = schema["fields"].as_array().unwrap().iter().map(field).collect();
-            fields.join(" || ")
-        }
-    }
-}
+use super::form::Form;
+use super::shown::hex;
 
 /// The literal of a value that is not NULL.
-pub(super) fn literal(schema: &Json, value: &Avro) -> String {
-    match (meaning(schema), value) {
-        (_, Avro::Union(_, value)) => literal(schema, value),
-        (DATE, Avro::Int(days)) => date(i64::from(*days)).concat(),
-        (TIMESTAMP, Avro::Long(millis)) => timestamp(i128::from(*millis) * 1000),
-        (MICRO_TIMESTAMP, Avro::Long(micros)) => timestamp(i128::from(*micros)),
-        (MICRO_DURATION, Avro::Long(micros)) => interval(i128::from(*micros)),
-        (TIME, Avro::Int(millis)) => time(i128::from(*millis) * 1000),
-        (MICRO_TIME, Avro::Long(micros)) => time(i128::from(*micros)),
-        (ZONED_TIMESTAMP, Avro::String(text)) => zoned_timestamp(text),
-        (POINT, Avro::Record(fields)) => {
-            format!(
-                "({}, {})",
-                literal(&Json::Null, &fields[0].1),
-                literal(&Json::Null, &fields[1].1)
-            )
+pub(super) fn literal(form: &Form, value: &Avro) -> String {
+    match (form, value) {
+        (_, Avro::Union(_, value)) => literal(form, value),
+        (Form::Array { element, delimiter }, Avro::Array(values)) => {
+            array(element, values, delimiter)
         }
-        (DOUBLE_VECTOR | FLOAT_VECTOR, Avro::Array(elements)) => {
-            let text = |element| literal(&Json::Null, element);
-            format!("[{}]", elements.iter().map(text).collect::<Vec<_>>().join(","))
+        (Form::Bit, Avro::Boolean(bit)) => u8::from(*bit).to_string(),
+        (Form::Bits { length }, Avro::Bytes(bytes)) => bits(bytes, *length),
+        (Form::BytesText(mode), Avro::String(text)) => bytes_of(*mode, text),
+        (Form::Date, value) => date(number(value).try_into().unwrap()).concat(),
+        (Form::Decimal { scale }, Avro::Decimal(value)) => {
+            decimal(&Vec::<u8>::try_from(value).unwrap(), *scale)
         }
-        (SPARSE_VECTOR, Avro::Record(fields)) => sparse(fields),
-        (BITS, Avro::Bytes(bytes)) => {
-            let length: usize =
-                schema["connect.parameters"]["length"].as_str().unwrap().parse().unwrap();
-            bits(bytes, length)
+        (Form::Double | Form::Plain, value) => plain(value),
+        (Form::Duration, value) => duration(number(value)),
+        (Form::Hstore, value) => hstore(value),
+        (Form::Interval, Avro::Record(fields)) => interval(fields),
+        (Form::IsoMoment, Avro::String(text)) => iso_moment(text),
+        (Form::Multirange(range), Avro::Array(values)) => {
+            let ranges: Vec<_> = values.iter().map(|value| literal(range, value)).collect();
+            format!("{{{}}}", ranges.join(","))
         }
-        (_, Avro::Decimal(value)) => {
-            let bytes = Vec::<u8>::try_from(value).unwrap();
-            decimal(&bytes, usize::try_from(schema["scale"].as_u64().unwrap()).unwrap())
+        (Form::Point, Avro::Record(fields)) => {
+            format!("({}, {})", plain(&fields[0].1), plain(&fields[1].1))
         }
-        (_, Avro::Record(fields)) => match &fields[..] {
-            [(scale, Avro::Int(digits)), (_, Avro::Bytes(bytes))] if scale == "scale" => {
-                decimal(bytes, usize::try_from(*digits).unwrap())
-            }
-            _ => {
-                let text = |(at, (_, value)): (usize, &(String, Avro))| {
-                    element(&schema["fields"][at]["type"], value).unwrap_or_default()
-                };
-                format!("({})", fields.iter().enumerate().map(text).collect::<Vec<_>>().join(","))
-            }
-        },
-        (_, Avro::Array(elements)) => array(schema, elements, ","),
-        (_, Avro::Boolean(value)) => value.to_string(),
-        (_, Avro::Int(value)) => value.to_string(),
-        (_, Avro::Long(value)) => value.to_string(),
-        (_, Avro::Float(value)) => value.to_string(),
-        (_, Avro::Double(value)) => value.to_string(),
-        (_, Avro::String(text)) => text.clone(),
-        (_, Avro::Bytes(bytes)) => format!("\\x{}", super::verdict::hex(bytes)),
-        (meaning, value) => panic!("no literal for {value:?} of {meaning:?}: {schema}"),
+        (Form::Range(bound), Avro::Record(fields)) => range(bound, fields),
+        (Form::SparseVector { .. }, Avro::Record(fields)) => sparse(fields),
+        (Form::Text, value) => text(value).unwrap(),
+        (Form::Time(unit), value) => time(unit.micros(number(value))),
+        (Form::Timestamp(unit), value) => timestamp(unit.micros(number(value))).concat(),
+        (Form::UtcMicros, value) => timestamp(number(value)).join("+00"),
+        (Form::VariableScaleDecimal, Avro::Record(fields)) => {
+            let [(_, Avro::Int(scale)), (_, Avro::Bytes(bytes))] = &fields[..] else {
+                panic!("{fields:?}")
+            };
+            decimal(bytes, usize::try_from(*scale).unwrap())
+        }
+        (Form::Vector, Avro::Array(numbers)) => {
+            format!("[{}]", numbers.iter().map(plain).collect::<Vec<_>>().join(","))
+        }
+        (Form::ZonedTime, Avro::String(text)) => text.clone(),
+        (form, value) => panic!("no literal for {value:?} of {form:?}"),
     }
 }
 
-/// The literal of an array.
-pub(super) fn array(schema: &Json, elements: &[Avro], delimiter: &str) -> String {
-    let text = |value| element(&schema["items"], value).unwrap_or_else(|| "NULL".to_owned());
+/// A string, or what is written as one.
+pub(super) fn text(value: &Avro) -> Option<String> {
+    match value {
+        Avro::String(text) => Some(text.clone()),
+        Avro::Uuid(uuid) => Some(uuid.to_string()),
+        _ => None,
+    }
+}
+
+fn plain(value: &Avro) -> String {
+    match value {
+        Avro::Boolean(value) => value.to_string(),
+        Avro::Int(value) => value.to_string(),
+        Avro::Long(value) => value.to_string(),
+        Avro::Float(value) => value.to_string(),
+        Avro::Double(value) => value.to_string(),
+        Avro::String(text) => text.clone(),
+        Avro::Bytes(bytes) => format!("\\x{}", hex(bytes)),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Any whole number, whatever its logical type.
+fn number(value: &Avro) -> i128 {
+    match value {
+        Avro::Int(value) | Avro::Date(value) | Avro::TimeMillis(value) => (*value).into(),
+        Avro::Long(value)
+        | Avro::LocalTimestampMicros(value)
+        | Avro::TimeMicros(value)
+        | Avro::TimestampMicros(value)
+        | Avro::TimestampMillis(value) => (*value).into(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn array(form: &Form, elements: &[Avro], delimiter: &str) -> String {
+    let text = |value| element(form, value).unwrap_or_else(|| "NULL".to_owned());
     format!("{{{}}}", elements.iter().map(text).collect::<Vec<_>>().join(delimiter))
 }
 
-/// A part of an array or composite, quoted; an array in an array is a dimension.
-fn element(schema: &Json, value: &Avro) -> Option<String> {
-    let schema = schema.as_array().map_or(schema, |union| &union[1]);
+/// An element of an array or a bound of a range, quoted.
+fn element(form: &Form, value: &Avro) -> Option<String> {
     match value {
-        Avro::Union(_, value) => element(schema, value),
+        Avro::Union(_, value) => element(form, value),
         Avro::Null => None,
-        Avro::Array(_) if meaning(schema).is_empty() => Some(literal(schema, value)),
-        _ => {
-            let text = literal(schema, value).replace('\\', "\\\\").replace('"', "\\\"");
-            Some(format!("\"{text}\""))
-        }
+        _ => Some(quoted(&literal(form, value))),
     }
 }
 
-/// Dimensions, and an array of entries.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn range(bound: &Form, fields: &[(String, Avro)]) -> String {
+    let names: Vec<_> = fields.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, RANGE_FIELDS);
+    let is = |at: usize| fields[at].1 == Avro::Boolean(true);
+    if is(4) {
+        return "empty".to_owned();
+    }
+    let (open, close) = (if is(2) { '[' } else { '(' }, if is(3) { ']' } else { ')' });
+    let [lower, upper] = [0, 1].map(|at| element(bound, &fields[at].1).unwrap_or_default());
+    format!("{open}{lower},{upper}{close}")
+}
+
+const RANGE_FIELDS: [&str; 5] =
+    ["lower", "upper", "is_lower_inclusive", "is_upper_inclusive", "is_empty"];
+
+/// Dimensions, and an array of entries, or one of indices and one of values.
 fn sparse(fields: &[(String, Avro)]) -> String {
-    let [(_, dimensions), (_, Avro::Array(entries))] = fields else { panic!("{fields:?}") };
-    let entry = |entry: &Avro| {
-        let Avro::Record(entry) = entry else { panic!("{entry:?}") };
-        let [key, value] = [0, 1].map(|at| literal(&Json::Null, &entry[at].1));
-        format!("{key}:{value}")
+    let entries: Vec<_> = match fields {
+        [_, (_, Avro::Array(entries))] => {
+            let entry = |entry: &Avro| match entry {
+                Avro::Record(entry) => [0, 1].map(|at| plain(&entry[at].1)).join(":"),
+                other => panic!("{other:?}"),
+            };
+            entries.iter().map(entry).collect()
+        }
+        [_, (_, Avro::Array(indices)), (_, Avro::Array(values))] => {
+            assert_eq!(indices.len(), values.len());
+            let both = indices.iter().zip(values);
+            both.map(|(index, value)| [plain(index), plain(value)].join(":")).collect()
+        }
+        _ => panic!("{fields:?}"),
     };
-    let entries: Vec<_> = entries.iter().map(entry).collect();
-    format!("{{{}}}/{}", entries.join(","), literal(&Json::Null, dimensions))
+    format!("{{{}}}/{}", entries.join(","), plain(&fields[0].1))
+}
+
+fn hstore(value: &Avro) -> String {
+    let pair = |key: &str, value: Option<&str>| {
+        format!("{}=>{}", quoted(key), value.map_or_else(|| "NULL".to_owned(), quoted))
+    };
+    let pairs: Vec<_> = match value {
+        Avro::String(json) => {
+            let pairs: serde_json::Map<String, Json> = serde_json::from_str(json).unwrap();
+            pairs.iter().map(|(key, value)| pair(key, value.as_str())).collect()
+        }
+        Avro::Map(pairs) => {
+            let value = |value: &Avro| match value {
+                Avro::Union(_, value) => text(value),
+                other => panic!("{other:?}"),
+            };
+            pairs.iter().map(|(key, it)| pair(key, value(it).as_deref())).collect()
+        }
+        other => panic!("{other:?}"),
+    };
+    pairs.join(", ")
+}
+
+fn bytes_of(mode: BinaryMode, text: &str) -> String {
+    let bytes = match mode {
+        BinaryMode::Base64 => STANDARD.decode(text).unwrap(),
+        BinaryMode::Base64UrlSafe => URL_SAFE.decode(text).unwrap(),
+        BinaryMode::Bytes => panic!("bytes as text"),
+        BinaryMode::Hex => return format!("\\x{text}"),
+    };
+    format!("\\x{}", hex(&bytes))
 }
 
 /// Days since 1970-01-01 as a date and its era.
@@ -163,9 +186,10 @@ fn era(year: i64, rest: &str) -> [String; 2] {
     [format!("{year:04}{rest}"), era.to_owned()]
 }
 
-fn timestamp(micros: i128) -> String {
+/// And a time, before the era.
+fn timestamp(micros: i128) -> [String; 2] {
     let [date, era] = date(i64::try_from(micros.div_euclid(DAY)).unwrap());
-    format!("{date} {}{era}", time(micros.rem_euclid(DAY)))
+    [format!("{date} {}", time(micros.rem_euclid(DAY))), era]
 }
 
 fn time(micros: i128) -> String {
@@ -174,14 +198,22 @@ fn time(micros: i128) -> String {
     format!("{hour:02}:{minute:02}:{second:02}.{:06}", micros % 1_000_000)
 }
 
-fn interval(micros: i128) -> String {
+fn duration(micros: i128) -> String {
     let sign = if micros < 0 { "-" } else { "" };
     let micros = micros.abs();
     format!("{sign}{} days {sign}{}", micros / DAY, time(micros % DAY))
 }
 
+fn interval(fields: &[(String, Avro)]) -> String {
+    let names: Vec<_> = fields.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["months", "days", "micros"]);
+    let [months, days, micros] = [0, 1, 2].map(|at| number(&fields[at].1));
+    let sign = if micros < 0 { '-' } else { '+' };
+    format!("{months} months {days} days {sign}{}", time(micros.abs()))
+}
+
 /// ISO 8601 knows a year 0 and signs.
-fn zoned_timestamp(text: &str) -> String {
+fn iso_moment(text: &str) -> String {
     let digits = text.trim_start_matches(['+', '-']);
     let Some((year, rest)) = digits.split_once('-') else { return text.to_owned() };
     let Ok(year) = year.parse::<i64>() else { return text.to_owned() };
@@ -195,27 +227,6 @@ fn bits(bytes: &[u8], length: usize) -> String {
     // A varbit without a length says that it may have very many.
     let length = length.min(bytes.len().max(10) * 8);
     (0..length).rev().map(|at| if bit(at) { '1' } else { '0' }).collect()
-}
-
-/// What stands for another type than its schema says, as that type's text: a bit, an hstore's JSON.
-pub(super) fn told_as(kind: &Kind, value: Avro) -> Avro {
-    match (kind, value) {
-        (_, Avro::Array(elements)) => {
-            Avro::Array(elements.into_iter().map(|element| told_as(kind, element)).collect())
-        }
-        (_, Avro::Union(branch, value)) => Avro::Union(branch, Box::new(told_as(kind, *value))),
-        (Kind::Bits { .. }, Avro::Boolean(bit)) => Avro::Int(bit.into()),
-        (Kind::Hstore, Avro::String(json)) => {
-            let pairs: serde_json::Map<String, Json> = serde_json::from_str(&json).unwrap();
-            let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
-            let pair = |(key, value): (&String, &Json)| match value.as_str() {
-                None => format!("\"{}\"=>NULL", quoted(key)),
-                Some(value) => format!("\"{}\"=>\"{}\"", quoted(key), quoted(value)),
-            };
-            Avro::String(pairs.iter().map(pair).collect::<Vec<_>>().join(", "))
-        }
-        (_, other) => other,
-    }
 }
 
 /// A big-endian two's complement, with a point before the last `scale` digits.
@@ -261,27 +272,3 @@ fn decimal(bytes: &[u8], scale: usize) -> String {
 }
 
 const DAY: i128 = 86_400_000_000;
-
-const MICROS: &[(&str, &str)] = &[
-    ("year", "31557600000000"),
-    ("month", "2629800000000"),
-    ("day", "86400000000"),
-    ("hour", "3600000000"),
-    ("minute", "60000000"),
-    ("microseconds", "1"),
-];
-
-const BITS: &str = "io.debezium.data.Bits";
-const DOUBLE_VECTOR: &str = "io.debezium.data.DoubleVector";
-const FLOAT_VECTOR: &str = "io.debezium.data.FloatVector";
-const SPARSE_VECTOR: &str = "io.debezium.data.SparseDoubleVector";
-const DATE: &str = "io.debezium.time.Date";
-const MICRO_DURATION: &str = "io.debezium.time.MicroDuration";
-const MICRO_TIME: &str = "io.debezium.time.MicroTime";
-const MICRO_TIMESTAMP: &str = "io.debezium.time.MicroTimestamp";
-const POINT: &str = "io.debezium.data.geometry.Point";
-const TIME: &str = "io.debezium.time.Time";
-const TIMESTAMP: &str = "io.debezium.time.Timestamp";
-const VARIABLE_SCALE_DECIMAL: &str = "io.debezium.data.VariableScaleDecimal";
-const ZONED_TIME: &str = "io.debezium.time.ZonedTime";
-const ZONED_TIMESTAMP: &str = "io.debezium.time.ZonedTimestamp";

@@ -1,5 +1,6 @@
 //! All roads give the same bytes: values of every type, written with SQL, read in binary and in text
-//! mode, encoded by both, and compared with what the server itself says of them.
+//! mode, encoded from both in every representation, and compared with what the server itself says
+//! of them.
 //!
 //! No Kafka and no registry: a logical slot is read with SQL, and walbrook's own parsers, catalog
 //! and encoders do the rest. One server for each version; a family of types is one test.
@@ -7,11 +8,16 @@
 
 mod every;
 mod family;
+mod form;
+mod judged;
+mod kept;
 mod literal;
 mod nested;
 mod numbers;
+mod refusal;
 mod roads;
 mod shapes;
+mod shown;
 mod texts;
 mod times;
 mod vectors;

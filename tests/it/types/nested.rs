@@ -1,6 +1,7 @@
 //! Types that are made of others.
 
 use super::family::{Family, Type};
+use super::refusal::INFINITE;
 
 pub(super) fn range() -> Family {
     let texts = &[
@@ -32,17 +33,21 @@ pub(super) fn range() -> Family {
                 "daterange",
                 &["empty", "(,)", "[infinity,]", "[2024-02-29,2024-02-29]", "[0044-03-15 BC,)"],
                 "daterange('2024-01-01', date '2024-01-01' + i, '[]')",
-            ),
+            )
+            .refusing(&["[infinity,)"], INFINITE),
             Type::new(
                 "tsrange",
                 &["empty", "[-infinity,infinity]", "(\"2024-02-29 12:00:00.5\",)"],
                 "tsrange('2024-01-01', timestamp '2024-01-01' + random() * interval '1 day', '[]')",
-            ),
+            )
+            .refusing(&["[-infinity,infinity]"], INFINITE),
             Type::new(
                 "tstzrange",
                 &["empty", "[\"0044-03-15 12:00 BC\",infinity)", "[\"2024-02-29 12:00+05:30\",)"],
                 "tstzrange('2024-01-01', timestamptz '2024-01-01' + random() * interval '1 day')",
-            ),
+            )
+            // And in an array, where the quotes are escaped.
+            .refusing(&[r#"["0044-03-15 12:00:00+00 BC",infinity)"#, "infinity)"], INFINITE),
             Type::new("words", texts, "words(chr(i + 40), chr(i + 41), '[]')"),
             Type::new("smalls", &["empty", "[1,2]", "(,5)"], "smalls(i, i + 1)"),
             Type::new(
@@ -85,7 +90,8 @@ pub(super) fn multirange() -> Family {
                 "datemultirange",
                 &["{}", "{[2024-02-29,infinity]}"],
                 "datemultirange(daterange(NULL, date '2024-01-01' + i))",
-            ),
+            )
+            .refusing(&["{[2024-02-29,infinity]}"], INFINITE),
             Type::new(
                 "tsmultirange",
                 &["{}", "{[\"0044-03-15 12:00 BC\",)}"],
@@ -150,7 +156,8 @@ pub(super) fn domain() -> Family {
                 "moment",
                 &["infinity", "0044-03-15 12:00:00.5 BC"],
                 "timestamptz '2024-01-01' + random() * interval '1 day'",
-            ),
+            )
+            .refusing(&["infinity"], INFINITE),
             Type::new("temper", &["sad", "so so"], "'sad'::mood"),
             Type::new("flags", &["00000", "11111"], "i::bit(5)"),
         ],

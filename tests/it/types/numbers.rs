@@ -1,6 +1,7 @@
 //! Numbers.
 
 use super::family::{Family, Type};
+use super::refusal::SPECIAL;
 
 pub(super) fn number() -> Family {
     let integers = "(random() - 0.5) * 2 ^ (i % 15)";
@@ -73,5 +74,3 @@ const NUMERICS: &[&str] = &[
     "Infinity",
     "-Infinity",
 ];
-
-const SPECIAL: &str = "a decimal has no special values";

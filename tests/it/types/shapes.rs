@@ -1,6 +1,7 @@
 //! Bits, networks, geometry, and the system's own types.
 
 use super::family::{Family, Type};
+use super::refusal::EMPTY;
 
 pub(super) fn bits() -> Family {
     Family::of(vec![
@@ -15,6 +16,7 @@ pub(super) fn bits() -> Family {
             "left(i::bit(32)::text, i % 33)::varbit",
         )
         .made(&["repeat('10', 3000)"]),
+        Type::new("varbit(1)", &["", "0", "1"], "(i % 2)::int::bit").refusing(&[""], EMPTY),
         Type::new("varbit(12)", &["", "0", "000000000001"], "i::bit(12)"),
     ])
 }

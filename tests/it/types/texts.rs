@@ -124,6 +124,7 @@ pub(super) fn extension() -> Family {
         "\"\"=>\"\"",
         "\"a b\"=>\"c\\\"d\\\\e\", ü=>\"=>\", \",\"=>\"{}\"",
         "a=>\"'\"",
+        "\" \"=>\" b \"",
     ];
     Family::with(
         "CREATE EXTENSION hstore; CREATE EXTENSION ltree; CREATE EXTENSION cube",

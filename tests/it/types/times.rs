@@ -1,6 +1,7 @@
 //! Dates, times and intervals.
 
 use super::family::{Family, Type};
+use super::refusal::{INFINITE, LONG, PAST_MICROS, PAST_NANOS};
 
 pub(super) fn date() -> Family {
     let values = &[
@@ -52,22 +53,24 @@ pub(super) fn time() -> Family {
 pub(super) fn timestamp() -> Family {
     let random = "timestamp '2000-01-01' + (random() - 0.5) * 10 ^ (i % 11) * interval '1 second'";
     let zoned = "timestamptz '2000-01-01' + (random() - 0.5) * 10 ^ (i % 11) * interval '1 second'";
-    let refuse = |of: Type| of.refusing(&["infinity", "-infinity"], INFINITE);
-    let last = "294276-12-31 23:59:59.999999";
-    let far = &["294276-12-31 23:59:59.999999", "294247-01-10 04:00:54.775808"];
+    let last_micros = &["'294247-01-10 04:00:54.775807'"];
+    let infinite = |of: Type| of.refusing(&["infinity", "-infinity"], INFINITE);
+    let local = |name, values| {
+        infinite(Type::new(name, values, random))
+            .refusing(PAST, PAST_MICROS)
+            .refusing(OUTSIDE, PAST_NANOS)
+    };
+    let utc =
+        |name, values| infinite(Type::new(name, values, zoned)).refusing(PAST_UTC, PAST_MICROS);
     Family::of(vec![
-        refuse(
-            Type::new("timestamp", TIMESTAMPS, random).made(&["'294247-01-10 04:00:54.775807'"]),
-        )
-        .refusing(far, "past 2^63 microseconds since 1970"),
-        refuse(Type::new("timestamp(0)", TIMESTAMPS_SHORT, random)),
-        refuse(Type::new("timestamp(3)", TIMESTAMPS_SHORT, random)),
-        refuse(Type::new("timestamp(6)", TIMESTAMPS, random))
-            .refusing(&[last, far[1]], "past 2^63 microseconds since 1970"),
-        Type::new("timestamptz", TIMESTAMPS, zoned),
-        Type::new("timestamptz(0)", TIMESTAMPS_SHORT, zoned),
-        Type::new("timestamptz(1)", TIMESTAMPS_SHORT, zoned),
-        Type::new("timestamptz(3)", TIMESTAMPS_SHORT, zoned),
+        local("timestamp", TIMESTAMPS).made(last_micros),
+        local("timestamp(0)", TIMESTAMPS_SHORT),
+        local("timestamp(3)", TIMESTAMPS_SHORT),
+        local("timestamp(6)", TIMESTAMPS),
+        utc("timestamptz", TIMESTAMPS).made(last_micros),
+        utc("timestamptz(0)", TIMESTAMPS_SHORT),
+        utc("timestamptz(1)", TIMESTAMPS_SHORT),
+        utc("timestamptz(3)", TIMESTAMPS_SHORT),
     ])
 }
 
@@ -90,11 +93,10 @@ pub(super) fn interval() -> Family {
     ];
     let random = "make_interval(months => ((random() - 0.5) * 10000)::int, days =>
         ((random() - 0.5) * 1000)::int, secs => (random() - 0.5) * 1e7)";
-    let long = "past 2^63 microseconds";
     Family::of(vec![
         Type::new("interval", values, random)
-            .refusing(&["P178956970Y7M", "P-178956970Y-8M", "P292272Y1M"], long)
-            .refusing(&["P2147483647D", "P-2147483648D"], long),
+            .refusing(&["P178956970Y7M", "P-178956970Y-8M", "P292272Y1M"], LONG)
+            .refusing(&["P2147483647D", "P-2147483648D"], LONG),
         Type::new("interval(2)", &["-1 month 0.015 seconds", "-1 year 0.005 seconds"], random),
         Type::new("interval", &["infinity", "-infinity"], "interval '1 day' * i")
             .since(17)
@@ -131,4 +133,25 @@ const TIMESTAMPS_SHORT: &[&str] = &[
     "-infinity",
 ];
 
-const INFINITE: &str = "a number has no infinity";
+/// Those past 2^63 microseconds since 1970.
+const PAST: &[&str] =
+    &["294247-01-10 04:00:54.775808", "294276-12-31 23:59:59.999999", "294276-12-31 23:59:59"];
+
+/// The same as timestamptz.
+const PAST_UTC: &[&str] = &[
+    "294247-01-10 04:00:54.775808+00",
+    "294276-12-31 23:59:59.999999+00",
+    "294276-12-31 23:59:59+00",
+];
+
+/// And those that a number of nanoseconds does not reach either.
+const OUTSIDE: &[&str] = &[
+    "0001-01-01 00:00:00",
+    "0001-12-31 23:59:59.999999 BC",
+    "0044-03-15 12:00:00 BC",
+    "0044-03-15 12:00:00.5 BC",
+    "4714-11-24 00:00:00 BC",
+    "9999-12-31 23:59:59.999999",
+    "10000-01-01 00:00:00",
+    "294247-01-10 04:00:54.775807",
+];
