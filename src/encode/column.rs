@@ -95,22 +95,25 @@ impl ColumnEncoder {
             Column::Text(text) => decode_text(&self.codec.kind, text),
             Column::Binary(bytes) => decode_binary(&self.codec.kind, bytes),
         };
-        let start = out.len();
         // Used where it is: moved, it would be read in pieces of another size than it was just
         // written in, for which the processor waits.
-        let result = match &decoded {
+        let error = match &decoded {
             Ok(datum) => {
+                let start = out.len();
                 if let Some(branch) = self.union.value {
                     out.push(branch);
                 }
-                value::write::<E>(&self.codec, datum, out)
+                match value::write::<E>(&self.codec, datum, out) {
+                    Ok(()) => return Ok(()),
+                    Err(error) => {
+                        out.truncate(start);
+                        error
+                    }
+                }
             }
-            Err(error) => Err((*error).into()),
+            Err(error) => (*error).into(),
         };
-        result.or_else(|error| {
-            out.truncate(start);
-            self.instead::<E>(error, column, out)
-        })
+        self.instead::<E>(error, column, out)
     }
 
     /// What stands for a value that could not be written.

@@ -13,6 +13,7 @@ pub(super) fn write_timestamp(micros: i64, digits: Option<u8>, out: &mut Vec<u8>
 }
 
 /// Appends a date, given in days since 2000-01-01: `2018-06-20`.
+#[inline]
 pub(super) fn write_date(days: i64, out: &mut Vec<u8>) {
     let (year, month, day) = civil_from_days(days + i64::from(POSTGRES_EPOCH_DAYS));
     match year {
@@ -50,6 +51,7 @@ pub(super) fn write_fraction(millionths: i64, out: &mut Vec<u8>) {
     write_digits(millionths, None, out);
 }
 
+#[inline]
 fn write_digits(fraction: i64, digits: Option<u8>, out: &mut Vec<u8>) {
     let digits = digits.unwrap_or_else(|| digits_needed(fraction));
     if digits != 0 {
