@@ -1,15 +1,13 @@
 //! docs/types.md: its table of types is written from the golden values, by the encoders themselves.
 
 use std::fmt::Write;
-use std::fs;
 
 use serde_json::Value as Json;
 
 use super::golden::{self, Golden};
+use super::page::{self, code};
 use super::*;
 use crate::encode::{Modes, Representation};
-
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/types.md");
 
 /// A type as the page calls it, the golden file's name of it, and the value that is shown.
 const SHOWN: &[(&str, &str, &str)] = &[
@@ -83,19 +81,9 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("lquery, ltxtquery", "lquery", "Top.*.a@|b%"),
 ];
 
-/// What is between the marks is written; the page that stands there is written anew, for the person
-/// who reads the difference, when it is another.
 #[test]
 fn the_table_of_types_is_what_the_encoders_write() {
-    const MARKS: (&str, &str) = ("<!-- types -->\n", "<!-- end of types -->\n");
-    let page = fs::read_to_string(PAGE).unwrap();
-    let (head, rest) = page.split_once(MARKS.0).expect("the first mark");
-    let (_, tail) = rest.split_once(MARKS.1).expect("the last mark");
-    let now = [head, MARKS.0, &table(), MARKS.1, tail].concat();
-    if now != page {
-        fs::write(PAGE, now).unwrap();
-        panic!("the encoders write something else than docs/types.md says: see git diff docs");
-    }
+    page::keep("types.md", "types", &table());
 }
 
 fn table() -> String {
@@ -117,12 +105,6 @@ fn table() -> String {
         writeln!(table, "|{}", cells.concat()).unwrap();
     }
     table
-}
-
-/// As code, in which Markdown wants bars escaped even so.
-fn code(text: &str) -> String {
-    let text = text.replace('|', "\\|");
-    if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
 }
 
 fn json(golden: &Golden, values: &Values) -> String {

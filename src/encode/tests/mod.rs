@@ -6,6 +6,7 @@ mod everywhere;
 mod golden;
 mod json;
 mod modes;
+mod page;
 mod placeholders;
 mod properties;
 mod schemas;

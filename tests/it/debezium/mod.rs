@@ -8,6 +8,8 @@
 mod differences;
 mod json;
 mod layout;
+#[path = "../../../src/encode/tests/page.rs"]
+mod page;
 mod recording;
 mod scene;
 mod settings;
@@ -38,6 +40,11 @@ fn ours_in_each_mode_beside_the_recordings() {
 #[test]
 fn our_extremes_beside_the_recordings() {
     run(Duration::from_secs(240), ours_beside_the_recordings_of(&EXTREMES));
+}
+
+#[test]
+fn the_page_lists_the_differences() {
+    page::keep("types.md", "differences", &differences::table());
 }
 
 async fn ours_beside_the_recordings_of(script: &'static Script) {

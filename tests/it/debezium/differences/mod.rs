@@ -4,6 +4,7 @@ mod modes;
 mod types;
 
 use super::Written;
+use super::page::code;
 use super::settings::Setting;
 use crate::support::connect::Format;
 
@@ -48,6 +49,18 @@ pub(super) fn judge(setting: &Setting, theirs: &Written, ours: &Written) -> Stri
             &format!("{}: {place}\n    Debezium {one}\n    walbrook {other}\n", setting.name);
     }
     complaints
+}
+
+/// The rows of the table in docs/types.md.
+pub(super) fn table() -> String {
+    let mut table = "| what differs, and why | settings | places |\n|---|---|---|\n".to_owned();
+    for known in types::KNOWN.iter().chain(modes::KNOWN) {
+        let settings: Vec<_> = known.settings.iter().map(|setting| setting.name).collect();
+        let places: Vec<_> = known.places.iter().map(|place| code(place)).collect();
+        let (settings, places) = (settings.join(", "), places.join(", "));
+        table += &format!("| {} | {settings} | {places} |\n", known.reason.replace('|', "\\|"));
+    }
+    table
 }
 
 impl Known {

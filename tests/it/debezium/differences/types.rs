@@ -120,7 +120,8 @@ pub(super) static KNOWN: &[Known] = &[
             "indexed*headers",
         ],
         reason: "A key that changes: Debezium puts the new key into a header of the deletion, and the \
-                 old one into a header of the creation. walbrook writes no such headers yet.",
+                 old one into a header of the creation. walbrook's three records \
+                 have one position, which ties them together.",
     },
     Known {
         settings: TYPES.settings,
