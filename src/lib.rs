@@ -30,7 +30,7 @@ pub mod facts;
 // A row change: the narrow waist.
 pub mod change;
 
-// Values to Avro bytes; Avro schemas.
+// Values to Avro bytes or JSON; schemas.
 pub mod encode;
 
 // A relation's compiled fate.

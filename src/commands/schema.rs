@@ -28,6 +28,9 @@ pub async fn schema(config: &Config, command: SchemaCommand) -> anyhow::Result<E
             if !is_known {
                 tracing::error!(table, "no publication has this table");
             }
+            if schemas.is_empty() && is_known && errors.is_empty() {
+                tracing::warn!("nothing is registered: no table is written as Avro");
+            }
             Ok(match (is_known, errors.is_empty()) {
                 (false, _) => Exit::Usage,
                 (true, false) => Exit::Permanent,

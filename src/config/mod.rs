@@ -30,7 +30,7 @@ pub struct Config {
     pub replication: Replication,
     /// The sink.
     pub kafka: Kafka,
-    /// The schema registry; `None` where nothing is written as Avro.
+    /// The schema registry; where anything is written as Avro there is one.
     pub registry: Option<Registry>,
     /// Topics of tables, and how topics are made.
     pub topics: Topics,

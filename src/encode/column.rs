@@ -3,10 +3,10 @@
 use super::avro::Avro;
 use super::encoding::{Encoding, Notation};
 use super::json::Json;
-use super::layout::{Codec, Layout};
-use super::values::{OnUnchanged, OnUnrepresentable, Representation, Values};
+use super::layout::Codec;
+use super::values::{OnUnchanged, OnUnrepresentable, Values};
 use super::{Error, placeholder, value};
-use crate::types::{Kind, decode_binary, decode_text, print};
+use crate::types::{Kind, Printed, decode_binary, decode_text, print};
 use crate::wal::Column;
 
 /// Writes the values of one column as the field that [`schema`](super::schema) declares.
@@ -147,6 +147,12 @@ impl ColumnEncoder {
     pub fn encode_text(&self, column: Column<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
         match column {
             Column::Binary(bytes) => Ok(print(&self.codec.kind, bytes, out)?),
+            // Before PostgreSQL 16 such a byte comes as it is, which is its binary form.
+            Column::Text(text @ [0x80..=0xff])
+                if self.codec.kind == Kind::Printed(Printed::Char) =>
+            {
+                Ok(print(&self.codec.kind, text, out)?)
+            }
             Column::Text(text) => {
                 let text = std::str::from_utf8(text);
                 let text = text.map_err(|_| Error::Malformed { what: "text" })?;
@@ -176,20 +182,6 @@ impl ColumnEncoder {
     }
 }
 
-/// Whether a column that is not null must have an optional field all the same, since a null may
-/// have to stand for one of its values, or since Debezium declares it so.
-#[must_use]
-pub fn needs_null(kind: &Kind, values: &Values) -> bool {
-    let codec = Codec::of(kind, values.representation);
-    let unrepresentable =
-        values.on_unrepresentable == OnUnrepresentable::Null && codec.is_partial();
-    let is_debeziums =
-        codec.layout == Layout::Geometry && values.representation != Representation::Avro;
-    unrepresentable
-        || is_debeziums
-        || (values.on_unchanged == OnUnchanged::Null && kind.is_variable())
-}
-
 /// The branches of a field's union, as zig-zag.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Union {
@@ -207,71 +199,6 @@ impl Union {
         Self {
             value: (is_optional || has_text).then_some(value),
             text: has_text.then_some(value + 2),
-        }
-    }
-}
-
-impl Codec {
-    /// Whether PostgreSQL's text stands for values that the layout cannot hold.
-    pub(super) fn has_text(&self, on_unrepresentable: OnUnrepresentable) -> bool {
-        on_unrepresentable == OnUnrepresentable::Text && self.is_partial()
-    }
-
-    /// Whether PostgreSQL has values of this kind that the layout cannot hold.
-    fn is_partial(&self) -> bool {
-        match &self.layout {
-            // Of one dimension, while values may have several.
-            Layout::Array { .. }
-            | Layout::ConnectDate
-            | Layout::ConnectTimestamp
-            | Layout::Date
-            | Layout::Decimal { .. }
-            | Layout::Duration
-            | Layout::IntervalParts
-            | Layout::MicroTimestamp
-            | Layout::MilliTimestamp
-            | Layout::NanoTimestamp
-            | Layout::SparseVector
-            | Layout::UtcMicros
-            | Layout::VariableScaleDecimal => true,
-            // A varbit(1) may be empty.
-            Layout::Boolean => matches!(self.kind, Kind::Bits { .. }),
-            Layout::Range { element, .. } | Layout::Ranges { element, .. } => element.is_partial(),
-            Layout::BinaryText(_)
-            | Layout::Bits { .. }
-            | Layout::Bytes
-            | Layout::ConnectTime
-            | Layout::Double
-            | Layout::DoubleVector
-            | Layout::DurationText
-            | Layout::Enum { .. }
-            | Layout::Float
-            | Layout::FloatVector
-            | Layout::Geography
-            | Layout::Geometry
-            | Layout::Hstore
-            | Layout::HstoreMap
-            | Layout::Int16
-            | Layout::Int32
-            | Layout::Int64
-            | Layout::IsoDate
-            | Layout::IsoTime
-            | Layout::IsoTimestamp
-            | Layout::Json
-            | Layout::MicroTime
-            | Layout::MilliTime
-            | Layout::Money
-            | Layout::MoneyText
-            | Layout::NanoTime
-            | Layout::PlainPoint
-            | Layout::Point
-            | Layout::Printed { .. }
-            | Layout::SparseParts
-            | Layout::String
-            | Layout::Uuid
-            | Layout::Xml
-            | Layout::ZonedTime
-            | Layout::ZonedTimestamp { .. } => false,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! How the values of a kind are laid out in a record: the one place that encoders and schemas ask.
 
 use super::values::{
-    BinaryMode, DecimalMode, HstoreMode, IntervalMode, Modes, Representation, TimeMode,
+    BinaryMode, DecimalMode, HstoreMode, IntervalMode, Modes, OnUnchanged, OnUnrepresentable,
+    Representation, TimeMode, Values,
 };
 use crate::types::{Kind, Printed};
 
@@ -93,6 +94,8 @@ pub(super) enum Layout {
     MicroTime,
     /// `long`: microseconds since 1970-01-01 00:00, wall clock.
     MicroTimestamp,
+    /// `long`: microseconds since midnight, of which 24:00 is not one: no reader's time of day is.
+    MicrosOfDay,
     /// `int`: milliseconds since midnight.
     MilliTime,
     /// `long`: milliseconds since 1970-01-01 00:00, wall clock.
@@ -229,7 +232,7 @@ impl Codec {
             },
             Kind::Printed(_) => return Self::text(kind),
             Kind::Sparsevec => Layout::SparseParts,
-            Kind::Time { .. } => Layout::MicroTime,
+            Kind::Time { .. } => Layout::MicrosOfDay,
             Kind::Timestamp { .. } => Layout::MicroTimestamp,
             Kind::TimestampTz { .. } => Layout::UtcMicros,
             Kind::Vector => Layout::FloatVector,
@@ -262,7 +265,7 @@ impl Codec {
             Layout::Float => "FloatRange",
             Layout::Int32 => "IntRange",
             Layout::Int64 => "LongRange",
-            Layout::MicroTime => "TimeRange",
+            Layout::MicrosOfDay => "TimeRange",
             Layout::MicroTimestamp => "LocalTimestampRange",
             Layout::Printed { .. } | Layout::String => "StringRange",
             Layout::UtcMicros => "TimestampRange",
@@ -271,6 +274,84 @@ impl Codec {
         };
         Some((Box::new(element), name))
     }
+
+    /// Whether PostgreSQL's text stands for values that the layout cannot hold.
+    pub(super) fn has_text(&self, on_unrepresentable: OnUnrepresentable) -> bool {
+        on_unrepresentable == OnUnrepresentable::Text && self.is_partial()
+    }
+
+    /// Whether PostgreSQL has values of this kind that the layout cannot hold.
+    fn is_partial(&self) -> bool {
+        match &self.layout {
+            // Of one dimension, while values may have several.
+            Layout::Array { .. }
+            | Layout::ConnectDate
+            | Layout::ConnectTimestamp
+            | Layout::Date
+            | Layout::Decimal { .. }
+            | Layout::Duration
+            | Layout::IntervalParts
+            | Layout::MicroTimestamp
+            | Layout::MicrosOfDay
+            | Layout::MilliTimestamp
+            | Layout::NanoTimestamp
+            | Layout::SparseVector
+            | Layout::UtcMicros
+            | Layout::VariableScaleDecimal => true,
+            // A varbit(1) may be empty.
+            Layout::Boolean => matches!(self.kind, Kind::Bits { .. }),
+            Layout::Range { element, .. } | Layout::Ranges { element, .. } => element.is_partial(),
+            Layout::BinaryText(_)
+            | Layout::Bits { .. }
+            | Layout::Bytes
+            | Layout::ConnectTime
+            | Layout::Double
+            | Layout::DoubleVector
+            | Layout::DurationText
+            | Layout::Enum { .. }
+            | Layout::Float
+            | Layout::FloatVector
+            | Layout::Geography
+            | Layout::Geometry
+            | Layout::Hstore
+            | Layout::HstoreMap
+            | Layout::Int16
+            | Layout::Int32
+            | Layout::Int64
+            | Layout::IsoDate
+            | Layout::IsoTime
+            | Layout::IsoTimestamp
+            | Layout::Json
+            | Layout::MicroTime
+            | Layout::MilliTime
+            | Layout::Money
+            | Layout::MoneyText
+            | Layout::NanoTime
+            | Layout::PlainPoint
+            | Layout::Point
+            | Layout::Printed { .. }
+            | Layout::SparseParts
+            | Layout::String
+            | Layout::Uuid
+            | Layout::Xml
+            | Layout::ZonedTime
+            | Layout::ZonedTimestamp { .. } => false,
+        }
+    }
+}
+
+/// Whether a column that is not null must have an optional field all the same, since a null may
+/// have to stand for one of its values, or since Debezium declares it so.
+#[must_use]
+pub fn needs_null(kind: &Kind, values: &Values) -> bool {
+    let codec = Codec::of(kind, values.representation);
+    let unrepresentable =
+        values.on_unrepresentable == OnUnrepresentable::Null && codec.is_partial();
+    let is_debeziums =
+        codec.layout == Layout::Geometry && values.representation != Representation::Avro;
+    unrepresentable
+        || is_debeziums
+        || (values.on_unchanged == OnUnchanged::Null && kind.is_variable())
 }
 
 /// What no mode changes.

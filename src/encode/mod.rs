@@ -20,8 +20,8 @@
 //!   multiranges, `tsquery`, `pg_lsn`, geometric types but `point` …) are PostgreSQL's text.
 //!
 //! Pure: no clock, no log, no allocation per value but for numerics of more than 38 digits, parts of
-//! compound values that need quotes, `tsquery`, array elements written with escapes, and bytes as
-//! text.
+//! compound values that need quotes, `tsquery`, array elements written with escapes, money as text
+//! or double, and in JSON bytes that are not there as such.
 #![deny(clippy::indexing_slicing)]
 
 pub mod avro;
@@ -43,8 +43,9 @@ mod vector;
 #[cfg(test)]
 mod tests;
 
-pub use column::{ColumnEncoder, needs_null};
+pub use column::ColumnEncoder;
 pub use encoding::{Encoding, Notation};
+pub use layout::needs_null;
 pub use values::{
     BinaryMode, DecimalMode, HstoreMode, IntervalMode, Modes, OnUnchanged, OnUnrepresentable,
     Representation, TimeMode, Values,

@@ -72,6 +72,7 @@ pub(super) fn zero<E: Encoding>(codec: &Codec) -> Vec<u8> {
         | Layout::Int64
         | Layout::MicroTime
         | Layout::MicroTimestamp
+        | Layout::MicrosOfDay
         | Layout::MilliTimestamp
         | Layout::NanoTime
         | Layout::NanoTimestamp
@@ -85,7 +86,8 @@ pub(super) fn zero<E: Encoding>(codec: &Codec) -> Vec<u8> {
             E::map(0, buffer);
             E::map_end(buffer);
         }
-        // Avro's own representation, in which nothing is invented: all of these are nullable there.
+        // Avro's own representation, in which nothing is invented: it goes without `before` of
+        // Debezium's.
         Layout::IntervalParts | Layout::PlainPoint | Layout::Range { .. } | Layout::SparseParts => {
         }
         Layout::Point => write_point::<E>(&Layout::Point, 0.0, 0.0, buffer),

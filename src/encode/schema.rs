@@ -189,6 +189,7 @@ impl Names {
             Layout::VariableScaleDecimal => self.variable_scale_decimal(),
             // Layouts of Avro's own representation.
             Layout::IntervalParts
+            | Layout::MicrosOfDay
             | Layout::PlainPoint
             | Layout::Range { .. }
             | Layout::Ranges { .. }
@@ -217,7 +218,7 @@ impl Names {
                     {"name": "micros", "type": "long"},
                 ])
             }),
-            Layout::MicroTime => logical("long", "time-micros"),
+            Layout::MicrosOfDay => logical("long", "time-micros"),
             Layout::MicroTimestamp => logical("long", "local-timestamp-micros"),
             // 64 bits have 19 digits.
             Layout::Money => json!({

@@ -51,6 +51,9 @@ pub(super) fn write_time<E: Encoding>(
                 Ok(())
             });
         }
+        Layout::MicrosOfDay if micros == MICROS_PER_DAY => {
+            return Err(Error::Unrepresentable { what: "time 24:00:00" });
+        }
         Layout::NanoTime => E::long(micros * 1000, out),
         _ => E::long(micros, out),
     }

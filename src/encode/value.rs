@@ -4,9 +4,10 @@
 use uuid::Uuid;
 
 use super::encoding::Encoding;
+use super::json::{self, Json};
 use super::layout::{Codec, Layout};
 use super::values::BinaryMode;
-use super::{Error, decimal, json, spatial, time, vector};
+use super::{Error, decimal, spatial, time, vector};
 use crate::types::{
     Array, Bits, Bytea, Datum, Decimal, Element, Hstore, Multirange, Numeric, Range, print,
 };
@@ -115,6 +116,10 @@ fn write_bytea<E: Encoding>(
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     match (layout, value) {
+        (Layout::BinaryText(mode), Bytea::Raw(bytes)) => E::string_of(out, |out| {
+            write_binary_text(*mode, bytes, out);
+            Ok(())
+        }),
         (Layout::BinaryText(mode), _) => E::string_of(out, |out| {
             let start = out.len();
             value.append_to(out);
@@ -147,8 +152,7 @@ pub(super) fn write_binary_text(mode: BinaryMode, bytes: &[u8], out: &mut Vec<u8
     }
 }
 
-/// A map, or the JSON text of an object; the control characters that have no letter of their own are
-/// written `\u00..`.
+/// A map, or the JSON text of an object.
 fn write_hstore<E: Encoding>(
     layout: &Layout,
     value: Hstore<'_>,
@@ -164,11 +168,11 @@ fn write_hstore<E: Encoding>(
             if start != out.len() {
                 out.push(b',');
             }
-            json_string(key, out)?;
+            Json::string(key, out);
             out.push(b':');
             match value {
-                None => out.extend_from_slice(b"null"),
-                Some(value) => json_string(value, out)?,
+                None => Json::null(out),
+                Some(value) => Json::string(value, out),
             }
             Ok::<_, Error>(())
         })?;
@@ -197,10 +201,6 @@ fn write_hstore_map<E: Encoding>(value: Hstore<'_>, out: &mut Vec<u8>) -> Result
     })?;
     E::map_end(out);
     Ok(())
-}
-
-fn json_string(text: &str, out: &mut Vec<u8>) -> Result<(), Error> {
-    serde_json::to_writer(out, text).map_err(|_| Error::Malformed { what: "hstore" })
 }
 
 /// The coordinates; in Debezium's `Point` again as WKB (little-endian, type 1), no SRID.

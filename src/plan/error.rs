@@ -51,6 +51,18 @@ pub enum Error {
         /// Where the change is.
         position: Position,
     },
+    /// The key is to be the text of a column that is NULL.
+    #[error(
+        "table {table}, column {column}: the key is NULL at {position}, in a row that is older than the primary key, and tables.key_format = \"string\" has no text for that: set it to \"json\", or make the primary key when nothing waits in the replication slot"
+    )]
+    KeyIsNull {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// Where the change is.
+        position: Position,
+    },
     /// A part of the key was not sent, so that the record would get a false key.
     #[error("table {table}, column {column}: the key's value is not in the stream at {position}")]
     KeyNotSent {

@@ -23,11 +23,12 @@ impl Framing {
     }
 }
 
-/// What goes around the keys or the values of a table.
+/// What goes around the keys or the values of a table. `F` is the number of an Avro schema: nothing
+/// before it is registered, then [`Framing`].
 #[derive(Debug)]
-pub(super) enum Frame {
+pub(super) enum Frame<F> {
     /// Avro behind the number of its schema.
-    Avro(Framing),
+    Avro(F),
     /// JSON between what goes before and after it.
     Json {
         /// All of the schema, and the name of the payload; nothing without schemas.
@@ -38,74 +39,48 @@ pub(super) enum Frame {
     Text,
 }
 
-/// That before the schema has its number.
-#[derive(Debug)]
-pub(super) enum FrameDraft {
-    Avro { schema_json: String },
-    Json { head: String, tail: &'static str },
-    Text,
-}
-
-impl FrameDraft {
+impl Frame<()> {
     /// For keys of so many columns; as a string only a key of one column is its text.
-    pub(super) fn of_key(format: Format, schema: Value, columns: usize) -> Self {
+    pub(super) fn of_key(format: Format, schema: &Value, columns: usize) -> Self {
         match format {
             Format::String if columns == 1 => Self::Text,
             format => Self::of_value(format, schema),
         }
     }
 
-    pub(super) fn of_value(format: Format, schema: Value) -> Self {
+    pub(super) fn of_value(format: Format, schema: &Value) -> Self {
         match format {
-            Format::Avro => Self::Avro { schema_json: schema.to_string() },
+            Format::Avro => Self::Avro(()),
             Format::Json | Format::String => Self::Json { head: String::new(), tail: "" },
             Format::JsonSchemas => {
-                let head = format!(r#"{{"schema":{},"payload":"#, connect::schema(&schema));
+                let head = format!(r#"{{"schema":{},"payload":"#, connect::schema(schema));
                 Self::Json { head, tail: "}" }
             }
         }
     }
 
-    pub(super) fn notation(&self) -> Notation {
-        match self {
-            Self::Avro { .. } => Notation::Avro,
-            Self::Json { .. } | Self::Text => Notation::Json,
-        }
-    }
-
-    /// The schema to register.
-    pub(super) fn avro_schema(&self) -> Option<String> {
-        match self {
-            Self::Avro { schema_json } => Some(schema_json.clone()),
-            Self::Json { .. } | Self::Text => None,
-        }
-    }
-
     /// Takes the number of its schema, if it has one to register.
-    pub(super) fn finish(&self, ids: &mut impl Iterator<Item = SchemaId>) -> Frame {
+    pub(super) fn finish(self, ids: &mut impl Iterator<Item = SchemaId>) -> Frame<Framing> {
         match self {
-            Self::Avro { .. } => {
+            Self::Avro(()) => {
                 Frame::Avro(Framing::new(ids.next().expect("every schema of a plan has its id")))
             }
-            Self::Json { head, tail } => Frame::Json { head: head.clone(), tail },
+            Self::Json { head, tail } => Frame::Json { head, tail },
             Self::Text => Frame::Text,
         }
     }
 }
 
-impl Frame {
+impl<F> Frame<F> {
     pub(super) fn notation(&self) -> Notation {
         match self {
             Self::Avro(_) => Notation::Avro,
             Self::Json { .. } | Self::Text => Notation::Json,
         }
     }
+}
 
-    /// Whether it holds a record, not a single text.
-    pub(super) fn is_record(&self) -> bool {
-        !matches!(self, Self::Text)
-    }
-
+impl Frame<Framing> {
     pub(super) fn begin(&self, out: &mut Vec<u8>) {
         match self {
             Self::Avro(framing) => framing.write(out),

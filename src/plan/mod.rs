@@ -94,6 +94,8 @@ pub struct Draft {
     pub schemas: Vec<SchemaRequest>,
     /// Columns of types that are published as PostgreSQL's text: column and type.
     pub unknown: Vec<(String, String)>,
+    /// Whether its records have a key.
+    pub has_key: bool,
     body: Body,
 }
 
@@ -120,7 +122,7 @@ pub fn compile(
         let draft = OutboxDraft::compile(&shape, outbox, settings.records.timestamp)?;
         let topics = draft.topics();
         let body = Body::Outbox(Box::new(draft));
-        return Ok(Draft { topics, schemas: Vec::new(), unknown: Vec::new(), body });
+        return Ok(Draft { topics, schemas: Vec::new(), unknown: Vec::new(), has_key: true, body });
     }
     let (draft, topic, schemas) = TableDraft::compile(relation, &shape, settings)?;
     let topics = vec![topic.clone()];
@@ -128,6 +130,7 @@ pub fn compile(
         topics,
         schemas,
         unknown: shape.unknown(),
+        has_key: !shape.key.is_empty(),
         body: Body::Table { draft: Box::new(draft), topic },
     })
 }
@@ -197,7 +200,7 @@ pub fn compile_message_outbox(settings: &Settings) -> Result<Option<Draft>, Erro
     let draft = MessageDraft::compile(outbox, settings.records.timestamp)?;
     let topics = draft.topics();
     let body = Body::Message(Box::new(draft));
-    Ok(Some(Draft { topics, schemas: Vec::new(), unknown: Vec::new(), body }))
+    Ok(Some(Draft { topics, schemas: Vec::new(), unknown: Vec::new(), has_key: true, body }))
 }
 
 impl Draft {

@@ -6,16 +6,18 @@
 use std::ops::Range;
 
 use super::error::{Contradiction, Error};
-use super::frame::{Frame, FrameDraft};
+use super::frame::{Frame, Framing};
 use super::shape::{ColumnShape, Shape, column_at, filled, refuse_shared_fields, table_topic};
 use super::source::{Operation, Place, Source};
 use super::{Context, SchemaId, SchemaRequest, Settings, Skip, Step, timestamp_ms};
 use crate::batch::{self, Batch, Record, TopicId, push_header};
 use crate::change::{Change, Op};
-use crate::config::{Before, Timestamp};
+use crate::config::{Before, Format, Timestamp};
 use crate::encode::avro::Avro;
 use crate::encode::json::Json;
-use crate::encode::{self, ColumnEncoder, Encoding, Notation, schema};
+use crate::encode::{
+    self, ColumnEncoder, Encoding, Modes, Notation, Representation, Values, schema,
+};
 use crate::wal::{Column, OldTuple, OldTupleKind, Relation, ReplicaIdentity, Tuple};
 
 /// A table's plan.
@@ -23,21 +25,27 @@ use crate::wal::{Column, OldTuple, OldTupleKind, Relation, ReplicaIdentity, Tupl
 pub struct TablePlan {
     topic: TopicId,
     /// `None` where records have a null key.
-    key: Option<Frame>,
-    value: Frame,
-    draft: TableDraft,
+    key: Option<Frame<Framing>>,
+    value: Frame<Framing>,
+    rows: Rows,
 }
 
 /// A table's plan before its topic and schemas have their numbers.
 #[derive(Debug)]
 pub(super) struct TableDraft {
+    key: Option<Frame<()>>,
+    value: Frame<()>,
+    rows: Rows,
+}
+
+/// How the rows of a table are written.
+#[derive(Debug)]
+struct Rows {
     /// `schema.table`, for errors and metrics.
     table: String,
     columns: Vec<ColumnPlan>,
     /// The key's columns in key order, by their index; empty for a null key.
     key_columns: Vec<(usize, ColumnPlan)>,
-    key: Option<FrameDraft>,
-    value: FrameDraft,
     source: Source,
     absent: Absent,
     /// Whether old rows come whole.
@@ -69,7 +77,7 @@ enum Absent {
 impl TableDraft {
     /// `schema.table`.
     pub(super) fn table(&self) -> &str {
-        &self.table
+        &self.rows.table
     }
 
     /// Compiles a table: its draft, its topic, and the schemas to register (value first).
@@ -83,19 +91,23 @@ impl TableDraft {
         let is_separate = settings.tables.before == Before::Separate
             && relation.identity != ReplicaIdentity::Full;
         let before = is_separate.then(|| shape.before_fields());
-        let (values, key_values) = (&settings.values, settings.values.of_keys());
-        let value = schema::envelope(&topic, &shape.fields(), before.as_deref(), values);
-        let value = FrameDraft::of_value(settings.tables.value_format, value);
+        let (values, key_values) = (&settings.values, key_values(settings));
+        let mut schemas = Vec::new();
+        let mut request = |frame: &Frame<()>, side, schema: &serde_json::Value| {
+            if matches!(frame, Frame::Avro(())) {
+                let subject = format!("{topic}-{side}");
+                schemas.push(SchemaRequest { subject, schema_json: schema.to_string() });
+            }
+        };
+        let schema = schema::envelope(&topic, &shape.fields(), before.as_deref(), values);
+        let value = Frame::of_value(settings.tables.value_format, &schema);
+        request(&value, "value", &schema);
         let key = (!shape.key.is_empty()).then(|| {
             let schema = schema::key(&topic, &shape.key_fields(), &key_values);
-            FrameDraft::of_key(settings.tables.key_format, schema, shape.key.len())
+            let key = Frame::of_key(settings.tables.key_format, &schema, shape.key.len());
+            request(&key, "key", &schema);
+            key
         });
-        let schemas = [("value", Some(&value)), ("key", key.as_ref())];
-        let schemas = schemas.into_iter().filter_map(|(side, frame)| {
-            let schema_json = frame?.avro_schema()?;
-            Some(SchemaRequest { subject: format!("{topic}-{side}"), schema_json })
-        });
-        let schemas = schemas.collect();
         let column = |column: &ColumnShape, is_optional, notation, values| ColumnPlan {
             name: column.name.clone(),
             field: schema::adjust_name(&column.name),
@@ -106,10 +118,10 @@ impl TableDraft {
         let columns =
             shape.columns.iter().map(|it| column(it, it.is_optional, value.notation(), values));
         let key_column = |(index, it): (usize, &ColumnShape)| {
-            let notation = key.as_ref().map_or(Notation::Avro, FrameDraft::notation);
+            let notation = key.as_ref().map_or(Notation::Avro, Frame::notation);
             (index, column(it, it.is_optional_in_key, notation, &key_values))
         };
-        let draft = Self {
+        let rows = Rows {
             table: shape.table.clone(),
             columns: columns.collect(),
             key_columns: shape.key_columns().map(key_column).collect(),
@@ -122,25 +134,37 @@ impl TableDraft {
                 },
                 value.notation(),
             ),
-            key,
-            value,
             absent: if is_separate { Absent::Null } else { Absent::Invented },
             is_full: relation.identity == ReplicaIdentity::Full,
             has_tombstones: settings.tables.tombstones,
             has_truncates: settings.tables.truncate,
             timestamp: settings.records.timestamp,
         };
-        Ok((draft, topic, schemas))
+        Ok((Self { key, value, rows }, topic, schemas))
     }
 
     /// The plan, once its topic and schemas (value first) have their numbers.
     pub(super) fn finish(self, topic: TopicId, ids: &[SchemaId]) -> TablePlan {
         let mut ids = ids.iter().copied();
         let value = self.value.finish(&mut ids);
-        let key = self.key.as_ref().map(|key| key.finish(&mut ids));
-        TablePlan { topic, key, value, draft: self }
+        let key = self.key.map(|key| key.finish(&mut ids));
+        TablePlan { topic, key, value, rows: self.rows }
     }
+}
 
+/// How the values of keys become fields. A key of several columns as a string is JSON, which has
+/// Debezium's representation.
+fn key_values(settings: &Settings) -> Values {
+    let values = settings.values.of_keys();
+    match (settings.tables.key_format, values.representation) {
+        (Format::String, Representation::Avro) => {
+            Values { representation: Representation::Debezium(Modes::default()), ..values }
+        }
+        _ => values,
+    }
+}
+
+impl Rows {
     fn foreign(&self, change: &Change<'_>) -> Error {
         let plan = format!("table {}", self.table);
         Error::Foreign { plan, position: change.position }
@@ -161,12 +185,12 @@ impl TablePlan {
             Op::Insert { new, .. } => writer.insert(new)?,
             Op::Update { old, new, .. } => writer.update(old, new)?,
             Op::Delete { old, .. } => writer.delete(old)?,
-            Op::Truncate { .. } if !self.draft.has_truncates => {
+            Op::Truncate { .. } if !self.rows.has_truncates => {
                 return Ok(Step::Skipped(Skip::Truncate));
             }
             Op::Truncate { part, .. } => writer.truncate(part)?,
             Op::Message { .. } => {
-                return Err(self.draft.foreign(change));
+                return Err(self.rows.foreign(change));
             }
         }
         Ok(Step::Done)
@@ -244,7 +268,7 @@ impl Writer<'_, '_> {
     /// A delete and, where there is a key, its tombstone.
     fn gone(&mut self, key: Option<Range<usize>>, old: OldTuple<'_>) -> Result<(), Error> {
         let value = self.value(Operation::Delete, Some(old), None)?;
-        let tombstone = key.clone().filter(|_| self.plan.draft.has_tombstones);
+        let tombstone = key.clone().filter(|_| self.plan.rows.has_tombstones);
         self.push(Operation::Delete, key, Some(value));
         if tombstone.is_some() {
             self.push(batch::Operation::Tombstone, tombstone, None);
@@ -282,7 +306,7 @@ impl Writer<'_, '_> {
     #[cold]
     fn unchanged_header(&mut self, row: NewRow<'_>) {
         let mut old = row.old.map(|old| old.columns());
-        let columns = self.plan.draft.columns.iter().zip(row.tuple.columns());
+        let columns = self.plan.rows.columns.iter().zip(row.tuple.columns());
         let names = columns.filter_map(|(plan, column)| {
             let old = old.as_mut().and_then(Iterator::next);
             (filled(column, || old) == Column::Unchanged).then_some(&plan.name)
@@ -310,7 +334,7 @@ impl Writer<'_, '_> {
             key,
             value,
             headers,
-            timestamp_ms: timestamp_ms(self.plan.draft.timestamp, self.change, self.context),
+            timestamp_ms: timestamp_ms(self.plan.rows.timestamp, self.change, self.context),
             position: self.change.position,
             part: self.part,
             xid: self.change.xact.xid,
@@ -323,10 +347,10 @@ impl Writer<'_, '_> {
         let Some(frame) = &self.plan.key else { return Ok(None) };
         let start = self.batch.byte_len();
         frame.begin(self.batch.buffer());
-        match frame.notation() {
-            Notation::Avro => self.key_columns::<Avro>(row)?,
-            Notation::Json if frame.is_record() => self.key_columns::<Json>(row)?,
-            Notation::Json => self.key_text(row)?,
+        match frame {
+            Frame::Avro(_) => self.key_columns::<Avro>(row)?,
+            Frame::Json { .. } => self.key_columns::<Json>(row)?,
+            Frame::Text => self.key_text(row)?,
         }
         frame.end(self.batch.buffer());
         Ok(Some(start..self.batch.byte_len()))
@@ -334,7 +358,7 @@ impl Writer<'_, '_> {
 
     fn key_columns<E: Encoding>(&mut self, row: NewRow<'_>) -> Result<(), Error> {
         E::record(self.batch.buffer());
-        for (index, plan) in &self.plan.draft.key_columns {
+        for (index, plan) in &self.plan.rows.key_columns {
             let column = self.key_column(*index, plan, row)?;
             E::field(&plan.field, self.batch.buffer());
             self.column(plan, column)?;
@@ -345,11 +369,14 @@ impl Writer<'_, '_> {
 
     /// PostgreSQL's text of the only column.
     fn key_text(&mut self, row: NewRow<'_>) -> Result<(), Error> {
-        for (index, plan) in &self.plan.draft.key_columns {
+        for (index, plan) in &self.plan.rows.key_columns {
             match self.key_column(*index, plan, row)? {
                 Column::Null => {
-                    let column = plan.name.clone();
-                    return Err(self.contradiction(Contradiction::Null { column }));
+                    return Err(Error::KeyIsNull {
+                        table: self.plan.rows.table.clone(),
+                        column: plan.name.clone(),
+                        position: self.change.position,
+                    });
                 }
                 column => {
                     let written = plan.encoder.encode_text(column, self.batch.buffer());
@@ -368,7 +395,7 @@ impl Writer<'_, '_> {
     ) -> Result<Column<'t>, Error> {
         match column_at(row.tuple, row.old, index) {
             Some(Column::Unchanged) => Err(Error::KeyNotSent {
-                table: self.plan.draft.table.clone(),
+                table: self.plan.rows.table.clone(),
                 column: plan.name.clone(),
                 position: self.change.position,
             }),
@@ -408,7 +435,7 @@ impl Writer<'_, '_> {
             None => E::null(self.batch.buffer()),
             Some(row) => self.after::<E>(row)?,
         }
-        let source = &self.plan.draft.source;
+        let source = &self.plan.rows.source;
         source.write::<E>(operation, self.change, self.context.now_us, self.batch.buffer());
         E::record_end(self.batch.buffer());
         self.plan.value.end(self.batch.buffer());
@@ -419,7 +446,7 @@ impl Writer<'_, '_> {
         E::some(self.batch.buffer());
         E::record(self.batch.buffer());
         let mut old = row.old.map(|old| old.columns());
-        for (plan, column) in self.plan.draft.columns.iter().zip(row.tuple.columns()) {
+        for (plan, column) in self.plan.rows.columns.iter().zip(row.tuple.columns()) {
             let old = old.as_mut().and_then(Iterator::next);
             let column = filled(column, || old);
             self.has_unchanged |= matches!(column, Column::Unchanged);
@@ -431,16 +458,16 @@ impl Writer<'_, '_> {
     }
 
     fn before<E: Encoding>(&mut self, old: OldTuple<'_>) -> Result<(), Error> {
-        let draft = &self.plan.draft;
+        let rows = &self.plan.rows;
         let is_full = old.kind == OldTupleKind::Full;
-        if is_full != draft.is_full {
-            return Err(draft.foreign(self.change));
+        if is_full != rows.is_full {
+            return Err(rows.foreign(self.change));
         }
         E::some(self.batch.buffer());
         E::record(self.batch.buffer());
-        for (plan, column) in draft.columns.iter().zip(old.tuple.columns()) {
+        for (plan, column) in rows.columns.iter().zip(old.tuple.columns()) {
             E::field(&plan.field, self.batch.buffer());
-            match draft.absent {
+            match rows.absent {
                 _ if is_full || plan.is_identity => self.column(plan, column)?,
                 Absent::Invented => plan.encoder.encode_absent(self.batch.buffer()),
                 Absent::Null => E::null(self.batch.buffer()),
@@ -460,7 +487,7 @@ impl Writer<'_, '_> {
 
     fn encode_error(&self, plan: &ColumnPlan, source: encode::Error) -> Error {
         Error::Encode {
-            table: self.plan.draft.table.clone(),
+            table: self.plan.rows.table.clone(),
             column: plan.name.clone(),
             position: self.change.position,
             source,
@@ -472,7 +499,7 @@ impl Writer<'_, '_> {
     }
 
     fn check(&self, tuple: Tuple<'_>) -> Result<(), Error> {
-        let (want, found) = (self.plan.draft.columns.len(), tuple.len());
+        let (want, found) = (self.plan.rows.columns.len(), tuple.len());
         if want == found {
             return Ok(());
         }
@@ -481,7 +508,7 @@ impl Writer<'_, '_> {
 
     fn contradiction(&self, contradiction: Contradiction) -> Error {
         Error::Contradiction {
-            table: self.plan.draft.table.clone(),
+            table: self.plan.rows.table.clone(),
             position: self.change.position,
             contradiction,
         }

@@ -48,16 +48,16 @@ impl TypeCatalog {
                     element => Kind::Array(Box::new(element)),
                 }
             }
-            TypeShape::Base => match facts.name.as_str() {
-                "citext" => Kind::Text,
-                "geography" => Kind::Geography,
-                "geometry" => Kind::Geometry,
-                "halfvec" => Kind::Halfvec,
-                "hstore" => Kind::Hstore,
-                "ltree" => Kind::Printed(Printed::Ltree),
-                "lquery" | "ltxtquery" => Kind::Printed(Printed::VersionedText),
-                "sparsevec" => Kind::Sparsevec,
-                "vector" => Kind::Vector,
+            TypeShape::Base { extension } => match (extension.as_str(), facts.name.as_str()) {
+                ("citext", "citext") => Kind::Text,
+                ("hstore", "hstore") => Kind::Hstore,
+                ("ltree", "ltree") => Kind::Printed(Printed::Ltree),
+                ("ltree", "lquery" | "ltxtquery") => Kind::Printed(Printed::VersionedText),
+                ("postgis", "geography") => Kind::Geography,
+                ("postgis", "geometry") => Kind::Geometry,
+                ("vector", "halfvec") => Kind::Halfvec,
+                ("vector", "sparsevec") => Kind::Sparsevec,
+                ("vector", "vector") => Kind::Vector,
                 _ => Kind::Other { name: facts.qualified_name() },
             },
             TypeShape::Composite { attributes } => {
@@ -122,7 +122,11 @@ pub enum TypeShape {
         element: u32,
     },
     /// `typtype = 'b'`, not an array.
-    Base,
+    Base {
+        /// The extension that it belongs to; empty if to none. Another extension's type of the same
+        /// name has another binary form.
+        extension: String,
+    },
     /// `typtype = 'c'`.
     Composite {
         /// `atttypid` of its attributes.

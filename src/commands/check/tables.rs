@@ -281,15 +281,13 @@ async fn plans(
         Err(error) => report.error(NAME, &error, None),
     }
     if 0 < compiled {
-        report.ok(NAME, format!("tables that can be written as Avro: {compiled}"));
+        report.ok(NAME, format!("tables that can be written: {compiled}"));
     }
     Ok(needs)
 }
 
 /// The topics of a plan, and whether it gives its records a key.
 fn topics(draft: &Draft) -> impl Iterator<Item = Wanted> {
-    let is_table = !draft.schemas.is_empty();
-    let is_key = |subject: &str| subject.ends_with("-key");
-    let has_key = !is_table || draft.schemas.iter().any(|schema| is_key(&schema.subject));
-    draft.topics.iter().map(move |topic| Wanted { topic: topic.clone(), has_key })
+    let wanted = |topic: &String| Wanted { topic: topic.clone(), has_key: draft.has_key };
+    draft.topics.iter().map(wanted)
 }

@@ -41,6 +41,11 @@ pub(super) fn values(section: &Values) -> Result<Meaning, Fault> {
         }
         Whose::Debezium => Representation::Debezium(modes(section)?),
     };
+    if section.on_unchanged.as_ref().is_some_and(|choice| choice.get_ref() == "null") {
+        let on_unchanged = ("values.on_unchanged", &section.on_unchanged);
+        let placeholder = ("values.unavailable_value", &section.unavailable_value);
+        contradiction(on_unchanged, placeholder, "with null there is no placeholder")?;
+    }
     let unrepresentables = [
         ("fail", OnUnrepresentable::Fail),
         ("null", OnUnrepresentable::Null),

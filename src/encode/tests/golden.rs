@@ -28,10 +28,10 @@ fn unescape(field: &str) -> String {
     text
 }
 
-fn shape(name: &str, detail: &str) -> TypeShape {
+fn shape(declared: &str, name: &str, detail: &str) -> TypeShape {
     match name {
         "array" => TypeShape::Array { element: detail.parse().unwrap() },
-        "base" => TypeShape::Base,
+        "base" => TypeShape::Base { extension: extension_of(declared).to_owned() },
         "composite" => TypeShape::Composite { attributes: numbers(detail) },
         "domain" => {
             let (base, modifier) = detail.split_once(' ').unwrap();
@@ -41,6 +41,17 @@ fn shape(name: &str, detail: &str) -> TypeShape {
         "multirange" => TypeShape::Multirange { subtype: detail.parse().unwrap() },
         "range" => TypeShape::Range { subtype: detail.parse().unwrap() },
         other => panic!("unexpected {other}"),
+    }
+}
+
+/// Whose types these are.
+fn extension_of(declared: &str) -> &str {
+    match declared {
+        "geography" | "geometry" => "postgis",
+        "halfvec" | "sparsevec" | "vector" => "vector",
+        "lquery" | "ltree" | "ltxtquery" => "ltree",
+        "citext" | "hstore" => declared,
+        _ => "",
     }
 }
 
@@ -62,7 +73,7 @@ fn catalog(golden: &str) -> TypeCatalog {
             oid: fields[1].parse().unwrap(),
             name: fields[2].clone(),
             namespace: fields[3].clone(),
-            shape: shape(&fields[4], &fields[5]),
+            shape: shape(&fields[2], &fields[4], &fields[5]),
         });
     }
     catalog
@@ -253,6 +264,12 @@ fn the_catalog_resolves_what_the_server_has() {
         let (golden, line) = GOLDEN.iter().find_map(|it| Some((it, named(it)?))).unwrap();
         catalog(golden).resolve(line[1].parse().unwrap(), modifier)
     };
+    // Another extension's type of that name has another binary form.
+    let shape = TypeShape::Base { extension: "vectors".into() };
+    let (name, namespace) = ("vector".into(), "vectors".into());
+    let mut foreign = TypeCatalog::default();
+    foreign.insert(TypeFacts { oid: 1, name, namespace, shape });
+    assert_eq!(foreign.resolve(1, -1), Kind::Other { name: "vectors.vector".into() });
     let price = Kind::Numeric { declared: Some((10, 2)) };
     let attributes = vec![(23, Kind::Int4), (25, Kind::Text)];
     let pair = Kind::Printed(Printed::Composite { attributes });

@@ -1,7 +1,7 @@
 //! What becomes of values that their field cannot hold.
 
 use super::*;
-use crate::encode::{OnUnchanged, OnUnrepresentable, needs_null};
+use crate::encode::{OnUnchanged, OnUnrepresentable, Representation, needs_null};
 
 const PRICE: Kind = Kind::Numeric { declared: Some((6, 2)) };
 
@@ -72,6 +72,26 @@ fn other_values_and_null_keep_their_branches() {
     // Nothing that is whole gets another branch.
     assert_eq!(read(&Kind::Int4, false, &as_text, Column::Text(b"5")), Ok(Value::Int(5)));
     assert!(!needs_null(&Kind::Int4, &values(OnUnrepresentable::Null)));
+}
+
+/// No reader of Avro's time-micros has such a time of day; Debezium's numbers do.
+#[test]
+fn the_end_of_a_day_is_no_time_of_day() {
+    let native = |on_unrepresentable| Values {
+        representation: Representation::Avro,
+        on_unrepresentable,
+        ..Values::default()
+    };
+    let (kind, end) = (Kind::Time { precision: None }, Column::Text(b"24:00:00"));
+    let what = "time 24:00:00";
+    let refused = read(&kind, true, &native(OnUnrepresentable::Fail), end);
+    assert_eq!(refused, Err(Error::Unrepresentable { what }));
+    let text = Value::Union(1, Box::new(Value::String("24:00:00".into())));
+    assert_eq!(read(&kind, false, &native(OnUnrepresentable::Text), end), Ok(text));
+    let last =
+        read(&kind, false, &native(OnUnrepresentable::Fail), Column::Text(b"23:59:59.999999"));
+    assert_eq!(last, Ok(Value::TimeMicros(86_399_999_999)));
+    assert_eq!(read(&kind, false, &Values::default(), end), Ok(Value::Long(86_400_000_000)));
 }
 
 #[test]

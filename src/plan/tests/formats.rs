@@ -2,7 +2,7 @@
 
 use super::Wire::{Null, Text, Unchanged};
 use super::*;
-use crate::encode::{OnUnchanged, OnUnrepresentable};
+use crate::encode::{OnUnchanged, OnUnrepresentable, Representation};
 
 const INT4: u32 = 23;
 const TEXT: u32 = 25;
@@ -103,6 +103,44 @@ fn a_key_of_one_column_may_be_its_text() {
         let [record] = bench.batch.records() else { panic!("one record") };
         assert_eq!(text(&bench, record.key.as_ref()), expect);
         assert_eq!(bench.batch.slice(record.value.as_ref().unwrap())[..5], [0; 5]);
+    }
+}
+
+#[test]
+fn a_key_of_several_columns_as_a_string_is_json_as_debezium_has_it() {
+    let change = |settings: &mut Settings| {
+        formats(Format::String, Format::Avro)(settings);
+        settings.values.representation = Representation::Avro;
+    };
+    let mut bench = bench(change, &["my id", "price"]);
+    bench.encode(&Wired::insert(&ROW)).unwrap();
+    let [record] = bench.batch.records() else { panic!("one record") };
+    let expect = r#"{"my_id":7,"price":{"scale":1,"value":"Dw=="}}"#;
+    assert_eq!(text(&bench, record.key.as_ref()), expect);
+}
+
+/// The row is older than the primary key; in other formats the field becomes nullable.
+#[test]
+fn a_key_without_a_text_is_refused() {
+    let mut bench = bench(formats(Format::String, Format::Json), &["my id"]);
+    let row = [Null, Text("a"), Null, Text("1.50")];
+    let error = bench.encode(&Wired::insert(&row)).unwrap_err();
+    assert!(matches!(&error, Error::KeyIsNull { column, .. } if column == "my id"), "{error}");
+}
+
+#[test]
+fn whether_there_is_a_key_does_not_depend_on_formats() {
+    for (key, expect) in [(&["my id"][..], true), (&[], false)] {
+        for key_format in [Format::Avro, Format::Json, Format::String] {
+            for value_format in [Format::Avro, Format::Json] {
+                let columns = [("my id", INT4, !key.is_empty())];
+                let relation = relation("items", ReplicaIdentity::Default, &columns);
+                let mut settings = settings();
+                formats(key_format, value_format)(&mut settings);
+                let draft = compile(&relation, &facts(&["my id"], key), &settings).unwrap();
+                assert_eq!(draft.has_key, expect, "{key_format:?} {value_format:?}");
+            }
+        }
     }
 }
 

@@ -144,7 +144,8 @@ fn a_geometry_is_nullable_whatever_its_column_is() {
     let mut facts = facts(&["a", "b", "c"], &["a", "b"]);
     for (oid, name) in [(90_001, "geometry"), (90_002, "geography"), (90_003, "geometry")] {
         let (name, namespace) = (name.to_owned(), "public".to_owned());
-        facts.types.insert(TypeFacts { oid, name, namespace, shape: TypeShape::Base });
+        let shape = TypeShape::Base { extension: "postgis".to_owned() };
+        facts.types.insert(TypeFacts { oid, name, namespace, shape });
     }
     let draft = compile(&relation, &facts, &settings()).unwrap();
     let is_nullable = |field: &Value| field["type"][0] == "null";

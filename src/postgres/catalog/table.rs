@@ -107,7 +107,7 @@ fn type_facts(row: &Row) -> Result<TypeFacts, Error> {
         ("m", _) => TypeShape::Multirange { subtype: field(row, 8)? },
         ("p", _) => TypeShape::Pseudo,
         ("r", _) => TypeShape::Range { subtype: field(row, 8)? },
-        _ => TypeShape::Base,
+        _ => TypeShape::Base { extension: field(row, 10)? },
     };
     Ok(TypeFacts { oid: field(row, 0)?, name: field(row, 1)?, namespace: field(row, 2)?, shape })
 }
@@ -191,7 +191,10 @@ SELECT t.oid, t.typname::text, n.nspname::text, t.typtype::text, element.oid, t.
        (SELECT r.rngsubtype FROM pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)),
        ARRAY(SELECT a.atttypid FROM pg_attribute a
              WHERE a.attrelid = t.typrelid AND 0 < a.attnum AND NOT a.attisdropped
-             ORDER BY a.attnum)
+             ORDER BY a.attnum),
+       coalesce((SELECT x.extname::text FROM pg_depend d JOIN pg_extension x ON x.oid = d.refobjid
+                 WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'
+                 AND d.refclassid = 'pg_extension'::regclass), '')
 FROM needed
 JOIN pg_type t ON t.oid = needed.oid
 JOIN pg_namespace n ON n.oid = t.typnamespace

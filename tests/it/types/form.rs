@@ -44,6 +44,8 @@ pub(super) enum Form {
     Text,
     /// Time since midnight.
     Time(Unit),
+    /// Microseconds since midnight, of which 24:00 is not one.
+    TimeOfDay,
     /// Time since 1970-01-01 00:00.
     Timestamp(Unit),
     /// Microseconds since 1970-01-01 00:00 UTC.
@@ -123,7 +125,7 @@ impl Form {
             | "io.debezium.time.IsoTimestamp"
             | "io.debezium.time.ZonedTimestamp" => Self::IsoMoment,
             "io.debezium.time.MicroDuration" => Self::Duration,
-            "io.debezium.time.MicroTime" | "time-micros" => Self::Time(Unit::Micros),
+            "io.debezium.time.MicroTime" => Self::Time(Unit::Micros),
             "io.debezium.time.MicroTimestamp" | "local-timestamp-micros" => {
                 Self::Timestamp(Unit::Micros)
             }
@@ -136,6 +138,7 @@ impl Form {
                 Self::Timestamp(Unit::Millis)
             }
             "io.debezium.time.ZonedTime" => Self::ZonedTime,
+            "time-micros" => Self::TimeOfDay,
             "timestamp-micros" => Self::UtcMicros,
             "walbrook.Interval" => Self::Interval,
             name => panic!("what does {name} mean? {schema}"),

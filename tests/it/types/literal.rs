@@ -40,6 +40,7 @@ pub(super) fn literal(form: &Form, value: &Avro) -> String {
         (Form::SparseVector { .. }, Avro::Record(fields)) => sparse(fields),
         (Form::Text, value) => text(value).unwrap(),
         (Form::Time(unit), value) => time(unit.micros(number(value))),
+        (Form::TimeOfDay, value) => time(number(value)),
         (Form::Timestamp(unit), value) => timestamp(unit.micros(number(value))).concat(),
         (Form::UtcMicros, value) => timestamp(number(value)).join("+00"),
         (Form::VariableScaleDecimal, Avro::Record(fields)) => {

@@ -54,6 +54,10 @@ pub(super) const PAST_NANOS: Reason = Reason {
     applies: |form| matches!(form, Form::Timestamp(Unit::Nanos)),
 };
 
+/// 24:00.
+pub(super) const END_OF_DAY: Reason =
+    Reason { why: "no time of day", applies: |form| matches!(form, Form::TimeOfDay) };
+
 /// Intervals of many years.
 pub(super) const LONG: Reason =
     Reason { why: "past 2^63 microseconds", applies: |form| matches!(form, Form::Duration) };

@@ -52,6 +52,12 @@ value_format = "json""#,
     ),
     (
         "values",
+        r#"on_unchanged = "null"
+unavailable_value = "?""#,
+        "14:21: `values.on_unchanged` and `values.unavailable_value` contradict each other: with null there is no placeholder",
+    ),
+    (
+        "values",
         r#"on_unrepresentable = "text"
 [tables]
 key_format = "json_schemas""#,
