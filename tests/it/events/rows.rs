@@ -402,7 +402,7 @@ fn headers_timestamps_partitions_and_filters() {
         flow.execute("BEGIN; INSERT INTO t SELECT n, 'x' FROM generate_series(1, 60) n").await;
         let xid = query(&flow.client, "SELECT txid_current()").await.concat().concat();
         flow.execute("SELECT pg_sleep(1.1); UPDATE t SET id = 100 WHERE id = 1").await;
-        let times = "SELECT pg_current_wal_insert_lsn(), (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+        let times = "SELECT pg_current_wal_insert_lsn(), floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
         let before = query(&flow.client, times).await.remove(0);
         flow.execute("COMMIT").await;
         let after = query(&flow.client, times).await.remove(0);
