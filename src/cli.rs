@@ -65,7 +65,7 @@ impl Termination for Exit {
 
 const ABOUT: &str = "\
 walbrook reads one PostgreSQL logical replication slot and writes every committed change to Kafka, \
-exactly once, as Avro events in Debezium's envelope.
+exactly once, as Avro (or JSON) events in Debezium's envelope.
 
 A configuration to start from, with every key explained, is config/walbrook.example.toml. Secrets \
 come from files or environment variables, never from the configuration or the command line.";
