@@ -172,13 +172,5 @@ fn placeholder_bytes(unavailable: &str) -> Vec<u8> {
 
 /// Java's `UUID.nameUUIDFromBytes`.
 fn uuid_of(name: &[u8]) -> String {
-    let mut hash: [u8; 16] = Md5::digest(name).into();
-    let [_, _, _, _, _, _, version, _, variant, ..] = &mut hash;
-    *version = (*version & 0x0f) | 0x30;
-    *variant = (*variant & 0x3f) | 0x80;
-    let mut text: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    for at in [20, 16, 12, 8] {
-        text.insert(at, '-');
-    }
-    text
+    uuid::Builder::from_md5_bytes(Md5::digest(name).into()).into_uuid().to_string()
 }

@@ -213,7 +213,7 @@ fn judge_types(config: &Config, columns: &[PublishedColumn], report: &mut Report
         report.warning(
             NAME,
             format!(
-                "table {namespace}.{table}: no Avro type is known for {}: PostgreSQL's text is published{speed}",
+                "table {namespace}.{table}: walbrook does not know the type of {}: PostgreSQL's text is published{speed}",
                 columns.join(", ")
             ),
             "leave it so, or leave the column out of the publication by a column list (PostgreSQL 15 and later)",
