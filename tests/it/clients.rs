@@ -48,6 +48,18 @@ fn json_without_a_registry_says_what_select_returns() {
     });
 }
 
+#[test]
+fn json_with_schemas_is_what_select_returns_and_null_where_a_value_has_no_place() {
+    run(LIMIT, async {
+        let space = Space::new(&shared().postgres, "schemas").await;
+        let formats = "[tables]\nvalue_format = \"json_schemas\"\nkey_format = \"json_schemas\"\n\
+             [values]\non_unrepresentable = \"null\"\n";
+        let config = without_registry(&space.config(shared(), formats));
+        let rows = format!("{ROWS}{NO_PLACE}");
+        reads("connect_json.py", &space, &config, [TABLE, &rows], EVENTS + 1, &[]).await;
+    });
+}
+
 /// Runs walbrook while rows are written, and a client that compares them with its events.
 async fn reads(
     client: &str,
@@ -139,6 +151,9 @@ const ROWS: &str = r#"
         ('22222222-2222-2222-2222-222222222222', 'order', '18', 'OrderPlaced',
          '{"order": 18, "customer": "Ken", "total": 0, "lines": [], "note": "a gift"}');
 "#;
+
+/// Values that their fields cannot hold.
+const NO_PLACE: &str = "UPDATE kinds SET fixed = 'NaN', wholes = '{{1,2},{3,4}}' WHERE id = 5;";
 
 /// 40 insertions, 2 updates, a key change (deletion, tombstone, creation), a deletion, a tombstone.
 const EVENTS: u32 = 47;
