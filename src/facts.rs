@@ -4,6 +4,8 @@
 //! catalog may be newer than the stream, so everything here is advice: where a row contradicts it,
 //! the row is right and the plan is compiled again.
 
+use std::collections::BTreeMap;
+
 use crate::types::TypeCatalog;
 
 /// The facts of one table.
@@ -11,6 +13,8 @@ use crate::types::TypeCatalog;
 pub struct TableFacts {
     /// Columns that the catalog declares NOT NULL (directly or by a NOT NULL domain).
     pub not_null: Vec<String>,
+    /// Defaults of columns that are constants, as PostgreSQL prints the value that a row gets.
+    pub defaults: BTreeMap<String, String>,
     /// The columns of the primary key in key order; empty if there is none.
     pub primary_key: Vec<String>,
     /// The columns of the replica identity index in key order, where the identity is an index.

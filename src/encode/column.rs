@@ -5,7 +5,7 @@ use super::encoding::{Encoding, Notation};
 use super::json::Json;
 use super::layout::Codec;
 use super::values::{OnUnchanged, OnUnrepresentable, Values};
-use super::{Error, placeholder, value};
+use super::{Error, default, placeholder, value};
 use crate::types::{Kind, Printed, decode_binary, decode_text, print};
 use crate::wal::Column;
 
@@ -68,6 +68,18 @@ impl ColumnEncoder {
             unchanged,
             absent,
         }
+    }
+
+    /// Takes the column's default, PostgreSQL's text, for what the stream leaves out, as Debezium
+    /// does.
+    #[must_use]
+    pub fn with_default(mut self, text: &str) -> Self {
+        let is_in_schema = !self.is_optional && default::of(&self.codec, text).is_some();
+        let mut field = Vec::new();
+        if is_in_schema && self.encode(Column::Text(text.as_bytes()), &mut field).is_ok() {
+            self.absent = field.into();
+        }
+        self
     }
 
     /// Appends the column's field: its value, or null where the field is optional.
@@ -164,7 +176,7 @@ impl ColumnEncoder {
     }
 
     /// Appends the field of a column that the stream leaves out: null where the field is optional,
-    /// else the zero that Debezium invents there (0, "", 1970-01-01, no bytes).
+    /// else its default, or the zero that Debezium invents there (0, "", 1970-01-01, no bytes).
     pub fn encode_absent(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.absent);
     }

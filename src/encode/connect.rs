@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::default;
+
 /// The schema that Kafka Connect writes beside a payload of this Avro schema.
 #[must_use]
 pub fn schema(avro: &Value) -> Value {
@@ -87,10 +89,13 @@ fn complex(
         }
     };
     schema.insert("optional".to_owned(), json!(is_optional));
-    for name in ["name", "version", "doc", "parameters", "default"] {
+    for name in ["name", "version", "doc", "parameters"] {
         if let Some(value) = avro.get(&format!("connect.{name}")) {
             schema.insert(name.to_owned(), value.clone());
         }
+    }
+    if let Some(value) = avro.get("connect.default") {
+        schema.insert("default".to_owned(), default::in_json(text("type"), value));
     }
     if text("type") == "record" {
         defined.insert(format!("{namespace}.{}", text("name")), schema.clone());

@@ -16,6 +16,7 @@
 //! - arrays of enums have nullable elements; multi-dimensional arrays are errors, not nulls;
 //! - an empty `varbit(1)`, which is a boolean, is an error;
 //! - a `sparsevec` of more than 32,767 dimensions is an error;
+//! - a field that may be null has no default: readers would put it where NULL was;
 //! - arrays of `interval` and `name` are published; types that Debezium leaves out (composites,
 //!   multiranges, `tsquery`, `pg_lsn`, geometric types but `point` …) are PostgreSQL's text.
 //!
@@ -28,6 +29,7 @@ pub mod avro;
 mod column;
 pub mod connect;
 mod decimal;
+mod default;
 mod encoding;
 mod iso;
 pub mod json;

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::default;
 use super::layout::{Codec, Layout};
 use super::values::{OnUnrepresentable, Representation, Values};
 use crate::types::Kind;
@@ -22,6 +23,9 @@ pub struct Field<'a> {
     pub kind: &'a Kind,
     /// Whether the field is a union with null.
     pub optional: bool,
+    /// PostgreSQL's text of the column's default, if that is a constant. A field that may be null
+    /// takes none: readers would put it where NULL was.
+    pub default: Option<&'a str>,
 }
 
 /// The schema of a key: record `Key` in the namespace `prefix` (`shop.public.orders`).
@@ -117,20 +121,28 @@ impl Names {
 
     /// The fields of one record.
     fn fields(&mut self, fields: &[Field<'_>]) -> Vec<Value> {
-        let field = |field: &Field<'_>| {
-            let name = adjust_name(field.name);
-            let codec = Codec::of(field.kind, self.representation);
-            let schema = self.of(&codec.layout);
-            match (field.optional, codec.has_text(self.on_unrepresentable)) {
-                (true, false) => optional(&name, &schema),
-                (false, false) => json!({"name": name, "type": schema}),
-                (true, true) => {
-                    json!({"name": name, "type": ["null", schema, "string"], "default": null})
-                }
-                (false, true) => json!({"name": name, "type": [schema, "string"]}),
-            }
+        fields.iter().map(|field| self.field(field)).collect()
+    }
+
+    fn field(&mut self, field: &Field<'_>) -> Value {
+        let name = adjust_name(field.name);
+        let codec = Codec::of(field.kind, self.representation);
+        let mut schema = self.of(&codec.layout);
+        let default = field.default.filter(|_| !field.optional);
+        let default = default.and_then(|text| default::of(&codec, text));
+        if let (Some(default), Representation::Debezium(_)) = (&default, self.representation) {
+            schema = default::connect(schema, default);
+        }
+        let branches = match (field.optional, codec.has_text(self.on_unrepresentable)) {
+            (false, false) => schema,
+            (false, true) => json!([schema, "string"]),
+            (true, false) => json!(["null", schema]),
+            (true, true) => json!(["null", schema, "string"]),
         };
-        fields.iter().map(field).collect()
+        match default.or(field.optional.then_some(Value::Null)) {
+            None => json!({"name": name, "type": branches}),
+            Some(default) => json!({"name": name, "type": branches, "default": default}),
+        }
     }
 
     /// Takes out of Avro's own representation what only Kafka Connect reads.

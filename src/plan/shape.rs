@@ -22,6 +22,8 @@ pub(super) const TOPIC_LENGTH_MAX: usize = 249;
 pub(super) struct ColumnShape {
     pub(super) name: String,
     pub(super) kind: Kind,
+    /// PostgreSQL's text of its default, where that is a constant.
+    pub(super) default: Option<String>,
     pub(super) is_identity: bool,
     /// Whether its field may be null in a key: if the column may.
     pub(super) is_optional_in_key: bool,
@@ -48,6 +50,7 @@ impl Shape {
             let is_nullable = !facts.not_null.contains(&column.name);
             ColumnShape {
                 name: column.name.clone(),
+                default: facts.defaults.get(&column.name).cloned(),
                 is_identity: column.is_identity,
                 is_optional_in_key: is_nullable || needs_null(&kind, &key_values),
                 is_optional: is_nullable || needs_null(&kind, values),
@@ -166,7 +169,12 @@ pub(super) fn filled<'a>(
 }
 
 fn field(column: &ColumnShape, is_optional: bool) -> Field<'_> {
-    Field { name: &column.name, kind: &column.kind, optional: is_optional }
+    Field {
+        name: &column.name,
+        kind: &column.kind,
+        optional: is_optional,
+        default: column.default.as_deref(),
+    }
 }
 
 /// The indexes of the key's columns.

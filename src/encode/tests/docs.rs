@@ -164,7 +164,11 @@ fn told(value: &Value) -> String {
 }
 
 fn schema_of(golden: &Golden, values: &Values) -> Json {
-    schema::key("p", &[Field { name: "v", kind: &golden.kind, optional: false }], values)
+    schema::key(
+        "p",
+        &[Field { name: "v", kind: &golden.kind, optional: false, default: None }],
+        values,
+    )
 }
 
 fn declared_as(golden: &Golden, values: &Values) -> String {

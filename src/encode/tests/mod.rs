@@ -1,6 +1,7 @@
 //! Values in, Avro out; apache-avro reads it back.
 
 mod as_json;
+mod defaults;
 mod docs;
 mod everywhere;
 mod golden;
@@ -25,7 +26,7 @@ use crate::wal::Column;
 
 /// The schema of a record of one such column.
 fn record_of(kind: &Kind, optional: bool) -> Schema {
-    let fields = [Field { name: "v", kind, optional }];
+    let fields = [Field { name: "v", kind, optional, default: None }];
     Schema::parse(&schema::key("shop.public.orders", &fields, &Values::default())).unwrap()
 }
 

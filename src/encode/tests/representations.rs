@@ -4,7 +4,7 @@
 use super::{BinaryMode, DecimalMode, HstoreMode, IntervalMode, Modes, Representation, TimeMode};
 
 /// Names and representations.
-pub(super) fn representations() -> Vec<(&'static str, Representation)> {
+pub(crate) fn representations() -> Vec<(&'static str, Representation)> {
     let modes = |binary, decimal, hstore, interval, time| {
         Representation::Debezium(Modes { binary, decimal, hstore, interval, time })
     };

@@ -17,7 +17,7 @@ use crate::batch::{Record, headers};
 use crate::change::{Op, Xact};
 use crate::config::{Before, Format, OnOutboxUpdate, Routing};
 use crate::position::{Lsn, Position, Xid};
-use crate::types::{TypeCatalog, TypeFacts, TypeShape};
+use crate::types::{TypeFacts, TypeShape};
 use crate::wal::{Message, RelationColumn, RelationId, ReplicaIdentity};
 
 /// A column as it goes over the wire.
@@ -119,8 +119,7 @@ pub(super) fn facts(not_null: &[&str], primary_key: &[&str]) -> TableFacts {
     TableFacts {
         not_null: owned(not_null),
         primary_key: owned(primary_key),
-        identity_index: Vec::new(),
-        types: TypeCatalog::default(),
+        ..TableFacts::default()
     }
 }
 

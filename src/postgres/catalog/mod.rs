@@ -3,6 +3,7 @@
 //! A connection of its own beside the walsender's, made in the same way. It has no task: whoever
 //! asks drives it until the answer is there.
 
+mod constant;
 mod publication;
 mod relation;
 mod slot;
@@ -16,6 +17,7 @@ use tokio_postgres::types::{FromSql, ToSql};
 use tokio_postgres::{Client, Connection, Row};
 
 use crate::config::{ChannelBinding, Postgres};
+use crate::types::SESSION_SETTINGS;
 
 use super::auth;
 use super::connect::{self, Peer};
@@ -188,11 +190,16 @@ enum Answer {
 
 fn client_config(postgres: &Postgres, peer: &Peer) -> tokio_postgres::Config {
     let statement_timeout = format!("{}ms", postgres.statement_timeout.as_millis());
-    let options = [
-        startup_option("statement_timeout", &statement_timeout),
+    let own = [
+        ("statement_timeout", statement_timeout.as_str()),
         // Nothing that a user has created may stand before the catalog's own names.
-        startup_option("search_path", "pg_catalog"),
+        ("search_path", "pg_catalog"),
+        ("standard_conforming_strings", "on"),
     ];
+    // Values that stand in the catalog are printed as the stream prints them.
+    let options =
+        own.iter().chain(SESSION_SETTINGS).map(|(name, value)| startup_option(name, value));
+    let options: Vec<String> = options.collect();
     let mut config = tokio_postgres::Config::new();
     config
         .user(&postgres.user)

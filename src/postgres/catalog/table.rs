@@ -1,10 +1,13 @@
 //! What the catalog knows of a table beyond what the stream says, and the types of its columns.
 
+use std::collections::BTreeMap;
+
 use crate::facts::TableFacts;
 use crate::types::{TypeCatalog, TypeFacts, TypeShape};
 use crate::wal::{Relation, RelationColumn, ReplicaIdentity};
 
 use super::super::error::Error;
+use super::constant::{Declared, constant};
 use super::{Catalog, Row, field};
 
 impl Catalog {
@@ -28,6 +31,7 @@ impl Catalog {
         let oids: Vec<u32> = relation.columns.iter().map(|column| column.type_oid).collect();
         Ok(TableFacts {
             not_null,
+            defaults: defaults(&columns)?,
             primary_key,
             identity_index: flagged(&keys, IS_IDENTITY)?,
             types: self.types(&oids).await?,
@@ -53,6 +57,20 @@ fn flagged(rows: &[Row], flag: usize) -> Result<Vec<String>, Error> {
         }
     }
     Ok(columns)
+}
+
+/// The columns whose default is a constant, and its text.
+fn defaults(rows: &[Row]) -> Result<BTreeMap<String, String>, Error> {
+    let mut defaults = BTreeMap::new();
+    for row in rows {
+        let Some(expression) = field::<Option<&str>>(row, EXPRESSION)? else { continue };
+        let [name, full_name] = [field(row, EXPRESSION + 1)?, field(row, EXPRESSION + 2)?];
+        let declared = Declared { name, full_name, modifier: field(row, EXPRESSION + 3)? };
+        if let Some(text) = constant(expression, declared) {
+            defaults.insert(field(row, 0)?, text);
+        }
+    }
+    Ok(defaults)
 }
 
 /// The primary key under the names that its columns had when the relation was sent, where the stream
@@ -113,8 +131,10 @@ fn type_facts(row: &Row) -> Result<TypeFacts, Error> {
 }
 
 const IS_NOT_NULL: usize = 1;
+const EXPRESSION: usize = 2;
 
-/// A NOT NULL that was added as NOT VALID (18+) does not hold for old rows.
+/// A NOT NULL that was added as NOT VALID (18+) does not hold for old rows. The expression of a
+/// generated column is no default. A literal's label is the type that a domain is over in the end.
 const COLUMNS_SQL: &str = "\
 SELECT a.attname::text,
        a.attnotnull
@@ -122,17 +142,19 @@ SELECT a.attname::text,
                SELECT FROM pg_constraint k
                WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND NOT k.convalidated
                  AND a.attnum = ANY (k.conkey))
-       OR EXISTS (
-           WITH RECURSIVE domain AS (
-               SELECT t.typbasetype, t.typnotnull
-               FROM pg_type t
-               WHERE t.oid = a.atttypid AND t.typtype = 'd'
-               UNION ALL
-               SELECT t.typbasetype, t.typnotnull
-               FROM domain d
-               JOIN pg_type t ON t.oid = d.typbasetype AND t.typtype = 'd')
-           SELECT FROM domain WHERE typnotnull)
+       OR base.is_not_null,
+       CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,
+       format_type(base.type, -1), format_type(base.type, base.modifier), base.modifier
 FROM pg_attribute a
+LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+CROSS JOIN LATERAL (
+    WITH RECURSIVE base (type, modifier, is_not_null) AS (
+        SELECT a.atttypid, a.atttypmod, false
+        UNION ALL
+        SELECT t.typbasetype, t.typtypmod, base.is_not_null OR t.typnotnull
+        FROM base
+        JOIN pg_type t ON t.oid = base.type AND t.typtype = 'd')
+    SELECT base.* FROM base JOIN pg_type t ON t.oid = base.type AND t.typtype <> 'd') AS base
 WHERE a.attrelid = $1 AND 0 < a.attnum AND NOT a.attisdropped
 ORDER BY a.attnum";
 

@@ -68,6 +68,9 @@ INSERT INTO left_out VALUES (
 INSERT INTO defaults (timestamptz_1) VALUES ('2024-02-29 12:34:56+00');
 INSERT INTO defaults (int4_1, text_1, numeric_1, timestamptz_1, bool_1) VALUES (NULL, NULL, NULL, '2024-02-29 12:34:56+00', NULL);
 
+INSERT INTO constants DEFAULT VALUES;
+INSERT INTO constants_left_out (id) VALUES (1);
+
 INSERT INTO reversed VALUES (1, 'x', 'y');
 UPDATE reversed SET c = 'z';
 UPDATE reversed SET a = 2;

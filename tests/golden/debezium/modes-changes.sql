@@ -18,6 +18,9 @@ INSERT INTO required_timestamps VALUES (1, '2018-01-02 03:04', '2019-01-02 03:04
 UPDATE required_timestamps SET id = 2;
 DELETE FROM required_timestamps;
 
+INSERT INTO constants (id) VALUES (1);
+DELETE FROM constants;
+
 INSERT INTO keys VALUES (1.5, '2024-02-29', '2024-02-29 12:34:56.123456', '\xfbff', '12:34:56.789', '1 day 2 hours', 1.25, 1.50, 1);
 UPDATE keys SET small = 2;
 UPDATE keys SET d = '\x00';

@@ -16,6 +16,14 @@ CREATE TABLE required (
 CREATE TABLE required_timestamps (
     id bigint PRIMARY KEY, timestamp_1 timestamp NOT NULL, timestamp_2 timestamp(0) NOT NULL, timestamp_3 timestamp(3) NOT NULL
 );
+CREATE TABLE constants (
+    id bigint PRIMARY KEY,
+    numeric_1 numeric NOT NULL DEFAULT 1.5, numeric_2 numeric(12, 2) NOT NULL DEFAULT -1.5, domain_1 cents NOT NULL DEFAULT 2,
+    date_1 date NOT NULL DEFAULT '2024-02-29', time_1 time NOT NULL DEFAULT '12:34:56.789',
+    time_3 time(3) NOT NULL DEFAULT '12:34:56.789', timestamptz_1 timestamptz NOT NULL DEFAULT '2024-02-29 12:34:56.789+00',
+    timestamp_1 timestamp NOT NULL DEFAULT '2024-02-29 12:34:56.789', timestamp_3 timestamp(3) NOT NULL DEFAULT '2024-02-29 12:34:56',
+    interval_1 interval NOT NULL DEFAULT '1 day 02:03:04', text_1 text NOT NULL DEFAULT 'new', int4_1 integer NOT NULL DEFAULT 7
+);
 
 CREATE TABLE keys (
     a numeric(10, 2), b date, c timestamp, d bytea, e time(3), f interval, g money, h numeric, small integer,
@@ -46,5 +54,5 @@ ALTER TABLE large_required_binaries ALTER bytea_1 SET STORAGE EXTERNAL, ALTER ar
 
 CREATE TABLE emptied (id integer PRIMARY KEY);
 
-CREATE PUBLICATION walbrook FOR TABLE hstores, binaries, required, required_timestamps, keys,
+CREATE PUBLICATION walbrook FOR TABLE hstores, binaries, required, required_timestamps, constants, keys,
     large, large_required, large_required_binaries, emptied;

@@ -80,6 +80,32 @@ CREATE TABLE defaults (
     numeric_1 numeric(6, 2) DEFAULT 1.5, timestamptz_1 timestamptz NOT NULL DEFAULT now(), bool_1 boolean DEFAULT true
 );
 
+CREATE TABLE constants (
+    id integer PRIMARY KEY DEFAULT 1,
+    bool_1 boolean NOT NULL DEFAULT true, int2_1 smallint NOT NULL DEFAULT 5, int4_1 integer NOT NULL DEFAULT -7,
+    int8_1 bigint NOT NULL DEFAULT 8, int8_2 bigint NOT NULL DEFAULT 9223372036854775807, float4_1 real NOT NULL DEFAULT 1.5,
+    float8_1 double precision NOT NULL DEFAULT -0.1, numeric_1 numeric(6, 2) NOT NULL DEFAULT 1.5,
+    numeric_2 numeric(4) NOT NULL DEFAULT '-12', text_1 text NOT NULL DEFAULT 'it''s ü', text_2 text NOT NULL DEFAULT '',
+    varchar_1 varchar(20) NOT NULL DEFAULT 'new', char_1 char(5) NOT NULL DEFAULT 'ab', uuid_1 uuid NOT NULL
+    DEFAULT 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', json_1 json NOT NULL DEFAULT '{"a" : 1}', jsonb_1 jsonb NOT NULL DEFAULT '[]',
+    xml_1 xml NOT NULL DEFAULT '<a/>', date_1 date NOT NULL DEFAULT '2024-02-29', time_1 time NOT NULL DEFAULT '12:34:56.789',
+    time_2 time(3) NOT NULL DEFAULT '12:34:56', timetz_1 timetz NOT NULL DEFAULT '12:34:56+02',
+    timestamp_1 timestamp NOT NULL DEFAULT '2024-02-29 12:34:56.789', timestamp_2 timestamp(3) NOT NULL DEFAULT '2024-02-29 12:34:56',
+    timestamptz_1 timestamptz NOT NULL DEFAULT '2024-02-29 12:34:56.789+00', interval_1 interval NOT NULL DEFAULT '1 day 02:03:04',
+    bit_1 bit NOT NULL DEFAULT B'1', bit_2 bit(5) NOT NULL DEFAULT B'10010', varbit_1 varbit NOT NULL DEFAULT B'101',
+    enum_1 mood NOT NULL DEFAULT 'sad', domain_1 cents NOT NULL DEFAULT 1.25
+);
+CREATE TABLE constants_left_out (
+    id integer PRIMARY KEY,
+    name_1 name NOT NULL DEFAULT 'a name', bytea_1 bytea NOT NULL DEFAULT '\x00ff', oid_1 oid NOT NULL DEFAULT 7,
+    money_1 money NOT NULL DEFAULT 9.99, inet_1 inet NOT NULL DEFAULT '10.0.0.1', citext_1 citext NOT NULL DEFAULT 'A',
+    hstore_1 hstore NOT NULL DEFAULT 'a=>b', ltree_1 ltree NOT NULL DEFAULT 'Top', int4range_1 int4range NOT NULL DEFAULT '[1,5)',
+    tsvector_1 tsvector NOT NULL DEFAULT 'fat', macaddr_1 macaddr NOT NULL DEFAULT '08:00:2b:01:02:03',
+    int4_1 integer[] NOT NULL DEFAULT '{1,2}', text_1 text[] NOT NULL DEFAULT '{}', point_1 point NOT NULL DEFAULT '(1,2)',
+    numeric_1 numeric NOT NULL DEFAULT 1.5, float8_1 double precision NOT NULL DEFAULT 'NaN', text_2 text NOT NULL DEFAULT upper('a'),
+    bpchar_1 bpchar NOT NULL DEFAULT 'ab'
+);
+
 CREATE TABLE reversed (a integer, b text, c text, PRIMARY KEY (b, a));
 CREATE TABLE whole (id integer PRIMARY KEY, a text, b integer NOT NULL);
 ALTER TABLE whole REPLICA IDENTITY FULL;
@@ -104,5 +130,5 @@ CREATE TABLE "odd-name" (id integer PRIMARY KEY, "a-column" text, "1st" text, "g
 CREATE TABLE emptied (id integer PRIMARY KEY);
 
 CREATE PUBLICATION walbrook FOR TABLE kinds, required, arrays, rare, rare_required, rare_arrays,
-    left_out, defaults, reversed, whole, indexed,
+    left_out, defaults, constants, constants_left_out, reversed, whole, indexed,
     keyless, large, large_whole, "odd-name", emptied;

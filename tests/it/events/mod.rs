@@ -1,6 +1,7 @@
 //! Values: every common type in binary and in text form, what cannot be represented, and types that
-//! nobody knows. How rows change is in [`rows`].
+//! nobody knows. How rows change is in [`rows`], how schemas do in [`evolution`].
 
+mod evolution;
 mod rows;
 
 use std::collections::HashMap;

@@ -83,6 +83,11 @@ impl Type {
         self
     }
 
+    /// The hard values, as they are written.
+    pub(super) fn values(&self) -> impl Iterator<Item = &'static str> {
+        self.values.iter().copied()
+    }
+
     /// Whether the value of a column is known to have no place in a field of a form: the reason.
     pub(super) fn refusal(&self, column: &str, form: &Form, value: &str) -> Option<&'static str> {
         if is_multi_dimensional(form, value) {

@@ -25,7 +25,7 @@ use super::shown::{short, shown, told};
 #[path = "../../../src/encode/tests/as_json.rs"]
 mod as_json;
 #[path = "../../../src/encode/tests/representations.rs"]
-mod representations;
+pub(super) mod representations;
 
 /// One column of a table in one representation.
 pub(super) struct Judged {
@@ -248,7 +248,7 @@ impl Judged {
 
 impl Fields {
     fn new(kind: &Kind, values: &Values) -> Self {
-        let field = Field { name: "v", kind, optional: true };
+        let field = Field { name: "v", kind, optional: true, default: None };
         let record: Json = schema::key("test", &[field], values);
         let schema = record["fields"][0]["type"].clone();
         Self {

@@ -6,6 +6,7 @@
 //! and encoders do the rest. One server for each version; a family of types is one test.
 //! `tests/run types` takes other versions than the default run does.
 
+mod defaults;
 mod every;
 mod family;
 mod form;
@@ -98,7 +99,9 @@ fn judge(server: &'static Server, family: &Family) {
         let database = database(postgres).await;
         let client = session(postgres, &database).await;
         let types = family.create(&client, server.version).await;
-        report(&verdict::both_roads(postgres, &database, &client, &types).await);
+        let mut findings = verdict::both_roads(postgres, &database, &client, &types).await;
+        findings.extend(defaults::judge(postgres, &database, &client, &types).await);
+        report(&findings);
     });
 }
 
