@@ -134,7 +134,8 @@ const IS_NOT_NULL: usize = 1;
 const EXPRESSION: usize = 2;
 
 /// A NOT NULL that was added as NOT VALID (18+) does not hold for old rows. The expression of a
-/// generated column is no default. A literal's label is the type that a domain is over in the end.
+/// generated column is no default. `pg_get_expr` is not told of the table, which it would lock: a
+/// default names no columns. A literal's label is the type that a domain is over in the end.
 const COLUMNS_SQL: &str = "\
 SELECT a.attname::text,
        a.attnotnull
@@ -143,7 +144,7 @@ SELECT a.attname::text,
                WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND NOT k.convalidated
                  AND a.attnum = ANY (k.conkey))
        OR base.is_not_null,
-       CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,
+       CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, 0) END,
        format_type(base.type, -1), format_type(base.type, base.modifier), base.modifier
 FROM pg_attribute a
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum

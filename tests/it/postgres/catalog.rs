@@ -181,6 +181,31 @@ fn a_table_is_described() {
 }
 
 #[test]
+fn defaults_are_read_of_a_table_that_is_locked() {
+    run(LIMIT, async {
+        let server = Postgres::start(&Options::default());
+        let mut catalog = open(&server).await;
+        let create = "CREATE TABLE shop.defaults (
+            id serial, a int DEFAULT 1, b shop.price DEFAULT 2, c varchar(5) DEFAULT 'it''s', d date DEFAULT now(),
+            e int GENERATED ALWAYS AS (7) STORED, f shop.mood DEFAULT 'sad', g timestamptz DEFAULT '2024-02-29 12:00+02')";
+        server.execute("postgres", create).await;
+        let relation = relation(&server, "defaults", ReplicaIdentity::Full).await;
+        let locking = server.client("postgres").await;
+        locking.batch_execute("BEGIN; LOCK shop.defaults").await.unwrap();
+        let facts = catalog.describe(&relation).await.unwrap();
+        let defaults: Vec<_> = facts.defaults.iter().map(|(name, it)| (&**name, &**it)).collect();
+        let expect = [
+            ("a", "1"),
+            ("b", "2.00"),
+            ("c", "it's"),
+            ("f", "sad"),
+            ("g", "2024-02-29 10:00:00+00"),
+        ];
+        assert_eq!(defaults, expect);
+    });
+}
+
+#[test]
 fn a_key_that_was_renamed_since_is_found_where_the_stream_does_not_name_it() {
     run(LIMIT, async {
         let server = Postgres::start(&Options::default());
