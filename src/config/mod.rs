@@ -324,7 +324,8 @@ pub enum Format {
 /// `before`, where the replica identity is not FULL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Before {
-    /// The record `Value` again, with Debezium's invented values (0, "", 1970) in NOT NULL columns.
+    /// The record `Value` again, with what Debezium invents in NOT NULL columns: their constant
+    /// default, or 0, "", 1970.
     Debezium,
     /// A record of its own, all columns outside the key optional and null.
     Separate,

@@ -71,13 +71,15 @@ impl ColumnEncoder {
     }
 
     /// Takes the column's default, PostgreSQL's text, for what the stream leaves out, as Debezium
-    /// does.
+    /// does: where the schema has it.
     #[must_use]
-    pub fn with_default(mut self, text: &str) -> Self {
-        let is_in_schema = !self.is_optional && default::of(&self.codec, text).is_some();
-        let mut field = Vec::new();
-        if is_in_schema && self.encode(Column::Text(text.as_bytes()), &mut field).is_ok() {
-            self.absent = field.into();
+    pub fn with_default(mut self, text: Option<&str>) -> Self {
+        let in_schema = |text: &&str| !self.is_optional && default::of(&self.codec, text).is_some();
+        if let Some(text) = text.filter(in_schema) {
+            let mut field = Vec::new();
+            if self.encode(Column::Text(text.as_bytes()), &mut field).is_ok() {
+                self.absent = field.into();
+            }
         }
         self
     }

@@ -108,18 +108,13 @@ impl TableDraft {
             request(&key, "key", &schema);
             key
         });
-        let column = |column: &ColumnShape, is_optional, notation, values| {
-            let encoder = ColumnEncoder::compile(&column.kind, is_optional, notation, values);
-            ColumnPlan {
-                name: column.name.clone(),
-                field: schema::adjust_name(&column.name),
-                encoder: match &column.default {
-                    Some(default) => encoder.with_default(default),
-                    None => encoder,
-                },
-                is_identity: column.is_identity,
-                is_optional,
-            }
+        let column = |column: &ColumnShape, is_optional, notation, values| ColumnPlan {
+            name: column.name.clone(),
+            field: schema::adjust_name(&column.name),
+            encoder: ColumnEncoder::compile(&column.kind, is_optional, notation, values)
+                .with_default(column.default.as_deref()),
+            is_identity: column.is_identity,
+            is_optional,
         };
         let columns =
             shape.columns.iter().map(|it| column(it, it.is_optional, value.notation(), values));

@@ -107,7 +107,7 @@ fn an_absent_column_takes_its_default() {
         let values = Values::default();
         let encoder = ColumnEncoder::compile(&Kind::Int4, optional, Notation::Avro, &values);
         let mut out = Vec::new();
-        encoder.with_default("7").encode_absent(&mut out);
+        encoder.with_default(Some("7")).encode_absent(&mut out);
         out
     };
     assert_eq!(absent(false), [14]);
