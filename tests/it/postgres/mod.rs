@@ -111,8 +111,13 @@ fn settings(host: &str, port: u16, user: &str) -> Settings {
 
 /// Settings for the superuser over a server's Unix socket.
 pub(crate) fn local(server: &Postgres, database: &str) -> Settings {
-    let folder = server.socket_folder().to_str().unwrap();
-    Settings { database: database.to_owned(), ..settings(folder, server.port(), "postgres") }
+    over(server.socket_folder(), server.port(), database)
+}
+
+/// Settings for the superuser over the Unix socket of a port, in a folder.
+pub(crate) fn over(folder: &Path, port: u16, database: &str) -> Settings {
+    let folder = folder.to_str().unwrap();
+    Settings { database: database.to_owned(), ..settings(folder, port, "postgres") }
 }
 
 /// Connects to a walsender.

@@ -9,6 +9,7 @@ pub(crate) mod connect;
 pub(crate) mod flow;
 pub(crate) mod http;
 pub(crate) mod kafka;
+pub(crate) mod postgis;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod records;

@@ -172,12 +172,7 @@ impl Postgres {
         let mut config = tokio_postgres::Config::new();
         config.host_path(&self.folder).port(self.port).user(user).dbname(database);
         config.application_name("walbrook-test");
-        let (client, connection) = config.connect(NoTls).await.unwrap();
-        tokio::spawn(async move {
-            // An error here is the server's end, which the client's next call reports.
-            let _ = connection.await;
-        });
-        client
+        connect(&config).await
     }
 
     /// Runs statements as the superuser.
@@ -226,6 +221,16 @@ impl Postgres {
             fs::write(data.join(name), content).unwrap();
         }
     }
+}
+
+/// A client whose connection is a task.
+pub(super) async fn connect(config: &tokio_postgres::Config) -> Client {
+    let (client, connection) = config.connect(NoTls).await.unwrap();
+    tokio::spawn(async move {
+        // An error here is the server's end, which the client's next call reports.
+        let _ = connection.await;
+    });
+    client
 }
 
 impl Drop for Postgres {

@@ -9,35 +9,29 @@ use tokio_postgres::Client;
 use walbrook::encode::schema::{self, Field};
 use walbrook::encode::{ColumnEncoder, Notation, Representation, Values};
 use walbrook::facts::TableFacts;
-use walbrook::postgres::Catalog;
 use walbrook::wal::{Column, RelationColumn};
 
 use super::family::{Type, reason};
 use super::judged::representations::representations;
-use super::roads;
 use super::shown::short;
-use crate::postgres::local;
-use crate::support::postgres::Postgres;
+use super::{Place, roads};
 
 /// Gives each hard value to a column as its default, lets a row take it, and says which schema has
 /// another.
-pub(super) async fn judge(
-    server: &Postgres,
-    database: &str,
-    client: &Client,
-    types: &[&Type],
-) -> Vec<String> {
-    let slot = roads::slot(client).await;
+pub(super) async fn judge(place: &Place, types: &[&Type]) -> Vec<String> {
+    let client = &place.client;
+    let road = place.road().await;
     // PostgreSQL refuses to depend on a role.
     let can_have = |(_, judged): &(usize, &&Type)| judged.name != "regrole";
     let judgeable: Vec<_> = types.iter().enumerate().filter(can_have).collect();
     for (at, judged) in &judgeable {
         make(client, *at, judged).await;
     }
-    let frames = roads::peek(client, &slot, false).await;
+    let tables: Vec<_> = judgeable.iter().map(|(at, _)| format!("f{at}")).collect();
+    let frames = road.frames(client, &tables, false).await;
     let (relations, rows) = roads::read(&frames);
     assert_eq!(relations.len(), judgeable.len());
-    let mut catalog = Catalog::connect(&local(server, database)).await.unwrap();
+    let mut catalog = place.catalog().await;
     let mut findings = Vec::new();
     for relation in &relations {
         let facts = catalog.describe(relation).await.unwrap();

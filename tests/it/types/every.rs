@@ -7,19 +7,21 @@ use walbrook::postgres::Catalog;
 use walbrook::wal::Column;
 
 use super::judged::Judged;
+use super::roads::{self, Road};
 use super::shown::shown;
-use super::{database, roads, session};
+use super::{database, session};
 use crate::postgres::local;
 use crate::support::postgres::Postgres;
 
 /// Says of which type a NULL or a value does not arrive.
 pub(super) async fn judge(server: &Postgres) -> Vec<String> {
     let database = database(server).await;
-    let client = session(server, &database).await;
+    let client = session(server.client(&database).await).await;
     client.batch_execute(SETUP).await.unwrap();
-    let slot = roads::slot(&client).await;
+    let road = Road::slot(&client).await;
     let (types, mut findings) = make_tables(&client).await;
-    let frames = roads::peek(&client, &slot, false).await;
+    let tables: Vec<_> = types.keys().cloned().collect();
+    let frames = road.frames(&client, &tables, false).await;
     let (relations, rows) = roads::read(&frames);
     let mut catalog = Catalog::connect(&local(server, &database)).await.unwrap();
     let mut arrived = BTreeMap::new();

@@ -24,6 +24,8 @@ pub(super) enum Form {
     Double,
     /// Microseconds of an interval.
     Duration,
+    /// A record of EWKB and SRID.
+    Geometry,
     /// A map, or a JSON object.
     Hstore,
     /// A record of an interval's parts.
@@ -73,13 +75,18 @@ impl Form {
         match (kind, name(schema).as_str()) {
             (Kind::Array(kind), "array") => Self::Array {
                 element: inner(&schema["items"], kind),
-                delimiter: if **kind == Kind::Printed(Printed::Box) { ";" } else { "," },
+                delimiter: match **kind {
+                    Kind::Geography | Kind::Geometry => ":",
+                    Kind::Printed(Printed::Box) => ";",
+                    _ => ",",
+                },
             },
             (Kind::Bits { .. }, "boolean") => Self::Bit,
             (Kind::Bytea, "string") => match representation {
                 Representation::Debezium(modes) => Self::BytesText(modes.binary),
                 Representation::Avro => panic!("bytea as text: {schema}"),
             },
+            (Kind::Geography | Kind::Geometry, name) if name.contains(".Geo") => Self::Geometry,
             (Kind::Hstore, "map" | "io.debezium.data.Json") => Self::Hstore,
             (Kind::Money | Kind::Numeric { .. }, "double") => Self::Double,
             (Kind::Money, "string") => Self::Plain,

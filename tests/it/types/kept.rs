@@ -33,6 +33,9 @@ pub(super) fn kept(form: &Form, value: &str) -> String {
 pub(super) fn read_as(form: &Form) -> Option<&'static str> {
     match form {
         Form::Double => Some("numeric"),
+        // A geography reads no SRID before digits, and prints as the geometry does.
+        Form::Geometry => Some("geometry"),
+        Form::Array { element, .. } if matches!(**element, Form::Geometry) => Some("geometry[]"),
         Form::Array { element, .. } if matches!(**element, Form::Double) => Some("numeric[]"),
         _ => None,
     }

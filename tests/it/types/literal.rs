@@ -26,6 +26,7 @@ pub(super) fn literal(form: &Form, value: &Avro) -> String {
         }
         (Form::Double | Form::Plain, value) => plain(value),
         (Form::Duration, value) => duration(number(value)),
+        (Form::Geometry, Avro::Record(fields)) => geometry(fields),
         (Form::Hstore, value) => hstore(value),
         (Form::Interval, Avro::Record(fields)) => interval(fields),
         (Form::IsoMoment, Avro::String(text)) => iso_moment(text),
@@ -143,6 +144,16 @@ fn sparse(fields: &[(String, Avro)]) -> String {
         _ => panic!("{fields:?}"),
     };
     format!("{{{}}}/{}", entries.join(","), plain(&fields[0].1))
+}
+
+/// The SRID before the digits counts, whatever SRID is in these.
+fn geometry(fields: &[(String, Avro)]) -> String {
+    let [(_, Avro::Bytes(bytes)), (_, Avro::Union(_, srid))] = fields else { panic!("{fields:?}") };
+    let srid = match &**srid {
+        Avro::Null => 0,
+        srid => number(srid),
+    };
+    format!("SRID={srid};{}", hex(bytes))
 }
 
 fn hstore(value: &Avro) -> String {

@@ -3,7 +3,8 @@
 //! of them.
 //!
 //! No Kafka and no registry: a logical slot is read with SQL, and walbrook's own parsers, catalog
-//! and encoders do the rest. One server for each version; a family of types is one test.
+//! and encoders do the rest. One server for each version; a family of types is one test. PostGIS
+//! has a server that decodes no slots: there SELECT calls the functions that pgoutput calls.
 //! `tests/run types` takes other versions than the default run does.
 
 mod defaults;
@@ -17,8 +18,10 @@ mod nested;
 mod numbers;
 mod refusal;
 mod roads;
+mod selected;
 mod shapes;
 mod shown;
+mod spatial;
 mod texts;
 mod times;
 mod vectors;
@@ -29,10 +32,15 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio_postgres::Client;
+use walbrook::config;
+use walbrook::postgres::Catalog;
 
+use crate::postgres::{local, over};
+use crate::support::postgis::Postgis;
 use crate::support::postgres::{Options, Postgres};
 use crate::support::{run, unique};
 use family::Family;
+use roads::Road;
 
 /// The tests of one version of PostgreSQL.
 macro_rules! judged_on {
@@ -76,6 +84,14 @@ mod v16 {
     }
 }
 
+/// PostGIS, on a server that decodes no slots.
+mod postgis {
+    #[test]
+    fn spatial() {
+        super::judge_spatial(&super::spatial::spatial());
+    }
+}
+
 /// The server of a version, which lives as long as the process.
 struct Server {
     version: u32,
@@ -97,12 +113,54 @@ fn judge(server: &'static Server, family: &Family) {
     let postgres = server.postgres();
     run(LIMIT, async {
         let database = database(postgres).await;
-        let client = session(postgres, &database).await;
-        let types = family.create(&client, server.version).await;
-        let mut findings = verdict::both_roads(postgres, &database, &client, &types).await;
-        findings.extend(defaults::judge(postgres, &database, &client, &types).await);
-        report(&findings);
+        let place = Place {
+            client: session(postgres.client(&database).await).await,
+            settings: local(postgres, &database),
+            version: server.version,
+            decodes_slots: true,
+        };
+        judge_at(&place, family).await;
     });
+}
+
+fn judge_spatial(family: &Family) {
+    let server = Postgis::start();
+    run(LIMIT, async {
+        let place = Place {
+            client: session(server.client().await).await,
+            settings: over(server.socket_folder(), Postgis::PORT, "postgres"),
+            version: 18,
+            decodes_slots: false,
+        };
+        judge_at(&place, family).await;
+    });
+}
+
+/// Where a family is judged.
+struct Place {
+    client: Client,
+    /// For walbrook's own catalog.
+    settings: config::Postgres,
+    version: u32,
+    decodes_slots: bool,
+}
+
+impl Place {
+    /// The way of rows that are written after this.
+    async fn road(&self) -> Road {
+        if self.decodes_slots { Road::slot(&self.client).await } else { Road::Select }
+    }
+
+    async fn catalog(&self) -> Catalog {
+        Catalog::connect(&self.settings).await.unwrap()
+    }
+}
+
+async fn judge_at(place: &Place, family: &Family) {
+    let types = family.create(&place.client, place.version).await;
+    let mut findings = verdict::both_roads(place, &types).await;
+    findings.extend(defaults::judge(place, &types).await);
+    report(&findings);
 }
 
 fn judge_every_type(server: &'static Server) {
@@ -117,9 +175,8 @@ async fn database(server: &Postgres) -> String {
     database
 }
 
-/// A session that prints what walbrook reads.
-async fn session(server: &Postgres, database: &str) -> Client {
-    let client = server.client(database).await;
+/// Makes a session print what walbrook reads.
+async fn session(client: Client) -> Client {
     for (name, value) in walbrook::types::SESSION_SETTINGS {
         client.batch_execute(&format!("SET {name} = '{value}'")).await.unwrap();
     }

@@ -1,35 +1,28 @@
 //! The judgement: a family's tables are read once by both roads, and each column of each row is
 //! judged in every representation.
 
-use tokio_postgres::Client;
-use walbrook::postgres::Catalog;
 use walbrook::wal::{Column, Tuple};
 
 use super::family::{self, Type};
 use super::judged::Judged;
-use super::roads;
-use crate::postgres::local;
-use crate::support::postgres::Postgres;
+use super::{Place, roads};
 
 /// Fills the tables of a family, reads them by both roads, and says what is wrong.
-pub(super) async fn both_roads(
-    server: &Postgres,
-    database: &str,
-    client: &Client,
-    types: &[&Type],
-) -> Vec<String> {
-    let slot = roads::slot(client).await;
+pub(super) async fn both_roads(place: &Place, types: &[&Type]) -> Vec<String> {
+    let client = &place.client;
+    let road = place.road().await;
     for (at, judged) in types.iter().enumerate() {
         family::fill(client, at, judged.name).await;
     }
-    let binary = roads::peek(client, &slot, true).await;
-    let text = roads::peek(client, &slot, false).await;
+    let tables: Vec<_> = (0..types.len()).map(|at| format!("t{at}")).collect();
+    let binary = road.frames(client, &tables, true).await;
+    let text = road.frames(client, &tables, false).await;
     let (relations, text) = roads::read(&text);
     let (_, binary) = roads::read(&binary);
     assert_eq!(text.len(), binary.len());
     assert_eq!(relations.len(), types.len());
     assert!(family::RANDOM * types.len() < text.len());
-    let mut catalog = Catalog::connect(&local(server, database)).await.unwrap();
+    let mut catalog = place.catalog().await;
     let mut findings = Vec::new();
     for relation in &relations {
         let facts = catalog.describe(relation).await.unwrap();
