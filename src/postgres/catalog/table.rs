@@ -175,7 +175,7 @@ SELECT a.attname::text, i.indisprimary, i.indisreplident,
        i.indisprimary AND EXISTS (
            SELECT FROM pg_publication_rel r
            WHERE r.prrelid = i.indrelid
-             AND NOT a.attnum::text = ANY (string_to_array(to_jsonb(r) ->> 'prattrs', ' '))),
+             AND NOT nullif(to_jsonb(r) -> 'prattrs', 'null') @> to_jsonb(a.attnum)),
        CASE WHEN NOT EXISTS (
            SELECT FROM pg_attribute b
            WHERE b.attrelid = a.attrelid AND 0 < b.attnum AND b.attnum <= a.attnum

@@ -42,7 +42,7 @@ CREATE PUBLICATION one FOR TABLE shop.item, shop.bare, shop."Odd ""name""";
 CREATE PUBLICATION two FOR TABLE shop.part, shop.everything, shop.bare
     WITH (publish = 'insert, delete', publish_via_partition_root);"#;
 
-async fn open(server: &Postgres) -> Catalog {
+pub(super) async fn open(server: &Postgres) -> Catalog {
     server.execute("postgres", SETUP).await;
     Catalog::connect(&local(server, "postgres")).await.unwrap()
 }
@@ -238,6 +238,27 @@ fn a_key_that_was_renamed_since_is_found_where_the_stream_does_not_name_it() {
         assert!(message.contains("shop.full") && message.contains("\"d\""), "{message}");
         let now = relation(&server, "full", ReplicaIdentity::Full).await;
         assert_eq!(catalog.describe(&now).await.unwrap().primary_key, ["d"]);
+    });
+}
+
+/// A key that was added since is told from one that a column list hides.
+#[test]
+fn a_key_that_is_newer_than_the_rows_is_none_of_theirs_also_with_a_column_list() {
+    run(LIMIT, async {
+        let server = Postgres::start(&Options::default());
+        let mut catalog = open(&server).await;
+        server.execute("postgres", "CREATE TABLE shop.listed (a int, b int)").await;
+        let before = relation(&server, "listed", ReplicaIdentity::Full).await;
+        let add = "ALTER TABLE shop.listed ADD d serial PRIMARY KEY";
+        server.execute("postgres", add).await;
+        for (list, key) in [("a, b, d", names(&[])), ("a, b", names(&["d"]))] {
+            let publish = format!(
+                "DROP PUBLICATION IF EXISTS listed;
+                CREATE PUBLICATION listed FOR TABLE shop.listed ({list}), shop.bare"
+            );
+            server.execute("postgres", &publish).await;
+            assert_eq!(catalog.describe(&before).await.unwrap().primary_key, key, "{list}");
+        }
     });
 }
 
