@@ -3,6 +3,7 @@
 
 mod failover;
 mod figures;
+mod locks;
 mod outages;
 mod refusals;
 mod secured;

@@ -5,6 +5,7 @@
 
 mod constant;
 mod publication;
+mod published;
 mod relation;
 mod slot;
 mod table;
@@ -36,6 +37,8 @@ pub struct Catalog {
     /// `None` once it has ended.
     connection: Option<Connection<Socket, Secured>>,
     peer: Peer,
+    /// The major version, such as 17.
+    server_major: u32,
     /// Longer than the server's own limit: for a server that does not answer at all.
     timeout: Duration,
 }
@@ -90,7 +93,8 @@ impl Catalog {
         let setting = |name| connection.parameter(name).unwrap_or_default();
         let version = setting("server_version");
         let major = version.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-        if major.parse::<u32>().unwrap_or_default() < SERVER_VERSION_MIN {
+        let server_major = major.parse().unwrap_or_default();
+        if server_major < SERVER_VERSION_MIN {
             return Err(Error::ServerTooOld { host: peer.host, version: version.to_owned() });
         }
         let is_read_only = ["in_hot_standby", "default_transaction_read_only"]
@@ -100,7 +104,7 @@ impl Catalog {
             return Err(Error::ReadOnly { host: peer.host });
         }
         let timeout = postgres.statement_timeout + postgres.connect_timeout;
-        Ok(Self { client, connection: Some(connection), peer, timeout })
+        Ok(Self { client, connection: Some(connection), peer, server_major, timeout })
     }
 
     /// What the server says of itself.

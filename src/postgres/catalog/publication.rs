@@ -4,6 +4,7 @@ use crate::types::Kind;
 use crate::wal::{RelationId, ReplicaIdentity};
 
 use super::super::error::Error;
+use super::published::over_published;
 use super::relation::replica_identity;
 use super::{Catalog, field};
 
@@ -94,7 +95,8 @@ impl Catalog {
         &mut self,
         publications: &[String],
     ) -> Result<Vec<PublishedTable>, Error> {
-        let rows = self.rows(TABLES_SQL, &[&publications]).await?;
+        let sql = over_published(self.server_major, TABLES_SQL);
+        let rows = self.rows(&sql, &[&publications]).await?;
         let table = |row| {
             Ok(PublishedTable {
                 relation: RelationId(field(row, 0)?),
@@ -120,7 +122,8 @@ impl Catalog {
         &mut self,
         publications: &[String],
     ) -> Result<Vec<PublishedColumn>, Error> {
-        let rows = self.rows(COLUMNS_SQL, &[&publications]).await?;
+        let sql = over_published(self.server_major, COLUMNS_SQL);
+        let rows = self.rows(&sql, &[&publications]).await?;
         let oids = rows.iter().map(|row| field::<u32>(row, 3)).collect::<Result<Vec<_>, _>>()?;
         let types = self.types(&oids).await?;
         let column = |row| {
@@ -149,7 +152,7 @@ SELECT DISTINCT c.oid, n.nspname::text, c.relname::text, c.relreplident::text,
        NOT EXISTS (
            SELECT FROM pg_class leaf
            WHERE (leaf.oid = c.oid AND c.relkind <> 'p'
-                  OR leaf.oid IN (SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf))
+                  OR leaf.oid IN (SELECT relid FROM tree WHERE top = c.oid) AND leaf.relkind <> 'p')
              AND NOT CASE leaf.relreplident
                  WHEN 'f' THEN true
                  WHEN 'd' THEN EXISTS (SELECT FROM pg_index i
@@ -158,21 +161,15 @@ SELECT DISTINCT c.oid, n.nspname::text, c.relname::text, c.relreplident::text,
                  WHEN 'i' THEN EXISTS (SELECT FROM pg_index i
                                        WHERE i.indrelid = leaf.oid AND i.indisreplident)
                  ELSE false END)
-FROM pg_publication_tables pt
-JOIN pg_namespace n ON n.nspname = pt.schemaname
-JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = pt.tablename
-WHERE pt.pubname = ANY ($1::text[])
+FROM published
+JOIN pg_class c ON c.oid = published.relid
+JOIN pg_namespace n ON n.oid = c.relnamespace
 ORDER BY 2, 3";
 
-/// `attnames` came with version 15, generated columns in it with 18.
 const COLUMNS_SQL: &str = "\
-SELECT DISTINCT n.nspname::text, c.relname::text, a.attname::text, a.atttypid, a.atttypmod,
+SELECT n.nspname::text, c.relname::text, a.attname::text, a.atttypid, a.atttypmod,
        a.attgenerated <> ''
-FROM pg_publication_tables pt
-JOIN pg_namespace n ON n.nspname = pt.schemaname
-JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = pt.tablename
-JOIN pg_attribute a ON a.attrelid = c.oid AND 0 < a.attnum AND NOT a.attisdropped
-WHERE pt.pubname = ANY ($1::text[])
-  AND (a.attgenerated = '' OR 180000 <= current_setting('server_version_num')::int4)
-  AND coalesce((to_jsonb(pt) -> 'attnames') ? a.attname::text, true)
+FROM published_column a
+JOIN pg_class c ON c.oid = a.attrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
 ORDER BY 1, 2, 3";

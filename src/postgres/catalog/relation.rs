@@ -6,6 +6,7 @@
 use crate::wal::{Relation, RelationColumn, RelationId, ReplicaIdentity};
 
 use super::super::error::Error;
+use super::published::over_published;
 use super::{Catalog, Row, field};
 
 impl Catalog {
@@ -21,7 +22,8 @@ impl Catalog {
         &mut self,
         publications: &[String],
     ) -> Result<Vec<Relation>, Error> {
-        let rows = self.rows(RELATIONS_SQL, &[&publications]).await?;
+        let sql = over_published(self.server_major, RELATIONS_SQL);
+        let rows = self.rows(&sql, &[&publications]).await?;
         let mut relations: Vec<Relation> = Vec::new();
         for row in &rows {
             let id = RelationId(field(row, 0)?);
@@ -57,8 +59,7 @@ pub(super) fn replica_identity(row: &Row, index: usize) -> Result<ReplicaIdentit
     })
 }
 
-/// `attnames` came with version 15, generated columns in it with 18. A deferrable primary key is no
-/// replica identity, and columns behind INCLUDE are not part of one.
+/// A deferrable primary key is no replica identity, and columns behind INCLUDE are not part of one.
 const RELATIONS_SQL: &str = "\
 SELECT DISTINCT c.oid, n.nspname::text, c.relname::text, c.relreplident::text,
        a.attname::text, a.atttypid, a.atttypmod,
@@ -69,11 +70,8 @@ SELECT DISTINCT c.oid, n.nspname::text, c.relname::text, c.relreplident::text,
                   OR c.relreplident = 'i' AND i.indisreplident)
              AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])),
        a.attnum
-FROM pg_publication_tables pt
-JOIN pg_namespace n ON n.nspname = pt.schemaname
-JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = pt.tablename
-LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND 0 < a.attnum AND NOT a.attisdropped
-  AND (a.attgenerated = '' OR 180000 <= current_setting('server_version_num')::int4)
-  AND coalesce((to_jsonb(pt) -> 'attnames') ? a.attname::text, true)
-WHERE pt.pubname = ANY ($1::text[])
+FROM published
+JOIN pg_class c ON c.oid = published.relid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN published_column a ON a.attrelid = c.oid
 ORDER BY 2, 3, a.attnum";

@@ -3,6 +3,7 @@
 mod auth;
 mod catalog;
 mod hostile;
+mod published;
 mod stream;
 mod tls;
 

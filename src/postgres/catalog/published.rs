@@ -1,0 +1,70 @@
+//! Which tables and columns publications publish, without a lock on any table.
+//!
+//! The view `pg_publication_tables` says it too, but opens each table, as `pg_partition_tree` does:
+//! neither answers while one of them is rewritten (ALTER TABLE, VACUUM FULL), which may take hours.
+
+/// A query over these tables, which tell of the publications that `$1` names:
+///
+/// ```text
+/// tree:             publication, top, relid: what is listed, and partitions below that
+/// published:        relid: tables by their roots or by their leaves, as the publication says
+/// published_column: columns of pg_attribute
+/// ```
+///
+/// A table is in `published` once for each publication.
+///
+/// Source: `GetPublicationRelations`, `GetAllTablesPublicationRelations` and
+/// `pg_get_publication_tables` in
+/// <https://github.com/postgres/postgres/blob/REL_18_STABLE/src/backend/catalog/pg_publication.c>
+pub(super) fn over_published(server_major: u32, query: &str) -> String {
+    let schemas = if server_major < SCHEMAS_SINCE { "" } else { IN_SCHEMAS };
+    format!("{PUBLICATIONS}{schemas}{TREE}{query}")
+}
+
+const SCHEMAS_SINCE: u32 = 15;
+
+/// Catalogs, and temporary and unlogged tables, are never published.
+const PUBLICATIONS: &str = "\
+WITH RECURSIVE publication AS (
+    SELECT oid, puballtables, pubviaroot, to_jsonb(p) ->> 'pubgencols' = 's' AS has_generated
+    FROM pg_publication p
+    WHERE pubname = ANY ($1::text[])),
+tree (publication, top, relid) AS (
+    SELECT p.oid, c.oid, c.oid
+    FROM publication p
+    CROSS JOIN pg_class c
+    WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND 16384 <= c.oid
+      AND (p.puballtables
+           OR EXISTS (SELECT FROM pg_publication_rel r
+                      WHERE r.prpubid = p.oid AND r.prrelid = c.oid)";
+
+const IN_SCHEMAS: &str = "
+           OR EXISTS (SELECT FROM pg_publication_namespace n
+                      WHERE n.pnpubid = p.oid AND n.pnnspid = c.relnamespace)";
+
+/// The column list came with version 15, generated columns with 18.
+const TREE: &str = ")
+    UNION
+    SELECT tree.publication, tree.top, i.inhrelid
+    FROM tree
+    JOIN pg_inherits i ON i.inhparent = tree.relid
+    JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition),
+published AS (
+    SELECT DISTINCT tree.relid, nullif(to_jsonb(r) -> 'prattrs', 'null') AS attnums,
+           coalesce(p.has_generated, false) AS has_generated
+    FROM tree
+    JOIN publication p ON p.oid = tree.publication
+    JOIN pg_class c ON c.oid = tree.relid
+    LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid AND r.prrelid = tree.relid
+    WHERE CASE WHEN p.pubviaroot
+          THEN NOT EXISTS (SELECT FROM tree above
+                           WHERE above.publication = tree.publication
+                             AND above.relid = tree.relid AND above.top <> tree.relid)
+          ELSE c.relkind <> 'p' END),
+published_column AS (
+    SELECT DISTINCT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated
+    FROM published
+    JOIN pg_attribute a ON a.attrelid = published.relid AND 0 < a.attnum AND NOT a.attisdropped
+    WHERE coalesce(published.attnums @> to_jsonb(a.attnum),
+                   a.attgenerated = '' OR a.attgenerated = 's' AND published.has_generated))
+";
