@@ -149,17 +149,19 @@ const TABLES_SQL: &str = "\
 SELECT DISTINCT c.oid, n.nspname::text, c.relname::text, c.relreplident::text,
        EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary),
        c.relkind = 'p', c.relispartition,
-       NOT EXISTS (
-           SELECT FROM pg_class leaf
-           WHERE (leaf.oid = c.oid AND c.relkind <> 'p'
-                  OR leaf.oid IN (SELECT relid FROM tree WHERE top = c.oid) AND leaf.relkind <> 'p')
-             AND NOT CASE leaf.relreplident
+       c.oid NOT IN (
+           SELECT leaf.root
+           FROM (SELECT relid, relid FROM published UNION SELECT top, relid FROM tree)
+               AS leaf (root, relid)
+           JOIN pg_class l ON l.oid = leaf.relid
+           WHERE l.relkind <> 'p'
+             AND NOT CASE l.relreplident
                  WHEN 'f' THEN true
                  WHEN 'd' THEN EXISTS (SELECT FROM pg_index i
-                                       WHERE i.indrelid = leaf.oid AND i.indisprimary
+                                       WHERE i.indrelid = l.oid AND i.indisprimary
                                          AND i.indimmediate)
                  WHEN 'i' THEN EXISTS (SELECT FROM pg_index i
-                                       WHERE i.indrelid = leaf.oid AND i.indisreplident)
+                                       WHERE i.indrelid = l.oid AND i.indisreplident)
                  ELSE false END)
 FROM published
 JOIN pg_class c ON c.oid = published.relid

@@ -2,19 +2,22 @@
 //!
 //! The view `pg_publication_tables` says it too, but opens each table, as `pg_partition_tree` does:
 //! neither answers while one of them is rewritten (ALTER TABLE, VACUUM FULL), which may take hours.
+//! The view also speaks of each publication by itself, and lists partitions of which nothing is
+//! logged. Publications are understood as of version 18.
 
-/// A query over these tables, which tell of the publications that `$1` names:
+/// A query over these tables, which tell of the publications that `$1` names together:
 ///
 /// ```text
 /// tree:             publication, top, relid: what is listed, and partitions below that
-/// published:        relid: tables by their roots or by their leaves, as the publication says
+/// published:        relid: tables by their roots or by their leaves, as the stream names them
 /// published_column: columns of pg_attribute
 /// ```
 ///
-/// A table is in `published` once for each publication.
+/// A table is in `published` once for each column list.
 ///
-/// Source: `GetPublicationRelations`, `GetAllTablesPublicationRelations` and
-/// `pg_get_publication_tables` in
+/// Source: `get_rel_sync_entry` in
+/// <https://github.com/postgres/postgres/blob/REL_18_STABLE/src/backend/replication/pgoutput/pgoutput.c>
+/// and `pg_get_publication_tables` in
 /// <https://github.com/postgres/postgres/blob/REL_18_STABLE/src/backend/catalog/pg_publication.c>
 pub(super) fn over_published(server_major: u32, query: &str) -> String {
     let schemas = if server_major < SCHEMAS_SINCE { "" } else { IN_SCHEMAS };
@@ -23,7 +26,7 @@ pub(super) fn over_published(server_major: u32, query: &str) -> String {
 
 const SCHEMAS_SINCE: u32 = 15;
 
-/// Catalogs, and temporary and unlogged tables, are never published.
+/// Catalogs, and foreign, temporary and unlogged tables, are never published.
 const PUBLICATIONS: &str = "\
 WITH RECURSIVE publication AS (
     SELECT oid, puballtables, pubviaroot, to_jsonb(p) ->> 'pubgencols' = 's' AS has_generated
@@ -42,13 +45,15 @@ const IN_SCHEMAS: &str = "
            OR EXISTS (SELECT FROM pg_publication_namespace n
                       WHERE n.pnpubid = p.oid AND n.pnnspid = c.relnamespace)";
 
-/// The column list came with version 15, generated columns with 18.
+/// Rows go out under the highest root that any of the publications lists, if it is one of those that
+/// publish by roots. The column list came with version 15, generated columns with 18.
 const TREE: &str = ")
     UNION
     SELECT tree.publication, tree.top, i.inhrelid
     FROM tree
-    JOIN pg_inherits i ON i.inhparent = tree.relid
-    JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition),
+    JOIN pg_inherits i ON i.inhparent = tree.relid AND NOT i.inhdetachpending
+    JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition
+    WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p'),
 published AS (
     SELECT DISTINCT tree.relid, nullif(to_jsonb(r) -> 'prattrs', 'null') AS attnums,
            coalesce(p.has_generated, false) AS has_generated
@@ -56,11 +61,12 @@ published AS (
     JOIN publication p ON p.oid = tree.publication
     JOIN pg_class c ON c.oid = tree.relid
     LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid AND r.prrelid = tree.relid
-    WHERE CASE WHEN p.pubviaroot
-          THEN NOT EXISTS (SELECT FROM tree above
-                           WHERE above.publication = tree.publication
-                             AND above.relid = tree.relid AND above.top <> tree.relid)
-          ELSE c.relkind <> 'p' END),
+    WHERE (p.pubviaroot OR c.relkind <> 'p')
+      AND tree.relid NOT IN (
+          SELECT below.relid
+          FROM tree below
+          JOIN publication by_root ON by_root.oid = below.publication AND by_root.pubviaroot
+          WHERE below.top <> below.relid)),
 published_column AS (
     SELECT DISTINCT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated
     FROM published

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+use walbrook::config::Postgres as Settings;
 use walbrook::postgres::Catalog;
 use walbrook::wal::Relation;
 
 use super::catalog::open;
+use super::local;
 use crate::support::postgres::{Options, Postgres};
 use crate::support::run;
 
@@ -15,8 +18,10 @@ fn it_is_what_the_view_says_also_while_tables_are_locked() {
     run(LIMIT, async {
         for version in [14, 15, 16, 17, 18] {
             let server = Postgres::start(&Options { version, ..Options::default() });
-            let mut catalog = open(&server).await;
+            drop(open(&server).await);
             server.execute("postgres", &statements(version)).await;
+            let reader = Settings { user: "reader".to_owned(), ..local(&server, "postgres") };
+            let mut catalog = Catalog::connect(&reader).await.unwrap();
             let client = server.client("postgres").await;
             let expect = of_view(&client).await;
             let count = expect.len();
@@ -24,12 +29,64 @@ fn it_is_what_the_view_says_also_while_tables_are_locked() {
             client.batch_execute("BEGIN; LOCK shop.item, shop.made, shop.part_1").await.unwrap();
             client.batch_execute("LOCK deep.root, deep.low_low").await.unwrap();
             for (publication, expect) in expect {
-                let published = of_catalog(&mut catalog, &publication).await;
+                let published = of_catalog(&mut catalog, &[&publication]).await;
                 assert_eq!(published, expect, "{publication} on {version}");
             }
         }
     });
 }
+
+/// Where the view is not what the stream is: partitions of which nothing is logged, one that is being
+/// detached, and publications that are read together.
+#[test]
+fn it_is_what_the_stream_has_where_the_view_is_not() {
+    run(LIMIT, async {
+        for version in [14, 18] {
+            let server = Postgres::start(&Options { version, ..Options::default() });
+            let mut catalog = open(&server).await;
+            server.execute("postgres", &(statements(version) + MIXED)).await;
+            detach_halfway(&server).await;
+            for (publications, expect) in [
+                (&["m_leaves"][..], &["deep.mixed_a"][..]),
+                (&["m_root"], &["deep.mixed"]),
+                (&["m_root", "m_leaves", "m_leaf"], &["deep.mixed"]),
+                (&["p_middle", "p_leaves"], &["deep.low", "shop.high"]),
+            ] {
+                let tables = of_catalog(&mut catalog, publications).await;
+                let names: Vec<_> = tables.iter().map(|(table, _)| table.as_str()).collect();
+                let names = names.into_iter().filter(|name| !ORDINARY.contains(name));
+                assert_eq!(names.collect::<Vec<_>>(), expect, "{publications:?} on {version}");
+            }
+        }
+    });
+}
+
+/// What `p_leaves` publishes beside partitions.
+const ORDINARY: &[&str] = &["deep.without_columns", "shop.child", "shop.made", "shop.parent"];
+
+/// Lets the detaching of a partition end between its two transactions.
+async fn detach_halfway(server: &Postgres) {
+    let reader = server.client("postgres").await;
+    reader.batch_execute("BEGIN; LOCK ONLY deep.mixed IN ACCESS SHARE MODE").await.unwrap();
+    let detaching = server.client("postgres").await;
+    detaching.batch_execute("SET statement_timeout = '1s'").await.unwrap();
+    let detach = "ALTER TABLE deep.mixed DETACH PARTITION deep.mixed_b CONCURRENTLY";
+    let error = detaching.batch_execute(detach).await.unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED), "{error}");
+}
+
+const MIXED: &str = "
+CREATE FOREIGN DATA WRAPPER nowhere;
+CREATE SERVER nowhere FOREIGN DATA WRAPPER nowhere;
+CREATE TABLE deep.mixed (a int) PARTITION BY LIST (a);
+CREATE TABLE deep.mixed_a PARTITION OF deep.mixed FOR VALUES IN (1);
+CREATE TABLE deep.mixed_b PARTITION OF deep.mixed FOR VALUES IN (2);
+CREATE UNLOGGED TABLE deep.mixed_c PARTITION OF deep.mixed FOR VALUES IN (3);
+CREATE FOREIGN TABLE deep.mixed_d PARTITION OF deep.mixed FOR VALUES IN (4) SERVER nowhere;
+CREATE PUBLICATION m_leaf FOR TABLE deep.mixed_a WITH (publish_via_partition_root);
+CREATE PUBLICATION m_leaves FOR TABLE deep.mixed;
+CREATE PUBLICATION m_root FOR TABLE deep.mixed WITH (publish_via_partition_root);
+";
 
 /// Tables, each with its columns.
 type Tables = Vec<(String, Vec<String>)>;
@@ -46,8 +103,8 @@ async fn of_view(client: &Client) -> Vec<(String, Tables)> {
 }
 
 /// The same of all three questions that walbrook asks.
-async fn of_catalog(catalog: &mut Catalog, publication: &str) -> Tables {
-    let publications = [publication.to_owned()];
+async fn of_catalog(catalog: &mut Catalog, publications: &[&str]) -> Tables {
+    let publications: Vec<_> = publications.iter().map(|&name| name.to_owned()).collect();
     let relations = catalog.published_relations(&publications).await.unwrap();
     let table = |it: &Relation| {
         let columns = it.columns.iter().map(|column| column.name.clone()).collect();
@@ -57,7 +114,7 @@ async fn of_catalog(catalog: &mut Catalog, publication: &str) -> Tables {
     let tables = catalog.published_tables(&publications).await.unwrap();
     let tables: Vec<_> = tables.iter().map(|it| format!("{}.{}", it.namespace, it.name)).collect();
     let names: Vec<_> = all.iter().map(|(table, _)| table.clone()).collect();
-    assert_eq!(tables, names, "{publication}");
+    assert_eq!(tables, names, "{publications:?}");
     let types = catalog.published_types(&publications).await.unwrap();
     let mut typed: Vec<_> = types
         .iter()
@@ -69,7 +126,7 @@ async fn of_catalog(catalog: &mut Catalog, publication: &str) -> Tables {
     let mut columns: Vec<_> = all.iter().flat_map(each).collect();
     typed.sort();
     columns.sort();
-    assert_eq!(typed, columns, "{publication}");
+    assert_eq!(typed, columns, "{publications:?}");
     all
 }
 
@@ -91,6 +148,7 @@ SELECT format('%s.%s', schemaname, tablename), ARRAY(
 FROM pg_publication_tables pt WHERE pubname = $1 ORDER BY schemaname, tablename";
 
 const PUBLICATIONS: &str = "
+CREATE ROLE reader LOGIN;
 CREATE TABLE shop.made (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED);
 CREATE TABLE shop.parent (id int PRIMARY KEY);
 CREATE TABLE shop.child () INHERITS (shop.parent);
