@@ -1,5 +1,5 @@
 -- Makes postgis.tsv, as types.sql makes types.tsv, on a server that has the extension (made with
--- PostGIS 3.3.2 on PostgreSQL 15, from Debian's postgresql-15-postgis-3; the suite's answers SQL only):
+-- PostGIS 3.3.2 on PostgreSQL 15, from Debian's postgresql-15-postgis-3):
 --
 --     psql -X -q -f postgis.sql scratch_database > postgis.tsv
 --

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use tokio_postgres::Client;
@@ -22,6 +23,9 @@ impl Postgis {
     pub(crate) fn start() -> Self {
         let folder = process::folder("postgis");
         let log = folder.join("log");
+        let mut fetch = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/servers"));
+        fetch.args(["fetch", "--postgis"]);
+        process::run(fetch);
         let home = installed("postgis");
         let [node, server] = [NODE, SERVER].map(|path| home.join(path).display().to_string());
         let socket = format!("--path={}/.s.PGSQL.{}", folder.display(), Self::PORT);

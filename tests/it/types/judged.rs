@@ -20,7 +20,7 @@ use super::family::{self, Type};
 use super::form::Form;
 use super::kept::{kept, read_as};
 use super::literal::{literal, text};
-use super::shown::{short, shown, told};
+use super::shown::{hex, short, shown, told};
 
 #[path = "../../../src/encode/tests/as_json.rs"]
 mod as_json;
@@ -132,6 +132,9 @@ impl Judged {
                 Err(format!("{} arrives as {string:?}", shown(Column::Text(printed))))
             }
             None if self.is_text() => Err(format!("{decoded:?} is no text")),
+            None if matches!(self.form, Form::Geometry) && !is_ewkb(&decoded, printed) => {
+                Err(format!("{} arrives as {decoded:?}", shown(Column::Text(printed))))
+            }
             _ => Ok(decoded),
         }
     }
@@ -274,6 +277,13 @@ impl Fields {
             )),
         }
     }
+}
+
+/// Whether a record has the bytes that PostGIS prints as digits.
+fn is_ewkb(record: &Avro, printed: &[u8]) -> bool {
+    let Avro::Record(fields) = record else { return false };
+    let Avro::Bytes(bytes) = &fields[0].1 else { return false };
+    hex(bytes).as_bytes().eq_ignore_ascii_case(printed)
 }
 
 fn encode(encoder: &ColumnEncoder, column: Column<'_>) -> Result<Vec<u8>, Error> {

@@ -146,7 +146,7 @@ fn sparse(fields: &[(String, Avro)]) -> String {
     format!("{{{}}}/{}", entries.join(","), plain(&fields[0].1))
 }
 
-/// The SRID before the digits counts, whatever SRID is in these.
+/// The SRID before the digits counts, whatever SRID is in these (`Judged::arrives` sees to them).
 fn geometry(fields: &[(String, Avro)]) -> String {
     let [(_, Avro::Bytes(bytes)), (_, Avro::Union(_, srid))] = fields else { panic!("{fields:?}") };
     let srid = match &**srid {
