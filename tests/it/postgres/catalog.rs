@@ -248,7 +248,8 @@ fn a_key_that_is_newer_than_the_rows_is_none_of_theirs_also_with_a_column_list()
         let server = Postgres::start(&Options::default());
         let mut catalog = open(&server).await;
         server.execute("postgres", "CREATE TABLE shop.listed (a int, b int)").await;
-        let before = relation(&server, "listed", ReplicaIdentity::Full).await;
+        let [full, default] = [ReplicaIdentity::Full, ReplicaIdentity::Default];
+        let before = relation(&server, "listed", full).await;
         let add = "ALTER TABLE shop.listed ADD d serial PRIMARY KEY";
         server.execute("postgres", add).await;
         for (list, key) in [("a, b, d", names(&[])), ("a, b", names(&["d"]))] {
@@ -257,7 +258,11 @@ fn a_key_that_is_newer_than_the_rows_is_none_of_theirs_also_with_a_column_list()
                 CREATE PUBLICATION listed FOR TABLE shop.listed ({list}), shop.bare"
             );
             server.execute("postgres", &publish).await;
-            assert_eq!(catalog.describe(&before).await.unwrap().primary_key, key, "{list}");
+            for identity in [full, default] {
+                let before = Relation { identity, ..before.clone() };
+                let primary_key = catalog.describe(&before).await.unwrap().primary_key;
+                assert_eq!(primary_key, key, "{list}, {identity:?}");
+            }
         }
     });
 }
