@@ -6,6 +6,7 @@ use std::process::{ExitCode, Termination};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::logging::LogFormat;
+use crate::position::Position;
 
 /// How a process ended. Scripts and service managers rely on the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,11 +185,17 @@ pub enum CheckpointCommand {
     /// that is missing or lost is made anew, and a checkpoint record that cannot be read is taken for
     /// none.
     ///
+    /// That the stream contradicts the checkpoint shows only when it is read: the error of `walbrook
+    /// run` then names the checkpoint's position, which goes into --position.
+    ///
     /// Where the slot is past the checkpoint, the changes between are not delivered; where it is
     /// before, changes and positions that are in Kafka may come again. Says both, from which LSN to
     /// which, and shows the old and the new checkpoint. Writes the new one in a fenced Kafka
     /// transaction and keeps the old values and the reason in it, until the next checkpoint.
     Accept {
+        /// The position of the checkpoint to replace although a start is not refused
+        #[arg(long)]
+        position: Option<Position>,
         /// Why, in your words; kept in this checkpoint, until the next one
         #[arg(long, value_parser = reason)]
         reason: String,
@@ -287,6 +294,7 @@ mod tests {
             "walbrook slot status --json",
             "walbrook checkpoint show",
             "walbrook checkpoint accept --reason restored",
+            "walbrook checkpoint accept --reason restored --position 16/B374D848#12",
             "walbrook schema print --table public.orders",
             "walbrook status",
             "walbrook stop",
@@ -299,6 +307,7 @@ mod tests {
             "walbrook check --sql --json",
             "walbrook checkpoint accept",
             "walbrook checkpoint accept --reason ",
+            "walbrook checkpoint accept --reason restored --position 16/B374D848",
             "walbrook run --password x",
         ] {
             let error = parse(line).err().unwrap();

@@ -8,6 +8,7 @@ use crate::cli::{CheckpointCommand, Exit};
 use crate::config::Config;
 use crate::kafka;
 use crate::pipeline::{self, Outcome, stop_pair};
+use crate::position::Position;
 
 /// Shows the checkpoint, or accepts another one.
 ///
@@ -16,7 +17,7 @@ use crate::pipeline::{self, Outcome, stop_pair};
 /// If standard output cannot be written.
 pub async fn checkpoint(config: &Config, command: CheckpointCommand) -> anyhow::Result<Exit> {
     match command {
-        CheckpointCommand::Accept { reason } => accept(config, &reason).await,
+        CheckpointCommand::Accept { position, reason } => accept(config, &reason, position).await,
         CheckpointCommand::Show { json } => show(config, json),
     }
 }
@@ -36,10 +37,10 @@ fn show(config: &Config, is_json: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-async fn accept(config: &Config, reason: &str) -> anyhow::Result<Exit> {
+async fn accept(config: &Config, reason: &str, position: Option<Position>) -> anyhow::Result<Exit> {
     // Held until the end, since a stop that is dropped is a stop.
     let (_stopper, mut stop) = stop_pair();
-    match pipeline::accept(config, reason, &mut stop).await {
+    match pipeline::accept(config, reason, position, &mut stop).await {
         Ok(outcome) => {
             print(&format!("{}\n{}", outcome.jump, changed(&outcome)))?;
             Ok(Exit::Ok)

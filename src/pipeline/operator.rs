@@ -14,7 +14,7 @@ use super::{Error, Stop, sink};
 use crate::checkpoint::{Accepted, Checkpoint, State};
 use crate::config::Config;
 use crate::kafka::{self, KafkaSink, SinkConfig};
-use crate::position::Lsn;
+use crate::position::{Lsn, Position};
 use crate::postgres::{self, Catalog, ReplicationClient, SlotFacts};
 
 /// What a decision did.
@@ -37,6 +37,8 @@ enum Decision<'a> {
         reason: &'a str,
         /// Whether the checkpoint's record could not be read.
         is_unreadable: bool,
+        /// The position that a run has named when the stream contradicted it.
+        position: Option<Position>,
     },
     Adopt,
 }
@@ -58,8 +60,14 @@ pub async fn adopt(config: &Config, stop: &mut Stop) -> Result<Outcome, Error> {
 ///
 /// # Errors
 ///
-/// If a start is not refused, somebody else holds the slot, or a server does not answer.
-pub async fn accept(config: &Config, reason: &str, stop: &mut Stop) -> Result<Outcome, Error> {
+/// If a start is not refused and `position` is not the checkpoint's, somebody else holds the slot,
+/// or a server does not answer.
+pub async fn accept(
+    config: &Config,
+    reason: &str,
+    position: Option<Position>,
+    stop: &mut Stop,
+) -> Result<Outcome, Error> {
     // A look that fences nobody: only the very record that is told of below is overridden.
     let (unreadable, kafka_sink) = match kafka::read_checkpoint(config) {
         Err(error @ kafka::Error::Checkpoint { offset, .. }) => {
@@ -71,7 +79,8 @@ pub async fn accept(config: &Config, reason: &str, stop: &mut Stop) -> Result<Ou
             (None, kafka_sink(config)?)
         }
     };
-    let decision = Decision::Accept { reason, is_unreadable: unreadable.is_some() };
+    let is_unreadable = unreadable.is_some();
+    let decision = Decision::Accept { reason, is_unreadable, position };
     let outcome = decide(config, kafka_sink, decision, stop).await?;
     let unreadable = unreadable.filter(|_| outcome.before.is_none());
     Ok(Outcome { unreadable, ..outcome })
@@ -230,8 +239,8 @@ fn may_decide(
 ) -> Result<(), Refusal> {
     let expected = expected(config);
     match (decision, before) {
-        (Decision::Accept { is_unreadable, .. }, before) => {
-            start::may_accept(&expected, server, before, is_unreadable)
+        (Decision::Accept { is_unreadable, position, .. }, before) => {
+            start::may_accept(&expected, server, before, is_unreadable, position)
         }
         (Decision::Adopt, Some(before)) => {
             start::same_pipeline(&expected, before)?;

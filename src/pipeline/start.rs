@@ -300,7 +300,8 @@ pub fn judge(
 
 /// Whether an operator may put another checkpoint in place of this one: only of our own pipeline
 /// and slot, and only if a start with it is refused (always, if its record cannot be read: there is
-/// none then to judge by). Otherwise that would repeat changes for nothing.
+/// none then to judge by), or if `position` is its own: that the stream contradicts it is not seen
+/// here, but a run has said so and named it. Otherwise that would repeat changes for nothing.
 ///
 /// # Errors
 ///
@@ -310,6 +311,7 @@ pub fn may_accept(
     server: &Server,
     checkpoint: Option<&Checkpoint>,
     is_unreadable: bool,
+    position: Option<Position>,
 ) -> Result<(), Refusal> {
     if let Some(checkpoint) = checkpoint {
         same_pipeline(expected, checkpoint)?;
@@ -320,12 +322,15 @@ pub fn may_accept(
     if checkpoint.is_none() && is_unreadable {
         return Ok(());
     }
-    let position = match judge(expected, server, checkpoint) {
+    let found = match judge(expected, server, checkpoint) {
         Ok(Verdict::Resume(checkpoint)) => Some(checkpoint.position),
         Ok(Verdict::Create) => None,
         Err(_) => return Ok(()),
     };
-    Err(Refusal::NothingToAccept { slot: expected.slot.clone(), position })
+    if found.is_some() && found == position {
+        return Ok(());
+    }
+    Err(Refusal::NothingToAccept { slot: expected.slot.clone(), position: found })
 }
 
 /// The checkpoint must be of the pipeline that is configured.
@@ -430,9 +435,12 @@ fn same_stream(expected: &Expected, checkpoint: &Checkpoint) -> Result<(), Refus
 }
 
 fn going_on(position: &Option<Position>) -> String {
-    position
-        .as_ref()
-        .map_or_else(|| "creates the slot".to_owned(), |it| format!("goes on after {it}"))
+    let after = |it| {
+        format!(
+            "goes on after {it} (unless it says that the stream contradicts that: then add `--position {it}`)"
+        )
+    };
+    position.as_ref().map_or_else(|| "creates the slot".to_owned(), after)
 }
 
 #[cfg(test)]

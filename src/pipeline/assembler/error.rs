@@ -21,7 +21,7 @@ pub enum Error {
     /// The change at the checkpoint's position is not the one that was there.
     #[error(
         "the checkpoint is inside transaction {xid} at {position} (change at {lsn}), but the slot now shows {found} there: \
-         publication, slot or server are not the same; see `walbrook checkpoint accept`"
+         publication, slot or server are not the same. Compare, then `walbrook checkpoint accept --position {position} --reason …`"
     )]
     Resume {
         /// The checkpoint's transaction.
