@@ -200,6 +200,25 @@ pub enum CheckpointCommand {
         #[arg(long, value_parser = reason)]
         reason: String,
     },
+    /// Leave out one change that cannot be written, and keep it in a file
+    ///
+    /// For when `walbrook run` ends with an error about a change: the error names its position. The
+    /// change is looked for in the stream and written to the file, as JSON with PostgreSQL's text of
+    /// its values; then the checkpoint says, in a fenced Kafka transaction, that this one change is
+    /// left out. The next `walbrook run` goes past it, and past nothing else, and says so in its log.
+    ///
+    /// A change that Kafka has already, or that is not in the stream, is refused.
+    Skip {
+        /// A new file for the change: it holds the row's values, and only its owner may read it
+        #[arg(long)]
+        file: PathBuf,
+        /// Where the change is: commit LSN and ordinal, as in 16/B374D848#12
+        #[arg(long)]
+        position: Position,
+        /// Why, in your words; it is logged with the change
+        #[arg(long, value_parser = reason)]
+        reason: String,
+    },
     /// Print the last committed checkpoint
     Show {
         /// Print the record as it is in Kafka
@@ -295,6 +314,7 @@ mod tests {
             "walbrook checkpoint show",
             "walbrook checkpoint accept --reason restored",
             "walbrook checkpoint accept --reason restored --position 16/B374D848#12",
+            "walbrook checkpoint skip --position 16/B374D848#12 --file a.json --reason known",
             "walbrook schema print --table public.orders",
             "walbrook status",
             "walbrook stop",
@@ -308,6 +328,7 @@ mod tests {
             "walbrook checkpoint accept",
             "walbrook checkpoint accept --reason ",
             "walbrook checkpoint accept --reason restored --position 16/B374D848",
+            "walbrook checkpoint skip --position 16/B374D848#12 --reason known",
             "walbrook run --password x",
         ] {
             let error = parse(line).err().unwrap();

@@ -15,7 +15,8 @@ use crate::checkpoint::{Accepted, Checkpoint, State};
 use crate::config::Config;
 use crate::kafka::{self, KafkaSink, SinkConfig};
 use crate::position::{Lsn, Position};
-use crate::postgres::{self, Catalog, ReplicationClient, SlotFacts};
+use crate::postgres::{self, Catalog, ReplicationClient, SlotFacts, System};
+use crate::wal::Session;
 
 /// What a decision did.
 #[derive(Debug)]
@@ -168,11 +169,76 @@ async fn decide(
     decision: Decision<'_>,
     stop: &mut Stop,
 ) -> Result<Outcome, Error> {
+    let work = async |writer: &mut _| hold_and_decide(config, decision, writer, stop).await;
+    with_writer(sink, work).await
+}
+
+/// Does something with a writer of its own.
+pub(super) async fn with_writer<T>(
+    sink: KafkaSink,
+    work: impl AsyncFnOnce(&mut Writer<kafka::Error>) -> Result<T, Error>,
+) -> Result<T, Error> {
     let (mut writer, thread) = writer::start(sink).map_err(Error::Thread)?;
-    let outcome = hold_and_decide(config, decision, &mut writer, stop).await;
+    let outcome = work(&mut writer).await;
     drop(writer);
     thread.join().map_err(|_| Error::Writer(writer::Gone))?;
     outcome
+}
+
+/// The server before its slot is held.
+pub(super) struct Look {
+    catalog: Catalog,
+    client: ReplicationClient,
+    system: System,
+    history: Vec<(u32, Lsn)>,
+    pub(super) found: Server,
+    /// Whether there is a slot of ours that can be read.
+    pub(super) is_readable: bool,
+}
+
+/// The slot, held, and what server and Kafka say then (I4).
+pub(super) struct Held {
+    pub(super) transport: postgres::Stream,
+    pub(super) session: Session,
+    pub(super) server: Server,
+    pub(super) checkpoint: Option<Checkpoint>,
+}
+
+impl Look {
+    pub(super) async fn new(config: &Config) -> Result<Self, Error> {
+        let mut catalog = Catalog::connect(&config.postgres).await?;
+        let mut client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
+        let system = client.identify_system().await?;
+        let history = history(&mut client, &system).await?;
+        let slot = &config.replication.slot;
+        let found = server(&mut catalog, slot, &system, history.clone()).await?;
+        // A slot that cannot be ours is neither held nor dropped.
+        let is_readable = match &found.slot {
+            Some(slot) => start::is_usable(&expected(config), slot)?,
+            None => false,
+        };
+        Ok(Self { catalog, client, system, history, found, is_readable })
+    }
+
+    /// Holds the slot, fences, reads.
+    pub(super) async fn hold(
+        self,
+        config: &Config,
+        is_binary: bool,
+        writer: &mut Writer<kafka::Error>,
+        stop: &mut Stop,
+    ) -> Result<Held, Error> {
+        let Self { mut catalog, client, system, history, .. } = self;
+        let (slot, stream) = (&config.replication.slot, expected(config).stream);
+        let from = from_confirmed(slot, &stream, is_binary);
+        let mut transport = client.start_replication(from).await?;
+        let mut session = session(config);
+        writer.recover()?;
+        let (gone, recovered) = (gone(&mut catalog), recovered(writer));
+        let checkpoint = alive(&mut transport, &mut session, stop, gone, recovered).await??;
+        let server = server(&mut catalog, slot, &system, history).await?;
+        Ok(Held { transport, session, server, checkpoint })
+    }
 }
 
 async fn hold_and_decide(
@@ -181,30 +247,18 @@ async fn hold_and_decide(
     writer: &mut Writer<kafka::Error>,
     stop: &mut Stop,
 ) -> Result<Outcome, Error> {
-    let mut catalog = Catalog::connect(&config.postgres).await?;
-    let mut client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
-    let system = client.identify_system().await?;
-    let history = history(&mut client, &system).await?;
-    let slot = &config.replication.slot;
-    let found = server(&mut catalog, slot, &system, history.clone()).await?;
-    // A slot that cannot be ours is neither held nor dropped.
-    let is_readable = match &found.slot {
-        Some(slot) => start::is_usable(&expected(config), slot)?,
-        None => false,
-    };
+    let look = Look::new(config).await?;
+    let (slot, system) = (&config.replication.slot, look.system.clone());
     let made = |state, point| first_checkpoint(config, &system, state, point);
-    if is_readable {
-        let stream = expected(config).stream;
-        let mut transport = client.start_replication(from_confirmed(slot, &stream, false)).await?;
-        let mut session = session(config);
-        writer.recover()?;
-        let (gone, recovered) = (gone(&mut catalog), recovered(writer));
-        let before = alive(&mut transport, &mut session, stop, gone, recovered).await??;
-        let held = server(&mut catalog, slot, &system, history).await?;
-        may_decide(config, decision, &held, before.as_ref())?;
-        let point = held.slot.as_ref().and_then(|slot| slot.confirmed).unwrap_or(Lsn::ZERO);
-        replace(decision, writer, &held, before, made(State::Streaming, point)).await
+    if look.is_readable {
+        // The slot is held as long as the transport lives.
+        let Held { transport: _transport, server, checkpoint: before, .. } =
+            look.hold(config, false, writer, stop).await?;
+        may_decide(config, decision, &server, before.as_ref())?;
+        let point = server.slot.as_ref().and_then(|slot| slot.confirmed).unwrap_or(Lsn::ZERO);
+        replace(decision, writer, &server, before, made(State::Streaming, point)).await
     } else {
+        let Look { mut client, found, .. } = look;
         let Decision::Accept { reason, .. } = decision else {
             return Err(nothing_to_adopt(config, &found));
         };
@@ -221,7 +275,7 @@ async fn hold_and_decide(
     }
 }
 
-fn nothing_to_adopt(config: &Config, found: &Server) -> Error {
+pub(super) fn nothing_to_adopt(config: &Config, found: &Server) -> Error {
     match start::judge(&expected(config), found, None) {
         Err(refusal) => refusal.into(),
         Ok(_) => {

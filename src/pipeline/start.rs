@@ -5,7 +5,7 @@
 
 pub mod jump;
 
-use crate::checkpoint::{Checkpoint, State, Stream};
+use crate::checkpoint::{Checkpoint, OMISSIONS_MAX, State, Stream};
 use crate::position::{Lsn, Position};
 
 /// What the server says of itself and of the slot, once the slot is held.
@@ -181,6 +181,16 @@ pub enum Refusal {
         /// Where it goes on; `None` if it creates the slot.
         position: Option<Position>,
     },
+    /// There is no such change in the stream.
+    #[error(
+        "there is no change at {position}: {found}. `walbrook run` names the position of the change that it cannot write"
+    )]
+    NoChange {
+        /// Where it was to be.
+        position: Position,
+        /// What is there.
+        found: String,
+    },
     /// There is a checkpoint but no slot.
     #[error(
         "Kafka holds a checkpoint at {confirm}, but replication slot \"{slot}\" does not exist: changes since then are gone. \
@@ -191,6 +201,16 @@ pub enum Refusal {
         slot: String,
         /// The checkpoint's confirmed LSN.
         confirm: Lsn,
+    },
+    /// A change that is to be left out is in Kafka already.
+    #[error(
+        "the change at {position} does not come any more, so it cannot be left out: Kafka has all up to {checkpoint}"
+    )]
+    Passed {
+        /// Where it is.
+        position: Position,
+        /// The checkpoint's position.
+        checkpoint: Position,
     },
     /// The checkpoint is another pipeline's.
     #[error(
@@ -225,6 +245,12 @@ pub enum Refusal {
         checkpoint_system: String,
         /// The server's.
         system: String,
+    },
+    /// No further change can be left out.
+    #[error("{max} changes wait to be left out already: let `walbrook run` go past them first")]
+    TooManyOmissions {
+        /// The limit.
+        max: usize,
     },
     /// The slot ends with the session that made it.
     #[error(
@@ -331,6 +357,32 @@ pub fn may_accept(
         return Ok(());
     }
     Err(Refusal::NothingToAccept { slot: expected.slot.clone(), position: found })
+}
+
+/// Whether an operator may leave out the change at `position`: only one that is still to come.
+///
+/// # Errors
+///
+/// If not.
+pub fn may_omit(
+    position: Position,
+    server: &Server,
+    checkpoint: &Checkpoint,
+) -> Result<(), Refusal> {
+    let last = checkpoint.position;
+    // At its end a checkpoint covers all of a transaction.
+    let is_whole = checkpoint.inside.is_none() && 0 < last.ordinal;
+    if position <= last || is_whole && position.commit_lsn == last.commit_lsn {
+        return Err(Refusal::Passed { position, checkpoint: last });
+    }
+    if server.flush_lsn <= position.commit_lsn {
+        let found = format!("the server's log ends at {}", server.flush_lsn);
+        return Err(Refusal::NoChange { position, found });
+    }
+    if OMISSIONS_MAX <= checkpoint.omissions.len() {
+        return Err(Refusal::TooManyOmissions { max: OMISSIONS_MAX });
+    }
+    Ok(())
 }
 
 /// The checkpoint must be of the pipeline that is configured.

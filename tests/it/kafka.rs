@@ -65,6 +65,7 @@ fn checkpoint(config: &SinkConfig, commit_lsn: u64, ordinal: u64) -> Checkpoint 
         confirm: Lsn(commit_lsn + 8),
         inside: None,
         accepted: None,
+        omissions: Vec::new(),
     }
 }
 

@@ -41,6 +41,7 @@ fn checkpoint() -> Checkpoint {
         confirm: Lsn(150),
         inside: None,
         accepted: None,
+        omissions: Vec::new(),
     }
 }
 
