@@ -237,7 +237,10 @@ impl Assembler {
         if self.position.commit_lsn <= xact.commit_lsn {
             self.inside = None;
         }
-        self.boundary = Some(Boundary { mark: batch.mark(), position: self.position });
+        // The position may lie inside a transaction that comes only later: nothing is new here.
+        if self.inside.is_none() {
+            self.boundary = Some(Boundary { mark: batch.mark(), position: self.position });
+        }
         Ok(Step::Boundary)
     }
 
@@ -472,9 +475,20 @@ impl Assembler {
         true
     }
 
+    /// Whether all of the position's transaction is at or before it: it has ended in this stream, or
+    /// had in Kafka.
+    fn is_complete(&self, position: Position) -> bool {
+        position.commit_lsn <= self.previous_commit_lsn
+            || self.base.inside.is_none() && position == self.base.position
+    }
+
     fn finish(&mut self, batch: &mut Batch, position: Position, inside: Option<Inside>) {
         assert!(self.base.position <= position, "checkpoints do not go back (I3)");
         assert!(self.base.confirm <= self.confirm, "confirmation does not go back (I1)");
+        assert!(
+            inside.is_some() || self.is_complete(position),
+            "a position is complete only when its transaction was seen to end (I1)"
+        );
         self.base.position = position;
         self.base.confirm = self.confirm;
         self.boundary = None;

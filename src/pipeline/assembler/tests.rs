@@ -143,6 +143,10 @@ fn live(draw: &mut Draw, xacts: &[ModelXact], limits: BatchLimits, kafka: &mut K
         loop {
             step += 1;
             if step == crash_at {
+                // Killed, or told to stop.
+                if draw.below(2) == 0 && assembler.seal_complete(&mut batch) {
+                    kafka.commit(&batch);
+                }
                 return false;
             }
             match assembler.on_message(lsn, &message, &context, &mut batch).unwrap() {
