@@ -6,6 +6,7 @@
 
 mod error;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 use std::iter::once;
@@ -70,6 +71,7 @@ struct Entry {
 struct Boundary {
     mark: Mark,
     position: Position,
+    xid: Option<Xid>,
 }
 
 /// The row that reaches a limit goes beyond it; most do by less than this.
@@ -92,11 +94,15 @@ pub struct Assembler {
     base: Checkpoint,
     /// Changes at or below it are in Kafka already.
     resume: Position,
+    /// Whether the slot must send the transaction of that position again.
+    comes_again: bool,
     xact: Option<Xact>,
     /// The ordinal of the last change taken from the open transaction.
     ordinal: u64,
     previous_commit_lsn: Lsn,
     position: Position,
+    /// The transaction of `position`.
+    xid: Option<Xid>,
     inside: Option<Inside>,
     confirm: Lsn,
     boundary: Option<Boundary>,
@@ -106,7 +112,8 @@ pub struct Assembler {
 }
 
 impl Assembler {
-    /// An assembler that goes on from `checkpoint`.
+    /// An assembler that goes on from `checkpoint`. `comes_again` says that the slot must send the
+    /// transaction of that position again.
     #[must_use]
     pub fn new(
         settings: Settings,
@@ -114,6 +121,7 @@ impl Assembler {
         message_prefix: Option<String>,
         is_binary: bool,
         checkpoint: Checkpoint,
+        comes_again: bool,
     ) -> Self {
         let position = checkpoint.position;
         // A checkpoint at the end of a transaction covers all of it, whatever is counted today.
@@ -130,10 +138,12 @@ impl Assembler {
             messages: None,
             topics: Arc::default(),
             resume,
+            comes_again,
             xact: None,
             ordinal: 0,
             previous_commit_lsn: Lsn::ZERO,
             position,
+            xid: checkpoint.xid,
             inside: checkpoint.inside,
             confirm: checkpoint.confirm,
             boundary: None,
@@ -210,11 +220,13 @@ impl Assembler {
         if commit_lsn <= self.previous_commit_lsn {
             return Err(Error::Disorder { at: commit_lsn, what: "commits go backwards" });
         }
-        if let Some(inside) = self.base.inside
-            && self.resume.commit_lsn < commit_lsn
-            && self.previous_commit_lsn < self.resume.commit_lsn
-        {
-            return Err(self.resume_error(inside, format!("transaction {xid} at {commit_lsn}")));
+        let is_other = match commit_lsn.cmp(&self.resume.commit_lsn) {
+            Ordering::Less => false,
+            Ordering::Equal => self.base_xid().is_some_and(|was| was != xid),
+            Ordering::Greater => true,
+        };
+        if is_other && self.is_awaited() {
+            return Err(self.resume_error(format!("transaction {xid} at {commit_lsn}")));
         }
         let previous_commit_lsn = self.previous_commit_lsn;
         self.xact = Some(Xact { xid, commit_lsn, commit_time_us, previous_commit_lsn });
@@ -226,11 +238,11 @@ impl Assembler {
         let Some(xact) = self.xact.take() else {
             return Err(Error::Disorder { at: end_lsn, what: "commit without a begin" });
         };
-        if let Some(inside) = self.base.inside
+        if self.base.inside.is_some()
             && xact.commit_lsn == self.resume.commit_lsn
             && self.ordinal < self.resume.ordinal
         {
-            return Err(self.resume_error(inside, format!("{} changes", self.ordinal)));
+            return Err(self.resume_error(format!("{} changes", self.ordinal)));
         }
         self.previous_commit_lsn = xact.commit_lsn;
         self.confirm = self.confirm.max(end_lsn);
@@ -239,7 +251,8 @@ impl Assembler {
         }
         // The position may lie inside a transaction that comes only later: nothing is new here.
         if self.inside.is_none() {
-            self.boundary = Some(Boundary { mark: batch.mark(), position: self.position });
+            let Self { position, xid, .. } = *self;
+            self.boundary = Some(Boundary { mark: batch.mark(), position, xid });
         }
         Ok(Step::Boundary)
     }
@@ -277,6 +290,7 @@ impl Assembler {
         }
         self.ordinal = position.ordinal;
         self.position = position;
+        self.xid = Some(xact.xid);
         self.inside = Some(Inside { xid: xact.xid, lsn });
         Ok(Step::Continue)
     }
@@ -343,14 +357,42 @@ impl Assembler {
     fn check_resumed(&self, position: Position, lsn: Lsn, xid: Xid) -> Result<(), Error> {
         match self.base.inside {
             Some(inside) if position == self.resume && inside != (Inside { xid, lsn }) => {
-                Err(self.resume_error(inside, format!("transaction {xid}, change at {lsn}")))
+                Err(self.resume_error(format!("transaction {xid}, change at {lsn}")))
             }
             _ => Ok(()),
         }
     }
 
-    fn resume_error(&self, inside: Inside, found: String) -> Error {
-        Error::Resume { xid: inside.xid, position: self.resume, lsn: inside.lsn, found }
+    /// Takes the LSN of a keep-alive: every transaction that ends at or before it was sent earlier.
+    ///
+    /// # Errors
+    ///
+    /// If the checkpoint's transaction should have been, and was not.
+    pub fn on_keepalive(&self, wal_end: Lsn) -> Result<(), Error> {
+        if self.xact.is_none() && self.resume.commit_lsn < wal_end && self.is_awaited() {
+            return Err(self.resume_error(format!("no transaction up to {wal_end}")));
+        }
+        Ok(())
+    }
+
+    /// Whether the checkpoint's transaction must come again and has not yet. A server that was rolled
+    /// back to an earlier state has others behind that point, and some could pass for it.
+    fn is_awaited(&self) -> bool {
+        self.comes_again && self.previous_commit_lsn < self.resume.commit_lsn
+    }
+
+    /// The transaction of the checkpoint that start-up found.
+    fn base_xid(&self) -> Option<Xid> {
+        self.base.inside.map(|inside| inside.xid).or(self.base.xid)
+    }
+
+    fn resume_error(&self, found: String) -> Error {
+        let mut was =
+            self.base_xid().map_or("a change".to_owned(), |xid| format!("transaction {xid}"));
+        if let Some(inside) = self.base.inside {
+            was = format!("{was}, change at {}", inside.lsn);
+        }
+        Error::Resume { position: self.base.position, was, found }
     }
 
     /// A relation of the stream.
@@ -462,7 +504,8 @@ impl Assembler {
         batch.starts_inside = self.starts_inside && !batch.is_empty();
         batch.ends_inside = inside.is_some() && !batch.is_empty();
         self.starts_inside = inside.is_some();
-        self.finish(batch, self.position, inside);
+        let Self { position, xid, .. } = *self;
+        self.finish(batch, position, xid, inside);
     }
 
     /// Takes back what is of an unfinished transaction and gives the batch its checkpoint: for a
@@ -471,7 +514,7 @@ impl Assembler {
         let Some(boundary) = self.boundary.take() else { return false };
         batch.truncate(boundary.mark);
         batch.starts_inside = self.starts_inside && !batch.is_empty();
-        self.finish(batch, boundary.position, None);
+        self.finish(batch, boundary.position, boundary.xid, None);
         true
     }
 
@@ -482,7 +525,13 @@ impl Assembler {
             || self.base.inside.is_none() && position == self.base.position
     }
 
-    fn finish(&mut self, batch: &mut Batch, position: Position, inside: Option<Inside>) {
+    fn finish(
+        &mut self,
+        batch: &mut Batch,
+        position: Position,
+        xid: Option<Xid>,
+        inside: Option<Inside>,
+    ) {
         assert!(self.base.position <= position, "checkpoints do not go back (I3)");
         assert!(self.base.confirm <= self.confirm, "confirmation does not go back (I1)");
         assert!(
@@ -493,7 +542,7 @@ impl Assembler {
         self.base.confirm = self.confirm;
         self.boundary = None;
         batch.topics = Arc::clone(&self.topics);
-        batch.checkpoint = Some(Checkpoint { inside, accepted: None, ..self.base.clone() });
+        batch.checkpoint = Some(Checkpoint { xid, inside, accepted: None, ..self.base.clone() });
     }
 }
 

@@ -44,6 +44,7 @@ struct Held {
     catalog: Catalog,
     is_binary: bool,
     checkpoint: Checkpoint,
+    comes_again: bool,
 }
 
 impl Attempt<'_> {
@@ -116,18 +117,19 @@ impl Attempt<'_> {
                 self.create(client, &mut catalog, &system).await?;
                 Err(Error::SlotCreated)
             }
-            Verdict::Resume(checkpoint) => {
-                Ok(Held { transport, session, catalog, is_binary, checkpoint: *checkpoint })
+            Verdict::Resume { checkpoint, comes_again } => {
+                let checkpoint = *checkpoint;
+                Ok(Held { transport, session, catalog, is_binary, checkpoint, comes_again })
             }
         }
     }
 
     async fn stream(self, held: Held) -> Result<(), Error> {
-        let Held { transport, session, mut catalog, is_binary, checkpoint } = held;
+        let Held { transport, session, mut catalog, is_binary, checkpoint, comes_again } = held;
         let slot = &self.config.replication.slot;
         info!(%slot, position = %checkpoint.position, confirm = %checkpoint.confirm, "streaming");
         self.telemetry.on_streaming(clock::now(), checkpoint.confirm);
-        let assembler = assembler(self.config, is_binary, checkpoint);
+        let assembler = assembler(self.config, is_binary, checkpoint, comes_again);
         let mut registry = self.config.registry.as_ref().map(Registry::new).transpose()?;
         let around = Surroundings::<KafkaSink> {
             writer: self.writer,
@@ -318,15 +320,22 @@ pub(super) fn first_checkpoint(
         state,
         stream,
         position: Position { commit_lsn: point, ordinal: 0 },
+        xid: None,
         confirm: point,
         inside: None,
         accepted: None,
     }
 }
 
-fn assembler(config: &Config, is_binary: bool, checkpoint: Checkpoint) -> Assembler {
+fn assembler(
+    config: &Config,
+    is_binary: bool,
+    checkpoint: Checkpoint,
+    comes_again: bool,
+) -> Assembler {
     let prefix = config.message_outbox.as_ref().map(|outbox| outbox.prefix.clone());
-    Assembler::new(Settings::new(config), config.batch, prefix, is_binary, checkpoint)
+    let settings = Settings::new(config);
+    Assembler::new(settings, config.batch, prefix, is_binary, checkpoint, comes_again)
 }
 
 /// What the server says now, the slot being held.

@@ -100,7 +100,7 @@ pub async fn create(
     }
     // A look that fences nobody: another instance may be about to take the slot.
     let checkpoint = kafka::read_checkpoint(config).map_err(sink::<KafkaSink>)?;
-    if let Verdict::Resume(checkpoint) =
+    if let Verdict::Resume { checkpoint, .. } =
         rehearse(config, &mut catalog, &mut client, checkpoint.as_ref()).await?
     {
         let (slot, confirm) = (slot.clone(), checkpoint.confirm);

@@ -469,6 +469,7 @@ fn take(
             Ok(assembler.on_message(start, &message, context, batch)?)
         }
         Frame::Keepalive { wal_end, reply_requested, .. } => {
+            assembler.on_keepalive(wal_end)?;
             session.on_keepalive(clock::now(), wal_end, reply_requested);
             Ok(Step::Continue)
         }

@@ -6,6 +6,7 @@ mod figures;
 mod locks;
 mod outages;
 mod refusals;
+mod resumed;
 mod secured;
 mod standby;
 mod versions;
