@@ -12,6 +12,7 @@ use postgres_protocol::message::backend::ErrorFields;
 use tokio_postgres::error::DbError;
 
 use crate::edges::Class;
+use crate::position::Lsn;
 
 use super::replication::SERVER_VERSION_MIN;
 
@@ -95,6 +96,18 @@ pub enum Error {
         table: String,
         /// The column of the primary key as it is now.
         column: String,
+    },
+    /// Changes are from when a publication was missing, so the stream does not have them. Up to
+    /// version 17 the server says so by an error, from then on by a warning.
+    #[error(
+        "a publication was missing when the WAL at {} was written, and may exist again now: what changed meanwhile is not in the stream, \
+         and nothing behind it is delivered ({server}). If another publication has these changes, read with that one until they have passed; \
+         else move the slot behind them (SELECT pg_replication_slot_advance) and go on with that gap: `walbrook checkpoint accept --reason …`",
+        .server.at()
+    )]
+    MissingPublication {
+        /// What it said.
+        server: ServerError,
     },
     /// The configuration names no host.
     #[error("no host of PostgreSQL is configured")]
@@ -215,6 +228,7 @@ impl Error {
             | Self::Authentication { .. }
             | Self::ChannelBinding { .. }
             | Self::KeyUnknown { .. }
+            | Self::MissingPublication { .. }
             | Self::NoHost
             | Self::NoPassword { .. }
             | Self::Password { .. }
@@ -240,7 +254,8 @@ impl Error {
     #[must_use]
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
-            Self::Password { server, .. }
+            Self::MissingPublication { server }
+            | Self::Password { server, .. }
             | Self::Refused { server, .. }
             | Self::Server(server)
             | Self::Standby { server, .. } => Some(&server.code),
@@ -259,8 +274,12 @@ impl Error {
 pub struct ServerError {
     /// The SQLSTATE, five characters.
     pub code: String,
-    /// `ERROR`, `FATAL` or `PANIC`.
+    /// `ERROR`, `FATAL` or `PANIC`; of a notice `WARNING`, `NOTICE` or less.
     pub severity: String,
+    /// The server's function that reported it, which no translation changes.
+    pub routine: String,
+    /// The change that was being decoded.
+    pub lsn: Option<Lsn>,
     /// The primary message, where it is safe to show.
     pub message: Option<String>,
 }
@@ -272,6 +291,8 @@ impl ServerError {
         Self {
             code: code.to_owned(),
             severity: severity.to_owned(),
+            routine: String::new(),
+            lsn: None,
             message: is_safe.then(|| message.to_owned()),
         }
     }
@@ -279,18 +300,36 @@ impl ServerError {
     /// Reads the fields of an ErrorResponse or NoticeResponse.
     pub(super) fn parse(mut fields: ErrorFields<'_>) -> Result<Self, io::Error> {
         let (mut code, mut severity, mut message) = (String::new(), String::new(), String::new());
+        let (mut routine, mut lsn) = (String::new(), None);
         while let Some(field) = fields.next()? {
             let value = String::from_utf8_lossy(field.value_bytes());
             match field.type_() {
                 b'C' => code = value.into_owned(),
                 b'M' => message = value.into_owned(),
+                b'R' => routine = value.into_owned(),
                 // 'S' is translated; 'V' is not, and servers since 9.6 send it.
                 b'V' => severity = value.into_owned(),
                 b'S' if severity.is_empty() => severity = value.into_owned(),
+                b'W' => lsn = decoded_lsn(&value),
                 _ => {}
             }
         }
-        Ok(Self::new(&code, &severity, &message))
+        Ok(Self { routine, lsn, ..Self::new(&code, &severity, &message) })
+    }
+
+    /// Whether changes are left out of the stream, for a publication that was missing then.
+    ///
+    /// Source: `src/backend/replication/pgoutput/pgoutput.c` of PostgreSQL, `LoadPublications`.
+    pub(super) fn tells_of_a_missing_publication(&self) -> bool {
+        matches!(
+            (self.code.as_str(), self.routine.as_str()),
+            (UNDEFINED_OBJECT, "get_publication_oid")
+                | (NOT_IN_PREREQUISITE_STATE, "LoadPublications")
+        )
+    }
+
+    fn at(&self) -> String {
+        self.lsn.map_or_else(|| "some LSN".to_owned(), |lsn| lsn.to_string())
     }
 
     /// The process id that "replication slot … is active for PID n" names.
@@ -348,6 +387,8 @@ pub enum PassfileWarning {
 pub(super) const OBJECT_IN_USE: &str = "55006";
 /// `object_not_in_prerequisite_state`: an invalidated slot, `wal_level`, a standby.
 pub(super) const NOT_IN_PREREQUISITE_STATE: &str = "55000";
+/// `undefined_object`.
+const UNDEFINED_OBJECT: &str = "42704";
 /// `invalid_password`.
 pub(super) const INVALID_PASSWORD: &str = "28P01";
 /// `invalid_authorization_specification`: no line of pg_hba.conf lets us in.
@@ -360,6 +401,14 @@ const FATAL_CLASSES: &[&str] = &["0A", "28", "3D", "3F", "42", "55000"];
 /// Classes whose primary message holds names and states only.
 const SAFE_CLASSES: &[&str] =
     &["08", "0A", "22023", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "F0"];
+
+/// The LSN of a change that was being decoded, from the line of CONTEXT that has nothing but names
+/// and that: `slot "s", output plugin "pgoutput", in the change callback, associated LSN 0/1945CB0`.
+fn decoded_lsn(context: &str) -> Option<Lsn> {
+    let line = context.lines().find(|line| line.contains("pgoutput"))?;
+    let words = line.rsplit(|c: char| !c.is_ascii_hexdigit() && c != '/');
+    words.filter_map(|word| word.parse().ok()).next()
+}
 
 /// A handshake that ended in a verdict (of ours on the server's certificate, or of the server on
 /// ours) ends the same way the next time; one that broke does not.
@@ -468,6 +517,29 @@ mod tests {
         ];
         for (message, expect) in cases {
             assert_eq!(ServerError::new("55006", "ERROR", message).pid(), expect, "{message}");
+        }
+    }
+
+    #[test]
+    fn the_lsn_is_read_from_the_line_of_the_output_plugin() {
+        let cases = [
+            (
+                "slot \"s\", output plugin \"pgoutput\", in the change callback, associated LSN 0/1945CB0",
+                Some(Lsn(0x194_5CB0)),
+            ),
+            (
+                "Slot »1/2«, Output-Plugin »pgoutput«, im Callback change, zugehörige LSN 16/B374D848",
+                Some(Lsn(0x16_B374_D848)),
+            ),
+            (
+                "row 1/2\nスロット\"s\"、出力プラグイン\"pgoutput\"、changeコールバック、LSN 2/A。\nrow 3/4",
+                Some(Lsn(0x2_0000_000A)),
+            ),
+            ("slot \"s\", output plugin \"pgoutput\", in the startup callback", None),
+            ("row 1/2", None),
+        ];
+        for (context, expect) in cases {
+            assert_eq!(decoded_lsn(context), expect, "{context}");
         }
     }
 

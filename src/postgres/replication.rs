@@ -92,6 +92,8 @@ impl ReplicationClient {
             ("replication", "database"),
             ("application_name", &postgres.application_name),
             ("wal_sender_timeout", &timeout),
+            // From version 18 on only a warning tells that changes are missing from the stream.
+            ("client_min_messages", "warning"),
         ];
         let parameters = [parameters.as_slice(), SESSION_SETTINGS].concat();
         let start = |socket, peer| Self::start(postgres, &parameters, socket, peer);
@@ -212,7 +214,7 @@ impl ReplicationClient {
                 return Ok(());
             }
             match parse(tag, self.wire.input.body(body))? {
-                Message::NoticeResponse(notice) => self.wire.keep_notice(notice.fields())?,
+                Message::NoticeResponse(notice) => self.wire.on_notice(notice.fields())?,
                 Message::ParameterStatus(_) => {}
                 Message::ErrorResponse(body) => {
                     let server = ServerError::parse(body.fields()).map_err(invalid)?;
@@ -269,11 +271,6 @@ impl ReplicationClient {
     #[must_use]
     pub fn passfile_warning(&self) -> Option<&PassfileWarning> {
         self.peer.warning.as_ref()
-    }
-
-    /// Notices of the server since the last call.
-    pub fn take_notices(&mut self) -> Vec<ServerError> {
-        self.wire.take_notices()
     }
 
     fn setting(&self, name: &str) -> &str {

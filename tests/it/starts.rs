@@ -5,6 +5,7 @@ mod failover;
 mod figures;
 mod locks;
 mod outages;
+mod publications;
 mod refusals;
 mod resumed;
 mod secured;
