@@ -78,6 +78,12 @@ impl Attempt<'_> {
         let system = client.identify_system().await?;
         let history = history(&mut client, &system).await?;
         match server(&mut catalog, slot, &system, Vec::new()).await?.slot {
+            // It may have been the primary, and lead to it again: the slot is there, and whoever holds
+            // it must not be fenced from here.
+            None if client.is_standby() => {
+                let (host, slot) = (client.host().to_owned(), slot.clone());
+                return Err(postgres::Error::SlotElsewhere { host, slot }.into());
+            }
             None => {
                 self.create(client, &mut catalog, &system).await?;
                 return Err(Error::SlotCreated);

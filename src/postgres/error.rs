@@ -99,6 +99,15 @@ pub enum Error {
     /// The configuration names no host.
     #[error("no host of PostgreSQL is configured")]
     NoHost,
+    /// A standby, which the configuration does not want.
+    #[error(
+        "{host} is a standby, and target_session_attrs is \"primary\": name the primary, or say \
+         \"any\" to read a slot that is on a standby"
+    )]
+    NotPrimary {
+        /// The host.
+        host: String,
+    },
     /// The password was refused.
     #[error(
         "{host} refused the password of user \"{user}\"{}: {server}",
@@ -152,6 +161,17 @@ pub enum Error {
         slot: String,
         /// The process that holds it, where the server named it.
         pid: Option<i32>,
+    },
+    /// The server is a standby without the slot.
+    #[error(
+        "{host} is a standby and has no replication slot \"{slot}\": name the primary, or make the \
+         slot on this standby with `walbrook slot create`"
+    )]
+    SlotElsewhere {
+        /// The host.
+        host: String,
+        /// The slot.
+        slot: String,
     },
     /// The server is a standby that cannot serve the slot (yet).
     #[error("{host} is a standby and cannot serve the replication slot: {server}")]
@@ -227,9 +247,11 @@ impl Error {
             Self::Closed
             | Self::Connect { .. }
             | Self::FrameTooLarge { .. }
+            | Self::NotPrimary { .. }
             | Self::Protocol(_)
             | Self::ReadOnly { .. }
             | Self::SlotActive { .. }
+            | Self::SlotElsewhere { .. }
             | Self::Standby { .. }
             | Self::StreamEnded
             | Self::TimedOut { .. } => Class::Retry,
@@ -346,6 +368,8 @@ pub enum PassfileWarning {
 
 /// `object_in_use`: the slot is active for another process.
 pub(super) const OBJECT_IN_USE: &str = "55006";
+/// `feature_not_supported`: before version 16, decoding on a standby.
+pub(super) const FEATURE_NOT_SUPPORTED: &str = "0A000";
 /// `object_not_in_prerequisite_state`: an invalidated slot, `wal_level`, a standby.
 pub(super) const NOT_IN_PREREQUISITE_STATE: &str = "55000";
 /// `invalid_password`.

@@ -19,8 +19,12 @@ use crate::types::SESSION_SETTINGS;
 
 use super::auth;
 use super::connect::{self, Peer, within};
-use super::error::{Error, NOT_IN_PREREQUISITE_STATE, OBJECT_IN_USE, PassfileWarning, ServerError};
+use super::error::{
+    Error, FEATURE_NOT_SUPPORTED, NOT_IN_PREREQUISITE_STATE, OBJECT_IN_USE, PassfileWarning,
+    ServerError,
+};
 use super::quote::{identifier, identifier_list, literal};
+use super::session;
 use super::socket::{Socket, TransportKind};
 use super::stream::Stream;
 use super::wire::{Wire, invalid, parse, unexpected};
@@ -74,6 +78,7 @@ pub struct ReplicationClient {
     wire: Wire,
     peer: Peer,
     settings: HashMap<String, String>,
+    server_major: u32,
     /// Of each command, as for the catalog's queries: for a server that does not answer at all.
     timeout: Duration,
 }
@@ -107,15 +112,9 @@ impl ReplicationClient {
         let mut wire = Wire::new(socket);
         let settings = auth::start(&mut wire, postgres, &peer, parameters).await?;
         let timeout = postgres.statement_timeout + postgres.connect_timeout;
-        let client = Self { wire, peer, settings, timeout };
-        if client.server_version() < SERVER_VERSION_MIN {
-            let version = client.setting("server_version").to_owned();
-            return Err(Error::ServerTooOld { host: client.peer.host, version });
-        }
-        if postgres.read_write_only && client.is_read_only() {
-            return Err(Error::ReadOnly { host: client.peer.host });
-        }
-        Ok(client)
+        let reported = |name: &str| settings.get(name).map(String::as_str);
+        let server_major = session::suits(postgres, &peer.host, reported)?;
+        Ok(Self { wire, peer, settings, server_major, timeout })
     }
 
     /// `IDENTIFY_SYSTEM`.
@@ -232,19 +231,16 @@ impl ReplicationClient {
         }
     }
 
-    /// The server's major version, such as 17; 0 if it does not say.
+    /// The server's major version, such as 17.
     #[must_use]
     pub fn server_version(&self) -> u32 {
-        let digits = |c: char| c.is_ascii_digit();
-        let version = self.setting("server_version");
-        let major = version.split(|c| !digits(c)).next().unwrap_or_default();
-        major.parse().unwrap_or_default()
+        self.server_major
     }
 
     /// Whether the server is a standby.
     #[must_use]
     pub fn is_standby(&self) -> bool {
-        self.setting("in_hot_standby") == "on"
+        self.settings.get("in_hot_standby").is_some_and(|is_standby| is_standby == "on")
     }
 
     /// Whether a slot with FAILOVER can be created here: version 17 or newer, not a standby.
@@ -276,22 +272,14 @@ impl ReplicationClient {
         self.wire.take_notices()
     }
 
-    fn setting(&self, name: &str) -> &str {
-        self.settings.get(name).map_or("", String::as_str)
-    }
-
-    /// As libpq judges since version 14 of the server.
-    fn is_read_only(&self) -> bool {
-        self.is_standby() || self.setting("default_transaction_read_only") == "on"
-    }
-
     /// What an error of a command about a slot means.
     fn slot_error(&self, slot: &str, error: Error) -> Error {
         let Error::Server(server) = error else { return error };
         match server.code.as_str() {
             OBJECT_IN_USE => Error::SlotActive { slot: slot.to_owned(), pid: server.pid() },
-            // A slot that is still being synchronised becomes usable when the standby is promoted.
-            NOT_IN_PREREQUISITE_STATE if self.is_standby() => {
+            // A slot that is still being synchronised becomes usable when the standby is promoted; a
+            // server that was the primary, and may be again, has its own slot still.
+            FEATURE_NOT_SUPPORTED | NOT_IN_PREREQUISITE_STATE if self.is_standby() => {
                 Error::Standby { host: self.peer.host.clone(), server }
             }
             _ => Error::Server(server),

@@ -80,7 +80,7 @@ fn connection_advice(config: &Config, error: &Error) -> Option<String> {
         Error::Connect { .. } | Error::TimedOut { .. } | Error::Closed | Error::Io(_) => {
             "check postgres.hosts and postgres.port, that the server runs, its listen_addresses, and firewalls".into()
         }
-        Error::ReadOnly { .. } | Error::Standby { .. } => {
+        Error::NotPrimary { .. } | Error::ReadOnly { .. } | Error::Standby { .. } => {
             "list the primary in postgres.hosts, or set postgres.target_session_attrs = \"any\"".into()
         }
         Error::ServerTooOld { .. } => format!("upgrade PostgreSQL to {SERVER_VERSION_MIN} or later"),
@@ -158,7 +158,7 @@ pub(super) fn judge_server(config: &Config, server: &Server, report: &mut Report
         report.warning(
             "postgres.standby",
             "this server is a standby: from version 16 on a slot can be read from it, before that not at all, and nothing carries the slot over to the primary",
-            "list the primary in postgres.hosts, and set postgres.target_session_attrs = \"read-write\"",
+            "list the primary in postgres.hosts, and leave postgres.target_session_attrs at \"primary\"",
         );
     }
     judge_wal_limit(server, report);

@@ -25,7 +25,7 @@ use super::connect::{self, Peer};
 use super::error::{Error, PassfileWarning, ServerError};
 use super::handover::{Handover, Secured};
 use super::quote::startup_option;
-use super::replication::SERVER_VERSION_MIN;
+use super::session;
 use super::socket::Socket;
 
 pub use publication::{Publication, PublishedColumn, PublishedTable};
@@ -90,19 +90,7 @@ impl Catalog {
             .connect_raw(socket, Handover)
             .await
             .map_err(|error| connect_error(&error, postgres, &peer))?;
-        let setting = |name| connection.parameter(name).unwrap_or_default();
-        let version = setting("server_version");
-        let major = version.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-        let server_major = major.parse().unwrap_or_default();
-        if server_major < SERVER_VERSION_MIN {
-            return Err(Error::ServerTooOld { host: peer.host, version: version.to_owned() });
-        }
-        let is_read_only = ["in_hot_standby", "default_transaction_read_only"]
-            .iter()
-            .any(|name| setting(name) == "on");
-        if postgres.read_write_only && is_read_only {
-            return Err(Error::ReadOnly { host: peer.host });
-        }
+        let server_major = session::suits(postgres, &peer.host, |name| connection.parameter(name))?;
         let timeout = postgres.statement_timeout + postgres.connect_timeout;
         Ok(Self { client, connection: Some(connection), peer, server_major, timeout })
     }
