@@ -123,6 +123,17 @@ pub enum Error {
         /// The server's refusal.
         server: ServerError,
     },
+    /// What answers is a pooler.
+    #[error(
+        "{host} is a pooler (PgBouncer or the like), not PostgreSQL itself: replication needs the \
+         server's own address ({server})"
+    )]
+    Pooler {
+        /// The host.
+        host: String,
+        /// What it said.
+        server: ServerError,
+    },
     /// The server sent what the protocol does not allow at that place.
     #[error("protocol violation: {0}")]
     Protocol(String),
@@ -153,6 +164,33 @@ pub enum Error {
         host: String,
         /// Its `server_version`.
         version: String,
+    },
+    /// Catalog and stream would be of different servers.
+    #[error(
+        "the connection for the catalog, to {catalog}, and the one for the stream, to {host}, reached \
+         different servers: the name leads to several, or they are just changing their roles"
+    )]
+    ServersDiffer {
+        /// The host of the replication connection.
+        host: String,
+        /// The host of the catalog connection.
+        catalog: String,
+    },
+    /// The session has another setting than it was asked for at log-in.
+    #[error(
+        "{host} gave a session with {name} = \"{found}\", though \"{asked}\" was asked for at log-in: a \
+         pooler between (PgBouncer's ignore_startup_parameters) or a login trigger does that; \
+         replication needs the server's own address, and its settings"
+    )]
+    Setting {
+        /// The host.
+        host: String,
+        /// The setting.
+        name: &'static str,
+        /// What was asked for.
+        asked: String,
+        /// What it is.
+        found: String,
     },
     /// Another walsender streams from the slot: be a standby.
     #[error("replication slot \"{slot}\" is in use{}", pid_note(*.pid))]
@@ -238,7 +276,9 @@ impl Error {
             | Self::NoHost
             | Self::NoPassword { .. }
             | Self::Password { .. }
+            | Self::Pooler { .. }
             | Self::ServerTooOld { .. }
+            | Self::Setting { .. }
             | Self::TlsFile { .. }
             | Self::TlsSettings(_)
             | Self::TlsUnavailable { .. } => Class::Fatal,
@@ -250,6 +290,7 @@ impl Error {
             | Self::NotPrimary { .. }
             | Self::Protocol(_)
             | Self::ReadOnly { .. }
+            | Self::ServersDiffer { .. }
             | Self::SlotActive { .. }
             | Self::SlotElsewhere { .. }
             | Self::Standby { .. }
@@ -263,6 +304,7 @@ impl Error {
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
             Self::Password { server, .. }
+            | Self::Pooler { server, .. }
             | Self::Refused { server, .. }
             | Self::Server(server)
             | Self::Standby { server, .. } => Some(&server.code),
@@ -326,6 +368,16 @@ impl ServerError {
         digits.parse().ok()
     }
 
+    /// Whether this refusal is of a pooler: PgBouncer refuses parameters of the log-in that it does
+    /// not know, which PostgreSQL never does in these words; Amazon's says its name.
+    ///
+    /// Source: <https://www.pgbouncer.org/config.html#ignore_startup_parameters>
+    pub(super) fn is_of_pooler(&self) -> bool {
+        let message = self.message.as_deref().unwrap_or_default();
+        (self.code == PROTOCOL_VIOLATION && message.contains("unsupported startup parameter"))
+            || message.contains("RDS Proxy")
+    }
+
     /// Whether trying again can help, by SQLSTATE.
     ///
     /// Source: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
@@ -368,6 +420,8 @@ pub enum PassfileWarning {
 
 /// `object_in_use`: the slot is active for another process.
 pub(super) const OBJECT_IN_USE: &str = "55006";
+/// `protocol_violation`.
+const PROTOCOL_VIOLATION: &str = "08P01";
 /// `feature_not_supported`: before version 16, decoding on a standby.
 pub(super) const FEATURE_NOT_SUPPORTED: &str = "0A000";
 /// `object_not_in_prerequisite_state`: an invalidated slot, `wal_level`, a standby.
@@ -492,6 +546,22 @@ mod tests {
         ];
         for (message, expect) in cases {
             assert_eq!(ServerError::new("55006", "ERROR", message).pid(), expect, "{message}");
+        }
+    }
+
+    #[test]
+    fn a_pooler_is_known_by_its_words() {
+        let cases = [
+            ("08P01", "unsupported startup parameter: options", true),
+            ("08P01", "unsupported startup parameter in options: statement_timeout", true),
+            ("0A000", "Feature not supported: RDS Proxy currently doesn't support …", true),
+            ("08P01", "invalid startup packet layout: expected terminator as last byte", false),
+            ("42704", "unrecognized configuration parameter \"x\"", false),
+        ];
+        for (code, message, expect) in cases {
+            let server = ServerError::new(code, "FATAL", message);
+            assert_eq!(server.is_of_pooler(), expect, "{message}");
+            assert_eq!(Error::Pooler { host: "db".to_owned(), server }.class(), Class::Fatal);
         }
     }
 

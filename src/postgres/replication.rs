@@ -15,16 +15,16 @@ use postgres_protocol::message::frontend;
 
 use crate::config::{Postgres, Replication};
 use crate::position::Lsn;
-use crate::types::SESSION_SETTINGS;
 
 use super::auth;
+use super::catalog::Catalog;
 use super::connect::{self, Peer, within};
 use super::error::{
     Error, FEATURE_NOT_SUPPORTED, NOT_IN_PREREQUISITE_STATE, OBJECT_IN_USE, PassfileWarning,
     ServerError,
 };
 use super::quote::{identifier, identifier_list, literal};
-use super::session;
+use super::session::{self, Settings};
 use super::socket::{Socket, TransportKind};
 use super::stream::Stream;
 use super::wire::{Wire, invalid, parse, unexpected};
@@ -79,6 +79,8 @@ pub struct ReplicationClient {
     peer: Peer,
     settings: HashMap<String, String>,
     server_major: u32,
+    /// When the server was started, in its words.
+    server_started: String,
     /// Of each command, as for the catalog's queries: for a server that does not answer at all.
     timeout: Duration,
 }
@@ -90,31 +92,56 @@ impl ReplicationClient {
     ///
     /// If no host does.
     pub async fn connect(postgres: &Postgres, replication: &Replication) -> Result<Self, Error> {
-        let timeout = format!("{}ms", replication.wal_sender_timeout.as_millis());
-        let parameters = [
-            ("user", postgres.user.as_str()),
-            ("database", &postgres.database),
-            ("replication", "database"),
-            ("application_name", &postgres.application_name),
-            ("wal_sender_timeout", &timeout),
-        ];
-        let parameters = [parameters.as_slice(), SESSION_SETTINGS].concat();
-        let start = |socket, peer| Self::start(postgres, &parameters, socket, peer);
+        let timeout = session::shown(replication.wal_sender_timeout);
+        let asked = Settings::with(&[("wal_sender_timeout", timeout)]);
+        let start = |socket, peer| Self::start(postgres, &asked, socket, peer);
         connect::establish(postgres, start).await
     }
 
     async fn start(
         postgres: &Postgres,
-        parameters: &[(&str, &str)],
+        asked: &Settings,
         socket: Socket,
         peer: Peer,
     ) -> Result<Self, Error> {
         let mut wire = Wire::new(socket);
-        let settings = auth::start(&mut wire, postgres, &peer, parameters).await?;
+        let own = [
+            ("user", postgres.user.as_str()),
+            ("database", &postgres.database),
+            ("replication", "database"),
+            ("application_name", &postgres.application_name),
+        ];
+        let parameters: Vec<_> = own.into_iter().chain(asked.parameters()).collect();
+        let settings = auth::start(&mut wire, postgres, &peer, &parameters).await?;
         let timeout = postgres.statement_timeout + postgres.connect_timeout;
         let reported = |name: &str| settings.get(name).map(String::as_str);
         let server_major = session::suits(postgres, &peer.host, reported)?;
-        Ok(Self { wire, peer, settings, server_major, timeout })
+        let server_started = String::new();
+        let mut client = Self { wire, peer, settings, server_major, server_started, timeout };
+        client.settle(&asked.clone().on(server_major)).await?;
+        Ok(client)
+    }
+
+    /// Holds the session against what was asked for.
+    async fn settle(&mut self, asked: &Settings) -> Result<(), Error> {
+        let row = only(self.query("the look at the settings", &asked.question()).await?)?;
+        let found = row.iter().map(Option::as_deref);
+        self.server_started = asked.settle(&self.peer.host, found)?;
+        Ok(())
+    }
+
+    /// Whether the catalog is of the same server: each connection goes its own way through hosts and
+    /// addresses, and its facts would be of other tables.
+    ///
+    /// # Errors
+    ///
+    /// If it is not.
+    pub fn same_server(&self, catalog: &Catalog) -> Result<(), Error> {
+        if self.server_started == catalog.server_started() {
+            return Ok(());
+        }
+        let (host, catalog) = (self.peer.host.clone(), catalog.host().to_owned());
+        Err(Error::ServersDiffer { host, catalog })
     }
 
     /// `IDENTIFY_SYSTEM`.

@@ -1,6 +1,7 @@
 //! The edge to PostgreSQL, against real servers (and, in `hostile`, against false ones).
 
 mod auth;
+mod between;
 mod catalog;
 mod hostile;
 mod published;
