@@ -69,16 +69,21 @@ impl Attempt<'_> {
         let slot = &self.config.replication.slot;
         let mut catalog = Catalog::connect(&self.config.postgres).await?;
         look(&mut catalog, slot, self.telemetry).await?;
+        let mut client = replication(self.config, &catalog).await?;
         let stream = expected(self.config).stream;
         require_publications(&mut catalog, &stream.publications).await?;
         let columns = catalog.published_types(&stream.publications).await?;
         self.refuse_shared_fields(&columns)?;
         let is_binary = self.is_binary(&columns);
-        let mut client =
-            ReplicationClient::connect(&self.config.postgres, &self.config.replication).await?;
         let system = client.identify_system().await?;
         let history = history(&mut client, &system).await?;
         match server(&mut catalog, slot, &system, Vec::new()).await?.slot {
+            // It may have been the primary, and lead to it again: the slot is there, and whoever holds
+            // it must not be fenced from here.
+            None if client.is_standby() => {
+                let (host, slot) = (client.host().to_owned(), slot.clone());
+                return Err(postgres::Error::SlotElsewhere { host, slot }.into());
+            }
             None => {
                 self.create(client, &mut catalog, &system).await?;
                 return Err(Error::SlotCreated);
@@ -111,9 +116,7 @@ impl Attempt<'_> {
             Verdict::Create => {
                 drop(transport);
                 info!(%slot, "the slot was left half made; making it anew");
-                let client =
-                    ReplicationClient::connect(&self.config.postgres, &self.config.replication)
-                        .await?;
+                let client = replication(self.config, &catalog).await?;
                 self.create(client, &mut catalog, &system).await?;
                 Err(Error::SlotCreated)
             }
@@ -244,6 +247,16 @@ impl Attempt<'_> {
         info!(%slot, consistent_point = %point, "the replication slot was created; changes that commit from now on are delivered");
         Ok(())
     }
+}
+
+/// A replication connection to the server whose catalog this is.
+pub(super) async fn replication(
+    config: &Config,
+    catalog: &Catalog,
+) -> Result<ReplicationClient, postgres::Error> {
+    let client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
+    client.same_server(catalog)?;
+    Ok(client)
 }
 
 /// Missing publications would only show at the first change.

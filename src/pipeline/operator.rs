@@ -4,7 +4,7 @@
 use super::alive::{alive, gone};
 use super::attempt::{
     Attempt, commit, expected, first_checkpoint, from_confirmed, history, is_failover, kafka_sink,
-    recovered, server, session,
+    recovered, replication, server, session,
 };
 use super::start::jump::Jump;
 use super::start::{self, Refusal, Server, Verdict};
@@ -89,7 +89,7 @@ pub async fn create(
     stop: &mut Stop,
 ) -> Result<(), Error> {
     let mut catalog = Catalog::connect(&config.postgres).await?;
-    let mut client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
+    let mut client = replication(config, &catalog).await?;
     let system = client.identify_system().await?;
     let slot = &config.replication.slot;
     if let Some(facts) = catalog.slot(slot).await?
@@ -173,7 +173,7 @@ async fn hold_and_decide(
     stop: &mut Stop,
 ) -> Result<Outcome, Error> {
     let mut catalog = Catalog::connect(&config.postgres).await?;
-    let mut client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
+    let mut client = replication(config, &catalog).await?;
     let system = client.identify_system().await?;
     let history = history(&mut client, &system).await?;
     let slot = &config.replication.slot;

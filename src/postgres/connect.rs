@@ -1,8 +1,7 @@
 //! From the settings to a session: hosts in their order, each address of a name, TLS or not.
 //!
-//! As in libpq, the next host is tried when one cannot be reached, is starting up or (with
-//! `target_session_attrs=read-write`) does not accept writes; one that refuses our identity or
-//! certificate ends the search.
+//! As in libpq, the next host is tried when one cannot be reached, is starting up or is not what
+//! `target_session_attrs` wants; one that refuses our identity or certificate ends the search.
 //!
 //! Source: <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS>
 

@@ -112,6 +112,15 @@ pub enum Error {
     /// The configuration names no host.
     #[error("no host of PostgreSQL is configured")]
     NoHost,
+    /// A standby, which the configuration does not want.
+    #[error(
+        "{host} is a standby, and target_session_attrs is \"primary\": name the primary, or say \
+         \"any\" to read a slot that is on a standby"
+    )]
+    NotPrimary {
+        /// The host.
+        host: String,
+    },
     /// The password was refused.
     #[error(
         "{host} refused the password of user \"{user}\"{}: {server}",
@@ -125,6 +134,17 @@ pub enum Error {
         /// Whether the password came from the password file.
         from_passfile: bool,
         /// The server's refusal.
+        server: ServerError,
+    },
+    /// What answers is a pooler.
+    #[error(
+        "{host} is a pooler (PgBouncer or the like), not PostgreSQL itself: replication needs the \
+         server's own address ({server})"
+    )]
+    Pooler {
+        /// The host.
+        host: String,
+        /// What it said.
         server: ServerError,
     },
     /// The server sent what the protocol does not allow at that place.
@@ -158,6 +178,33 @@ pub enum Error {
         /// Its `server_version`.
         version: String,
     },
+    /// Catalog and stream would be of different servers.
+    #[error(
+        "the connection for the catalog, to {catalog}, and the one for the stream, to {host}, reached \
+         different servers: the name leads to several, or they are just changing their roles"
+    )]
+    ServersDiffer {
+        /// The host of the replication connection.
+        host: String,
+        /// The host of the catalog connection.
+        catalog: String,
+    },
+    /// The session has another setting than it was asked for at log-in.
+    #[error(
+        "{host} gave a session with {name} = \"{found}\", though \"{asked}\" was asked for at log-in: a \
+         pooler between (PgBouncer's ignore_startup_parameters) or a login trigger does that; \
+         replication needs the server's own address, and its settings"
+    )]
+    Setting {
+        /// The host.
+        host: String,
+        /// The setting.
+        name: &'static str,
+        /// What was asked for.
+        asked: String,
+        /// What it is.
+        found: String,
+    },
     /// Another walsender streams from the slot: be a standby.
     #[error("replication slot \"{slot}\" is in use{}", pid_note(*.pid))]
     SlotActive {
@@ -165,6 +212,17 @@ pub enum Error {
         slot: String,
         /// The process that holds it, where the server named it.
         pid: Option<i32>,
+    },
+    /// The server is a standby without the slot.
+    #[error(
+        "{host} is a standby and has no replication slot \"{slot}\": name the primary, or make the \
+         slot on this standby with `walbrook slot create`"
+    )]
+    SlotElsewhere {
+        /// The host.
+        host: String,
+        /// The slot.
+        slot: String,
     },
     /// The server is a standby that cannot serve the slot (yet).
     #[error("{host} is a standby and cannot serve the replication slot: {server}")]
@@ -232,7 +290,9 @@ impl Error {
             | Self::NoHost
             | Self::NoPassword { .. }
             | Self::Password { .. }
+            | Self::Pooler { .. }
             | Self::ServerTooOld { .. }
+            | Self::Setting { .. }
             | Self::TlsFile { .. }
             | Self::TlsSettings(_)
             | Self::TlsUnavailable { .. } => Class::Fatal,
@@ -241,9 +301,12 @@ impl Error {
             Self::Closed
             | Self::Connect { .. }
             | Self::FrameTooLarge { .. }
+            | Self::NotPrimary { .. }
             | Self::Protocol(_)
             | Self::ReadOnly { .. }
+            | Self::ServersDiffer { .. }
             | Self::SlotActive { .. }
+            | Self::SlotElsewhere { .. }
             | Self::Standby { .. }
             | Self::StreamEnded
             | Self::TimedOut { .. } => Class::Retry,
@@ -256,6 +319,7 @@ impl Error {
         match self {
             Self::MissingPublication { server }
             | Self::Password { server, .. }
+            | Self::Pooler { server, .. }
             | Self::Refused { server, .. }
             | Self::Server(server)
             | Self::Standby { server, .. } => Some(&server.code),
@@ -343,6 +407,16 @@ impl ServerError {
         digits.parse().ok()
     }
 
+    /// Whether this refusal is of a pooler: PgBouncer refuses parameters of the log-in that it does
+    /// not know, which PostgreSQL never does in these words; Amazon's says its name.
+    ///
+    /// Source: <https://www.pgbouncer.org/config.html#ignore_startup_parameters>
+    pub(super) fn is_of_pooler(&self) -> bool {
+        let message = self.message.as_deref().unwrap_or_default();
+        (self.code == PROTOCOL_VIOLATION && message.contains("unsupported startup parameter"))
+            || message.contains("RDS Proxy")
+    }
+
     /// Whether trying again can help, by SQLSTATE.
     ///
     /// Source: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
@@ -385,6 +459,10 @@ pub enum PassfileWarning {
 
 /// `object_in_use`: the slot is active for another process.
 pub(super) const OBJECT_IN_USE: &str = "55006";
+/// `protocol_violation`.
+const PROTOCOL_VIOLATION: &str = "08P01";
+/// `feature_not_supported`: before version 16, decoding on a standby.
+pub(super) const FEATURE_NOT_SUPPORTED: &str = "0A000";
 /// `object_not_in_prerequisite_state`: an invalidated slot, `wal_level`, a standby.
 pub(super) const NOT_IN_PREREQUISITE_STATE: &str = "55000";
 /// `undefined_object`.
@@ -540,6 +618,22 @@ mod tests {
         ];
         for (context, expect) in cases {
             assert_eq!(decoded_lsn(context), expect, "{context}");
+        }
+    }
+
+    #[test]
+    fn a_pooler_is_known_by_its_words() {
+        let cases = [
+            ("08P01", "unsupported startup parameter: options", true),
+            ("08P01", "unsupported startup parameter in options: statement_timeout", true),
+            ("0A000", "Feature not supported: RDS Proxy currently doesn't support …", true),
+            ("08P01", "invalid startup packet layout: expected terminator as last byte", false),
+            ("42704", "unrecognized configuration parameter \"x\"", false),
+        ];
+        for (code, message, expect) in cases {
+            let server = ServerError::new(code, "FATAL", message);
+            assert_eq!(server.is_of_pooler(), expect, "{message}");
+            assert_eq!(Error::Pooler { host: "db".to_owned(), server }.class(), Class::Fatal);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Starts and endings: first starts, refusals, servers that are away for a while, a second
 //! instance, stops. What must hold every time: nothing is lost, nothing comes twice.
 
+mod demoted;
 mod failover;
 mod figures;
 mod locks;
