@@ -21,7 +21,7 @@ use crate::encode;
 use crate::facts::TableFacts;
 use crate::plan::{self, Context, Contradiction, Draft, Plan, Route, SchemaId, Settings, Skip};
 use crate::position::{Lsn, Position, Xid};
-use crate::wal::{Message, Relation, RelationId};
+use crate::wal::{Message, Relation, RelationId, ReplicaIdentity};
 
 /// What became of a message.
 #[derive(Debug)]
@@ -60,8 +60,12 @@ pub enum Owner {
 struct Entry {
     relation: Relation,
     plan: Option<Plan>,
+    /// The relation that was announced just before: its root, if no row is of its own.
+    root: Option<RelationId>,
     /// Columns that the catalog calls NOT NULL and a row did not.
     nullable: Vec<String>,
+    /// Whether its rows are older than the primary key that the catalog has.
+    is_keyless: bool,
     /// OIDs of types that a row had and its plan did not know.
     asked: Vec<u32>,
 }
@@ -87,6 +91,8 @@ pub struct Assembler {
     message_prefix: Option<String>,
     is_binary: bool,
     relations: BTreeMap<RelationId, Entry>,
+    /// The relation that was announced last, until a change comes.
+    announced: Option<RelationId>,
     /// The plan of logical messages, once one was an event.
     messages: Option<Plan>,
     topics: Arc<TopicTable>,
@@ -135,6 +141,7 @@ impl Assembler {
             message_prefix,
             is_binary,
             relations: BTreeMap::new(),
+            announced: None,
             messages: None,
             topics: Arc::default(),
             resume,
@@ -187,6 +194,7 @@ impl Assembler {
                 self.change(lsn, once(Op::Message { prefix, content }), context, batch)
             }
             Message::Truncate { relations, .. } => {
+                relations.iter().for_each(|relation| self.own(relation));
                 let op = |(relation, part)| Op::Truncate { relation, part };
                 self.change(lsn, relations.iter().zip(0_u32..).map(op), context, batch)
             }
@@ -197,19 +205,38 @@ impl Assembler {
     }
 
     /// Takes a relation's shape. The same shape again, which the server sends after any
-    /// invalidation, keeps its plan: what the catalog may say otherwise now shows in the rows.
+    /// invalidation, asks the catalog anew what the stream does not tell. What rows have shown of it
+    /// stays so, or its schemas would change to and fro; and of an outbox the catalog decides nothing.
+    ///
+    /// The server sends a leaf's shape behind its root's, before the first row of the leaf, which
+    /// then names the root.
     fn announce(&mut self, relation: Relation) {
+        let root = self.announced.replace(relation.id).filter(|root| *root != relation.id);
         let entry = self.relations.entry(relation.id);
         match entry {
-            Slot::Occupied(entry) if entry.get().relation == relation => {}
+            Slot::Occupied(mut entry) if entry.get().relation == relation => {
+                let entry = entry.get_mut();
+                entry.root = root;
+                entry.is_keyless = false;
+                entry.plan.take_if(|plan| !matches!(plan, Plan::Outbox(_)));
+            }
             entry => {
                 entry.insert_entry(Entry {
                     relation,
                     plan: None,
+                    root,
                     nullable: Vec::new(),
+                    is_keyless: false,
                     asked: Vec::new(),
                 });
             }
+        }
+    }
+
+    /// Notes that rows are the relation's own, not those of a root.
+    fn own(&mut self, relation: RelationId) {
+        if let Some(entry) = self.relations.get_mut(&relation) {
+            entry.root = None;
         }
     }
 
@@ -269,6 +296,7 @@ impl Assembler {
         let Some(xact) = self.xact else {
             return Err(Error::Disorder { at: lsn, what: "change outside of a transaction" });
         };
+        self.announced = None;
         let position = Position { commit_lsn: xact.commit_lsn, ordinal: self.ordinal + 1 };
         if position <= self.resume {
             self.check_resumed(position, lsn, xact.xid)?;
@@ -316,7 +344,12 @@ impl Assembler {
                 (Owner::Relation(relation), &mut entry.plan)
             }
         };
-        let Some(plan) = plan else { return Ok(Step::Need(Need::Plan(owner))) };
+        let Some(plan) = plan else {
+            if let Owner::Relation(relation) = owner {
+                self.own(relation);
+            }
+            return Ok(Step::Need(Need::Plan(owner)));
+        };
         match plan.encode(change, context, batch) {
             Ok(plan::Step::Done) => Ok(Step::Continue),
             Ok(plan::Step::Skipped(skip)) => {
@@ -337,7 +370,13 @@ impl Assembler {
         use plan::Error::{Contradiction as Contradicted, Encode};
         let Owner::Relation(relation) = owner else { return Err(error.into()) };
         let Some(entry) = self.relations.get_mut(&relation) else { return Err(error.into()) };
+        let is_unkeyed =
+            matches!(entry.relation.identity, ReplicaIdentity::Full | ReplicaIdentity::Nothing);
         let is_news = match &error {
+            // The stream does not say what the key is, and it is newer than the row.
+            Contradicted { contradiction: Contradiction::KeyNull { .. }, .. } if is_unkeyed => {
+                !std::mem::replace(&mut entry.is_keyless, true)
+            }
             Contradicted { contradiction: Contradiction::Null { column }, .. }
             | Encode { column, source: encode::Error::Unavailable, .. } => {
                 remember(&mut entry.nullable, column)
@@ -413,6 +452,12 @@ impl Assembler {
         };
         let entry = self.relations.get(&id).ok_or(Error::UnknownRelation(id))?;
         facts.not_null.retain(|column| !entry.nullable.contains(column));
+        if entry.is_keyless {
+            facts.primary_key.clear();
+            facts.identity_index.clear();
+        }
+        let leaves = self.relations.values().filter(|leaf| leaf.root == Some(id));
+        facts.leaves.extend(leaves.map(|leaf| plan::leaf(&leaf.relation)));
         let draft = plan::compile(&entry.relation, &facts, &self.settings)?;
         if draft.topics.iter().any(|topic| self.topics.find(topic).is_some()) {
             let others =

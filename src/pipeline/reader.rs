@@ -350,7 +350,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         if let Owner::Relation(id) = owner
             && let Some(relation) = self.assembler.relation(id)
         {
-            self.around.telemetry.on_plan(relation, &draft.unknown);
+            self.around.telemetry.on_plan(relation, &draft);
         }
         for topic in &draft.topics {
             self.ensure_topic(topic).await?;

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use crate::batch::{Batch, Operation, Record, TopicId};
 use crate::edges::{Class, Receipt};
 use crate::metrics::{Metrics, SkipReason, TableCounters, TxnResult};
-use crate::plan::Skip;
+use crate::plan::{Draft, Skip};
 use crate::position::Lsn;
 use crate::postgres::SlotFacts;
 use crate::status::{Phase, Status};
@@ -26,8 +26,8 @@ pub struct Telemetry {
     last_commit: Option<Instant>,
     /// When the oldest transaction committed that was received and may not be in Kafka.
     oldest_commit_us: Option<i64>,
-    /// Columns of unknown types that were warned of.
-    warned: BTreeSet<(String, String)>,
+    /// What was told of tables: columns of unknown types, odd partitions, and that they are published.
+    told: BTreeSet<(String, String)>,
 }
 
 impl Telemetry {
@@ -41,7 +41,7 @@ impl Telemetry {
             counters: HashMap::new(),
             last_commit: None,
             oldest_commit_us: None,
-            warned: BTreeSet::new(),
+            told: BTreeSet::new(),
         }
     }
 
@@ -204,10 +204,24 @@ impl Telemetry {
         self.metrics.schema_registered();
     }
 
-    pub(super) fn on_plan(&mut self, relation: &Relation, unknown: &[(String, String)]) {
+    /// Tells once that a table is published, and what is odd about it.
+    pub(super) fn on_plan(&mut self, relation: &Relation, draft: &Draft) {
         let Relation { namespace, name, .. } = relation;
-        info!(table = %format_args!("{namespace}.{name}"), "publishing a table");
-        for (column, type_name) in unknown {
+        let table = format!("{namespace}.{name}");
+        if self.told.insert((table.clone(), String::new())) {
+            info!(%table, "publishing a table");
+        }
+        let partition = draft.odd_leaf.as_ref().map(|(schema, leaf)| format!("{schema}.{leaf}"));
+        if let Some(partition) = partition
+            && self.told.insert((table.clone(), partition.clone()))
+        {
+            warn!(
+                %table,
+                %partition,
+                "the replica identity of a partition is not its table's: old rows of it lack what was not logged; see `walbrook check`"
+            );
+        }
+        for (column, type_name) in &draft.unknown {
             self.on_unknown_type(namespace, name, column, type_name);
         }
     }
@@ -221,7 +235,7 @@ impl Telemetry {
         type_name: &str,
     ) {
         let table = format!("{namespace}.{table}");
-        if self.warned.insert((table.clone(), column.to_owned())) {
+        if self.told.insert((table.clone(), column.to_owned())) {
             warn!(
                 %table,
                 column,
