@@ -128,6 +128,18 @@ impl Error {
             | Self::Writer(_) => Ending::Failed(Class::Fatal),
         }
     }
+
+    /// Whether what was complete before it may be committed: not where Kafka failed, nor where the
+    /// stream itself is in doubt.
+    fn spares_complete(&self) -> bool {
+        match self {
+            Self::Assembler(error) => error.spares_complete(),
+            Self::Postgres(_) | Self::Registry(_) | Self::Silent { .. } | Self::Source { .. } => {
+                true
+            }
+            _ => false,
+        }
+    }
 }
 
 impl From<assembler::Error> for Error {

@@ -110,14 +110,24 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         }
     }
 
-    /// Streams until an error, or until it is told to stop and has.
+    /// Streams until an error, or until it is told to stop and has. An error takes nothing with it
+    /// that was complete before: else one row that cannot be written would hold up, at each start
+    /// anew, all that came with it.
     pub(super) async fn run(mut self) -> Result<(), Error> {
         // Nothing was taken yet: this is the checkpoint's.
         self.session.confirm(clock::now(), self.assembler.complete_end());
         while !self.around.stop.is_set() {
             match self.turn().await {
+                Ok(()) => {}
                 Err(Error::Stopped) => break,
-                other => other?,
+                Err(error) => {
+                    if error.spares_complete()
+                        && let Err(error) = self.commit_complete().await
+                    {
+                        warn!(%error, "what was complete could not be committed on the way out; it comes again");
+                    }
+                    return Err(error);
+                }
             }
         }
         self.finish().await
@@ -429,6 +439,13 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
     /// Commits what is complete, confirms it and closes: the way out of a stop.
     async fn finish(mut self) -> Result<(), Error> {
         self.around.telemetry.enter(Phase::Stopping);
+        self.commit_complete().await?;
+        self.transport.close().await;
+        Ok(())
+    }
+
+    /// Commits what is complete and confirms it, if Kafka answers in time.
+    async fn commit_complete(&mut self) -> Result<(), Error> {
         let limit = tokio::time::Instant::now() + STOP_LIMIT;
         self.settle(limit).await?;
         if self.assembler.seal_complete(&mut self.current) {
@@ -437,9 +454,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             self.settle(limit).await?;
         }
         let status = self.session.status(clock::now());
-        send_status(&mut self.transport, status).await.map_err(source::<T>)?;
-        self.transport.close().await;
-        Ok(())
+        send_status(&mut self.transport, status).await.map_err(source::<T>)
     }
 
     /// Waits until the writer is idle, or until `limit`.

@@ -53,6 +53,12 @@ impl Error {
         matches!(self, Self::TextMode { .. })
     }
 
+    /// Whether it is about what a row or its table is, so that the stream before it is in no doubt.
+    #[must_use]
+    pub fn spares_complete(&self) -> bool {
+        matches!(self, Self::Plan(_) | Self::TextMode { .. })
+    }
+
     /// Whether the checkpoint does not fit the stream.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
