@@ -19,6 +19,9 @@ pub struct TableFacts {
     pub primary_key: Vec<String>,
     /// The columns of the replica identity index in key order, where the identity is an index.
     pub identity_index: Vec<String>,
+    /// The tables that it is a partition or a child of, the nearest first, by PostgreSQL schema and
+    /// name; `None` if the catalog does not know the table (any more).
+    pub ancestors: Option<Vec<(String, String)>>,
     /// Every type that the relation's columns need, domains, elements and labels included.
     pub types: TypeCatalog,
 }

@@ -34,8 +34,20 @@ impl Catalog {
             defaults: defaults(&columns)?,
             primary_key,
             identity_index: flagged(&keys, IS_IDENTITY)?,
+            ancestors: self.ancestors(relation).await?,
             types: self.types(&oids).await?,
         })
+    }
+
+    /// What the table is a partition or a child of; `None` if it is not there.
+    async fn ancestors(
+        &mut self,
+        relation: &Relation,
+    ) -> Result<Option<Vec<(String, String)>>, Error> {
+        let rows = self.rows(ANCESTORS_SQL, &[&relation.id.0]).await?;
+        let name = |row: &Row| Ok((field(row, 0)?, field(row, 1)?));
+        let Some((_, above)) = rows.split_first() else { return Ok(None) };
+        above.iter().map(name).collect::<Result<_, _>>().map(Some)
     }
 
     /// The facts of types and of all that they are made of.
@@ -189,6 +201,20 @@ CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
 WHERE i.indrelid = $1 AND (i.indisprimary OR i.indisreplident) AND k.place <= i.indnkeyatts
 ORDER BY i.indexrelid, k.place";
+
+/// The table itself comes first.
+const ANCESTORS_SQL: &str = "\
+WITH RECURSIVE ancestor (relid, distance) AS (
+    SELECT $1::oid, 0
+    UNION
+    SELECT i.inhparent, ancestor.distance + 1
+    FROM ancestor
+    JOIN pg_inherits i ON i.inhrelid = ancestor.relid)
+SELECT n.nspname::text, c.relname::text
+FROM ancestor
+JOIN pg_class c ON c.oid = ancestor.relid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+ORDER BY ancestor.distance";
 
 /// A true array is the one that its element names as its array type; `name`, `point` and others
 /// have an element too.
