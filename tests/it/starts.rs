@@ -4,6 +4,7 @@
 mod failover;
 mod figures;
 mod locks;
+mod missing;
 mod outages;
 mod refusals;
 mod secured;

@@ -5,6 +5,7 @@ mod catalog;
 mod hostile;
 mod published;
 mod stream;
+mod survey;
 mod tls;
 
 use std::path::{Path, PathBuf};
