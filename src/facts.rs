@@ -22,6 +22,9 @@ pub struct TableFacts {
     /// Its partitions that hold rows, one for each replica identity that they have: an old row is
     /// logged by the identity of its partition, and told of by the table's.
     pub leaves: Vec<Leaf>,
+    /// The tables that it is a partition or a child of, the nearest first, by PostgreSQL schema and
+    /// name; `None` if the catalog does not know the table (any more).
+    pub ancestors: Option<Vec<(String, String)>>,
     /// Every type that the relation's columns need, domains, elements and labels included.
     pub types: TypeCatalog,
 }

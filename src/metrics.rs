@@ -24,6 +24,7 @@ pub struct Metrics {
     batch_records: Histogram,
     confirmed_lsn: Gauge,
     end_to_end_latency_seconds: Histogram,
+    findings: Gauge,
     kafka_commit_seconds: Histogram,
     kafka_txns_total: IntCounterVec,
     lag_bytes: Gauge,
@@ -106,6 +107,7 @@ impl Metrics {
             confirmed_lsn: build.gauge("walbrook_confirmed_lsn"),
             end_to_end_latency_seconds: build
                 .histogram("walbrook_end_to_end_latency_seconds", LATENCY_BUCKETS.to_vec()),
+            findings: build.gauge("walbrook_findings"),
             kafka_commit_seconds: build
                 .histogram("walbrook_kafka_commit_seconds", LATENCY_BUCKETS.to_vec()),
             kafka_txns_total: build.counters("walbrook_kafka_transactions_total", &["result"]),
@@ -182,6 +184,11 @@ impl Metrics {
     pub fn set_lag(&self, bytes: u64, seconds: f64) {
         self.lag_bytes.set(lsn_number(Lsn(bytes)));
         self.lag_seconds.set(seconds.max(0.0));
+    }
+
+    /// How much is missing from the stream.
+    pub fn set_findings(&self, count: usize) {
+        self.findings.set(number(count));
     }
 
     /// What the slot makes PostgreSQL keep, and how much more it may.
@@ -291,6 +298,11 @@ pub const HELP: &[(&str, &str)] = &[
         "walbrook_end_to_end_latency_seconds",
         "From the commit in PostgreSQL to the commit in Kafka, of the oldest transaction of \
                  each batch (by the clocks of both machines).",
+    ),
+    (
+        "walbrook_findings",
+        "Tables, publications and outboxes of which something is missing from the stream; \
+                 `walbrook status` lists them.",
     ),
     ("walbrook_info", "Always 1; the label is the version."),
     (

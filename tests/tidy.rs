@@ -23,6 +23,7 @@ const PURE: &[&str] = &[
     "src/pipeline/assembler",
     "src/pipeline/start",
     "src/pipeline/supervisor",
+    "src/pipeline/watch",
     "src/plan",
     "src/position",
     "src/types",

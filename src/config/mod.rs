@@ -371,6 +371,16 @@ pub struct Outbox {
     pub routing: Routing,
 }
 
+impl Outbox {
+    /// The columns that an event is made of, without those of headers of one's own.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        [&self.id_column, &self.key_column, &self.route_column, &self.payload_column]
+            .into_iter()
+            .chain(&self.type_column)
+            .map(String::as_str)
+    }
+}
+
 /// An UPDATE of an outbox row (Debezium's `table.op.invalid.behavior`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnOutboxUpdate {

@@ -139,6 +139,7 @@ impl Attempt<'_> {
             catalog: &mut catalog,
             registry: registry.as_mut(),
             slot,
+            publications: &self.config.replication.publications,
             telemetry: self.telemetry,
             stop: self.stop,
             checkpoint_interval: self.config.replication.checkpoint_interval,

@@ -14,6 +14,7 @@ pub mod start;
 mod stop;
 pub mod supervisor;
 mod telemetry;
+pub mod watch;
 mod writer;
 
 use std::thread::JoinHandle;

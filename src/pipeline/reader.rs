@@ -38,6 +38,15 @@ const TICKS_PER_SLOT: u32 = 10;
 /// That question must not hold up the stream.
 const SLOT_LIMIT: Duration = Duration::from_secs(1);
 
+/// How often the catalog is asked what is published: what is missing is told within a minute.
+const SURVEY_EVERY: Duration = Duration::from_secs(20);
+
+/// Of all time, that may take one part in so many.
+const SURVEY_SHARE: u32 = 100;
+
+/// A catalog too large to be surveyed in this time is not.
+const SURVEY_LIMIT: Duration = Duration::from_secs(5);
+
 /// How long a server whose walsender is silent has to answer on the catalog connection.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
@@ -47,6 +56,7 @@ pub(super) struct Surroundings<'a, S: Sink> {
     pub(super) catalog: &'a mut Catalog,
     pub(super) registry: Option<&'a mut Registry>,
     pub(super) slot: &'a str,
+    pub(super) publications: &'a [String],
     pub(super) telemetry: &'a mut Telemetry,
     pub(super) stop: &'a mut Stop,
     pub(super) checkpoint_interval: Duration,
@@ -72,6 +82,7 @@ pub(super) struct Reader<'a, T, S: Sink> {
     server_end: Lsn,
     next_tick: Instant,
     ticks: u32,
+    next_survey: Instant,
 }
 
 /// Why the reader stopped taking frames.
@@ -107,6 +118,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             server_end: Lsn::ZERO,
             next_tick: clock::now(),
             ticks: 0,
+            next_survey: clock::now(),
         }
     }
 
@@ -266,6 +278,9 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             self.ping(SLOT_LIMIT).await?;
         }
         self.ticks = self.ticks.wrapping_add(1);
+        if self.next_survey <= now {
+            self.survey().await?;
+        }
         self.server_end = self.server_end.max(self.session.received());
         self.around.telemetry.on_progress(&Progress {
             received: self.session.received(),
@@ -311,6 +326,26 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         };
         self.server_end = self.server_end.max(facts.log_end().unwrap_or(Lsn::ZERO));
         self.around.telemetry.on_slot(self.around.slot, facts.retained_bytes, facts.safe_wal_size);
+        Ok(())
+    }
+
+    /// Asks what is published; no answer in time is no harm.
+    async fn survey(&mut self) -> Result<(), Error> {
+        let (since, (relations, names)) = (clock::now(), self.around.telemetry.subjects());
+        let survey = self.around.catalog.survey(self.around.publications, &relations, &names);
+        let query = tokio::time::timeout(SURVEY_LIMIT, survey);
+        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+        let survey = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
+        match survey {
+            Ok(Ok(survey)) => self.around.telemetry.on_survey(&survey),
+            // The connection's own errors come with the next look at the slot, too.
+            Ok(Err(error)) => warn!(%error, "what is published could not be looked at"),
+            Err(_) => {
+                warn!(limit = ?SURVEY_LIMIT, "what is published could not be looked at in time");
+            }
+        }
+        let now = clock::now();
+        self.next_survey = now + SURVEY_EVERY.max((now - since) * SURVEY_SHARE);
         Ok(())
     }
 

@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::watch::{Finding, Watch};
 use crate::batch::{Batch, Operation, Record, TopicId};
+use crate::config::Config;
 use crate::edges::{Class, Receipt};
 use crate::metrics::{Metrics, SkipReason, TableCounters, TxnResult};
 use crate::plan::{Draft, Skip};
 use crate::position::Lsn;
-use crate::postgres::SlotFacts;
+use crate::postgres::{SlotFacts, Survey};
 use crate::status::{Phase, Status};
-use crate::wal::Relation;
+use crate::wal::{Relation, RelationId};
 
 /// The pipeline's voice.
 #[derive(Debug)]
@@ -28,12 +30,15 @@ pub struct Telemetry {
     oldest_commit_us: Option<i64>,
     /// What was told of tables: columns of unknown types, odd partitions, and that they are published.
     told: BTreeSet<(String, String)>,
+    watch: Watch,
+    /// What the watch found when it last looked.
+    findings: BTreeSet<Finding>,
 }
 
 impl Telemetry {
-    /// Speaks through `metrics` and `status`.
+    /// Speaks of the pipeline of `config` through `metrics` and `status`.
     #[must_use]
-    pub fn new(metrics: Metrics, status: watch::Sender<Status>) -> Self {
+    pub fn new(config: &Config, metrics: Metrics, status: watch::Sender<Status>) -> Self {
         metrics.set_phase(Phase::Starting);
         Self {
             metrics,
@@ -42,6 +47,8 @@ impl Telemetry {
             last_commit: None,
             oldest_commit_us: None,
             told: BTreeSet::new(),
+            watch: Watch::new(config),
+            findings: BTreeSet::new(),
         }
     }
 
@@ -53,6 +60,7 @@ impl Telemetry {
         if phase == Phase::Standby {
             // What was received is the other instance's to deliver.
             self.oldest_commit_us = None;
+            self.tell(BTreeSet::new());
         }
         self.metrics.set_phase(phase);
         self.status.send_modify(|status| status.phase = phase);
@@ -180,6 +188,32 @@ impl Telemetry {
         self.metrics.set_slot_wal(slot, retained.unwrap_or(0), safe_bytes);
     }
 
+    /// The tables to survey beside those that are published: by OID, and by name.
+    pub(super) fn subjects(&self) -> (Vec<RelationId>, Vec<String>) {
+        self.watch.subjects()
+    }
+
+    /// What the publications publish now.
+    pub(super) fn on_survey(&mut self, survey: &Survey) {
+        let findings = self.watch.look(survey);
+        for finding in findings.difference(&self.findings) {
+            warn!(%finding, "something is missing from the stream");
+        }
+        for finding in self.findings.difference(&findings) {
+            info!(%finding, "put right: this is not missing from the stream any more");
+        }
+        self.tell(findings);
+    }
+
+    fn tell(&mut self, findings: BTreeSet<Finding>) {
+        if findings != self.findings {
+            self.metrics.set_findings(findings.len());
+            let texts = findings.iter().map(ToString::to_string).collect();
+            self.status.send_modify(|status| status.findings = texts);
+            self.findings = findings;
+        }
+    }
+
     /// What waits, and since when: told before something is awaited for long.
     pub(super) fn on_waiting(&mut self, oldest_commit_us: Option<i64>) {
         self.oldest_commit_us = oldest_commit_us;
@@ -221,6 +255,7 @@ impl Telemetry {
                 "the replica identity of a partition is not its table's: old rows of it lack what was not logged; see `walbrook check`"
             );
         }
+        self.watch.know(relation.id, namespace, name);
         for (column, type_name) in &draft.unknown {
             self.on_unknown_type(namespace, name, column, type_name);
         }

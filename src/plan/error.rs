@@ -85,6 +85,17 @@ pub enum Error {
         /// The columns that are missing.
         columns: Vec<String>,
     },
+    /// The rows of the table seem to be events, and must not leave as rows of a table.
+    #[error(
+        "table {table} has the columns of outbox {outbox} and is not configured: its rows would leave as those of a table, payload and all. If they are events, \
+         set [[outbox]] table = {table:?} for it (also for rows that wait); if not, leave it out of the publication"
+    )]
+    OutboxLike {
+        /// The table.
+        table: String,
+        /// The outbox that it is like.
+        outbox: String,
+    },
     /// A column of an outbox has a type that cannot be used there.
     #[error("outbox table {table}: column {column} has a type that cannot be {usage}")]
     OutboxType {

@@ -109,19 +109,20 @@ enum Body {
     Table { draft: Box<TableDraft>, topic: String },
 }
 
-/// Compiles the plan of a relation: of an outbox if it is configured as one, else of a table.
+/// Compiles the plan of a relation: of an outbox if it, or what it is a part of, is configured as one,
+/// else of a table.
 ///
 /// # Errors
 ///
-/// If the topic's name is too long, field names collide, or an outbox lacks its columns or has
-/// types or payload schemas that cannot be used.
+/// If the topic's name is too long, field names collide, an outbox lacks its columns or has types or
+/// payload schemas that cannot be used, or the table seems to be an outbox that is not configured.
 pub fn compile(
     relation: &Relation,
     facts: &TableFacts,
     settings: &Settings,
 ) -> Result<Draft, Error> {
     let shape = Shape::new(relation, facts, &settings.values);
-    if let Some(outbox) = outbox(relation, settings) {
+    if let Some(outbox) = outbox_above(relation, facts, settings)? {
         let draft = OutboxDraft::compile(&shape, outbox, settings.records.timestamp)?;
         let topics = draft.topics();
         let body = Body::Outbox(Box::new(draft));
@@ -192,6 +193,42 @@ fn outbox<'a>(relation: &Relation, settings: &'a Settings) -> Option<&'a Outbox>
 
 fn outbox_of<'a>(namespace: &str, table: &str, settings: &'a Settings) -> Option<&'a Outbox> {
     settings.outboxes.iter().find(|outbox| outbox.namespace == namespace && outbox.table == table)
+}
+
+/// The outbox whose row a row of the relation is. Partitions and children are parts of their outbox
+/// also where the publication names them instead of it.
+fn outbox_above<'a>(
+    relation: &Relation,
+    facts: &TableFacts,
+    settings: &'a Settings,
+) -> Result<Option<&'a Outbox>, Error> {
+    if let Some(outbox) = outbox(relation, settings) {
+        return Ok(Some(outbox));
+    }
+    let above = facts.ancestors.iter().flatten();
+    let mut above = above.filter_map(|(namespace, name)| outbox_of(namespace, name, settings));
+    if let Some(outbox) = above.next() {
+        return Ok(Some(outbox));
+    }
+    match settings.outboxes.iter().find(|outbox| is_like(relation, facts, outbox)) {
+        Some(outbox) => Err(Error::OutboxLike {
+            table: format!("{}.{}", relation.namespace, relation.name),
+            outbox: format!("{}.{}", outbox.namespace, outbox.table),
+        }),
+        None => Ok(None),
+    }
+}
+
+/// Whether a table that is no outbox by its name has the columns of one, and is its namesake in
+/// another PostgreSQL schema (another tenant's), or may have been a partition of it and is gone.
+fn is_like(relation: &Relation, facts: &TableFacts, outbox: &Outbox) -> bool {
+    let is_near = if relation.namespace == outbox.namespace {
+        facts.ancestors.is_none()
+    } else {
+        relation.name == outbox.table
+    };
+    is_near
+        && outbox.columns().all(|name| relation.columns.iter().any(|column| column.name == name))
 }
 
 /// Compiles the plan of the outbox without a table; `None` if none is configured.

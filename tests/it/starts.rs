@@ -5,6 +5,7 @@ mod demoted;
 mod failover;
 mod figures;
 mod locks;
+mod missing;
 mod outages;
 mod publications;
 mod refusals;

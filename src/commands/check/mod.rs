@@ -4,6 +4,7 @@
 //! unless that needs it. Nothing that lasts is changed, and a running pipeline is not disturbed.
 
 mod kafka;
+mod left_out;
 mod postgres;
 mod report;
 mod routed;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::left_out;
 use super::report::Report;
 use super::sql::{alter_table, identifier, table};
 use crate::config::{Binary, Config, Outbox};
@@ -37,7 +38,7 @@ pub(super) async fn inspect(
     judge_tables(&publications, &tables, report);
     judge_types(config, &catalog.published_types(names).await?, report);
     let relations = catalog.published_relations(names).await?;
-    judge_outboxes(config, &relations, report);
+    left_out::inspect(config, catalog, report).await?;
     plans(config, catalog, &relations, report).await
 }
 
@@ -146,7 +147,7 @@ fn is_outbox(config: &Config, table: &PublishedTable) -> bool {
 }
 
 /// The first few of a list.
-fn shortened(names: &[String]) -> String {
+pub(super) fn shortened(names: &[String]) -> String {
     const SHOWN: usize = 5;
     let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(SHOWN) {
@@ -217,31 +218,6 @@ fn judge_types(config: &Config, columns: &[PublishedColumn], report: &mut Report
                 columns.join(", ")
             ),
             "leave it so, or leave the column out of the publication by a column list (PostgreSQL 15 and later)",
-        );
-    }
-}
-
-/// Judges whether the configured outboxes are published; their columns are the plan's matter.
-fn judge_outboxes(config: &Config, relations: &[Relation], report: &mut Report) {
-    for outbox in &config.outboxes {
-        let is_it = |relation: &Relation| {
-            relation.namespace == outbox.namespace && relation.name == outbox.table
-        };
-        if relations.iter().any(is_it) {
-            continue;
-        }
-        let publication = config.replication.publications.first().map(|name| identifier(name));
-        report.failed(
-            "postgres.outbox",
-            format!(
-                "outbox table {}.{} is in none of the publications, or does not exist",
-                outbox.namespace, outbox.table
-            ),
-            format!(
-                "ALTER PUBLICATION {} ADD TABLE {};",
-                publication.unwrap_or_default(),
-                table(&outbox.namespace, &outbox.table)
-            ),
         );
     }
 }

@@ -8,6 +8,7 @@ mod publication;
 mod published;
 mod relation;
 mod slot;
+mod survey;
 mod table;
 
 use std::future::Future;
@@ -30,6 +31,7 @@ use super::socket::Socket;
 
 pub use publication::{Publication, PublishedColumn, PublishedTable};
 pub use slot::{SlotFacts, Walsender};
+pub use survey::{Survey, SurveyedColumn, SurveyedTable};
 
 /// A connection for catalog queries. All queries are bounded by `statement_timeout`.
 pub struct Catalog {

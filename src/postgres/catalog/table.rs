@@ -35,6 +35,7 @@ impl Catalog {
             primary_key,
             identity_index: flagged(&keys, IS_IDENTITY)?,
             leaves: self.leaves(relation).await?,
+            ancestors: self.ancestors(relation).await?,
             types: self.types(&oids).await?,
         })
     }
@@ -47,6 +48,17 @@ impl Catalog {
             Ok(Leaf { table: (field(row, 0)?, field(row, 1)?), identity })
         };
         self.rows(LEAVES_SQL, &[&relation.id.0]).await?.iter().map(leaf).collect()
+    }
+
+    /// What the table is a partition or a child of; `None` if it is not there.
+    async fn ancestors(
+        &mut self,
+        relation: &Relation,
+    ) -> Result<Option<Vec<(String, String)>>, Error> {
+        let rows = self.rows(ANCESTORS_SQL, &[&relation.id.0]).await?;
+        let name = |row: &Row| Ok((field(row, 0)?, field(row, 1)?));
+        let Some((_, above)) = rows.split_first() else { return Ok(None) };
+        above.iter().map(name).collect::<Result<_, _>>().map(Some)
     }
 
     /// The facts of types and of all that they are made of.
@@ -230,6 +242,20 @@ leaf AS (
 SELECT DISTINCT ON (identity, columns) namespace, name, identity, columns
 FROM leaf
 ORDER BY identity, columns, namespace, name";
+
+/// The table itself comes first.
+const ANCESTORS_SQL: &str = "\
+WITH RECURSIVE ancestor (relid, distance) AS (
+    SELECT $1::oid, 0
+    UNION
+    SELECT i.inhparent, ancestor.distance + 1
+    FROM ancestor
+    JOIN pg_inherits i ON i.inhrelid = ancestor.relid)
+SELECT n.nspname::text, c.relname::text
+FROM ancestor
+JOIN pg_class c ON c.oid = ancestor.relid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+ORDER BY ancestor.distance";
 
 /// A true array is the one that its element names as its array type; `name`, `point` and others
 /// have an element too.

@@ -6,6 +6,7 @@ mod catalog;
 mod hostile;
 mod published;
 mod stream;
+mod survey;
 mod tls;
 
 use std::path::{Path, PathBuf};
