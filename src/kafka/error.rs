@@ -20,8 +20,9 @@ pub enum Error {
     Authentication {
         /// librdkafka's words.
         reason: String,
-        /// Whether the credentials are a token that is renewed from outside.
-        is_token: bool,
+        /// Whether there are others: a token that is renewed from outside, or a password whose file
+        /// has another one by now.
+        is_renewed: bool,
     },
     /// The last checkpoint record cannot be used.
     #[error(
@@ -157,7 +158,7 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Authentication { is_token, .. } if *is_token => Class::Retry,
+            Self::Authentication { is_renewed: true, .. } => Class::Retry,
             Self::MissingTopic { command: None, .. }
             | Self::Client { .. }
             | Self::HangingTransaction { .. }
@@ -391,7 +392,8 @@ mod tests {
 
     #[test]
     fn a_refused_token_is_renewed_and_a_refused_password_is_not() {
-        let refused = |is_token| Error::Authentication { reason: "no".into(), is_token }.class();
+        let refused =
+            |is_renewed| Error::Authentication { reason: "no".into(), is_renewed }.class();
         assert_eq!(refused(true), Class::Retry);
         assert_eq!(refused(false), Class::Fatal);
     }

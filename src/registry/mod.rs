@@ -342,8 +342,10 @@ impl Registry {
 
     fn authorised(&self, request: RequestBuilder) -> RequestBuilder {
         match (&self.basic_auth, &self.bearer_token) {
-            (Some((user, password)), _) => request.basic_auth(user, Some(password.expose())),
-            (None, Some(token)) => request.bearer_auth(token.expose()),
+            (Some((user, password)), _) => {
+                request.basic_auth(user, Some(password.fresh().expose()))
+            }
+            (None, Some(token)) => request.bearer_auth(token.fresh().expose()),
             (None, None) => request,
         }
     }
