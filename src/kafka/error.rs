@@ -117,6 +117,14 @@ pub enum Error {
         /// librdkafka's words.
         reason: String,
     },
+    /// Fewer brokers are up than a new topic wants replicas, which passes when one was restarted.
+    #[error(
+        "topic {topic} cannot be created: its replication factor is larger than the number of brokers that are up. Start more, or lower topics.replication_factor (topics.checkpoint_replication_factor for the checkpoint topic)"
+    )]
+    TooFewBrokers {
+        /// The topic.
+        topic: String,
+    },
     /// A topic cannot be created as configured.
     #[error("topic {topic} cannot be created as [topics.create] says")]
     TopicRefused {
@@ -163,6 +171,7 @@ impl Error {
             | Self::Client { .. }
             | Self::HangingTransaction { .. }
             | Self::NotRecovered
+            | Self::TooFewBrokers { .. }
             | Self::Unreachable { .. } => Class::Retry,
             Self::Fenced { .. } => Class::Fenced,
             Self::Authentication { .. }

@@ -28,6 +28,7 @@ pub use writer::Gone;
 
 use crate::config::Config;
 use crate::edges::{Class, Sink, Transport};
+use crate::registry::Registry;
 use crate::status::Phase;
 use crate::{kafka, postgres, registry, wal};
 use attempt::Attempt;
@@ -214,9 +215,12 @@ async fn supervise(
     let settings = &config.replication;
     let mut supervisor =
         Supervisor::new(settings.retry_delay_min, settings.retry_delay_max, settings.standby_poll);
+    // One for all attempts: that it has answered once counts.
+    let mut registry = config.registry.as_ref().map(Registry::new).transpose()?;
     loop {
         let is_text_forced = supervisor.is_text_forced();
-        let attempt = Attempt { config, is_text_forced, writer, telemetry, stop };
+        let registry = registry.as_mut();
+        let attempt = Attempt { config, is_text_forced, writer, registry, telemetry, stop };
         let ended = Box::pin(attempt.run()).await;
         let progress: Option<Instant> = telemetry.last_commit();
         let ending = ended.as_ref().map_or_else(Error::ending, |()| Ending::Stopped);
