@@ -8,6 +8,7 @@ mod alive;
 pub mod assembler;
 mod attempt;
 mod clock;
+mod lag;
 mod operator;
 mod reader;
 pub mod start;
@@ -16,6 +17,7 @@ pub mod supervisor;
 mod telemetry;
 mod writer;
 
+use std::convert::Infallible;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -33,6 +35,9 @@ use crate::status::Phase;
 use crate::{kafka, postgres, registry, wal};
 use attempt::Attempt;
 use supervisor::{Action, Ending, Supervisor};
+
+/// How often metrics and status are brought up to date.
+const TICK: Duration = Duration::from_secs(1);
 
 /// How long a stop waits for Kafka.
 const STOP_LIMIT: Duration = Duration::from_secs(8);
@@ -251,13 +256,23 @@ async fn supervise(
                 delay
             }
         };
+        let pause = async {
+            writer.discard().await?;
+            tokio::time::sleep(delay).await;
+            Ok::<_, Gone>(())
+        };
         tokio::select! {
             () = stop.wait() => return Ok(()),
-            discarded = writer.discard() => discarded?,
+            paused = pause => paused?,
+            never = ageing(telemetry) => match never {},
         }
-        tokio::select! {
-            () = stop.wait() => return Ok(()),
-            () = tokio::time::sleep(delay) => {}
-        }
+    }
+}
+
+/// While nothing streams, what waits grows older all the same.
+async fn ageing(telemetry: &Telemetry) -> Infallible {
+    loop {
+        telemetry.tell_lag(clock::now(), clock::wall_us());
+        tokio::time::sleep(TICK).await;
     }
 }
