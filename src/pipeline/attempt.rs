@@ -33,6 +33,7 @@ pub(super) struct Attempt<'a> {
     pub(super) config: &'a Config,
     pub(super) is_text_forced: bool,
     pub(super) writer: &'a mut Writer<kafka::Error>,
+    pub(super) registry: Option<&'a mut Registry>,
     pub(super) telemetry: &'a mut Telemetry,
     pub(super) stop: &'a mut Stop,
 }
@@ -133,11 +134,10 @@ impl Attempt<'_> {
         info!(%slot, position = %checkpoint.position, confirm = %checkpoint.confirm, "streaming");
         self.telemetry.on_streaming(clock::now(), checkpoint.confirm);
         let assembler = assembler(self.config, is_binary, checkpoint, comes_again);
-        let mut registry = self.config.registry.as_ref().map(Registry::new).transpose()?;
         let around = Surroundings::<KafkaSink> {
             writer: self.writer,
             catalog: &mut catalog,
-            registry: registry.as_mut(),
+            registry: self.registry,
             slot,
             publications: &self.config.replication.publications,
             telemetry: self.telemetry,

@@ -107,8 +107,14 @@ pub async fn create(
         return Err(Refusal::AlreadyCreated { slot, confirm }.into());
     }
     let (mut writer, thread) = writer::start(kafka_sink(config)?).map_err(Error::Thread)?;
-    let mut attempt =
-        Attempt { config, is_text_forced: false, writer: &mut writer, telemetry, stop };
+    let mut attempt = Attempt {
+        config,
+        is_text_forced: false,
+        writer: &mut writer,
+        registry: None,
+        telemetry,
+        stop,
+    };
     let created = attempt.create(client, &mut catalog, &system).await;
     drop(writer);
     thread.join().map_err(|_| Error::Writer(writer::Gone))?;

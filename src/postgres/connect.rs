@@ -44,7 +44,7 @@ impl Peer {
         };
         let mut peer = Self { host: label, is_from_passfile: false, warning: None, password: None };
         match (&postgres.password, &postgres.passfile) {
-            (Some(password), _) => peer.password = Some(password.clone()),
+            (Some(password), _) => peer.password = Some(password.fresh()),
             (None, Some(path)) => {
                 let wanted = Wanted {
                     host: &host.host,
