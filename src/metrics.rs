@@ -24,6 +24,7 @@ pub struct Metrics {
     batch_records: Histogram,
     confirmed_lsn: Gauge,
     end_to_end_latency_seconds: Histogram,
+    findings: Gauge,
     kafka_commit_seconds: Histogram,
     kafka_txns_total: IntCounterVec,
     lag_bytes: Gauge,
@@ -107,6 +108,7 @@ impl Metrics {
             confirmed_lsn: build.gauge("walbrook_confirmed_lsn"),
             end_to_end_latency_seconds: build
                 .histogram("walbrook_end_to_end_latency_seconds", LATENCY_BUCKETS.to_vec()),
+            findings: build.gauge("walbrook_findings"),
             kafka_commit_seconds: build
                 .histogram("walbrook_kafka_commit_seconds", LATENCY_BUCKETS.to_vec()),
             kafka_txns_total: build.counters("walbrook_kafka_transactions_total", &["result"]),
@@ -184,6 +186,11 @@ impl Metrics {
     pub fn set_lag(&self, bytes: u64, seconds: f64) {
         self.lag_bytes.set(lsn_number(Lsn(bytes)));
         self.lag_seconds.set(seconds.max(0.0));
+    }
+
+    /// How much is missing from the stream.
+    pub fn set_findings(&self, count: usize) {
+        self.findings.set(number(count));
     }
 
     /// What the slot makes PostgreSQL keep, and how much more it may.
@@ -299,6 +306,11 @@ pub const HELP: &[(&str, &str)] = &[
         "From the commit in PostgreSQL to the commit in Kafka, of the oldest transaction of \
                  each batch (by the clocks of both machines).",
     ),
+    (
+        "walbrook_findings",
+        "Tables, publications and outboxes of which something is missing from the stream; \
+                 `walbrook status` lists them.",
+    ),
     ("walbrook_info", "Always 1; the label is the version."),
     (
         "walbrook_kafka_commit_seconds",
@@ -311,8 +323,10 @@ pub const HELP: &[(&str, &str)] = &[
     ),
     (
         "walbrook_lag_seconds",
-        "Age of the oldest transaction that was received and is not committed in Kafka; 0 \
-                 if there is none.",
+        "How long the oldest of what is not in Kafka waits: since the commit of the oldest \
+                 transaction that was received, since the writer has a batch, or since the \
+                 server's log was seen to go beyond what was received (while nothing streams: \
+                 confirmed); 0 if nothing waits.",
     ),
     (
         "walbrook_outbox_skipped_total",

@@ -11,9 +11,10 @@ use tracing::warn;
 
 use super::alive::{alive, look, make_way, send_due_status, send_status, watched};
 use super::assembler::{Assembler, Need, Owner, Step};
+use super::lag::Received;
 use super::telemetry::{Progress, Telemetry};
 use super::writer::{Done, Writer};
-use super::{Error, STOP_LIMIT, Stop, clock, sink, source};
+use super::{Error, STOP_LIMIT, Stop, TICK, clock, sink, source};
 use crate::batch::Batch;
 use crate::edges::{Class, Sink, Transport};
 use crate::facts::TableFacts;
@@ -29,14 +30,20 @@ use crate::wal::{Frame, Message, RelationId, Session};
 /// slows it down.
 const COALESCE_BYTES: usize = 64 << 10;
 
-/// How often metrics and status are brought up to date.
-const TICK: Duration = Duration::from_secs(1);
-
 /// Every so many ticks the catalog is asked what WAL the slot keeps.
 const TICKS_PER_SLOT: u32 = 10;
 
 /// That question must not hold up the stream.
 const SLOT_LIMIT: Duration = Duration::from_secs(1);
+
+/// How often the catalog is asked what is published: what is missing is told within a minute.
+const SURVEY_EVERY: Duration = Duration::from_secs(20);
+
+/// Of all time, that may take one part in so many.
+const SURVEY_SHARE: u32 = 100;
+
+/// A catalog too large to be surveyed in this time is not.
+const SURVEY_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long a server whose walsender is silent has to answer on the catalog connection.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -47,6 +54,7 @@ pub(super) struct Surroundings<'a, S: Sink> {
     pub(super) catalog: &'a mut Catalog,
     pub(super) registry: Option<&'a mut Registry>,
     pub(super) slot: &'a str,
+    pub(super) publications: &'a [String],
     pub(super) telemetry: &'a mut Telemetry,
     pub(super) stop: &'a mut Stop,
     pub(super) checkpoint_interval: Duration,
@@ -66,12 +74,13 @@ pub(super) struct Reader<'a, T, S: Sink> {
     /// When the last checkpoint was committed.
     checkpoint_at: Instant,
     last_fill: usize,
-    /// The oldest commit time in the batch that the writer has.
-    committing_us: Option<i64>,
+    /// What the writer has.
+    committing: Received,
     /// The end of the server's log, as far as it has told.
     server_end: Lsn,
     next_tick: Instant,
     ticks: u32,
+    next_survey: Instant,
 }
 
 /// Why the reader stopped taking frames.
@@ -103,10 +112,11 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             pending: None,
             checkpoint_at: clock::now(),
             last_fill: 0,
-            committing_us: None,
+            committing: Received::default(),
             server_end: Lsn::ZERO,
             next_tick: clock::now(),
             ticks: 0,
+            next_survey: clock::now(),
         }
     }
 
@@ -192,7 +202,10 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         let Some(spare) = self.spare.take() else { return Ok(false) };
         let mut batch = std::mem::replace(&mut self.current, spare);
         self.assembler.seal(&mut batch, self.session.keepalive());
-        self.committing_us = batch.oldest_commit_us;
+        self.committing = Received {
+            oldest_commit_us: batch.oldest_commit_us,
+            committing_since: Some(clock::now()),
+        };
         self.tell_skipped();
         self.around.writer.commit(batch)?;
         Ok(true)
@@ -233,7 +246,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                     self.session.confirm(now, checkpoint.confirm);
                 }
                 self.checkpoint_at = now;
-                self.committing_us = None;
+                self.committing = Received::default();
                 self.around.telemetry.on_committed(&batch, took, now, clock::wall_us());
                 self.around.telemetry.on_receipt(receipt);
                 batch.clear();
@@ -275,12 +288,15 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             self.ping(SLOT_LIMIT).await?;
         }
         self.ticks = self.ticks.wrapping_add(1);
+        if self.next_survey <= now {
+            self.survey().await?;
+        }
         self.server_end = self.server_end.max(self.session.received());
         self.around.telemetry.on_progress(&Progress {
             received: self.session.received(),
             confirmed: self.session.confirmed(),
             server_end: self.server_end,
-            oldest_commit_us: self.oldest_commit_us(),
+            waiting: self.waiting(),
             silence,
             now,
             wall_us: clock::wall_us(),
@@ -288,14 +304,16 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         Ok(())
     }
 
-    /// When the oldest transaction that waits committed.
-    fn oldest_commit_us(&self) -> Option<i64> {
-        self.committing_us.or(self.current.oldest_commit_us)
+    /// What was received and is not in Kafka.
+    fn waiting(&self) -> Received {
+        let Received { oldest_commit_us, committing_since } = self.committing;
+        let oldest_commit_us = oldest_commit_us.or(self.current.oldest_commit_us);
+        Received { oldest_commit_us, committing_since }
     }
 
     fn note_waiting(&mut self) {
-        let oldest = self.oldest_commit_us();
-        self.around.telemetry.on_waiting(oldest);
+        let waiting = self.waiting();
+        self.around.telemetry.on_waiting(waiting);
     }
 
     /// Whether the server answers on the catalog connection within `limit`; that it has ended the
@@ -320,6 +338,26 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         };
         self.server_end = self.server_end.max(facts.log_end().unwrap_or(Lsn::ZERO));
         self.around.telemetry.on_slot(self.around.slot, facts.retained_bytes, facts.safe_wal_size);
+        Ok(())
+    }
+
+    /// Asks what is published; no answer in time is no harm.
+    async fn survey(&mut self) -> Result<(), Error> {
+        let (since, (relations, names)) = (clock::now(), self.around.telemetry.subjects());
+        let survey = self.around.catalog.survey(self.around.publications, &relations, &names);
+        let query = tokio::time::timeout(SURVEY_LIMIT, survey);
+        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+        let survey = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
+        match survey {
+            Ok(Ok(survey)) => self.around.telemetry.on_survey(&survey),
+            // The connection's own errors come with the next look at the slot, too.
+            Ok(Err(error)) => warn!(%error, "what is published could not be looked at"),
+            Err(_) => {
+                warn!(limit = ?SURVEY_LIMIT, "what is published could not be looked at in time");
+            }
+        }
+        let now = clock::now();
+        self.next_survey = now + SURVEY_EVERY.max((now - since) * SURVEY_SHARE);
         Ok(())
     }
 
@@ -369,7 +407,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         if let Owner::Relation(id) = owner
             && let Some(relation) = self.assembler.relation(id)
         {
-            self.around.telemetry.on_plan(relation, &draft.unknown);
+            self.around.telemetry.on_plan(relation, &draft);
         }
         for topic in &draft.topics {
             self.ensure_topic(topic).await?;
@@ -426,8 +464,8 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                     self.around.telemetry.enter(Phase::Streaming);
                     ids.push(id);
                 }
-                Err(error) if error.class() == Class::Retry => {
-                    warn!(subject = %schema.subject, %error, retry_in = ?delay, "the schema registry does not answer; waiting for it");
+                Err(error) if registry.class(&error) == Class::Retry => {
+                    warn!(subject = %schema.subject, %error, retry_in = ?delay, "the schema registry does not answer as it should; waiting for it");
                     attempt += 1;
                     let until = clock::now() + delay;
                     self.around.telemetry.enter(Phase::Backoff { attempt, until });
@@ -494,6 +532,7 @@ fn take(
             Ok(assembler.on_message(start, &message, context, batch)?)
         }
         Frame::Keepalive { wal_end, reply_requested, .. } => {
+            assembler.on_keepalive(wal_end)?;
             session.on_keepalive(clock::now(), wal_end, reply_requested);
             Ok(Step::Continue)
         }

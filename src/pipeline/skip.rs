@@ -68,7 +68,7 @@ async fn hold_and_skip(
     let Held { mut transport, mut session, server, checkpoint } =
         look.hold(config, false, writer, stop).await?;
     let verdict = start::judge(&expected(config), &server, checkpoint.as_ref())?;
-    let Verdict::Resume(checkpoint) = verdict else {
+    let Verdict::Resume { checkpoint, .. } = verdict else {
         let slot = config.replication.slot.clone();
         return Err(Refusal::NoSlot { slot, confirm: Lsn::ZERO }.into());
     };

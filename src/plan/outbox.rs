@@ -290,14 +290,12 @@ impl EventColumn {
 }
 
 fn check_columns(shape: &Shape, outbox: &Outbox) -> Result<(), Error> {
-    let named =
-        [&outbox.id_column, &outbox.key_column, &outbox.route_column, &outbox.payload_column]
-            .into_iter()
-            .chain(&outbox.type_column)
-            .chain(outbox.headers.iter().map(|(column, _)| column));
-    let columns: Vec<String> = named
-        .filter(|name| shape.columns.iter().all(|column| column.name != **name))
-        .cloned()
+    let headers = outbox.headers.iter().map(|(column, _)| column.as_str());
+    let columns: Vec<String> = outbox
+        .columns()
+        .chain(headers)
+        .filter(|name| shape.columns.iter().all(|column| column.name != *name))
+        .map(str::to_owned)
         .collect();
     if columns.is_empty() {
         return Ok(());

@@ -424,3 +424,79 @@ fn logical_messages_become_events_only_if_configured_and_transactional() {
         assert!(!flow.walbrook.log().concat().contains("cAnArY"));
     });
 }
+
+/// An outbox that is partitioned by its status, and what is made of its rows where the publication
+/// names the partitions.
+const LETTERS: &str = "
+    CREATE TABLE letters (
+        id uuid NOT NULL, aggregatetype text NOT NULL, aggregateid text, type text, payload jsonb,
+        sent boolean NOT NULL DEFAULT false, PRIMARY KEY (id, sent)) PARTITION BY LIST (sent);
+    CREATE TABLE letters_open PARTITION OF letters FOR VALUES IN (false);
+    CREATE TABLE letters_sent PARTITION OF letters FOR VALUES IN (true);";
+
+const LETTERS_CONFIG: &str =
+    "[[outbox]]\ntable = \"public.letters\"\ntopic = \"{prefix}.event.{route}\"";
+
+/// An INSERT into an outbox: the id's last digit, and the payload.
+fn insert(table: &str, digit: u32, payload: &str) -> String {
+    format!(
+        "INSERT INTO {table} VALUES ('00000000-0000-0000-0000-00000000000{digit}', 'order', '7', \
+         'Placed', '{payload}');"
+    )
+}
+
+#[test]
+fn rows_of_an_outbox_whose_partitions_are_published_are_events() {
+    run(TEST_LIMIT, async {
+        let ddl = format!(
+            "{LETTERS} CREATE TABLE letters_old () INHERITS (outbox);
+             CREATE PUBLICATION walbrook FOR TABLE letters, outbox, letters_old, orders;"
+        );
+        let before = "CREATE TABLE orders (id int PRIMARY KEY);
+            CREATE TABLE outbox (id uuid PRIMARY KEY, aggregatetype text, aggregateid text,
+                type text, payload jsonb);";
+        let outbox = LETTERS_CONFIG.replace("letters", "outbox");
+        let config = [("", LETTERS_CONFIG), ("", outbox.as_str())];
+        let mut flow = Flow::start(shared(), "leaves", &(before.to_owned() + &ddl), &config).await;
+        flow.execute(&insert("letters", 1, "{}")).await;
+        flow.execute(&insert("outbox", 2, "{}")).await;
+        flow.execute(&insert("letters_old", 3, "{}")).await;
+        flow.execute("INSERT INTO orders VALUES (1)").await;
+        assert_eq!(flow.told("public.orders").await.len(), 1);
+        let id = |n| format!("id=00000000-0000-0000-0000-00000000000{n} eventType=Placed");
+        let wanted = [("7", "{}", &*id(1)), ("7", "{}", &id(2)), ("7", "{}", &id(3))];
+        check(&flow, "event.order", &wanted);
+        let leaked: Vec<_> = flow.stack.kafka.topics();
+        let leaked: Vec<_> = leaked.iter().filter(|it| it.contains("letters")).collect();
+        assert!(leaked.is_empty(), "{leaked:?}");
+        flow.stop();
+    });
+}
+
+#[test]
+fn the_outbox_of_another_tenant_is_refused_until_it_is_configured() {
+    run(TEST_LIMIT, async {
+        let ddl = "CREATE SCHEMA tenant1;
+            CREATE SCHEMA tenant2;
+            CREATE TABLE tenant1.outbox (id uuid PRIMARY KEY, aggregatetype text, aggregateid text,
+                type text, payload jsonb);
+            CREATE TABLE tenant2.outbox (LIKE tenant1.outbox INCLUDING ALL);
+            CREATE PUBLICATION walbrook FOR TABLE tenant1.outbox, tenant2.outbox;";
+        let one = LETTERS_CONFIG.replace("public.letters", "tenant1.outbox");
+        let mut flow = Flow::start(shared(), "tenants", ddl, &[("", &one)]).await;
+        flow.execute(&insert("tenant1.outbox", 1, "{}")).await;
+        flow.execute(&insert("tenant2.outbox", 2, "{}")).await;
+        let error = ends_with(&mut flow.walbrook, 4);
+        for words in ["table tenant2.outbox has the columns of outbox tenant1.outbox", "[[outbox]]"]
+        {
+            assert!(error.contains(words), "{error}");
+        }
+        // As the error says.
+        let two = one.replace("tenant1", "tenant2");
+        flow.config = config(flow.stack, &flow.space, &[("", &one), ("", &two)]);
+        flow.restart().await;
+        flow.drain().await;
+        assert_eq!(events(&flow, "event.order").len(), 2);
+        flow.stop();
+    });
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::left_out;
 use super::report::Report;
 use super::sql::{alter_table, identifier, table};
 use crate::config::{Binary, Config, Outbox};
@@ -37,7 +38,7 @@ pub(super) async fn inspect(
     judge_tables(&publications, &tables, report);
     judge_types(config, &catalog.published_types(names).await?, report);
     let relations = catalog.published_relations(names).await?;
-    judge_outboxes(config, &relations, report);
+    left_out::inspect(config, catalog, report).await?;
     plans(config, catalog, &relations, report).await
 }
 
@@ -146,7 +147,7 @@ fn is_outbox(config: &Config, table: &PublishedTable) -> bool {
 }
 
 /// The first few of a list.
-fn shortened(names: &[String]) -> String {
+pub(super) fn shortened(names: &[String]) -> String {
     const SHOWN: usize = 5;
     let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(SHOWN) {
@@ -221,31 +222,6 @@ fn judge_types(config: &Config, columns: &[PublishedColumn], report: &mut Report
     }
 }
 
-/// Judges whether the configured outboxes are published; their columns are the plan's matter.
-fn judge_outboxes(config: &Config, relations: &[Relation], report: &mut Report) {
-    for outbox in &config.outboxes {
-        let is_it = |relation: &Relation| {
-            relation.namespace == outbox.namespace && relation.name == outbox.table
-        };
-        if relations.iter().any(is_it) {
-            continue;
-        }
-        let publication = config.replication.publications.first().map(|name| identifier(name));
-        report.failed(
-            "postgres.outbox",
-            format!(
-                "outbox table {}.{} is in none of the publications, or does not exist",
-                outbox.namespace, outbox.table
-            ),
-            format!(
-                "ALTER PUBLICATION {} ADD TABLE {};",
-                publication.unwrap_or_default(),
-                table(&outbox.namespace, &outbox.table)
-            ),
-        );
-    }
-}
-
 /// Compiles the plans as the stream will, and collects what they need.
 async fn plans(
     config: &Config,
@@ -269,6 +245,7 @@ async fn plans(
         let facts = catalog.describe(relation).await?;
         match plan::compile(relation, &facts, &settings) {
             Ok(draft) => {
+                judge_leaf(relation, &draft, report);
                 compiled += 1;
                 needs.topics.extend(topics(&draft));
                 needs.schemas.extend(draft.schemas);
@@ -284,6 +261,24 @@ async fn plans(
         report.ok(NAME, format!("tables that can be written: {compiled}"));
     }
     Ok(needs)
+}
+
+/// Judges whether old rows are logged by the partitions as the table promises.
+fn judge_leaf(relation: &Relation, draft: &Draft, report: &mut Report) {
+    let Some((namespace, name)) = &draft.odd_leaf else { return };
+    let lacking = match relation.identity {
+        ReplicaIdentity::Full => "the columns outside of it",
+        _ if draft.has_key => "columns of the key, which stops the pipeline",
+        _ => "a key",
+    };
+    report.failed(
+        "postgres.identity",
+        format!(
+            "table {}.{}: its partition {namespace}.{name}, and each like it, has a replica identity of its own (it is not inherited), so in updates and deletes of its rows the stream lacks {lacking}",
+            relation.namespace, relation.name
+        ),
+        alter_table(namespace, name, "REPLICA IDENTITY FULL"),
+    );
 }
 
 /// The topics of a plan, and whether it gives its records a key.

@@ -1,7 +1,7 @@
 //! What stops the stream while its messages become records.
 
 use crate::plan;
-use crate::position::{Lsn, Position, Xid};
+use crate::position::{Lsn, Position};
 use crate::wal::RelationId;
 
 /// What stops the stream.
@@ -18,18 +18,16 @@ pub enum Error {
     /// A plan could not be made or a change not encoded.
     #[error(transparent)]
     Plan(#[from] plan::Error),
-    /// The change at the checkpoint's position is not the one that was there.
+    /// What the slot sends again at the checkpoint's position is not what was there.
     #[error(
-        "the checkpoint is inside transaction {xid} at {position} (change at {lsn}), but the slot now shows {found} there: \
-         publication, slot or server are not the same. Compare, then `walbrook checkpoint accept --position {position} --reason …`"
+        "the checkpoint is at {position}, where {was} was read, but the slot now shows {found} there: publication, slot or server \
+         are not the same (a server that was rolled back to an earlier state is not); compare, then `walbrook checkpoint accept --position {position} --reason …`"
     )]
     Resume {
-        /// The checkpoint's transaction.
-        xid: Xid,
         /// The checkpoint's position.
         position: Position,
-        /// The LSN of the change there.
-        lsn: Lsn,
+        /// What was there.
+        was: String,
         /// What is there now.
         found: String,
     },

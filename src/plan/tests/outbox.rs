@@ -420,3 +420,46 @@ fn text_forms_are_those_of_sql() {
         assert_eq!(bench.event(&bench.batch.records()[0])["key"], expect);
     }
 }
+
+/// What the plan of a table with an outbox's columns is: `Err` names the outbox that it is like.
+#[track_caller]
+fn check_kin(table: &str, ancestors: Option<&[&str]>, lacks: &str, expect: Result<bool, &str>) {
+    let settings = Settings { outboxes: vec![outbox()], ..settings() };
+    let columns = ["id", "aggregatetype", "aggregateid", "type", "payload"];
+    let columns = columns.into_iter().filter(|name| *name != lacks);
+    let columns: Vec<_> = columns.map(|name| (name, TEXT, name == "id")).collect();
+    let named = |table: &str| {
+        let (namespace, name) = table.split_once('.').unwrap();
+        (namespace.to_owned(), name.to_owned())
+    };
+    let (namespace, name) = named(table);
+    let relation = Relation { namespace, ..relation(&name, ReplicaIdentity::Default, &columns) };
+    let ancestors = ancestors.map(|names| names.iter().map(|name| named(name)).collect());
+    let facts = TableFacts { ancestors, ..facts(&["id"], &["id"]) };
+    let found = compile(&relation, &facts, &settings).map(|draft| draft.schemas.is_empty());
+    match (found, expect) {
+        (Ok(is_outbox), Ok(expect)) => assert_eq!(is_outbox, expect, "{table}"),
+        (Err(Error::OutboxLike { outbox, .. }), Err(expect)) => assert_eq!(outbox, expect),
+        (found, _) => panic!("{table}: {found:?}, expected {expect:?}"),
+    }
+}
+
+#[test]
+fn rows_of_an_outbox_are_never_rows_of_a_table() {
+    let like = Err("shop.outbox");
+    check_kin("shop.outbox", None, "", Ok(true));
+    check_kin("shop.outbox", Some(&[]), "", Ok(true));
+    // Its partitions, at any depth, and children.
+    check_kin("shop.outbox_1", Some(&["shop.outbox"]), "", Ok(true));
+    check_kin("parts.outbox_1", Some(&["parts.half", "shop.outbox"]), "", Ok(true));
+    // One that is gone; those of other outboxes, one of them gone.
+    check_kin("shop.outbox_1", None, "", like);
+    check_kin("tenant.outbox", Some(&[]), "", like);
+    check_kin("tenant.outbox", None, "", like);
+    // Tables.
+    check_kin("shop.letter", Some(&[]), "", Ok(false));
+    check_kin("shop.letter_1", Some(&["shop.letter"]), "", Ok(false));
+    check_kin("tenant.outbox", Some(&[]), "aggregatetype", Ok(false));
+    check_kin("shop.scratch", None, "aggregatetype", Ok(false));
+    check_kin("scratch.letter", None, "", Ok(false));
+}
