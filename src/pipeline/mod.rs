@@ -35,12 +35,13 @@ pub use writer::Gone;
 
 use crate::config::Config;
 use crate::edges::{Class, Sink, Transport};
-use crate::position::Position;
+use crate::position::{Lsn, Position};
 use crate::registry::Registry;
 use crate::status::Phase;
 use crate::{kafka, postgres, registry, wal};
+use assembler::Assembler;
 use attempt::Attempt;
-use supervisor::{Action, Ending, Supervisor};
+use supervisor::{Action, Ending, Fault, Supervisor};
 
 /// How often metrics and status are brought up to date.
 const TICK: Duration = Duration::from_secs(1);
@@ -108,6 +109,31 @@ pub enum Error {
     /// The slot was made; streaming starts with the next attempt.
     #[error("the replication slot was created")]
     SlotCreated,
+    /// The stream failed twice in the same way at the same place.
+    #[error(
+        "{error}. It is the same each time, so it does not go away by itself{}",
+        if *.is_too_large { TOO_LARGE } else { FAILS_ALIKE }
+    )]
+    Repeated {
+        /// How; a cause too, so that its own are told.
+        #[source]
+        error: Box<Self>,
+        /// Whether a row is larger than what PostgreSQL can send.
+        is_too_large: bool,
+    },
+    /// The replication stream, in a way that may repeat itself.
+    #[error(
+        "{error}, at {}, with all that ends at {complete} decoded",
+        fault.place
+    )]
+    Repeatable {
+        /// What tells it from others.
+        fault: Fault,
+        /// The end of the last complete transaction before.
+        complete: Lsn,
+        /// What it was.
+        error: Box<postgres::Error>,
+    },
     /// The replication stream.
     #[error("{error}")]
     Source {
@@ -148,6 +174,7 @@ impl Error {
             Self::Registry(error) => Ending::Failed(error.class()),
             Self::Source { error, .. } if needs_text(error.as_ref()) => Ending::TextMode,
             Self::Sink { class, .. } | Self::Source { class, .. } => Ending::Failed(*class),
+            Self::Repeatable { fault, .. } => Ending::Repeatable(*fault),
             Self::MadeWay | Self::Silent { .. } => Ending::Failed(Class::Retry),
             Self::Stopped => Ending::Stopped,
             Self::SlotCreated => Ending::Created,
@@ -155,6 +182,7 @@ impl Error {
             | Self::Change { .. }
             | Self::File { .. }
             | Self::Refused(_)
+            | Self::Repeated { .. }
             | Self::StopTimeout
             | Self::Thread(_)
             | Self::Wal(_)
@@ -162,14 +190,42 @@ impl Error {
         }
     }
 
-    /// The same about the change at `position`, where it is about a change.
-    fn at(self, position: Position) -> Self {
+    /// The same with where the stream was: the change that it is about, or the place where the
+    /// server failed.
+    fn located(self, assembler: &Assembler) -> Self {
         let is_of_change = match &self {
             Self::Assembler(error) => matches!(**error, assembler::Error::Plan(_)),
             Self::Postgres(error) => matches!(**error, postgres::Error::KeyUnknown { .. }),
             _ => false,
         };
-        if is_of_change { Self::Change { position, error: Box::new(self) } } else { self }
+        match (self, assembler.pending()) {
+            (error, Some(position)) if is_of_change => {
+                Self::Change { position, error: Box::new(error) }
+            }
+            (Self::Source { class, error }, _) => match error.downcast::<postgres::Error>() {
+                Ok(error) => Self::of_stream(class, error, assembler),
+                Err(error) => Self::Source { class, error },
+            },
+            (error, _) => error,
+        }
+    }
+
+    fn of_stream(class: Class, error: Box<postgres::Error>, assembler: &Assembler) -> Self {
+        let Some(code) = error.repeatable() else { return Self::Source { class, error } };
+        let complete = assembler.complete_end();
+        let place = error.change_lsn().unwrap_or(complete);
+        Self::Repeatable { fault: Fault { code, place }, complete, error }
+    }
+
+    /// The same, when it has repeated itself.
+    fn for_good(self) -> Self {
+        match &self {
+            Self::Repeatable { error, .. } => {
+                let is_too_large = error.is_too_large();
+                Self::Repeated { error: Box::new(self), is_too_large }
+            }
+            _ => self,
+        }
     }
 
     /// Whether what was complete before it may be committed: not where Kafka failed, nor where the
@@ -177,9 +233,10 @@ impl Error {
     fn spares_complete(&self) -> bool {
         match self {
             Self::Assembler(error) => error.spares_complete(),
-            Self::Postgres(_) | Self::Registry(_) | Self::Silent { .. } | Self::Source { .. } => {
-                true
-            }
+            Self::Postgres(_)
+            | Self::Registry(_)
+            | Self::Silent { .. }
+            | Self::Source { .. } => true,
             _ => false,
         }
     }
@@ -217,6 +274,15 @@ fn needs_text(error: &(dyn std::error::Error + 'static)) -> bool {
     let error = error.downcast_ref::<postgres::Error>();
     error.and_then(postgres::Error::sqlstate) == Some(UNDEFINED_FUNCTION)
 }
+
+/// What to do about a row that does not fit into one message of PostgreSQL.
+const TOO_LARGE: &str = ": a row, old and new values together, must fit into one message of 1 GiB, and as text a bytea takes twice its size. \
+    In binary form it may fit (see replication.binary, and types that need text mode); for rows to come, leave the column out by a column list, \
+    or choose another replica identity than FULL. README.md says how to go past what fits in neither form";
+
+/// What to do about a server that fails to decode.
+const FAILS_ALIKE: &str = ". The server's log says more, and README.md how to go past it (a row filter that divides by zero, say, \
+    fails for the rows that are in the log already, whatever becomes of the publication)";
 
 fn source<T: Transport>(error: T::Error) -> Error {
     Error::Source { class: T::class(&error), error: Box::new(error) }
@@ -278,8 +344,11 @@ async fn supervise(
         let ended = Box::pin(attempt.run()).await;
         let progress: Option<Instant> = telemetry.last_commit();
         let ending = ended.as_ref().map_or_else(Error::ending, |()| Ending::Stopped);
+        if let (Err(error), Ending::TextMode, false) = (&ended, ending, is_text_forced) {
+            warn!(%error, "the slot is read in text mode from now on: a bytea takes twice its size there, and PostgreSQL sends no row of more than 1 GiB");
+        }
         let delay = match supervisor.on_ending(ending, progress) {
-            Action::Die => return ended,
+            Action::Die => return ended.map_err(Error::for_good),
             Action::Leave => return Ok(()),
             Action::Again(delay, attempt) => {
                 if let Err(error) = &ended
@@ -287,7 +356,9 @@ async fn supervise(
                 {
                     warn!(%error, attempt, retry_in = ?delay, "the pipeline stopped; it starts again from its checkpoint");
                 }
-                if let (Err(error), Ending::Failed(class)) = (&ended, ending) {
+                if let Err(error) = &ended
+                    && let Some(class) = ending.class()
+                {
                     telemetry.on_retry(class, error);
                     let until = clock::now() + delay;
                     telemetry.enter(Phase::Backoff { attempt, until });

@@ -136,10 +136,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                     {
                         warn!(%error, "what was complete could not be committed on the way out; it comes again");
                     }
-                    return Err(match self.assembler.pending() {
-                        Some(position) => error.at(position),
-                        None => error,
-                    });
+                    return Err(error.located(&self.assembler));
                 }
             }
         }
@@ -495,7 +492,10 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
     async fn commit_complete(&mut self) -> Result<(), Error> {
         let limit = tokio::time::Instant::now() + STOP_LIMIT;
         self.settle(limit).await?;
-        if self.assembler.seal_complete(&mut self.current) {
+        // What a checkpoint covers already came again, and is no progress.
+        if self.session.confirmed() < self.assembler.complete_end()
+            && self.assembler.seal_complete(&mut self.current)
+        {
             let batch = std::mem::take(&mut self.current);
             self.tell_skipped();
             self.around.writer.commit(batch)?;
