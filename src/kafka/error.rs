@@ -102,11 +102,7 @@ pub enum Error {
     #[error("the sink must recover first")]
     NotRecovered,
     /// A record can never be written as it is.
-    #[error(
-        "kafka refused a record of topic {topic}{}: {reason}{}",
-        named(record),
-        way_past(record)
-    )]
+    #[error("kafka refused a record of topic {topic}{}: {reason}", named(record))]
     RecordRefused {
         /// The topic.
         topic: String,
@@ -334,14 +330,6 @@ pub struct Refused {
 fn named(record: &Option<Refused>) -> String {
     record.as_ref().map_or_else(String::new, |Refused { table, position, bytes }| {
         format!(" (the change at {position} of table {table}, {bytes} bytes before compression)")
-    })
-}
-
-fn way_past(record: &Option<Refused>) -> String {
-    record.as_ref().map_or_else(String::new, |Refused { position, .. }| {
-        format!(
-            "; to leave out this one change and keep it in a file: `walbrook checkpoint skip --position {position} --file … --reason …`"
-        )
     })
 }
 

@@ -210,6 +210,15 @@ impl Error {
         }
     }
 
+    /// The change whose record Kafka has refused.
+    fn refused(&self) -> Option<Position> {
+        let Self::Sink { error, .. } = self else { return None };
+        match error.downcast_ref::<kafka::Error>() {
+            Some(kafka::Error::RecordRefused { record: Some(record), .. }) => Some(record.position),
+            _ => None,
+        }
+    }
+
     fn of_stream(class: Class, error: Box<postgres::Error>, assembler: &Assembler) -> Self {
         let Some(code) = error.repeatable() else { return Self::Source { class, error } };
         let complete = assembler.complete_end();
@@ -233,7 +242,8 @@ impl Error {
     fn spares_complete(&self) -> bool {
         match self {
             Self::Assembler(error) => error.spares_complete(),
-            Self::Postgres(_)
+            Self::Change { .. }
+            | Self::Postgres(_)
             | Self::Registry(_)
             | Self::Silent { .. }
             | Self::Source { .. } => true,
@@ -326,6 +336,22 @@ async fn join(thread: JoinHandle<()>, limit: Duration) {
     }
 }
 
+/// How an attempt ended, unless Kafka has refused the record of a change. Its batch is lost then,
+/// with complete transactions in it: once more, up to that change, whose error this is.
+fn unless_refused(
+    ended: Result<(), Error>,
+    refused: &mut Option<(Position, Error)>,
+) -> Option<Result<(), Error>> {
+    match ended.map_err(|error| (error.refused(), error)) {
+        Err((Some(position), error)) => {
+            info!(%position, "kafka refuses a record; committing what is complete before its change");
+            *refused = Some((position, error));
+            None
+        }
+        ended => Some(ended.map_err(|(_, error)| error)),
+    }
+}
+
 async fn supervise(
     config: &Config,
     telemetry: &mut Telemetry,
@@ -337,11 +363,17 @@ async fn supervise(
         Supervisor::new(settings.retry_delay_min, settings.retry_delay_max, settings.standby_poll);
     // One for all attempts: that it has answered once counts.
     let mut registry = config.registry.as_ref().map(Registry::new).transpose()?;
+    let mut refused = None;
     loop {
         let is_text_forced = supervisor.is_text_forced();
-        let registry = registry.as_mut();
-        let attempt = Attempt { config, is_text_forced, writer, registry, telemetry, stop };
+        let (registry, refused) = (registry.as_mut(), &mut refused);
+        let attempt =
+            Attempt { config, is_text_forced, refused, writer, registry, telemetry, stop };
         let ended = Box::pin(attempt.run()).await;
+        let Some(ended) = unless_refused(ended, refused) else {
+            writer.discard().await?;
+            continue;
+        };
         let progress: Option<Instant> = telemetry.last_commit();
         let ending = ended.as_ref().map_or_else(Error::ending, |()| Ending::Stopped);
         if let (Err(error), Ending::TextMode, false) = (&ended, ending, is_text_forced) {

@@ -19,7 +19,7 @@ use crate::batch::Batch;
 use crate::edges::{Class, Sink, Transport};
 use crate::facts::TableFacts;
 use crate::plan::{Context, Route, SchemaId, SchemaRequest};
-use crate::position::Lsn;
+use crate::position::{Lsn, Position};
 use crate::postgres::Catalog;
 use crate::registry::{self, Registry};
 use crate::status::Phase;
@@ -57,6 +57,7 @@ pub(super) struct Surroundings<'a, S: Sink> {
     pub(super) publications: &'a [String],
     pub(super) telemetry: &'a mut Telemetry,
     pub(super) stop: &'a mut Stop,
+    pub(super) refused: &'a mut Option<(Position, Error)>,
     pub(super) checkpoint_interval: Duration,
     pub(super) retry_delays: (Duration, Duration),
 }
@@ -169,7 +170,11 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             if waits && !self.hand_over()? {
                 return Ok(Pause::Room);
             }
-            let Self { transport, pending, session, assembler, current, .. } = self;
+            let Self { transport, pending, session, assembler, current, around, .. } = self;
+            let is_next = |(it, _): &mut (Position, _)| assembler.pending() == Some(*it);
+            if let Some((position, error)) = around.refused.take_if(is_next) {
+                return Err(Error::Change { position, error: Box::new(error) });
+            }
             let frame = match pending {
                 Some(frame) => frame.as_slice(),
                 None => match transport.next_frame().map_err(source::<T>)? {
