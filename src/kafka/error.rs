@@ -297,7 +297,7 @@ fn refusal(code: RDKafkaErrorCode) -> Option<&'static str> {
             "its timestamp is outside of what the topic allows (message.timestamp.before.max.ms, message.timestamp.after.max.ms): change those, or set records.timestamp = \"now\"",
         ),
         RDKafkaErrorCode::InvalidRecord => Some(
-            "the broker says that it is invalid: a compacted topic takes no record without a key, so give the table a replica identity or the topic another cleanup.policy",
+            "the broker says that it is invalid: a compacted topic takes no record without a key, which a TRUNCATE's has not (set tables.truncate = false) nor a row's without a replica identity (give the table one, for rows to come), or give the topic another cleanup.policy",
         ),
         RDKafkaErrorCode::InvalidTopic => Some("the topic's name is not valid"),
         RDKafkaErrorCode::PolicyViolation => Some("a policy of the brokers forbids it"),
