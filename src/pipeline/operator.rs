@@ -47,7 +47,7 @@ enum Decision<'a> {
 ///
 /// # Errors
 ///
-/// If there is a checkpoint already, no slot, or somebody else holds it.
+/// If there is a checkpoint already, no slot, a publication is missing, or somebody else holds it.
 pub async fn adopt(config: &Config, stop: &mut Stop) -> Result<Outcome, Error> {
     decide(config, kafka_sink(config)?, Decision::Adopt, stop).await
 }
@@ -85,13 +85,15 @@ pub async fn accept(config: &Config, reason: &str, stop: &mut Stop) -> Result<Ou
 ///
 /// # Errors
 ///
-/// If there is a slot or a checkpoint already, or a server does not answer.
+/// If there is a slot or a checkpoint already, a publication is missing, or a server does not answer.
 pub async fn create(
     config: &Config,
     telemetry: &mut Telemetry,
     stop: &mut Stop,
 ) -> Result<(), Error> {
     let mut catalog = Catalog::connect(&config.postgres).await?;
+    // Changes from before it exists would end the stream.
+    require_publications(&mut catalog, &config.replication.publications).await?;
     let mut client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
     let system = client.identify_system().await?;
     let slot = &config.replication.slot;
@@ -176,6 +178,9 @@ async fn hold_and_decide(
     stop: &mut Stop,
 ) -> Result<Outcome, Error> {
     let mut catalog = Catalog::connect(&config.postgres).await?;
+    if let Decision::Adopt = decision {
+        require_publications(&mut catalog, &config.replication.publications).await?;
+    }
     let mut client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
     let system = client.identify_system().await?;
     let history = history(&mut client, &system).await?;
