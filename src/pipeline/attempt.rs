@@ -261,7 +261,10 @@ pub(super) async fn replication(
 }
 
 /// Missing publications would only show at the first change.
-async fn require_publications(catalog: &mut Catalog, names: &[String]) -> Result<(), Error> {
+pub(super) async fn require_publications(
+    catalog: &mut Catalog,
+    names: &[String],
+) -> Result<(), Error> {
     let found = catalog.publications(names).await?;
     let is_missing = |name: &&String| !found.iter().any(|publication| publication.name == **name);
     match names.iter().find(is_missing) {

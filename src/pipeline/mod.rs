@@ -8,6 +8,7 @@ mod alive;
 pub mod assembler;
 mod attempt;
 mod clock;
+mod gap;
 mod lag;
 mod operator;
 mod reader;

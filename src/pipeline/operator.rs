@@ -4,8 +4,9 @@
 use super::alive::{alive, gone};
 use super::attempt::{
     Attempt, commit, expected, first_checkpoint, from_confirmed, history, is_failover, kafka_sink,
-    recovered, replication, server, session,
+    recovered, replication, require_publications, server, session,
 };
+use super::gap;
 use super::start::jump::Jump;
 use super::start::{self, Refusal, Server, Verdict};
 use super::telemetry::Telemetry;
@@ -13,6 +14,7 @@ use super::writer::{self, Writer};
 use super::{Error, Stop, sink};
 use crate::checkpoint::{Accepted, Checkpoint, State};
 use crate::config::Config;
+use crate::edges::Transport as _;
 use crate::kafka::{self, KafkaSink, SinkConfig};
 use crate::position::Lsn;
 use crate::postgres::{self, Catalog, ReplicationClient, SlotFacts};
@@ -45,7 +47,7 @@ enum Decision<'a> {
 ///
 /// # Errors
 ///
-/// If there is a checkpoint already, no slot, or somebody else holds it.
+/// If there is a checkpoint already, no slot, a publication is missing, or somebody else holds it.
 pub async fn adopt(config: &Config, stop: &mut Stop) -> Result<Outcome, Error> {
     decide(config, kafka_sink(config)?, Decision::Adopt, stop).await
 }
@@ -54,11 +56,12 @@ pub async fn adopt(config: &Config, stop: &mut Stop) -> Result<Outcome, Error> {
 /// that one's values in the record, unless it cannot be read: then that is taken for no checkpoint,
 /// and its values are not known. A slot that is missing or lost is made anew. Where the slot is
 /// past the replaced checkpoint, changes are missing; where it is before, positions come again (the
-/// one exception from I3): the [`Jump`] says which.
+/// one exception from I3): the [`Jump`] says which. Where a start is not refused, but its stream
+/// ends with WAL that was written while a publication was missing, goes on behind that.
 ///
 /// # Errors
 ///
-/// If a start is not refused, somebody else holds the slot, or a server does not answer.
+/// If neither is so, somebody else holds the slot, or a server does not answer.
 pub async fn accept(config: &Config, reason: &str, stop: &mut Stop) -> Result<Outcome, Error> {
     // A look that fences nobody: only the very record that is told of below is overridden.
     let (unreadable, kafka_sink) = match kafka::read_checkpoint(config) {
@@ -82,13 +85,15 @@ pub async fn accept(config: &Config, reason: &str, stop: &mut Stop) -> Result<Ou
 ///
 /// # Errors
 ///
-/// If there is a slot or a checkpoint already, or a server does not answer.
+/// If there is a slot or a checkpoint already, a publication is missing, or a server does not answer.
 pub async fn create(
     config: &Config,
     telemetry: &mut Telemetry,
     stop: &mut Stop,
 ) -> Result<(), Error> {
     let mut catalog = Catalog::connect(&config.postgres).await?;
+    // Changes from before it exists would end the stream.
+    require_publications(&mut catalog, &config.replication.publications).await?;
     let mut client = replication(config, &catalog).await?;
     let system = client.identify_system().await?;
     let slot = &config.replication.slot;
@@ -179,6 +184,9 @@ async fn hold_and_decide(
     stop: &mut Stop,
 ) -> Result<Outcome, Error> {
     let mut catalog = Catalog::connect(&config.postgres).await?;
+    if let Decision::Adopt = decision {
+        require_publications(&mut catalog, &config.replication.publications).await?;
+    }
     let mut client = replication(config, &catalog).await?;
     let system = client.identify_system().await?;
     let history = history(&mut client, &system).await?;
@@ -198,9 +206,20 @@ async fn hold_and_decide(
         let (gone, recovered) = (gone(&mut catalog), recovered(writer));
         let before = alive(&mut transport, &mut session, stop, gone, recovered).await??;
         let held = server(&mut catalog, slot, &system, history).await?;
-        may_decide(config, decision, &held, before.as_ref())?;
-        let point = held.slot.as_ref().and_then(|slot| slot.confirmed).unwrap_or(Lsn::ZERO);
-        replace(decision, writer, &held, before, made(State::Streaming, point)).await
+        let confirmed = held.slot.as_ref().and_then(|slot| slot.confirmed).unwrap_or(Lsn::ZERO);
+        let point = match (may_decide(config, decision, &held, before.as_ref()), &before) {
+            (Err(nothing @ Refusal::NothingToAccept { .. }), Some(before)) => {
+                transport.close().await;
+                pass_gap(config, &mut catalog, confirmed, before, held.flush_lsn)
+                    .await?
+                    .ok_or(nothing)?
+            }
+            (judged, _) => judged.map(|()| confirmed)?,
+        };
+        let outcome =
+            replace(decision, writer, &held, before, made(State::Streaming, point)).await?;
+        move_slot(config, confirmed, point).await?;
+        Ok(outcome)
     } else {
         let Decision::Accept { reason, .. } = decision else {
             return Err(nothing_to_adopt(config, &found));
@@ -216,6 +235,31 @@ async fn hold_and_decide(
         let point = client.create_slot(slot, is_failover(config, &client)).await?;
         replace(decision, writer, &found, before, made(State::Streaming, point)).await
     }
+}
+
+/// Where the stream goes on behind WAL that was written while a publication was missing, if that is
+/// where it ends. Nobody holds the slot meanwhile; who takes it fences us.
+async fn pass_gap(
+    config: &Config,
+    catalog: &mut Catalog,
+    confirmed: Lsn,
+    before: &Checkpoint,
+    end: Lsn,
+) -> Result<Option<Lsn>, Error> {
+    require_publications(catalog, &config.replication.publications).await?;
+    // Where a stream ends early, the server has not heard of the last checkpoint.
+    move_slot(config, confirmed, before.confirm).await?;
+    gap::end_of_gap(config, before.confirm, end).await
+}
+
+/// Moves a slot that nobody holds on to what a checkpoint in Kafka covers (I1).
+async fn move_slot(config: &Config, confirmed: Lsn, to: Lsn) -> Result<(), Error> {
+    if confirmed < to {
+        let mut client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
+        client.advance_slot(&config.replication.slot, to).await?;
+        client.close().await;
+    }
+    Ok(())
 }
 
 fn nothing_to_adopt(config: &Config, found: &Server) -> Error {
