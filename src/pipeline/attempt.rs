@@ -43,6 +43,7 @@ struct Held {
     session: Session,
     catalog: Catalog,
     is_binary: bool,
+    is_standby: bool,
     checkpoint: Checkpoint,
 }
 
@@ -93,6 +94,7 @@ impl Attempt<'_> {
                 return Err(Error::SlotCreated);
             }
         }
+        let is_standby = client.is_standby();
         let started = client.start_replication(from_confirmed(slot, &stream, is_binary)).await;
         let mut transport = match started {
             Err(error @ postgres::Error::SlotActive { pid, .. }) => {
@@ -120,13 +122,14 @@ impl Attempt<'_> {
                 Err(Error::SlotCreated)
             }
             Verdict::Resume(checkpoint) => {
-                Ok(Held { transport, session, catalog, is_binary, checkpoint: *checkpoint })
+                let checkpoint = *checkpoint;
+                Ok(Held { transport, session, catalog, is_binary, is_standby, checkpoint })
             }
         }
     }
 
     async fn stream(self, held: Held) -> Result<(), Error> {
-        let Held { transport, session, mut catalog, is_binary, checkpoint } = held;
+        let Held { transport, session, mut catalog, is_binary, is_standby, checkpoint } = held;
         let slot = &self.config.replication.slot;
         info!(%slot, position = %checkpoint.position, confirm = %checkpoint.confirm, "streaming");
         self.telemetry.on_streaming(clock::now(), checkpoint.confirm);
@@ -137,6 +140,7 @@ impl Attempt<'_> {
             catalog: &mut catalog,
             registry: registry.as_mut(),
             slot,
+            is_standby,
             telemetry: self.telemetry,
             stop: self.stop,
             checkpoint_interval: self.config.replication.checkpoint_interval,
