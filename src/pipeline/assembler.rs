@@ -539,6 +539,11 @@ impl Assembler {
         self.confirm
     }
 
+    /// The server went on on this timeline, and the stream with it.
+    pub fn on_timeline(&mut self, timeline: u32) {
+        self.base.timeline = self.base.timeline.max(timeline);
+    }
+
     /// Gives the batch its checkpoint. `keepalive` is the highest keep-alive LSN, which counts only
     /// between transactions, when nothing is in flight.
     pub fn seal(&mut self, batch: &mut Batch, keepalive: Lsn) {

@@ -55,6 +55,8 @@ pub(super) struct Surroundings<'a, S: Sink> {
     pub(super) registry: Option<&'a mut Registry>,
     pub(super) slot: &'a str,
     pub(super) publications: &'a [String],
+    /// Whether the server was a standby when the stream began: the stream outlives a promotion.
+    pub(super) is_standby: bool,
     pub(super) telemetry: &'a mut Telemetry,
     pub(super) stop: &'a mut Stop,
     pub(super) checkpoint_interval: Duration,
@@ -272,6 +274,9 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         if self.session.is_lost() && !self.ping(ANSWER_LIMIT).await? {
             return Err(Error::Silent { silence });
         }
+        if self.around.is_standby {
+            self.follow_timeline().await?;
+        }
         if self.ticks.is_multiple_of(TICKS_PER_SLOT) {
             self.observe_slot().await?;
         } else if matches!(pause, Pause::Room) {
@@ -314,6 +319,19 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
         let answer = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
         answer.map_or(Ok(false), |pong| pong.map(|()| true)).map_err(Error::from)
+    }
+
+    /// A stream of a standby lives through its promotion, and that of the server that it follows:
+    /// what comes then is of the new timeline, and the next start must find that in the checkpoint. No
+    /// answer in time is no harm.
+    async fn follow_timeline(&mut self) -> Result<(), Error> {
+        let query = tokio::time::timeout(SLOT_LIMIT, self.around.catalog.timeline());
+        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+        let found = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
+        if let Ok(timeline) = found {
+            self.assembler.on_timeline(timeline?);
+        }
+        Ok(())
     }
 
     /// Asks what the slot makes the server keep; no answer in time is no harm.
