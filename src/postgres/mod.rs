@@ -28,7 +28,8 @@ mod tls;
 mod wire;
 
 pub use catalog::{
-    Catalog, Publication, PublishedColumn, PublishedTable, Server, SlotFacts, Walsender,
+    Catalog, Publication, PublishedColumn, PublishedTable, Server, SlotFacts, UnloggedColumn,
+    Walsender,
 };
 pub use error::{Error, PassfileWarning, ServerError};
 pub use replication::{Fork, ReplicationClient, SERVER_VERSION_MIN, Start, System};

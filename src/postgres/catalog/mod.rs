@@ -28,7 +28,7 @@ use super::quote::startup_option;
 use super::replication::SERVER_VERSION_MIN;
 use super::socket::Socket;
 
-pub use publication::{Publication, PublishedColumn, PublishedTable};
+pub use publication::{Publication, PublishedColumn, PublishedTable, UnloggedColumn};
 pub use slot::{SlotFacts, Walsender};
 
 /// A connection for catalog queries. All queries are bounded by `statement_timeout`.
