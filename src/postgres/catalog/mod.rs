@@ -8,6 +8,7 @@ mod publication;
 mod published;
 mod relation;
 mod slot;
+mod snapshot;
 mod table;
 
 use std::io;
