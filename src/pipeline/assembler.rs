@@ -434,6 +434,12 @@ impl Assembler {
         Error::Resume { position: self.base.position, was, found }
     }
 
+    /// The open transaction.
+    #[must_use]
+    pub fn xid(&self) -> Option<Xid> {
+        self.xact.map(|xact| xact.xid)
+    }
+
     /// A relation of the stream.
     #[must_use]
     pub fn relation(&self, id: RelationId) -> Option<&Relation> {

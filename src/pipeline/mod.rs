@@ -32,6 +32,7 @@ pub use writer::Gone;
 
 use crate::config::Config;
 use crate::edges::{Class, Sink, Transport};
+use crate::position::Xid;
 use crate::registry::Registry;
 use crate::status::Phase;
 use crate::{kafka, postgres, registry, wal};
@@ -73,6 +74,14 @@ pub enum Error {
         "the server waits for a confirmation (it may be stopping) that could not be given in time, since Kafka does not answer or is slow; the connection is given up for a while"
     )]
     MadeWay,
+    /// The catalog does not show the transaction whose rows are in the stream.
+    #[error(
+        "transaction {xid} is in the stream but not visible yet, and a table's first row waits for that: a synchronous standby is away (synchronous_standby_names); the connection is given up for a while"
+    )]
+    NotVisible {
+        /// The transaction.
+        xid: Xid,
+    },
     /// The server does not answer, but its connection lives.
     #[error(
         "the server has sent nothing for {} s, though it was asked to, and answers no query: it is halted or cut off",
@@ -125,7 +134,9 @@ impl Error {
             Self::Registry(error) => Ending::Failed(error.class()),
             Self::Source { error, .. } if needs_text(error.as_ref()) => Ending::TextMode,
             Self::Sink { class, .. } | Self::Source { class, .. } => Ending::Failed(*class),
-            Self::MadeWay | Self::Silent { .. } => Ending::Failed(Class::Retry),
+            Self::MadeWay | Self::NotVisible { .. } | Self::Silent { .. } => {
+                Ending::Failed(Class::Retry)
+            }
             Self::Stopped => Ending::Stopped,
             Self::SlotCreated => Ending::Created,
             Self::Assembler(_)

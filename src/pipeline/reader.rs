@@ -4,6 +4,8 @@
 //! writer → home → [`Session::confirm`]. Here alone an LSN is confirmed: at the start what the last
 //! checkpoint says, then what each committed batch's says.
 
+mod plans;
+
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
@@ -17,13 +19,12 @@ use super::writer::{Done, Writer};
 use super::{Error, STOP_LIMIT, Stop, TICK, clock, sink, source};
 use crate::batch::Batch;
 use crate::edges::{Class, Sink, Transport};
-use crate::facts::TableFacts;
 use crate::plan::{Context, Route, SchemaId, SchemaRequest};
 use crate::position::Lsn;
 use crate::postgres::Catalog;
 use crate::registry::{self, Registry};
 use crate::status::Phase;
-use crate::wal::{Frame, Message, RelationId, Session};
+use crate::wal::{Frame, Message, Session};
 
 /// A read that brought less than this, while the writer is busy, is followed by a
 /// [nap](Transport::nap): the walsender makes one send() per row, and a receiver that wakes for each
@@ -405,32 +406,6 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             Need::Plan(owner) => self.plan(owner).await,
             Need::Route(owner, route) => self.route(owner, &route).await,
         }
-    }
-
-    async fn plan(&mut self, owner: Owner) -> Result<(), Error> {
-        let facts = match owner {
-            Owner::Messages => TableFacts::default(),
-            Owner::Relation(id) => self.describe(id).await?,
-        };
-        let Some(draft) = self.assembler.draft(owner, facts)? else { return Ok(()) };
-        if let Owner::Relation(id) = owner
-            && let Some(relation) = self.assembler.relation(id)
-        {
-            self.around.telemetry.on_plan(relation, &draft);
-        }
-        for topic in &draft.topics {
-            self.ensure_topic(topic).await?;
-        }
-        let ids = self.register(&draft.schemas).await?;
-        self.assembler.install(owner, draft, &ids);
-        Ok(())
-    }
-
-    async fn describe(&mut self, id: RelationId) -> Result<TableFacts, Error> {
-        let Some(relation) = self.assembler.relation(id) else { return Ok(TableFacts::default()) };
-        let describe = self.around.catalog.describe(relation);
-        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
-        Ok(alive(&mut self.transport, &mut self.session, stop, nothing, describe).await??)
     }
 
     async fn route(&mut self, owner: Owner, route: &Route) -> Result<(), Error> {

@@ -8,6 +8,7 @@ mod publication;
 mod published;
 mod relation;
 mod slot;
+mod snapshot;
 mod survey;
 mod table;
 
@@ -29,7 +30,7 @@ use super::quote::startup_option;
 use super::session::{self, Settings};
 use super::socket::Socket;
 
-pub use publication::{Publication, PublishedColumn, PublishedTable};
+pub use publication::{Publication, PublishedColumn, PublishedTable, UnloggedColumn};
 pub use slot::{SlotFacts, Walsender};
 pub use survey::{Survey, SurveyedColumn, SurveyedTable};
 
