@@ -360,6 +360,7 @@ pub(super) fn first_checkpoint(
         confirm: point,
         inside: None,
         accepted: None,
+        omissions: Vec::new(),
     }
 }
 

@@ -12,6 +12,8 @@ mod gap;
 mod lag;
 mod operator;
 mod reader;
+mod search;
+mod skip;
 pub mod start;
 mod stop;
 pub mod supervisor;
@@ -20,19 +22,21 @@ pub mod watch;
 mod writer;
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
 pub use operator::{Outcome, accept, adopt, create, own_slot, readable_slot, rehearse};
+pub use skip::{Skipped, skip};
 pub use stop::{Stop, Stopper, stop_pair};
 pub use telemetry::Telemetry;
 pub use writer::Gone;
 
 use crate::config::Config;
 use crate::edges::{Class, Sink, Transport};
-use crate::position::Xid;
+use crate::position::{Position, Xid};
 use crate::registry::Registry;
 use crate::status::Phase;
 use crate::{kafka, postgres, registry, wal};
@@ -51,6 +55,25 @@ pub enum Error {
     /// A message could not be taken.
     #[error(transparent)]
     Assembler(Box<assembler::Error>),
+    /// A change cannot be written.
+    #[error(
+        "{error} (to leave out this one change and keep it in a file: `walbrook checkpoint skip --position {position} --file … --reason …`)"
+    )]
+    Change {
+        /// Where it is.
+        position: Position,
+        /// Why; a cause too, so that its own are told.
+        #[source]
+        error: Box<Self>,
+    },
+    /// The file that is to keep a change cannot be written.
+    #[error("the file {path:?} cannot be written, so nothing was changed")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// PostgreSQL, outside of the stream.
     #[error(transparent)]
     Postgres(Box<postgres::Error>),
@@ -140,12 +163,24 @@ impl Error {
             Self::Stopped => Ending::Stopped,
             Self::SlotCreated => Ending::Created,
             Self::Assembler(_)
+            | Self::Change { .. }
+            | Self::File { .. }
             | Self::Refused(_)
             | Self::StopTimeout
             | Self::Thread(_)
             | Self::Wal(_)
             | Self::Writer(_) => Ending::Failed(Class::Fatal),
         }
+    }
+
+    /// The same about the change at `position`, where it is about a change.
+    fn at(self, position: Position) -> Self {
+        let is_of_change = match &self {
+            Self::Assembler(error) => matches!(**error, assembler::Error::Plan(_)),
+            Self::Postgres(error) => matches!(**error, postgres::Error::KeyUnknown { .. }),
+            _ => false,
+        };
+        if is_of_change { Self::Change { position, error: Box::new(self) } } else { self }
     }
 
     /// Whether what was complete before it may be committed: not where Kafka failed, nor where the

@@ -139,7 +139,10 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                     {
                         warn!(%error, "what was complete could not be committed on the way out; it comes again");
                     }
-                    return Err(error);
+                    return Err(match self.assembler.pending() {
+                        Some(position) => error.at(position),
+                        None => error,
+                    });
                 }
             }
         }
@@ -206,15 +209,21 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             oldest_commit_us: batch.oldest_commit_us,
             committing_since: Some(clock::now()),
         };
-        for ((owner, skip), count) in self.assembler.take_skipped() {
-            let relation = match owner {
-                Owner::Messages => None,
-                Owner::Relation(id) => self.assembler.relation(id),
-            };
-            self.around.telemetry.on_skipped(relation, skip, count);
-        }
+        self.tell_skipped();
         self.around.writer.commit(batch)?;
         Ok(true)
+    }
+
+    /// Says what made no record.
+    fn tell_skipped(&mut self) {
+        for ((owner, skip), count) in self.assembler.take_skipped() {
+            let relation = self.assembler.relation_of(owner);
+            self.around.telemetry.on_skipped(relation, skip, count);
+        }
+        for (owner, omission) in self.assembler.take_omitted() {
+            let relation = self.assembler.relation_of(owner);
+            self.around.telemetry.on_omitted(relation, &omission);
+        }
     }
 
     /// Whether an idle slot should be advanced by a checkpoint-only transaction: at most one per
@@ -481,6 +490,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         self.settle(limit).await?;
         if self.assembler.seal_complete(&mut self.current) {
             let batch = std::mem::take(&mut self.current);
+            self.tell_skipped();
             self.around.writer.commit(batch)?;
             self.settle(limit).await?;
         }
