@@ -18,7 +18,9 @@ use crate::checkpoint::{Checkpoint, Inside};
 use crate::config::BatchLimits;
 use crate::encode;
 use crate::facts::TableFacts;
-use crate::plan::{self, Context, Contradiction, Draft, Plan, Route, SchemaId, Settings, Skip};
+use crate::plan::{
+    self, Context, Contradiction, Draft, LastDeleted, Plan, Route, SchemaId, Settings, Skip,
+};
 use crate::position::{Lsn, Position, Xid};
 use crate::wal::{Message, Relation, RelationId};
 
@@ -101,6 +103,7 @@ pub struct Assembler {
     confirm: Lsn,
     boundary: Option<Boundary>,
     starts_inside: bool,
+    last_deleted: LastDeleted,
     /// Changes that made no record, since they were last asked for.
     skipped: BTreeMap<(Owner, Skip), u64>,
 }
@@ -137,6 +140,7 @@ impl Assembler {
             inside: checkpoint.inside,
             confirm: checkpoint.confirm,
             boundary: None,
+            last_deleted: LastDeleted::default(),
             skipped: BTreeMap::new(),
             starts_inside: checkpoint.inside.is_some(),
             base: checkpoint,
@@ -300,7 +304,7 @@ impl Assembler {
             }
         };
         let Some(plan) = plan else { return Ok(Step::Need(Need::Plan(owner))) };
-        match plan.encode(change, context, batch) {
+        match plan.encode(change, context, &mut self.last_deleted, batch) {
             Ok(plan::Step::Done) => Ok(Step::Continue),
             Ok(plan::Step::Skipped(skip)) => {
                 *self.skipped.entry((owner, skip)).or_default() += 1;
