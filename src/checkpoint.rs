@@ -30,6 +30,10 @@ pub struct Checkpoint {
     pub stream: Stream,
     /// The last change that is in Kafka.
     pub position: Position,
+    /// The transaction of that change: what the slot must show there, if it sends it again. `None`
+    /// where no change was read yet, and in records of versions that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xid: Option<Xid>,
     /// The end of the last complete transaction that is in Kafka: what may be confirmed (I1).
     pub confirm: Lsn,
     /// Set when the position is inside a transaction (I9).

@@ -316,8 +316,10 @@ pub const HELP: &[(&str, &str)] = &[
     ),
     (
         "walbrook_lag_seconds",
-        "Age of the oldest transaction that was received and is not committed in Kafka; 0 \
-                 if there is none.",
+        "How long the oldest of what is not in Kafka waits: since the commit of the oldest \
+                 transaction that was received, since the writer has a batch, or since the \
+                 server's log was seen to go beyond what was received (while nothing streams: \
+                 confirmed); 0 if nothing waits.",
     ),
     (
         "walbrook_outbox_skipped_total",

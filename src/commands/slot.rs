@@ -83,6 +83,7 @@ async fn drop_slot(config: &Config, is_meant: bool) -> Result<String, pipeline::
         ));
     }
     let mut client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
+    client.same_server(&catalog)?;
     client.drop_slot(name).await?;
     client.close().await;
     Ok(format!(

@@ -20,8 +20,9 @@ pub enum Error {
     Authentication {
         /// librdkafka's words.
         reason: String,
-        /// Whether the credentials are a token that is renewed from outside.
-        is_token: bool,
+        /// Whether there are others: a token that is renewed from outside, or a password whose file
+        /// has another one by now.
+        is_renewed: bool,
     },
     /// The last checkpoint record cannot be used.
     #[error(
@@ -116,6 +117,14 @@ pub enum Error {
         /// librdkafka's words.
         reason: String,
     },
+    /// Fewer brokers are up than a new topic wants replicas, which passes when one was restarted.
+    #[error(
+        "topic {topic} cannot be created: its replication factor is larger than the number of brokers that are up. Start more, or lower topics.replication_factor (topics.checkpoint_replication_factor for the checkpoint topic)"
+    )]
+    TooFewBrokers {
+        /// The topic.
+        topic: String,
+    },
     /// A topic cannot be created as configured.
     #[error("topic {topic} cannot be created as [topics.create] says")]
     TopicRefused {
@@ -157,11 +166,12 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Authentication { is_token, .. } if *is_token => Class::Retry,
+            Self::Authentication { is_renewed: true, .. } => Class::Retry,
             Self::MissingTopic { command: None, .. }
             | Self::Client { .. }
             | Self::HangingTransaction { .. }
             | Self::NotRecovered
+            | Self::TooFewBrokers { .. }
             | Self::Unreachable { .. } => Class::Retry,
             Self::Fenced { .. } => Class::Fenced,
             Self::Authentication { .. }
@@ -391,7 +401,8 @@ mod tests {
 
     #[test]
     fn a_refused_token_is_renewed_and_a_refused_password_is_not() {
-        let refused = |is_token| Error::Authentication { reason: "no".into(), is_token }.class();
+        let refused =
+            |is_renewed| Error::Authentication { reason: "no".into(), is_renewed }.class();
         assert_eq!(refused(true), Class::Retry);
         assert_eq!(refused(false), Class::Fatal);
     }

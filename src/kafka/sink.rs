@@ -305,7 +305,10 @@ impl KafkaSink {
         let doing = "committing a transaction";
         while let Some(slice) = deadline.slice(SLICE) {
             match producer.commit_transaction(slice) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    producer.context().on_answer();
+                    return Ok(());
+                }
                 // The call is over, the commit goes on: the next call takes it up again.
                 Err(error) if is_timeout(code_of(&error)) && is_retriable(&error) => {
                     producer.poll(Duration::ZERO);
@@ -415,7 +418,10 @@ pub(super) fn initialise(
     let deadline = Deadline::after(limit);
     client::serve(producer);
     while let Some(slice) = deadline.slice(SLICE) {
-        let Err(error) = producer.init_transactions(slice) else { return Ok(()) };
+        let Err(error) = producer.init_transactions(slice) else {
+            producer.context().on_answer();
+            return Ok(());
+        };
         if let Some(known) = origin.known(code_of(&error)) {
             return Err(known);
         }

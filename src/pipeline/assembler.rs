@@ -6,6 +6,7 @@
 
 mod error;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 use std::iter::once;
@@ -22,7 +23,7 @@ use crate::plan::{
     self, Context, Contradiction, Draft, LastDeleted, Plan, Route, SchemaId, Settings, Skip,
 };
 use crate::position::{Lsn, Position, Xid};
-use crate::wal::{Message, Relation, RelationId};
+use crate::wal::{Message, Relation, RelationId, ReplicaIdentity};
 
 /// What became of a message.
 #[derive(Debug)]
@@ -61,8 +62,12 @@ pub enum Owner {
 struct Entry {
     relation: Relation,
     plan: Option<Plan>,
+    /// The relation that was announced just before: its root, if no row is of its own.
+    root: Option<RelationId>,
     /// Columns that the catalog calls NOT NULL and a row did not.
     nullable: Vec<String>,
+    /// Whether its rows are older than the primary key that the catalog has.
+    is_keyless: bool,
     /// OIDs of types that a row had and its plan did not know.
     asked: Vec<u32>,
 }
@@ -72,6 +77,7 @@ struct Entry {
 struct Boundary {
     mark: Mark,
     position: Position,
+    xid: Option<Xid>,
 }
 
 /// The row that reaches a limit goes beyond it; most do by less than this.
@@ -87,6 +93,8 @@ pub struct Assembler {
     message_prefix: Option<String>,
     is_binary: bool,
     relations: BTreeMap<RelationId, Entry>,
+    /// The relation that was announced last, until a change comes.
+    announced: Option<RelationId>,
     /// The plan of logical messages, once one was an event.
     messages: Option<Plan>,
     topics: Arc<TopicTable>,
@@ -94,11 +102,15 @@ pub struct Assembler {
     base: Checkpoint,
     /// Changes at or below it are in Kafka already.
     resume: Position,
+    /// Whether the slot must send the transaction of that position again.
+    comes_again: bool,
     xact: Option<Xact>,
     /// The ordinal of the last change taken from the open transaction.
     ordinal: u64,
     previous_commit_lsn: Lsn,
     position: Position,
+    /// The transaction of `position`.
+    xid: Option<Xid>,
     inside: Option<Inside>,
     confirm: Lsn,
     boundary: Option<Boundary>,
@@ -109,7 +121,8 @@ pub struct Assembler {
 }
 
 impl Assembler {
-    /// An assembler that goes on from `checkpoint`.
+    /// An assembler that goes on from `checkpoint`. `comes_again` says that the slot must send the
+    /// transaction of that position again.
     #[must_use]
     pub fn new(
         settings: Settings,
@@ -117,6 +130,7 @@ impl Assembler {
         message_prefix: Option<String>,
         is_binary: bool,
         checkpoint: Checkpoint,
+        comes_again: bool,
     ) -> Self {
         let position = checkpoint.position;
         // A checkpoint at the end of a transaction covers all of it, whatever is counted today.
@@ -130,13 +144,16 @@ impl Assembler {
             message_prefix,
             is_binary,
             relations: BTreeMap::new(),
+            announced: None,
             messages: None,
             topics: Arc::default(),
             resume,
+            comes_again,
             xact: None,
             ordinal: 0,
             previous_commit_lsn: Lsn::ZERO,
             position,
+            xid: checkpoint.xid,
             inside: checkpoint.inside,
             confirm: checkpoint.confirm,
             boundary: None,
@@ -181,6 +198,7 @@ impl Assembler {
                 self.change(lsn, once(Op::Message { prefix, content }), context, batch)
             }
             Message::Truncate { relations, .. } => {
+                relations.iter().for_each(|relation| self.own(relation));
                 let op = |(relation, part)| Op::Truncate { relation, part };
                 self.change(lsn, relations.iter().zip(0_u32..).map(op), context, batch)
             }
@@ -191,19 +209,38 @@ impl Assembler {
     }
 
     /// Takes a relation's shape. The same shape again, which the server sends after any
-    /// invalidation, keeps its plan: what the catalog may say otherwise now shows in the rows.
+    /// invalidation, asks the catalog anew what the stream does not tell. What rows have shown of it
+    /// stays so, or its schemas would change to and fro; and of an outbox the catalog decides nothing.
+    ///
+    /// The server sends a leaf's shape behind its root's, before the first row of the leaf, which
+    /// then names the root.
     fn announce(&mut self, relation: Relation) {
+        let root = self.announced.replace(relation.id).filter(|root| *root != relation.id);
         let entry = self.relations.entry(relation.id);
         match entry {
-            Slot::Occupied(entry) if entry.get().relation == relation => {}
+            Slot::Occupied(mut entry) if entry.get().relation == relation => {
+                let entry = entry.get_mut();
+                entry.root = root;
+                entry.is_keyless = false;
+                entry.plan.take_if(|plan| !matches!(plan, Plan::Outbox(_)));
+            }
             entry => {
                 entry.insert_entry(Entry {
                     relation,
                     plan: None,
+                    root,
                     nullable: Vec::new(),
+                    is_keyless: false,
                     asked: Vec::new(),
                 });
             }
+        }
+    }
+
+    /// Notes that rows are the relation's own, not those of a root.
+    fn own(&mut self, relation: RelationId) {
+        if let Some(entry) = self.relations.get_mut(&relation) {
+            entry.root = None;
         }
     }
 
@@ -214,11 +251,13 @@ impl Assembler {
         if commit_lsn <= self.previous_commit_lsn {
             return Err(Error::Disorder { at: commit_lsn, what: "commits go backwards" });
         }
-        if let Some(inside) = self.base.inside
-            && self.resume.commit_lsn < commit_lsn
-            && self.previous_commit_lsn < self.resume.commit_lsn
-        {
-            return Err(self.resume_error(inside, format!("transaction {xid} at {commit_lsn}")));
+        let is_other = match commit_lsn.cmp(&self.resume.commit_lsn) {
+            Ordering::Less => false,
+            Ordering::Equal => self.base_xid().is_some_and(|was| was != xid),
+            Ordering::Greater => true,
+        };
+        if is_other && self.is_awaited() {
+            return Err(self.resume_error(format!("transaction {xid} at {commit_lsn}")));
         }
         let previous_commit_lsn = self.previous_commit_lsn;
         self.xact = Some(Xact { xid, commit_lsn, commit_time_us, previous_commit_lsn });
@@ -230,18 +269,22 @@ impl Assembler {
         let Some(xact) = self.xact.take() else {
             return Err(Error::Disorder { at: end_lsn, what: "commit without a begin" });
         };
-        if let Some(inside) = self.base.inside
+        if self.base.inside.is_some()
             && xact.commit_lsn == self.resume.commit_lsn
             && self.ordinal < self.resume.ordinal
         {
-            return Err(self.resume_error(inside, format!("{} changes", self.ordinal)));
+            return Err(self.resume_error(format!("{} changes", self.ordinal)));
         }
         self.previous_commit_lsn = xact.commit_lsn;
         self.confirm = self.confirm.max(end_lsn);
         if self.position.commit_lsn <= xact.commit_lsn {
             self.inside = None;
         }
-        self.boundary = Some(Boundary { mark: batch.mark(), position: self.position });
+        // The position may lie inside a transaction that comes only later: nothing is new here.
+        if self.inside.is_none() {
+            let Self { position, xid, .. } = *self;
+            self.boundary = Some(Boundary { mark: batch.mark(), position, xid });
+        }
         Ok(Step::Boundary)
     }
 
@@ -257,6 +300,7 @@ impl Assembler {
         let Some(xact) = self.xact else {
             return Err(Error::Disorder { at: lsn, what: "change outside of a transaction" });
         };
+        self.announced = None;
         let position = Position { commit_lsn: xact.commit_lsn, ordinal: self.ordinal + 1 };
         if position <= self.resume {
             self.check_resumed(position, lsn, xact.xid)?;
@@ -278,6 +322,7 @@ impl Assembler {
         }
         self.ordinal = position.ordinal;
         self.position = position;
+        self.xid = Some(xact.xid);
         self.inside = Some(Inside { xid: xact.xid, lsn });
         Ok(Step::Continue)
     }
@@ -303,7 +348,12 @@ impl Assembler {
                 (Owner::Relation(relation), &mut entry.plan)
             }
         };
-        let Some(plan) = plan else { return Ok(Step::Need(Need::Plan(owner))) };
+        let Some(plan) = plan else {
+            if let Owner::Relation(relation) = owner {
+                self.own(relation);
+            }
+            return Ok(Step::Need(Need::Plan(owner)));
+        };
         match plan.encode(change, context, &mut self.last_deleted, batch) {
             Ok(plan::Step::Done) => Ok(Step::Continue),
             Ok(plan::Step::Skipped(skip)) => {
@@ -324,7 +374,13 @@ impl Assembler {
         use plan::Error::{Contradiction as Contradicted, Encode};
         let Owner::Relation(relation) = owner else { return Err(error.into()) };
         let Some(entry) = self.relations.get_mut(&relation) else { return Err(error.into()) };
+        let is_unkeyed =
+            matches!(entry.relation.identity, ReplicaIdentity::Full | ReplicaIdentity::Nothing);
         let is_news = match &error {
+            // The stream does not say what the key is, and it is newer than the row.
+            Contradicted { contradiction: Contradiction::KeyNull { .. }, .. } if is_unkeyed => {
+                !std::mem::replace(&mut entry.is_keyless, true)
+            }
             Contradicted { contradiction: Contradiction::Null { column }, .. }
             | Encode { column, source: encode::Error::Unavailable, .. } => {
                 remember(&mut entry.nullable, column)
@@ -344,14 +400,42 @@ impl Assembler {
     fn check_resumed(&self, position: Position, lsn: Lsn, xid: Xid) -> Result<(), Error> {
         match self.base.inside {
             Some(inside) if position == self.resume && inside != (Inside { xid, lsn }) => {
-                Err(self.resume_error(inside, format!("transaction {xid}, change at {lsn}")))
+                Err(self.resume_error(format!("transaction {xid}, change at {lsn}")))
             }
             _ => Ok(()),
         }
     }
 
-    fn resume_error(&self, inside: Inside, found: String) -> Error {
-        Error::Resume { xid: inside.xid, position: self.resume, lsn: inside.lsn, found }
+    /// Takes the LSN of a keep-alive: every transaction that ends at or before it was sent earlier.
+    ///
+    /// # Errors
+    ///
+    /// If the checkpoint's transaction should have been, and was not.
+    pub fn on_keepalive(&self, wal_end: Lsn) -> Result<(), Error> {
+        if self.xact.is_none() && self.resume.commit_lsn < wal_end && self.is_awaited() {
+            return Err(self.resume_error(format!("no transaction up to {wal_end}")));
+        }
+        Ok(())
+    }
+
+    /// Whether the checkpoint's transaction must come again and has not yet. A server that was rolled
+    /// back to an earlier state has others behind that point, and some could pass for it.
+    fn is_awaited(&self) -> bool {
+        self.comes_again && self.previous_commit_lsn < self.resume.commit_lsn
+    }
+
+    /// The transaction of the checkpoint that start-up found.
+    fn base_xid(&self) -> Option<Xid> {
+        self.base.inside.map(|inside| inside.xid).or(self.base.xid)
+    }
+
+    fn resume_error(&self, found: String) -> Error {
+        let mut was =
+            self.base_xid().map_or("a change".to_owned(), |xid| format!("transaction {xid}"));
+        if let Some(inside) = self.base.inside {
+            was = format!("{was}, change at {}", inside.lsn);
+        }
+        Error::Resume { position: self.base.position, was, found }
     }
 
     /// A relation of the stream.
@@ -372,6 +456,12 @@ impl Assembler {
         };
         let entry = self.relations.get(&id).ok_or(Error::UnknownRelation(id))?;
         facts.not_null.retain(|column| !entry.nullable.contains(column));
+        if entry.is_keyless {
+            facts.primary_key.clear();
+            facts.identity_index.clear();
+        }
+        let leaves = self.relations.values().filter(|leaf| leaf.root == Some(id));
+        facts.leaves.extend(leaves.map(|leaf| plan::leaf(&leaf.relation)));
         let draft = plan::compile(&entry.relation, &facts, &self.settings)?;
         if draft.topics.iter().any(|topic| self.topics.find(topic).is_some()) {
             let others =
@@ -463,7 +553,8 @@ impl Assembler {
         batch.starts_inside = self.starts_inside && !batch.is_empty();
         batch.ends_inside = inside.is_some() && !batch.is_empty();
         self.starts_inside = inside.is_some();
-        self.finish(batch, self.position, inside);
+        let Self { position, xid, .. } = *self;
+        self.finish(batch, position, xid, inside);
     }
 
     /// Takes back what is of an unfinished transaction and gives the batch its checkpoint: for a
@@ -472,18 +563,35 @@ impl Assembler {
         let Some(boundary) = self.boundary.take() else { return false };
         batch.truncate(boundary.mark);
         batch.starts_inside = self.starts_inside && !batch.is_empty();
-        self.finish(batch, boundary.position, None);
+        self.finish(batch, boundary.position, boundary.xid, None);
         true
     }
 
-    fn finish(&mut self, batch: &mut Batch, position: Position, inside: Option<Inside>) {
+    /// Whether all of the position's transaction is at or before it: it has ended in this stream, or
+    /// had in Kafka.
+    fn is_complete(&self, position: Position) -> bool {
+        position.commit_lsn <= self.previous_commit_lsn
+            || self.base.inside.is_none() && position == self.base.position
+    }
+
+    fn finish(
+        &mut self,
+        batch: &mut Batch,
+        position: Position,
+        xid: Option<Xid>,
+        inside: Option<Inside>,
+    ) {
         assert!(self.base.position <= position, "checkpoints do not go back (I3)");
         assert!(self.base.confirm <= self.confirm, "confirmation does not go back (I1)");
+        assert!(
+            inside.is_some() || self.is_complete(position),
+            "a position is complete only when its transaction was seen to end (I1)"
+        );
         self.base.position = position;
         self.base.confirm = self.confirm;
         self.boundary = None;
         batch.topics = Arc::clone(&self.topics);
-        batch.checkpoint = Some(Checkpoint { inside, accepted: None, ..self.base.clone() });
+        batch.checkpoint = Some(Checkpoint { xid, inside, accepted: None, ..self.base.clone() });
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) struct Attempt<'a> {
     pub(super) config: &'a Config,
     pub(super) is_text_forced: bool,
     pub(super) writer: &'a mut Writer<kafka::Error>,
+    pub(super) registry: Option<&'a mut Registry>,
     pub(super) telemetry: &'a mut Telemetry,
     pub(super) stop: &'a mut Stop,
 }
@@ -44,6 +45,7 @@ struct Held {
     catalog: Catalog,
     is_binary: bool,
     checkpoint: Checkpoint,
+    comes_again: bool,
 }
 
 impl Attempt<'_> {
@@ -68,16 +70,21 @@ impl Attempt<'_> {
         let slot = &self.config.replication.slot;
         let mut catalog = Catalog::connect(&self.config.postgres).await?;
         look(&mut catalog, slot, self.telemetry).await?;
+        let mut client = replication(self.config, &catalog).await?;
         let stream = expected(self.config).stream;
         require_publications(&mut catalog, &stream.publications).await?;
         let columns = catalog.published_types(&stream.publications).await?;
         self.refuse_shared_fields(&columns)?;
         let is_binary = self.is_binary(&columns);
-        let mut client =
-            ReplicationClient::connect(&self.config.postgres, &self.config.replication).await?;
         let system = client.identify_system().await?;
         let history = history(&mut client, &system).await?;
         match server(&mut catalog, slot, &system, Vec::new()).await?.slot {
+            // It may have been the primary, and lead to it again: the slot is there, and whoever holds
+            // it must not be fenced from here.
+            None if client.is_standby() => {
+                let (host, slot) = (client.host().to_owned(), slot.clone());
+                return Err(postgres::Error::SlotElsewhere { host, slot }.into());
+            }
             None => {
                 self.create(client, &mut catalog, &system).await?;
                 return Err(Error::SlotCreated);
@@ -110,29 +117,27 @@ impl Attempt<'_> {
             Verdict::Create => {
                 drop(transport);
                 info!(%slot, "the slot was left half made; making it anew");
-                let client =
-                    ReplicationClient::connect(&self.config.postgres, &self.config.replication)
-                        .await?;
+                let client = replication(self.config, &catalog).await?;
                 self.create(client, &mut catalog, &system).await?;
                 Err(Error::SlotCreated)
             }
-            Verdict::Resume(checkpoint) => {
-                Ok(Held { transport, session, catalog, is_binary, checkpoint: *checkpoint })
+            Verdict::Resume { checkpoint, comes_again } => {
+                let checkpoint = *checkpoint;
+                Ok(Held { transport, session, catalog, is_binary, checkpoint, comes_again })
             }
         }
     }
 
     async fn stream(self, held: Held) -> Result<(), Error> {
-        let Held { transport, session, mut catalog, is_binary, checkpoint } = held;
+        let Held { transport, session, mut catalog, is_binary, checkpoint, comes_again } = held;
         let slot = &self.config.replication.slot;
         info!(%slot, position = %checkpoint.position, confirm = %checkpoint.confirm, "streaming");
         self.telemetry.on_streaming(clock::now(), checkpoint.confirm);
-        let assembler = assembler(self.config, is_binary, checkpoint);
-        let mut registry = self.config.registry.as_ref().map(Registry::new).transpose()?;
+        let assembler = assembler(self.config, is_binary, checkpoint, comes_again);
         let around = Surroundings::<KafkaSink> {
             writer: self.writer,
             catalog: &mut catalog,
-            registry: registry.as_mut(),
+            registry: self.registry,
             slot,
             publications: &self.config.replication.publications,
             telemetry: self.telemetry,
@@ -245,6 +250,16 @@ impl Attempt<'_> {
     }
 }
 
+/// A replication connection to the server whose catalog this is.
+pub(super) async fn replication(
+    config: &Config,
+    catalog: &Catalog,
+) -> Result<ReplicationClient, postgres::Error> {
+    let client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
+    client.same_server(catalog)?;
+    Ok(client)
+}
+
 /// Missing publications would only show at the first change.
 async fn require_publications(catalog: &mut Catalog, names: &[String]) -> Result<(), Error> {
     let found = catalog.publications(names).await?;
@@ -319,15 +334,22 @@ pub(super) fn first_checkpoint(
         state,
         stream,
         position: Position { commit_lsn: point, ordinal: 0 },
+        xid: None,
         confirm: point,
         inside: None,
         accepted: None,
     }
 }
 
-fn assembler(config: &Config, is_binary: bool, checkpoint: Checkpoint) -> Assembler {
+fn assembler(
+    config: &Config,
+    is_binary: bool,
+    checkpoint: Checkpoint,
+    comes_again: bool,
+) -> Assembler {
     let prefix = config.message_outbox.as_ref().map(|outbox| outbox.prefix.clone());
-    Assembler::new(Settings::new(config), config.batch, prefix, is_binary, checkpoint)
+    let settings = Settings::new(config);
+    Assembler::new(settings, config.batch, prefix, is_binary, checkpoint, comes_again)
 }
 
 /// What the server says now, the slot being held.

@@ -8,6 +8,7 @@ mod alive;
 pub mod assembler;
 mod attempt;
 mod clock;
+mod lag;
 mod operator;
 mod reader;
 pub mod start;
@@ -17,6 +18,7 @@ mod telemetry;
 pub mod watch;
 mod writer;
 
+use std::convert::Infallible;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -29,10 +31,14 @@ pub use writer::Gone;
 
 use crate::config::Config;
 use crate::edges::{Class, Sink, Transport};
+use crate::registry::Registry;
 use crate::status::Phase;
 use crate::{kafka, postgres, registry, wal};
 use attempt::Attempt;
 use supervisor::{Action, Ending, Supervisor};
+
+/// How often metrics and status are brought up to date.
+const TICK: Duration = Duration::from_secs(1);
 
 /// How long a stop waits for Kafka.
 const STOP_LIMIT: Duration = Duration::from_secs(8);
@@ -129,6 +135,18 @@ impl Error {
             | Self::Writer(_) => Ending::Failed(Class::Fatal),
         }
     }
+
+    /// Whether what was complete before it may be committed: not where Kafka failed, nor where the
+    /// stream itself is in doubt.
+    fn spares_complete(&self) -> bool {
+        match self {
+            Self::Assembler(error) => error.spares_complete(),
+            Self::Postgres(_) | Self::Registry(_) | Self::Silent { .. } | Self::Source { .. } => {
+                true
+            }
+            _ => false,
+        }
+    }
 }
 
 impl From<assembler::Error> for Error {
@@ -215,9 +233,12 @@ async fn supervise(
     let settings = &config.replication;
     let mut supervisor =
         Supervisor::new(settings.retry_delay_min, settings.retry_delay_max, settings.standby_poll);
+    // One for all attempts: that it has answered once counts.
+    let mut registry = config.registry.as_ref().map(Registry::new).transpose()?;
     loop {
         let is_text_forced = supervisor.is_text_forced();
-        let attempt = Attempt { config, is_text_forced, writer, telemetry, stop };
+        let registry = registry.as_mut();
+        let attempt = Attempt { config, is_text_forced, writer, registry, telemetry, stop };
         let ended = Box::pin(attempt.run()).await;
         let progress: Option<Instant> = telemetry.last_commit();
         let ending = ended.as_ref().map_or_else(Error::ending, |()| Ending::Stopped);
@@ -248,13 +269,23 @@ async fn supervise(
                 delay
             }
         };
+        let pause = async {
+            writer.discard().await?;
+            tokio::time::sleep(delay).await;
+            Ok::<_, Gone>(())
+        };
         tokio::select! {
             () = stop.wait() => return Ok(()),
-            discarded = writer.discard() => discarded?,
+            paused = pause => paused?,
+            never = ageing(telemetry) => match never {},
         }
-        tokio::select! {
-            () = stop.wait() => return Ok(()),
-            () = tokio::time::sleep(delay) => {}
-        }
+    }
+}
+
+/// While nothing streams, what waits grows older all the same.
+async fn ageing(telemetry: &Telemetry) -> Infallible {
+    loop {
+        telemetry.tell_lag(clock::now(), clock::wall_us());
+        tokio::time::sleep(TICK).await;
     }
 }

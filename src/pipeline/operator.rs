@@ -4,7 +4,7 @@
 use super::alive::{alive, gone};
 use super::attempt::{
     Attempt, commit, expected, first_checkpoint, from_confirmed, history, is_failover, kafka_sink,
-    recovered, server, session,
+    recovered, replication, server, session,
 };
 use super::start::jump::Jump;
 use super::start::{self, Refusal, Server, Verdict};
@@ -89,7 +89,7 @@ pub async fn create(
     stop: &mut Stop,
 ) -> Result<(), Error> {
     let mut catalog = Catalog::connect(&config.postgres).await?;
-    let mut client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
+    let mut client = replication(config, &catalog).await?;
     let system = client.identify_system().await?;
     let slot = &config.replication.slot;
     if let Some(facts) = catalog.slot(slot).await?
@@ -100,15 +100,21 @@ pub async fn create(
     }
     // A look that fences nobody: another instance may be about to take the slot.
     let checkpoint = kafka::read_checkpoint(config).map_err(sink::<KafkaSink>)?;
-    if let Verdict::Resume(checkpoint) =
+    if let Verdict::Resume { checkpoint, .. } =
         rehearse(config, &mut catalog, &mut client, checkpoint.as_ref()).await?
     {
         let (slot, confirm) = (slot.clone(), checkpoint.confirm);
         return Err(Refusal::AlreadyCreated { slot, confirm }.into());
     }
     let (mut writer, thread) = writer::start(kafka_sink(config)?).map_err(Error::Thread)?;
-    let mut attempt =
-        Attempt { config, is_text_forced: false, writer: &mut writer, telemetry, stop };
+    let mut attempt = Attempt {
+        config,
+        is_text_forced: false,
+        writer: &mut writer,
+        registry: None,
+        telemetry,
+        stop,
+    };
     let created = attempt.create(client, &mut catalog, &system).await;
     drop(writer);
     thread.join().map_err(|_| Error::Writer(writer::Gone))?;
@@ -173,7 +179,7 @@ async fn hold_and_decide(
     stop: &mut Stop,
 ) -> Result<Outcome, Error> {
     let mut catalog = Catalog::connect(&config.postgres).await?;
-    let mut client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
+    let mut client = replication(config, &catalog).await?;
     let system = client.identify_system().await?;
     let history = history(&mut client, &system).await?;
     let slot = &config.replication.slot;

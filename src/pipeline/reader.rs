@@ -11,9 +11,10 @@ use tracing::warn;
 
 use super::alive::{alive, look, make_way, send_due_status, send_status, watched};
 use super::assembler::{Assembler, Need, Owner, Step};
+use super::lag::Received;
 use super::telemetry::{Progress, Telemetry};
 use super::writer::{Done, Writer};
-use super::{Error, STOP_LIMIT, Stop, clock, sink, source};
+use super::{Error, STOP_LIMIT, Stop, TICK, clock, sink, source};
 use crate::batch::Batch;
 use crate::edges::{Class, Sink, Transport};
 use crate::facts::TableFacts;
@@ -28,9 +29,6 @@ use crate::wal::{Frame, Message, RelationId, Session};
 /// [nap](Transport::nap): the walsender makes one send() per row, and a receiver that wakes for each
 /// slows it down.
 const COALESCE_BYTES: usize = 64 << 10;
-
-/// How often metrics and status are brought up to date.
-const TICK: Duration = Duration::from_secs(1);
 
 /// Every so many ticks the catalog is asked what WAL the slot keeps.
 const TICKS_PER_SLOT: u32 = 10;
@@ -76,8 +74,8 @@ pub(super) struct Reader<'a, T, S: Sink> {
     /// When the last checkpoint was committed.
     checkpoint_at: Instant,
     last_fill: usize,
-    /// The oldest commit time in the batch that the writer has.
-    committing_us: Option<i64>,
+    /// What the writer has.
+    committing: Received,
     /// The end of the server's log, as far as it has told.
     server_end: Lsn,
     next_tick: Instant,
@@ -114,7 +112,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             pending: None,
             checkpoint_at: clock::now(),
             last_fill: 0,
-            committing_us: None,
+            committing: Received::default(),
             server_end: Lsn::ZERO,
             next_tick: clock::now(),
             ticks: 0,
@@ -122,14 +120,24 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         }
     }
 
-    /// Streams until an error, or until it is told to stop and has.
+    /// Streams until an error, or until it is told to stop and has. An error takes nothing with it
+    /// that was complete before: else one row that cannot be written would hold up, at each start
+    /// anew, all that came with it.
     pub(super) async fn run(mut self) -> Result<(), Error> {
         // Nothing was taken yet: this is the checkpoint's.
         self.session.confirm(clock::now(), self.assembler.complete_end());
         while !self.around.stop.is_set() {
             match self.turn().await {
+                Ok(()) => {}
                 Err(Error::Stopped) => break,
-                other => other?,
+                Err(error) => {
+                    if error.spares_complete()
+                        && let Err(error) = self.commit_complete().await
+                    {
+                        warn!(%error, "what was complete could not be committed on the way out; it comes again");
+                    }
+                    return Err(error);
+                }
             }
         }
         self.finish().await
@@ -191,7 +199,10 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         let Some(spare) = self.spare.take() else { return Ok(false) };
         let mut batch = std::mem::replace(&mut self.current, spare);
         self.assembler.seal(&mut batch, self.session.keepalive());
-        self.committing_us = batch.oldest_commit_us;
+        self.committing = Received {
+            oldest_commit_us: batch.oldest_commit_us,
+            committing_since: Some(clock::now()),
+        };
         for ((owner, skip), count) in self.assembler.take_skipped() {
             let relation = match owner {
                 Owner::Messages => None,
@@ -226,7 +237,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                     self.session.confirm(now, checkpoint.confirm);
                 }
                 self.checkpoint_at = now;
-                self.committing_us = None;
+                self.committing = Received::default();
                 self.around.telemetry.on_committed(&batch, took, now, clock::wall_us());
                 self.around.telemetry.on_receipt(receipt);
                 batch.clear();
@@ -276,7 +287,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             received: self.session.received(),
             confirmed: self.session.confirmed(),
             server_end: self.server_end,
-            oldest_commit_us: self.oldest_commit_us(),
+            waiting: self.waiting(),
             silence,
             now,
             wall_us: clock::wall_us(),
@@ -284,14 +295,16 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         Ok(())
     }
 
-    /// When the oldest transaction that waits committed.
-    fn oldest_commit_us(&self) -> Option<i64> {
-        self.committing_us.or(self.current.oldest_commit_us)
+    /// What was received and is not in Kafka.
+    fn waiting(&self) -> Received {
+        let Received { oldest_commit_us, committing_since } = self.committing;
+        let oldest_commit_us = oldest_commit_us.or(self.current.oldest_commit_us);
+        Received { oldest_commit_us, committing_since }
     }
 
     fn note_waiting(&mut self) {
-        let oldest = self.oldest_commit_us();
-        self.around.telemetry.on_waiting(oldest);
+        let waiting = self.waiting();
+        self.around.telemetry.on_waiting(waiting);
     }
 
     /// Whether the server answers on the catalog connection within `limit`; that it has ended the
@@ -385,7 +398,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         if let Owner::Relation(id) = owner
             && let Some(relation) = self.assembler.relation(id)
         {
-            self.around.telemetry.on_plan(relation, &draft.unknown);
+            self.around.telemetry.on_plan(relation, &draft);
         }
         for topic in &draft.topics {
             self.ensure_topic(topic).await?;
@@ -442,8 +455,8 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                     self.around.telemetry.enter(Phase::Streaming);
                     ids.push(id);
                 }
-                Err(error) if error.class() == Class::Retry => {
-                    warn!(subject = %schema.subject, %error, retry_in = ?delay, "the schema registry does not answer; waiting for it");
+                Err(error) if registry.class(&error) == Class::Retry => {
+                    warn!(subject = %schema.subject, %error, retry_in = ?delay, "the schema registry does not answer as it should; waiting for it");
                     attempt += 1;
                     let until = clock::now() + delay;
                     self.around.telemetry.enter(Phase::Backoff { attempt, until });
@@ -464,6 +477,13 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
     /// Commits what is complete, confirms it and closes: the way out of a stop.
     async fn finish(mut self) -> Result<(), Error> {
         self.around.telemetry.enter(Phase::Stopping);
+        self.commit_complete().await?;
+        self.transport.close().await;
+        Ok(())
+    }
+
+    /// Commits what is complete and confirms it, if Kafka answers in time.
+    async fn commit_complete(&mut self) -> Result<(), Error> {
         let limit = tokio::time::Instant::now() + STOP_LIMIT;
         self.settle(limit).await?;
         if self.assembler.seal_complete(&mut self.current) {
@@ -472,9 +492,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             self.settle(limit).await?;
         }
         let status = self.session.status(clock::now());
-        send_status(&mut self.transport, status).await.map_err(source::<T>)?;
-        self.transport.close().await;
-        Ok(())
+        send_status(&mut self.transport, status).await.map_err(source::<T>)
     }
 
     /// Waits until the writer is idle, or until `limit`.
@@ -504,6 +522,7 @@ fn take(
             Ok(assembler.on_message(start, &message, context, batch)?)
         }
         Frame::Keepalive { wal_end, reply_requested, .. } => {
+            assembler.on_keepalive(wal_end)?;
             session.on_keepalive(clock::now(), wal_end, reply_requested);
             Ok(Step::Continue)
         }

@@ -59,7 +59,13 @@ pub enum Verdict {
     /// Create the slot (dropping a half-made one): there is no checkpoint, or an unfinished one.
     Create,
     /// Stream from this checkpoint.
-    Resume(Box<Checkpoint>),
+    Resume {
+        /// It.
+        checkpoint: Box<Checkpoint>,
+        /// Whether the slot must send the checkpoint's transaction again: it lies at or behind what is
+        /// confirmed, and the same publications are read, whose past does not change.
+        comes_again: bool,
+    },
 }
 
 /// Why a pipeline does not start. Every refusal names both values and the way out.
@@ -293,9 +299,13 @@ pub fn judge(
         return Err(Refusal::Gap { slot: expected.slot.clone(), confirmed, confirm });
     }
     same_stream(expected, checkpoint)?;
+    let position = checkpoint.position;
+    let comes_again = 0 < position.ordinal
+        && confirmed <= position.commit_lsn
+        && checkpoint.stream == expected.stream;
     let (timeline, stream) = (server.timeline, expected.stream.clone());
     let checkpoint = Checkpoint { timeline, stream, accepted: None, ..checkpoint.clone() };
-    Ok(Verdict::Resume(Box::new(checkpoint)))
+    Ok(Verdict::Resume { checkpoint: Box::new(checkpoint), comes_again })
 }
 
 /// Whether an operator may put another checkpoint in place of this one: only of our own pipeline
@@ -321,7 +331,7 @@ pub fn may_accept(
         return Ok(());
     }
     let position = match judge(expected, server, checkpoint) {
-        Ok(Verdict::Resume(checkpoint)) => Some(checkpoint.position),
+        Ok(Verdict::Resume { checkpoint, .. }) => Some(checkpoint.position),
         Ok(Verdict::Create) => None,
         Err(_) => return Ok(()),
     };

@@ -24,6 +24,7 @@ pub use error::{Contradiction, Error, EventFault, EventId};
 pub use message::MessagePlan;
 pub use outbox::{LastDeleted, OutboxPlan};
 pub use payload::{Misfit, SchemaError};
+pub use shape::leaf;
 pub use table::TablePlan;
 
 use self::message::MessageDraft;
@@ -96,6 +97,8 @@ pub struct Draft {
     pub unknown: Vec<(String, String)>,
     /// Whether its records have a key.
     pub has_key: bool,
+    /// A partition (its schema and name) whose old rows lack what those of the table should have.
+    pub odd_leaf: Option<(String, String)>,
     body: Body,
 }
 
@@ -123,7 +126,7 @@ pub fn compile(
         let draft = OutboxDraft::compile(&shape, facts, outbox, settings.records.timestamp)?;
         let topics = draft.topics();
         let body = Body::Outbox(Box::new(draft));
-        return Ok(Draft { topics, schemas: Vec::new(), unknown: Vec::new(), has_key: true, body });
+        return Ok(Draft::of_events(topics, body));
     }
     let (draft, topic, schemas) = TableDraft::compile(relation, &shape, settings)?;
     let topics = vec![topic.clone()];
@@ -132,6 +135,7 @@ pub fn compile(
         schemas,
         unknown: shape.unknown(),
         has_key: !shape.key.is_empty(),
+        odd_leaf: shape.odd_leaf,
         body: Body::Table { draft: Box::new(draft), topic },
     })
 }
@@ -237,10 +241,16 @@ pub fn compile_message_outbox(settings: &Settings) -> Result<Option<Draft>, Erro
     let draft = MessageDraft::compile(outbox, settings.records.timestamp)?;
     let topics = draft.topics();
     let body = Body::Message(Box::new(draft));
-    Ok(Some(Draft { topics, schemas: Vec::new(), unknown: Vec::new(), has_key: true, body }))
+    Ok(Some(Draft::of_events(topics, body)))
 }
 
 impl Draft {
+    /// Of an outbox, whose schemas are its routes' matter.
+    fn of_events(topics: Vec<String>, body: Body) -> Self {
+        let (schemas, unknown) = (Vec::new(), Vec::new());
+        Self { topics, schemas, unknown, has_key: true, odd_leaf: None, body }
+    }
+
     /// The plan, once its topics exist and its schemas are registered.
     ///
     /// # Panics

@@ -192,6 +192,9 @@ async fn settings(
 /// What a refusal of the server during authentication means.
 pub(super) fn refusal(server: ServerError, postgres: &Postgres, peer: &Peer) -> Error {
     let host = peer.host.clone();
+    if server.is_of_pooler() {
+        return Error::Pooler { host, server };
+    }
     if server.code != INVALID_PASSWORD {
         return Error::Refused { host, server };
     }

@@ -21,6 +21,7 @@ mod input;
 mod passfile;
 mod quote;
 mod replication;
+mod session;
 mod socket;
 mod sslmode;
 mod stream;

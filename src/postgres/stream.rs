@@ -48,11 +48,6 @@ impl Stream {
         self.wire.kind()
     }
 
-    /// Notices of the server since the last call.
-    pub fn take_notices(&mut self) -> Vec<ServerError> {
-        self.wire.take_notices()
-    }
-
     /// A message other than CopyData; `Ok` if the stream goes on.
     fn on_other(&mut self, tag: u8, body: std::ops::Range<usize>) -> Result<(), Error> {
         match tag {
@@ -67,9 +62,14 @@ impl Stream {
         }
         match parse(tag, self.wire.input.body(body))? {
             Message::ErrorResponse(body) => {
-                Err(Error::Server(ServerError::parse(body.fields()).map_err(invalid)?))
+                let server = ServerError::parse(body.fields()).map_err(invalid)?;
+                Err(if server.tells_of_a_missing_publication() {
+                    Error::MissingPublication { server }
+                } else {
+                    Error::Server(server)
+                })
             }
-            Message::NoticeResponse(body) => self.wire.keep_notice(body.fields()),
+            Message::NoticeResponse(body) => self.wire.on_notice(body.fields()),
             _ => Err(unexpected("the stream")),
         }
     }

@@ -180,9 +180,10 @@ fn rows_of_outbox_tables_become_events() {
     });
 }
 
-/// What does not fit its schema goes to the dead-letter topic as it came, and the rest goes on.
+/// What does not fit its schema, or has no topic, goes to the dead-letter topic as it came, and the
+/// rest goes on.
 #[test]
-fn misfits_go_to_the_dead_letter_topic() {
+fn misfits_and_what_has_no_topic_go_to_the_dead_letter_topic() {
     run(TEST_LIMIT, async {
         let schema = write_file("order.avsc", SCHEMA);
         let outbox = format!(
@@ -199,7 +200,7 @@ fn misfits_go_to_the_dead_letter_topic() {
         );
         let ddl = "
             CREATE TABLE outbox (
-                id int PRIMARY KEY, aggregatetype text NOT NULL, aggregateid text, type text,
+                id int PRIMARY KEY, aggregatetype text, aggregateid text, type text,
                 payload text);
             CREATE PUBLICATION walbrook FOR TABLE outbox;";
         let mut flow = Flow::start(shared(), "dead", ddl, &[("", &outbox)]).await;
@@ -208,8 +209,12 @@ fn misfits_go_to_the_dead_letter_topic() {
             "INSERT INTO outbox VALUES (1, 'order', 'k', 'T', '{good}'),
                  (2, 'order', 'k', 'T', '{{\"order\": \"cAnArY\", \"lines\": []}}'),
                  (3, 'order', NULL, NULL, 'cAnArY'),
-                 (4, 'order', 'k', 'T', '{good}');
-             SELECT pg_logical_emit_message(true, 'event', 'cAnArY');"
+                 (4, 'order', 'k', 'T', '{good}'),
+                 (5, NULL, 'k', 'T', 'cAnArY'),
+                 (6, 'App\\Models\\Order', 'k', 'T', 'cAnArY');
+             SELECT pg_logical_emit_message(true, 'event', 'cAnArY');
+             SELECT pg_logical_emit_message(true, 'event',
+                 '{{\"id\": \"7\", \"aggregatetype\": \"Größe\", \"payload\": 1}}');"
         ))
         .await;
         flow.drain().await;
@@ -221,7 +226,10 @@ fn misfits_go_to_the_dead_letter_topic() {
             &[
                 ("k", r#"{"order": "cAnArY", "lines": []}"#, "id=2 eventType=T"),
                 ("(null)", "cAnArY", "id=3 eventType=(null)"),
+                ("k", "cAnArY", "id=5 eventType=T"),
+                ("k", "cAnArY", "id=6 eventType=T"),
                 ("(null)", "cAnArY", ""),
+                ("(null)", "1", "id=7 eventType=(null)"),
             ],
         );
         let error = dead[0].header("walbrook.error").unwrap();
@@ -229,6 +237,10 @@ fn misfits_go_to_the_dead_letter_topic() {
         let topic = format!("{}.event.order", flow.space.prefix);
         assert_eq!(dead[0].header("walbrook.topic"), Some(topic.as_str()));
         assert!(dead[1].header("walbrook.error").unwrap().contains("JSON"));
+        let meant = |at: usize| dead[at].header("walbrook.topic").map(str::to_owned);
+        assert_eq!(meant(2), None, "a route of NULL makes no topic");
+        assert_eq!(meant(3), Some(format!("{}.event.App\\Models\\Order", flow.space.prefix)));
+        assert_eq!((meant(4), meant(5).is_some()), (None, true));
         assert!(
             dead.iter().all(|record| !record.header("walbrook.error").unwrap().contains("cAn"))
         );

@@ -123,7 +123,7 @@ async fn start(config: &Config, source: Source, progress: &Progress, report: &mu
             NAME,
             "the first start creates the slot; changes that commit from then on are delivered",
         ),
-        Ok(Verdict::Resume(checkpoint)) => {
+        Ok(Verdict::Resume { checkpoint, .. }) => {
             report.ok(NAME, format!("a start goes on after {}", checkpoint.position));
         }
         Err(error) => report.error(NAME, &error, None),

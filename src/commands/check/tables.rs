@@ -245,6 +245,7 @@ async fn plans(
         let facts = catalog.describe(relation).await?;
         match plan::compile(relation, &facts, &settings) {
             Ok(draft) => {
+                judge_leaf(relation, &draft, report);
                 compiled += 1;
                 needs.topics.extend(topics(&draft));
                 needs.schemas.extend(draft.schemas);
@@ -260,6 +261,24 @@ async fn plans(
         report.ok(NAME, format!("tables that can be written: {compiled}"));
     }
     Ok(needs)
+}
+
+/// Judges whether old rows are logged by the partitions as the table promises.
+fn judge_leaf(relation: &Relation, draft: &Draft, report: &mut Report) {
+    let Some((namespace, name)) = &draft.odd_leaf else { return };
+    let lacking = match relation.identity {
+        ReplicaIdentity::Full => "the columns outside of it",
+        _ if draft.has_key => "columns of the key, which stops the pipeline",
+        _ => "a key",
+    };
+    report.failed(
+        "postgres.identity",
+        format!(
+            "table {}.{}: its partition {namespace}.{name}, and each like it, has a replica identity of its own (it is not inherited), so in updates and deletes of its rows the stream lacks {lacking}",
+            relation.namespace, relation.name
+        ),
+        alter_table(namespace, name, "REPLICA IDENTITY FULL"),
+    );
 }
 
 /// The topics of a plan, and whether it gives its records a key.

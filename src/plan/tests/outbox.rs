@@ -227,6 +227,54 @@ fn a_row_that_is_no_event_is_an_error() {
     assert!(matches!(error, Error::Contradiction { .. }), "{error}");
 }
 
+/// Whoever may insert into an outbox would else stop the pipeline.
+#[test]
+fn an_event_that_has_no_topic_or_is_not_readable_is_a_dead_letter() {
+    let mut outbox = outbox();
+    outbox.routing.dead_letter_topic = Some("outbox.dead".to_owned());
+    outbox.routing.topic_allow = regex::Regex::new(".*").unwrap();
+    let long = "x".repeat(300);
+    let good = [Text(ID), Text("order"), Text("42"), Text("T"), Text("{}"), Null];
+    // The column, what is in it, and what the dead letter then says: id, key, value, topic.
+    let topic = Some("outbox.event.order");
+    let cases: &[(usize, Wire<'_>, &str, [Option<&str>; 4])] = &[
+        (0, Null, "column id is NULL", [None, Some("42"), Some("{}"), topic]),
+        (1, Null, "column aggregatetype is NULL", [Some(ID), Some("42"), Some("{}"), None]),
+        (
+            1,
+            Text("or der"),
+            "its topic is refused",
+            [Some(ID), Some("42"), Some("{}"), Some("outbox.event.or der")],
+        ),
+        (
+            1,
+            Text(&long),
+            "its topic is refused",
+            [Some(ID), Some("42"), Some("{}"), Some(&format!("outbox.event.{long}"))],
+        ),
+        (2, Binary(b"1"), "column aggregateid is not", [Some(ID), None, Some("{}"), topic]),
+        (4, Unchanged, "column payload was not sent", [Some(ID), Some("42"), None, topic]),
+        (4, Binary(b"?{}"), "column payload is not", [Some(ID), Some("42"), Some("?{}"), topic]),
+    ];
+    for (index, column, error, [id, key, value, topic]) in cases {
+        let mut row = good;
+        row[*index] = *column;
+        let mut bench = bench(&outbox);
+        assert_eq!(bench.encode(&Wired::insert(&row)).unwrap(), Step::Done, "{error}");
+        let [record] = bench.batch.records() else { panic!("one record") };
+        let event = bench.event(record);
+        let mut headers = vec![json!(["id", id]), json!(["eventType", "T"])];
+        let told = event["headers"][2][1].as_str().unwrap();
+        assert!(told.starts_with(error), "{told}");
+        headers.push(json!(["walbrook.error", told]));
+        headers.extend(topic.map(|topic| json!(["walbrook.topic", topic])));
+        let expect =
+            json!({ "topic": "outbox.dead", "key": key, "value": value, "headers": headers });
+        assert_eq!(event, expect);
+        assert_eq!(record.operation.name(), "dead_letter");
+    }
+}
+
 #[test]
 fn an_outbox_that_lacks_columns_or_types_is_refused() {
     let error =
