@@ -19,7 +19,9 @@ use crate::checkpoint::{Checkpoint, Inside, Omission};
 use crate::config::BatchLimits;
 use crate::encode;
 use crate::facts::TableFacts;
-use crate::plan::{self, Context, Contradiction, Draft, Plan, Route, SchemaId, Settings, Skip};
+use crate::plan::{
+    self, Context, Contradiction, Draft, LastDeleted, Plan, Route, SchemaId, Settings, Skip,
+};
 use crate::position::{Lsn, Position, Xid};
 use crate::wal::{Message, Relation, RelationId, ReplicaIdentity};
 
@@ -125,6 +127,7 @@ pub struct Assembler {
     confirm: Lsn,
     boundary: Option<Boundary>,
     starts_inside: bool,
+    last_deleted: LastDeleted,
     /// Changes that made no record, since they were last asked for.
     skipped: BTreeMap<(Owner, Skip), u64>,
     /// Changes that were left out as an operator said, since they were last asked for.
@@ -168,6 +171,7 @@ impl Assembler {
             inside: checkpoint.inside,
             confirm: checkpoint.confirm,
             boundary: None,
+            last_deleted: LastDeleted::default(),
             skipped: BTreeMap::new(),
             omitted: Vec::new(),
             starts_inside: checkpoint.inside.is_some(),
@@ -370,7 +374,7 @@ impl Assembler {
             }
             return Ok(Step::Need(Need::Plan(owner)));
         };
-        match plan.encode(change, context, batch) {
+        match plan.encode(change, context, &mut self.last_deleted, batch) {
             Ok(plan::Step::Done) => Ok(Step::Continue),
             Ok(plan::Step::Skipped(skip)) => {
                 *self.skipped.entry((owner, skip)).or_default() += 1;

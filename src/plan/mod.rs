@@ -22,7 +22,7 @@ mod text;
 
 pub use error::{Contradiction, Error, EventFault, EventId};
 pub use message::MessagePlan;
-pub use outbox::OutboxPlan;
+pub use outbox::{LastDeleted, OutboxPlan};
 pub use payload::{Misfit, SchemaError};
 pub use shape::leaf;
 pub use table::TablePlan;
@@ -123,7 +123,7 @@ pub fn compile(
 ) -> Result<Draft, Error> {
     let shape = Shape::new(relation, facts, &settings.values);
     if let Some(outbox) = outbox_above(relation, facts, settings)? {
-        let draft = OutboxDraft::compile(&shape, outbox, settings.records.timestamp)?;
+        let draft = OutboxDraft::compile(&shape, facts, outbox, settings.records.timestamp)?;
         let topics = draft.topics();
         let body = Body::Outbox(Box::new(draft));
         return Ok(Draft::of_events(topics, body));
@@ -305,7 +305,7 @@ pub enum Skip {
     OutboxDelete,
     /// TRUNCATE of an outbox.
     OutboxTruncate,
-    /// Outbox rows must not be updated: worth a warning.
+    /// Outbox rows must not be updated (nor moved to another partition): worth a warning.
     OutboxUpdate,
     /// TRUNCATE is not configured to become a record.
     Truncate,
@@ -324,7 +324,7 @@ pub struct Route {
 
 impl Plan {
     /// Writes the records of a change into the batch. Unless it is [`Step::Done`], the batch is as
-    /// it was.
+    /// it was. `last_deleted` is the stream's, of all plans.
     ///
     /// # Errors
     ///
@@ -333,12 +333,13 @@ impl Plan {
         &mut self,
         change: &Change<'_>,
         context: &Context,
+        last_deleted: &mut LastDeleted,
         batch: &mut Batch,
     ) -> Result<Step, Error> {
         let mark = batch.mark();
         let step = match self {
             Self::Message(plan) => plan.encode(change, context, batch),
-            Self::Outbox(plan) => plan.encode(change, context, batch),
+            Self::Outbox(plan) => plan.encode(change, context, last_deleted, batch),
             Self::Table(plan) => plan.encode(change, context, batch),
         };
         match step {

@@ -42,7 +42,7 @@ pub(super) async fn inspect(
     judge_unlogged(&unlogged, report);
     judge_types(config, &catalog.published_types(names).await?, report);
     let relations = catalog.published_relations(names).await?;
-    left_out::inspect(config, catalog, report).await?;
+    left_out::inspect(config, catalog, &relations, report).await?;
     plans(config, catalog, &relations, report).await
 }
 
