@@ -88,6 +88,9 @@ pub struct Report {
     /// WAL between the server's current LSN, as last told, and `confirmed_lsn`.
     pub lag_bytes: u64,
     /// Seconds since the last progress.
+    /// The oldest transaction that is open on the server: the slot keeps WAL from its beginning on.
+    #[serde(rename = "oldest_transaction")]
+    pub oldest_xact: Option<String>,
     pub progress_seconds_ago: Option<u64>,
     /// What is missing from the stream, and what to do about it.
     pub findings: Vec<String>,
@@ -107,6 +110,7 @@ impl Report {
             confirmed_lsn: status.confirmed_lsn,
             lag_bytes: status.lag_bytes,
             progress_seconds_ago: status.progress_at.map(since),
+            oldest_xact: status.oldest_xact.clone(),
             findings: status.findings.clone(),
             error: status.error.clone(),
         }

@@ -193,9 +193,13 @@ impl Telemetry {
     }
 
     /// What the slot makes the server keep.
-    pub(super) fn on_slot(&self, slot: &str, retained_bytes: Option<i64>, safe_bytes: Option<i64>) {
-        let retained = retained_bytes.and_then(|bytes| u64::try_from(bytes).ok());
-        self.metrics.set_slot_wal(slot, retained.unwrap_or(0), safe_bytes);
+    pub(super) fn on_slot(&self, slot: &str, facts: &SlotFacts) {
+        let retained = facts.retained_bytes.and_then(|bytes| u64::try_from(bytes).ok());
+        self.metrics.set_slot_wal(slot, retained.unwrap_or(0), facts.safe_wal_size);
+        let oldest = facts.oldest_xact.as_ref();
+        self.metrics.set_oldest_xact(slot, oldest.map_or(Some(Duration::ZERO), |xact| xact.age));
+        let told = oldest.map(ToString::to_string);
+        self.status.send_modify(|status| status.oldest_xact = told);
     }
 
     /// The tables to survey beside those that are published: by OID, and by name.
@@ -231,7 +235,7 @@ impl Telemetry {
 
     /// The slot as it is while nothing streams, or nothing is taken from the stream.
     pub(super) fn on_look(&mut self, slot: &str, facts: &SlotFacts, now: Instant, wall_us: i64) {
-        self.on_slot(slot, facts.retained_bytes, facts.safe_wal_size);
+        self.on_slot(slot, facts);
         let Some((end, confirmed)) = facts.log_end().zip(facts.confirmed_flush) else { return };
         // PostgreSQL is told a little after Kafka has it.
         let confirmed = confirmed.max(self.status.borrow().confirmed_lsn);
