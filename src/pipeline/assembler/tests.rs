@@ -90,6 +90,7 @@ fn settings() -> Settings {
     Settings {
         prefix: "x".to_owned(),
         database: "d".to_owned(),
+        checkpoint_topic: "walbrook.p.checkpoint".to_owned(),
         tables: Tables {
             before: Before::Separate,
             tombstones: true,
