@@ -233,7 +233,7 @@ pub enum EventFault {
         column: String,
     },
     /// The payload does not fit its schema.
-    #[error("{0}")]
+    #[error(transparent)]
     Payload(Misfit),
     /// The topic that the route value names may not be written.
     #[error(
