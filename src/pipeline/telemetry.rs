@@ -20,6 +20,10 @@ use crate::postgres::{SlotFacts, Survey};
 use crate::status::{Phase, Status};
 use crate::wal::{Relation, RelationId};
 
+/// How many tables, or columns, are remembered before all are forgotten: their counters begin anew, and
+/// their warnings come again.
+const TABLES_MAX: usize = 10_000;
+
 /// The pipeline's voice.
 #[derive(Debug)]
 pub struct Telemetry {
@@ -139,6 +143,10 @@ impl Telemetry {
         for ((topic, operation), (records, bytes)) in counts {
             let table = batch.topics.table(topic).unwrap_or_default();
             if !self.counters.contains_key(table) {
+                if TABLES_MAX <= self.counters.len() {
+                    self.counters.clear();
+                    self.metrics.forget_tables();
+                }
                 self.counters.insert(table.to_owned(), self.metrics.table(table));
             }
             if let Some(counters) = self.counters.get(table) {
@@ -283,6 +291,9 @@ impl Telemetry {
         type_name: &str,
     ) {
         let table = format!("{namespace}.{table}");
+        if TABLES_MAX <= self.told.len() {
+            self.told.clear();
+        }
         if self.told.insert((table.clone(), column.to_owned())) {
             warn!(
                 %table,
