@@ -40,6 +40,7 @@ pub struct Metrics {
     records_total: IntCounterVec,
     retries_total: IntCounterVec,
     schema_registrations_total: IntCounter,
+    skipped_changes_total: IntCounter,
     slot_retained_wal_bytes: GaugeVec,
     slot_safe_wal_size_bytes: GaugeVec,
 }
@@ -126,6 +127,7 @@ impl Metrics {
             records_total: build.counters("walbrook_records_total", &["table", "operation"]),
             retries_total: build.counters("walbrook_retries_total", &["class"]),
             schema_registrations_total: build.counter("walbrook_schema_registrations_total"),
+            skipped_changes_total: build.counter("walbrook_skipped_changes_total"),
             slot_retained_wal_bytes: build.gauges("walbrook_slot_retained_wal_bytes", &["slot"]),
             slot_safe_wal_size_bytes: build.gauges("walbrook_slot_safe_wal_size_bytes", &["slot"]),
             registry: build.registry,
@@ -249,6 +251,11 @@ impl Metrics {
         self.schema_registrations_total.inc();
     }
 
+    /// A change was left out because an operator said so.
+    pub fn change_skipped(&self) {
+        self.skipped_changes_total.inc();
+    }
+
     /// Changes of an outbox table made no event.
     pub fn outbox_skipped(&self, reason: SkipReason, count: u64) {
         self.outbox_skipped_total.with_label_values(&[skip_reason_name(reason)]).inc_by(count);
@@ -368,6 +375,10 @@ pub const HELP: &[(&str, &str)] = &[
     (
         "walbrook_schema_registrations_total",
         "Schemas registered (or found) in the schema registry.",
+    ),
+    (
+        "walbrook_skipped_changes_total",
+        "Changes left out because an operator said so (walbrook checkpoint skip).",
     ),
     (
         "walbrook_slot_retained_wal_bytes",

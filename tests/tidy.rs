@@ -22,6 +22,7 @@ const PURE: &[&str] = &[
     "src/facts",
     "src/pipeline/assembler",
     "src/pipeline/lag",
+    "src/pipeline/search",
     "src/pipeline/start",
     "src/pipeline/supervisor",
     "src/pipeline/watch",

@@ -55,6 +55,8 @@ struct Heard {
 pub(super) struct FailedDelivery {
     pub(super) topic: String,
     pub(super) code: RDKafkaErrorCode,
+    /// The record's number in its batch.
+    pub(super) record: usize,
 }
 
 /// The last trouble with a broker.
@@ -166,9 +168,10 @@ impl ClientContext for Context {
 impl ConsumerContext for Context {}
 
 impl ProducerContext<NoCustomPartitioner> for Context {
-    type DeliveryOpaque = ();
+    /// The record's number in its batch.
+    type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
         let Err((error, record)) = result else { return };
         let code = code_of(error);
         // The records that fall with the one that failed.
@@ -176,9 +179,8 @@ impl ProducerContext<NoCustomPartitioner> for Context {
             return;
         }
         if let Ok(mut heard) = self.heard.lock() {
-            heard
-                .delivery
-                .get_or_insert_with(|| FailedDelivery { topic: record.topic().into(), code });
+            let topic = record.topic().into();
+            heard.delivery.get_or_insert(FailedDelivery { topic, code, record: number });
         }
     }
 }

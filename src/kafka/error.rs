@@ -11,6 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::checkpoint;
 use crate::edges::Class;
+use crate::position::Position;
 
 /// What can go wrong on Kafka's side.
 #[derive(Debug, thiserror::Error)]
@@ -101,13 +102,17 @@ pub enum Error {
     #[error("the sink must recover first")]
     NotRecovered,
     /// A record can never be written as it is.
-    #[error("kafka refused a record of topic {topic}{}: {reason}", sized(largest))]
+    #[error(
+        "kafka refused a record of topic {topic}{}: {reason}{}",
+        named(record),
+        way_past(record)
+    )]
     RecordRefused {
         /// The topic.
         topic: String,
-        /// The table and the bytes of the largest record of that topic that was being written, where
-        /// its size is what matters.
-        largest: Option<(String, usize)>,
+        /// The record; where its size is what matters, the largest of that topic that was being
+        /// written.
+        record: Option<Refused>,
         /// Why, and what to do.
         reason: &'static str,
     },
@@ -250,7 +255,7 @@ impl<'a> Origin<'a> {
         if let Some(reason) = refusal(code) {
             return Some(Error::RecordRefused {
                 topic: self.topic.to_owned(),
-                largest: None,
+                record: None,
                 reason,
             });
         }
@@ -328,9 +333,28 @@ pub(super) fn is_too_large(code: RDKafkaErrorCode) -> bool {
     matches!(code, RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::MessageBatchTooLarge)
 }
 
-fn sized(largest: &Option<(String, usize)>) -> String {
-    largest.as_ref().map_or_else(String::new, |(table, bytes)| {
-        format!(" (the largest has {bytes} bytes before compression, from table {table})")
+/// A record that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Its table.
+    pub table: String,
+    /// The change that made it.
+    pub position: Position,
+    /// Bytes of key and value, before compression.
+    pub bytes: usize,
+}
+
+fn named(record: &Option<Refused>) -> String {
+    record.as_ref().map_or_else(String::new, |Refused { table, position, bytes }| {
+        format!(" (the change at {position} of table {table}, {bytes} bytes before compression)")
+    })
+}
+
+fn way_past(record: &Option<Refused>) -> String {
+    record.as_ref().map_or_else(String::new, |Refused { position, .. }| {
+        format!(
+            "; to leave out this one change and keep it in a file: `walbrook checkpoint skip --position {position} --file … --reason …`"
+        )
     })
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub use self::error::Error;
 use crate::batch::{Batch, Mark, TopicTable};
 use crate::change::{Change, Op, Xact};
-use crate::checkpoint::{Checkpoint, Inside};
+use crate::checkpoint::{Checkpoint, Inside, Omission};
 use crate::config::BatchLimits;
 use crate::encode;
 use crate::facts::TableFacts;
@@ -55,6 +55,18 @@ pub enum Owner {
     Relation(RelationId),
 }
 
+impl Owner {
+    fn of(op: &Op<'_>) -> Self {
+        match *op {
+            Op::Message { .. } => Self::Messages,
+            Op::Delete { relation, .. }
+            | Op::Insert { relation, .. }
+            | Op::Truncate { relation, .. }
+            | Op::Update { relation, .. } => Self::Relation(relation),
+        }
+    }
+}
+
 /// A relation as it stands in the stream, with its plan once a row needed one.
 #[derive(Debug)]
 struct Entry {
@@ -78,8 +90,8 @@ struct Boundary {
     xid: Option<Xid>,
 }
 
-/// How many topics are known before all are forgotten, and all plans with them: both are cheap to make
-/// again, and tables come and go.
+/// How many topics are known before all are forgotten, and all plans with them: both are cheap to
+/// make again, and tables come and go.
 const TOPICS_MAX: usize = 50_000;
 
 /// The row that reaches a limit goes beyond it; most do by less than this.
@@ -120,6 +132,8 @@ pub struct Assembler {
     starts_inside: bool,
     /// Changes that made no record, since they were last asked for.
     skipped: BTreeMap<(Owner, Skip), u64>,
+    /// Changes that were left out as an operator said, since they were last asked for.
+    omitted: Vec<(Owner, Omission)>,
 }
 
 impl Assembler {
@@ -161,6 +175,7 @@ impl Assembler {
             confirm: checkpoint.confirm,
             boundary: None,
             skipped: BTreeMap::new(),
+            omitted: Vec::new(),
             starts_inside: checkpoint.inside.is_some(),
             base: checkpoint,
         }
@@ -328,23 +343,29 @@ impl Assembler {
             self.ordinal = position.ordinal;
             return Ok(Step::Continue);
         }
-        if self.is_full(batch) {
-            return Ok(Step::Full);
-        }
-        // It waits from now on, also for its plan.
-        batch.note_commit_time(xact.commit_time_us);
-        let mark = batch.mark();
-        for op in ops {
-            let step = self.encode(&Change { position, lsn, xact: &xact, op }, context, batch)?;
-            if let Step::Need(need) = step {
-                batch.truncate(mark);
-                return Ok(Step::Need(need));
+        let inside = Inside { xid: xact.xid, lsn };
+        if let Some(omission) = self.omission(position, inside) {
+            self.omitted.extend(ops.take(1).map(|op| (Owner::of(&op), omission.clone())));
+        } else {
+            if self.is_full(batch) {
+                return Ok(Step::Full);
+            }
+            // It waits from now on, also for its plan.
+            batch.note_commit_time(xact.commit_time_us);
+            let mark = batch.mark();
+            for op in ops {
+                let step =
+                    self.encode(&Change { position, lsn, xact: &xact, op }, context, batch)?;
+                if let Step::Need(need) = step {
+                    batch.truncate(mark);
+                    return Ok(Step::Need(need));
+                }
             }
         }
         self.ordinal = position.ordinal;
         self.position = position;
         self.xid = Some(xact.xid);
-        self.inside = Some(Inside { xid: xact.xid, lsn });
+        self.inside = Some(inside);
         Ok(Step::Continue)
     }
 
@@ -355,18 +376,17 @@ impl Assembler {
         context: &Context,
         batch: &mut Batch,
     ) -> Result<Step, Error> {
-        let (owner, plan) = match change.op {
-            Op::Message { prefix, .. } if self.message_prefix.as_deref() != Some(prefix) => {
-                return Ok(Step::Continue);
-            }
-            Op::Message { .. } => (Owner::Messages, &mut self.messages),
-            Op::Delete { relation, .. }
-            | Op::Insert { relation, .. }
-            | Op::Truncate { relation, .. }
-            | Op::Update { relation, .. } => {
+        if let Op::Message { prefix, .. } = change.op
+            && self.message_prefix.as_deref() != Some(prefix)
+        {
+            return Ok(Step::Continue);
+        }
+        let owner = Owner::of(&change.op);
+        let plan = match owner {
+            Owner::Messages => &mut self.messages,
+            Owner::Relation(relation) => {
                 let entry = self.relations.get_mut(&relation);
-                let entry = entry.ok_or(Error::UnknownRelation(relation))?;
-                (Owner::Relation(relation), &mut entry.plan)
+                &mut entry.ok_or(Error::UnknownRelation(relation))?.plan
             }
         };
         let Some(plan) = plan else {
@@ -418,6 +438,12 @@ impl Assembler {
         Ok(Step::Need(Need::Plan(owner)))
     }
 
+    /// The operator's decision to leave out this very change.
+    fn omission(&self, position: Position, change: Inside) -> Option<Omission> {
+        let is_it = |it: &&Omission| it.position == position && it.change == change;
+        self.base.omissions.iter().find(is_it).cloned()
+    }
+
     fn check_resumed(&self, position: Position, lsn: Lsn, xid: Xid) -> Result<(), Error> {
         match self.base.inside {
             Some(inside) if position == self.resume && inside != (Inside { xid, lsn }) => {
@@ -459,10 +485,25 @@ impl Assembler {
         Error::Resume { position: self.base.position, was, found }
     }
 
+    /// The open transaction.
+    #[must_use]
+    pub fn xid(&self) -> Option<Xid> {
+        self.xact.map(|xact| xact.xid)
+    }
+
     /// A relation of the stream.
     #[must_use]
     pub fn relation(&self, id: RelationId) -> Option<&Relation> {
         self.relations.get(&id).map(|entry| &entry.relation)
+    }
+
+    /// The relation whose plan it is; messages have none.
+    #[must_use]
+    pub fn relation_of(&self, owner: Owner) -> Option<&Relation> {
+        match owner {
+            Owner::Messages => None,
+            Owner::Relation(id) => self.relation(id),
+        }
     }
 
     /// Compiles a plan as far as that goes without topics and schema ids; `facts` are those of the
@@ -552,6 +593,18 @@ impl Assembler {
         std::mem::take(&mut self.skipped)
     }
 
+    /// What was left out, as an operator said, since the last call.
+    pub fn take_omitted(&mut self) -> Vec<(Owner, Omission)> {
+        std::mem::take(&mut self.omitted)
+    }
+
+    /// The position of the change that was not taken yet.
+    #[must_use]
+    pub fn pending(&self) -> Option<Position> {
+        let Xact { commit_lsn, .. } = self.xact?;
+        Some(Position { commit_lsn, ordinal: self.ordinal + 1 })
+    }
+
     /// Whether the stream is between two transactions.
     #[must_use]
     pub fn is_at_boundary(&self) -> bool {
@@ -562,6 +615,11 @@ impl Assembler {
     #[must_use]
     pub fn complete_end(&self) -> Lsn {
         self.confirm
+    }
+
+    /// The server went on on this timeline, and the stream with it.
+    pub fn on_timeline(&mut self, timeline: u32) {
+        self.base.timeline = self.base.timeline.max(timeline);
     }
 
     /// Gives the batch its checkpoint. `keepalive` is the highest keep-alive LSN, which counts only
@@ -614,6 +672,7 @@ impl Assembler {
         );
         self.base.position = position;
         self.base.confirm = self.confirm;
+        self.base.omissions.retain(|it| position < it.position);
         self.boundary = None;
         batch.topics = Arc::clone(&self.topics);
         batch.checkpoint = Some(Checkpoint { xid, inside, accepted: None, ..self.base.clone() });

@@ -44,6 +44,7 @@ struct Held {
     session: Session,
     catalog: Catalog,
     is_binary: bool,
+    is_standby: bool,
     checkpoint: Checkpoint,
     comes_again: bool,
 }
@@ -95,6 +96,7 @@ impl Attempt<'_> {
                 return Err(Error::SlotCreated);
             }
         }
+        let is_standby = client.is_standby();
         let started = client.start_replication(from_confirmed(slot, &stream, is_binary)).await;
         let mut transport = match started {
             Err(error @ postgres::Error::SlotActive { pid, .. }) => {
@@ -123,13 +125,29 @@ impl Attempt<'_> {
             }
             Verdict::Resume { checkpoint, comes_again } => {
                 let checkpoint = *checkpoint;
-                Ok(Held { transport, session, catalog, is_binary, checkpoint, comes_again })
+                Ok(Held {
+                    transport,
+                    session,
+                    catalog,
+                    is_binary,
+                    is_standby,
+                    checkpoint,
+                    comes_again,
+                })
             }
         }
     }
 
     async fn stream(self, held: Held) -> Result<(), Error> {
-        let Held { transport, session, mut catalog, is_binary, checkpoint, comes_again } = held;
+        let Held {
+            transport,
+            session,
+            mut catalog,
+            is_binary,
+            is_standby,
+            checkpoint,
+            comes_again,
+        } = held;
         let slot = &self.config.replication.slot;
         info!(%slot, position = %checkpoint.position, confirm = %checkpoint.confirm, "streaming");
         self.telemetry.on_streaming(clock::now(), checkpoint.confirm);
@@ -140,6 +158,7 @@ impl Attempt<'_> {
             registry: self.registry,
             slot,
             publications: &self.config.replication.publications,
+            is_standby,
             telemetry: self.telemetry,
             stop: self.stop,
             checkpoint_interval: self.config.replication.checkpoint_interval,
@@ -261,7 +280,10 @@ pub(super) async fn replication(
 }
 
 /// Missing publications would only show at the first change.
-async fn require_publications(catalog: &mut Catalog, names: &[String]) -> Result<(), Error> {
+pub(super) async fn require_publications(
+    catalog: &mut Catalog,
+    names: &[String],
+) -> Result<(), Error> {
     let found = catalog.publications(names).await?;
     let is_missing = |name: &&String| !found.iter().any(|publication| publication.name == **name);
     match names.iter().find(is_missing) {
@@ -338,6 +360,7 @@ pub(super) fn first_checkpoint(
         confirm: point,
         inside: None,
         accepted: None,
+        omissions: Vec::new(),
     }
 }
 

@@ -8,9 +8,12 @@ mod alive;
 pub mod assembler;
 mod attempt;
 mod clock;
+mod gap;
 mod lag;
 mod operator;
 mod reader;
+mod search;
+mod skip;
 pub mod start;
 mod stop;
 pub mod supervisor;
@@ -19,18 +22,21 @@ pub mod watch;
 mod writer;
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
 pub use operator::{Outcome, accept, adopt, create, own_slot, readable_slot, rehearse};
+pub use skip::{Skipped, skip};
 pub use stop::{Stop, Stopper, stop_pair};
 pub use telemetry::Telemetry;
 pub use writer::Gone;
 
 use crate::config::Config;
 use crate::edges::{Class, Sink, Transport};
+use crate::position::{Position, Xid};
 use crate::registry::Registry;
 use crate::status::Phase;
 use crate::{kafka, postgres, registry, wal};
@@ -49,6 +55,25 @@ pub enum Error {
     /// A message could not be taken.
     #[error(transparent)]
     Assembler(Box<assembler::Error>),
+    /// A change cannot be written.
+    #[error(
+        "{error} (to leave out this one change and keep it in a file: `walbrook checkpoint skip --position {position} --file … --reason …`)"
+    )]
+    Change {
+        /// Where it is.
+        position: Position,
+        /// Why; a cause too, so that its own are told.
+        #[source]
+        error: Box<Self>,
+    },
+    /// The file that is to keep a change cannot be written.
+    #[error("the file {path:?} cannot be written, so nothing was changed")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// PostgreSQL, outside of the stream.
     #[error(transparent)]
     Postgres(Box<postgres::Error>),
@@ -72,6 +97,14 @@ pub enum Error {
         "the server waits for a confirmation (it may be stopping) that could not be given in time, since Kafka does not answer or is slow; the connection is given up for a while"
     )]
     MadeWay,
+    /// The catalog does not show the transaction whose rows are in the stream.
+    #[error(
+        "transaction {xid} is in the stream but not visible yet, and a table's first row waits for that: a synchronous standby is away (synchronous_standby_names); the connection is given up for a while"
+    )]
+    NotVisible {
+        /// The transaction.
+        xid: Xid,
+    },
     /// The server does not answer, but its connection lives.
     #[error(
         "the server has sent nothing for {} s, though it was asked to, and answers no query: it is halted or cut off",
@@ -124,16 +157,30 @@ impl Error {
             Self::Registry(error) => Ending::Failed(error.class()),
             Self::Source { error, .. } if needs_text(error.as_ref()) => Ending::TextMode,
             Self::Sink { class, .. } | Self::Source { class, .. } => Ending::Failed(*class),
-            Self::MadeWay | Self::Silent { .. } => Ending::Failed(Class::Retry),
+            Self::MadeWay | Self::NotVisible { .. } | Self::Silent { .. } => {
+                Ending::Failed(Class::Retry)
+            }
             Self::Stopped => Ending::Stopped,
             Self::SlotCreated => Ending::Created,
             Self::Assembler(_)
+            | Self::Change { .. }
+            | Self::File { .. }
             | Self::Refused(_)
             | Self::StopTimeout
             | Self::Thread(_)
             | Self::Wal(_)
             | Self::Writer(_) => Ending::Failed(Class::Fatal),
         }
+    }
+
+    /// The same about the change at `position`, where it is about a change.
+    fn at(self, position: Position) -> Self {
+        let is_of_change = match &self {
+            Self::Assembler(error) => matches!(**error, assembler::Error::Plan(_)),
+            Self::Postgres(error) => matches!(**error, postgres::Error::KeyUnknown { .. }),
+            _ => false,
+        };
+        if is_of_change { Self::Change { position, error: Box::new(self) } } else { self }
     }
 
     /// Whether what was complete before it may be committed: not where Kafka failed, nor where the

@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use super::lag::{Lag, Received};
 use super::watch::{Finding, Watch};
 use crate::batch::{Batch, Operation, Record, TopicId};
+use crate::checkpoint::Omission;
 use crate::config::Config;
 use crate::edges::{Class, Receipt};
 use crate::metrics::{Metrics, SkipReason, TableCounters, TxnResult};
@@ -20,8 +21,8 @@ use crate::postgres::{SlotFacts, Survey};
 use crate::status::{Phase, Status};
 use crate::wal::{Relation, RelationId};
 
-/// How many tables, or columns, are remembered before all are forgotten: their counters begin anew, and
-/// their warnings come again.
+/// How many tables, or columns, are remembered before all are forgotten: their counters begin anew,
+/// and their warnings come again.
 const TABLES_MAX: usize = 10_000;
 
 /// The pipeline's voice.
@@ -168,6 +169,17 @@ impl Telemetry {
             warn!(%table, count, "outbox rows were updated: an event is its INSERT, updates make none");
         }
         self.metrics.outbox_skipped(reason, count);
+    }
+
+    /// A change was left out because an operator said so.
+    pub(super) fn on_omitted(&self, relation: Option<&Relation>, omission: &Omission) {
+        let Omission { position, reason, .. } = omission;
+        let table = relation.map_or_else(
+            || "logical messages".to_owned(),
+            |Relation { namespace, name, .. }| format!("{namespace}.{name}"),
+        );
+        warn!(%position, table, reason, "a change is left out, as `walbrook checkpoint skip` was told");
+        self.metrics.change_skipped();
     }
 
     /// How far things are: called once a second or so. It is progress too where nothing waits for

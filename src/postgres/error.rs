@@ -102,7 +102,8 @@ pub enum Error {
     #[error(
         "a publication was missing when the WAL at {} was written, and may exist again now: what changed meanwhile is not in the stream, \
          and nothing behind it is delivered ({server}). If another publication has these changes, read with that one until they have passed; \
-         else move the slot behind them (SELECT pg_replication_slot_advance) and go on with that gap: `walbrook checkpoint accept --reason …`",
+         else, once every publication of `replication.publications` exists, `walbrook checkpoint accept --reason …` goes on behind that time and \
+         says from where to where changes are missing",
         .server.at()
     )]
     MissingPublication {

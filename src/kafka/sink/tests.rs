@@ -48,6 +48,7 @@ fn checkpoint(commit_lsn: u64) -> Checkpoint {
         confirm: Lsn(commit_lsn),
         inside: None,
         accepted: None,
+        omissions: Vec::new(),
     }
 }
 
@@ -190,7 +191,7 @@ fn a_checkpoint_that_cannot_be_used_is_fatal_and_named() {
         initialise(&config.kafka, &producer, Duration::from_secs(10)).unwrap();
         producer.begin_transaction().unwrap();
         let topic = &config.kafka.checkpoint_topic;
-        producer.send(BaseRecord::to(topic).key("slot").payload(value)).unwrap();
+        producer.send(BaseRecord::with_opaque_to(topic, 0).key("slot").payload(value)).unwrap();
         producer.commit_transaction(Duration::from_secs(10)).unwrap();
         let error = KafkaSink::new(config.clone()).unwrap().recover().unwrap_err();
         assert_eq!(error.class(), Class::Fatal, "{error:?}");

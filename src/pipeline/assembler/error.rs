@@ -21,7 +21,7 @@ pub enum Error {
     /// What the slot sends again at the checkpoint's position is not what was there.
     #[error(
         "the checkpoint is at {position}, where {was} was read, but the slot now shows {found} there: publication, slot or server \
-         are not the same (a server that was rolled back to an earlier state is not); see `walbrook checkpoint accept`"
+         are not the same (a server that was rolled back to an earlier state is not); compare, then `walbrook checkpoint accept --position {position} --reason …`"
     )]
     Resume {
         /// The checkpoint's position.

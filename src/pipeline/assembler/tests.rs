@@ -83,6 +83,7 @@ fn first_checkpoint() -> Checkpoint {
         confirm: Lsn::ZERO,
         inside: None,
         accepted: None,
+        omissions: Vec::new(),
     }
 }
 
@@ -209,6 +210,39 @@ fn every_change_is_committed_once_in_order_whatever_crashes() {
         let mut kafka = Kafka { records: Vec::new(), checkpoint: first_checkpoint(), txns: 0 };
         while !live(&mut draw, &xacts, limits, &mut kafka) {}
         check(seed, &xacts, limits, &kafka);
+    }
+}
+
+#[test]
+fn what_is_to_be_left_out_is_and_nothing_else_whatever_crashes() {
+    let xact = |commit_lsn, changes| ModelXact { commit_lsn, changes };
+    let xacts = [xact(1000, 5), xact(1100, 30), xact(1200, 4)];
+    let limits = BatchLimits {
+        target_records: 3,
+        max_records: 7,
+        target_bytes: 1 << 20,
+        max_bytes: 1 << 21,
+    };
+    for seed in 1..=120 {
+        let mut draw = Draw(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(seed));
+        let ordinal = 1 + draw.below(30);
+        let position = Position { commit_lsn: Lsn(1100), ordinal };
+        // Now and then another change has the position.
+        let is_it = seed % 4 != 0;
+        let xid = Xid(if is_it { 1100 } else { 1101 });
+        let change = Inside { xid, lsn: Lsn(1050 + (ordinal - 1) / 3) };
+        let omission = Omission { position, change, reason: "known".to_owned() };
+        let checkpoint = Checkpoint { omissions: vec![omission], ..first_checkpoint() };
+        let mut kafka = Kafka { records: Vec::new(), checkpoint, txns: 0 };
+        while !live(&mut draw, &xacts, limits, &mut kafka) {}
+        let all = xacts.iter().flat_map(|xact| {
+            let commit_lsn = Lsn(xact.commit_lsn);
+            (1..=xact.changes).map(move |ordinal| Position { commit_lsn, ordinal })
+        });
+        let want: Vec<_> = all.filter(|it| !is_it || *it != position).collect();
+        let found: Vec<_> = kafka.records.iter().map(|(position, _)| *position).collect();
+        assert_eq!(found, want, "seed {seed}");
+        assert_eq!(kafka.checkpoint.omissions, [], "seed {seed}");
     }
 }
 

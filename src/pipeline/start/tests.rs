@@ -42,6 +42,7 @@ fn checkpoint() -> Checkpoint {
         confirm: Lsn(150),
         inside: None,
         accepted: None,
+        omissions: Vec::new(),
     }
 }
 
@@ -202,7 +203,7 @@ fn check_accept(
 ) {
     let (mut expected, mut server, mut checkpoint) = (expected(), server(), Some(checkpoint()));
     change(&mut expected, &mut server, &mut checkpoint);
-    let got = may_accept(&expected, &server, checkpoint.as_ref(), false);
+    let got = may_accept(&expected, &server, checkpoint.as_ref(), false, None);
     let got = got.map(|()| Jump::new(&server, checkpoint.as_ref(), Lsn(point)));
     match (&got, want) {
         (Ok(got), Ok(want)) => assert_eq!(*got, want, "{got}"),
@@ -221,8 +222,14 @@ fn there_is_nothing_to_accept_where_a_start_is_not_refused() {
     check_accept(nothing, 0, Err("NothingToAccept { slot: \"s\", position: None }"));
     // Unless there is a record that nobody can read; one that was mended meanwhile counts.
     let without = Server { slot: None, ..server() };
-    assert_eq!(may_accept(&expected(), &without, None, true), Ok(()));
-    assert!(may_accept(&expected(), &server(), Some(&checkpoint()), true).is_err());
+    assert_eq!(may_accept(&expected(), &without, None, true, None), Ok(()));
+    assert!(may_accept(&expected(), &server(), Some(&checkpoint()), true, None).is_err());
+    // What the stream contradicts is named by its position, and no other is.
+    let named = |position| may_accept(&expected(), &server(), Some(&checkpoint()), false, position);
+    let position = checkpoint().position;
+    assert_eq!(named(Some(position)), Ok(()));
+    let other = Position { ordinal: position.ordinal + 1, ..position };
+    assert!(matches!(named(Some(other)), Err(Refusal::NothingToAccept { .. })));
     // What is not ours stays as it is, also behind a refusal that is asked earlier.
     check_accept(|expected, _, _| expected.pipeline = "other".to_owned(), 0, Err("Pipeline"));
     let foreign = |_: &mut Expected, server: &mut Server, _: &mut Option<Checkpoint>| {
