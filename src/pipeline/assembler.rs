@@ -92,6 +92,10 @@ struct Boundary {
     xid: Option<Xid>,
 }
 
+/// How many topics are known before all are forgotten, and all plans with them: both are cheap to
+/// make again, and tables come and go.
+const TOPICS_MAX: usize = 50_000;
+
 /// The row that reaches a limit goes beyond it; most do by less than this.
 const LAST_ROW_BYTES: usize = 1 << 20;
 /// A key that changes makes as many records.
@@ -110,6 +114,7 @@ pub struct Assembler {
     /// The plan of logical messages, once one was an event.
     messages: Option<Plan>,
     topics: Arc<TopicTable>,
+    topics_max: usize,
     /// What start-up found: position, confirm, and all that stays the same.
     base: Checkpoint,
     /// Changes at or below it are in Kafka already.
@@ -161,6 +166,7 @@ impl Assembler {
             announced: None,
             messages: None,
             topics: Arc::default(),
+            topics_max: TOPICS_MAX,
             resume,
             comes_again,
             xact: None,
@@ -230,6 +236,9 @@ impl Assembler {
     /// The server sends a leaf's shape behind its root's, before the first row of the leaf, which
     /// then names the root.
     fn announce(&mut self, relation: Relation) {
+        if !self.relations.contains_key(&relation.id) {
+            self.forget_namesakes(&relation);
+        }
         let root = self.announced.replace(relation.id).filter(|root| *root != relation.id);
         let entry = self.relations.entry(relation.id);
         match entry {
@@ -257,6 +266,22 @@ impl Assembler {
         if let Some(entry) = self.relations.get_mut(&relation) {
             entry.root = None;
         }
+    }
+
+    /// A table that is dropped and made again has another id: the plan of the former one, of which no
+    /// row comes any more, is not kept.
+    fn forget_namesakes(&mut self, relation: &Relation) {
+        let is_namesake = |it: &&mut Entry| {
+            it.relation.name == relation.name && it.relation.namespace == relation.namespace
+        };
+        self.relations.values_mut().filter(is_namesake).for_each(|it| it.plan = None);
+    }
+
+    /// Forgets what can be made again.
+    fn forget_plans(&mut self) {
+        self.topics = Arc::default();
+        self.messages = None;
+        self.relations.values_mut().for_each(|it| it.plan = None);
     }
 
     fn begin(&mut self, commit_lsn: Lsn, commit_time_us: i64, xid: Xid) -> Result<Step, Error> {
@@ -613,6 +638,10 @@ impl Assembler {
         self.starts_inside = inside.is_some();
         let Self { position, xid, .. } = *self;
         self.finish(batch, position, xid, inside);
+        // The next batch is empty, so that no record names a topic.
+        if self.topics_max < self.topics.len() {
+            self.forget_plans();
+        }
     }
 
     /// Takes back what is of an unfinished transaction and gives the batch its checkpoint: for a

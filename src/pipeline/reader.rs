@@ -356,7 +356,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             Ok(Err(error)) => return Err(error.into()),
         };
         self.server_end = self.server_end.max(facts.log_end().unwrap_or(Lsn::ZERO));
-        self.around.telemetry.on_slot(self.around.slot, facts.retained_bytes, facts.safe_wal_size);
+        self.around.telemetry.on_slot(self.around.slot, &facts);
         Ok(())
     }
 

@@ -45,6 +45,8 @@ pub struct Settings {
     pub prefix: String,
     /// The database, as `source.db` has it.
     pub database: String,
+    /// The topic that is the checkpoint's alone.
+    pub checkpoint_topic: String,
     /// How rows of tables become records.
     pub tables: Tables,
     /// How the values of their columns become fields.
@@ -64,6 +66,7 @@ impl Settings {
         Self {
             prefix: config.topics.prefix.clone(),
             database: config.postgres.database.clone(),
+            checkpoint_topic: config.kafka.checkpoint_topic.clone(),
             tables: config.tables.clone(),
             values: config.values.clone(),
             outboxes: config.outboxes.clone(),
@@ -129,6 +132,10 @@ pub fn compile(
         return Ok(Draft::of_events(topics, body));
     }
     let (draft, topic, schemas) = TableDraft::compile(relation, &shape, settings)?;
+    if topic == settings.checkpoint_topic {
+        let table = format!("{}.{}", relation.namespace, relation.name);
+        return Err(Error::CheckpointTopic { table, topic });
+    }
     let topics = vec![topic.clone()];
     Ok(Draft {
         topics,

@@ -425,6 +425,8 @@ impl ServerError {
         match self.code.as_str() {
             // database_dropped, invalid_parameter_value (an option or setting of ours)
             "57P04" | "22023" => Class::Fatal,
+            // duplicate_object: of two that make the slot, the other one was first
+            "42710" => Class::Retry,
             code if FATAL_CLASSES.iter().any(|class| code.starts_with(class)) => Class::Fatal,
             _ => Class::Retry,
         }
@@ -564,7 +566,7 @@ mod tests {
         ];
         let retry = [
             "57P01", "57P02", "57P03", "57014", "53300", "08006", "55006", "40001", "58P01",
-            "XX000", "22P02", "",
+            "XX000", "22P02", "42710", "",
         ];
         for code in fatal {
             let error = Error::Server(ServerError::new(code, "ERROR", ""));

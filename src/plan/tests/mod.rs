@@ -128,6 +128,7 @@ pub(super) fn settings() -> Settings {
     Settings {
         prefix: "srv".to_owned(),
         database: "shopdb".to_owned(),
+        checkpoint_topic: "walbrook.shop.checkpoint".to_owned(),
         tables: Tables {
             before: Before::Separate,
             tombstones: true,
