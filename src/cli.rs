@@ -183,7 +183,8 @@ pub enum CheckpointCommand {
     /// For after a restore, a pg_upgrade, a lost slot, or to accept a gap that the refusal named;
     /// where a start would not be refused there is nothing to accept, and nothing is changed. A slot
     /// that is missing or lost is made anew, and a checkpoint record that cannot be read is taken for
-    /// none.
+    /// none. Where the stream ends since a publication was missing when the WAL was written, goes on
+    /// behind that time.
     ///
     /// That the stream contradicts the checkpoint shows only when it is read: the error of `walbrook
     /// run` then names the checkpoint's position, which goes into --position.

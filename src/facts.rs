@@ -25,6 +25,9 @@ pub struct TableFacts {
     /// The tables that it is a partition or a child of, the nearest first, by PostgreSQL schema and
     /// name; `None` if the catalog does not know the table (any more).
     pub ancestors: Option<Vec<(String, String)>>,
+    /// Whether it is partitioned or a partition: an UPDATE may move its rows, which is a DELETE and
+    /// an INSERT in the stream.
+    pub is_partitioned: bool,
     /// Every type that the relation's columns need, domains, elements and labels included.
     pub types: TypeCatalog,
 }

@@ -4,6 +4,8 @@
 //! phases, classes, reasons and results, never from rows (I7). Everything here is called once a
 //! batch or less, never per row.
 
+use std::time::Duration;
+
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
@@ -29,6 +31,7 @@ pub struct Metrics {
     kafka_txns_total: IntCounterVec,
     lag_bytes: Gauge,
     lag_seconds: Gauge,
+    oldest_xact_seconds: GaugeVec,
     outbox_skipped_total: IntCounterVec,
     phase: IntGaugeVec,
     producer_rebuilds_total: IntCounter,
@@ -114,6 +117,7 @@ impl Metrics {
             kafka_txns_total: build.counters("walbrook_kafka_transactions_total", &["result"]),
             lag_bytes: build.gauge("walbrook_lag_bytes"),
             lag_seconds: build.gauge("walbrook_lag_seconds"),
+            oldest_xact_seconds: build.gauges("walbrook_oldest_transaction_seconds", &["slot"]),
             outbox_skipped_total: build.counters("walbrook_outbox_skipped_total", &["reason"]),
             phase: build.gauges_int("walbrook_phase", &["phase"]),
             producer_rebuilds_total: build.counter("walbrook_producer_rebuilds_total"),
@@ -206,6 +210,23 @@ impl Metrics {
             // An error here only says that there was no such value.
             None => drop(self.slot_safe_wal_size_bytes.remove_label_values(&[slot])),
         }
+    }
+
+    /// The age of the oldest transaction that is open on the server, if it may be seen.
+    pub fn set_oldest_xact(&self, slot: &str, age: Option<Duration>) {
+        match age {
+            Some(age) => {
+                self.oldest_xact_seconds.with_label_values(&[slot]).set(age.as_secs_f64());
+            }
+            // An error here only says that there was no such value.
+            None => drop(self.oldest_xact_seconds.remove_label_values(&[slot])),
+        }
+    }
+
+    /// Forgets the counters of all tables.
+    pub fn forget_tables(&self) {
+        self.records_total.reset();
+        self.record_bytes_total.reset();
     }
 
     /// The phase that the pipeline is in.
@@ -327,6 +348,12 @@ pub const HELP: &[(&str, &str)] = &[
                  transaction that was received, since the writer has a batch, or since the \
                  server's log was seen to go beyond what was received (while nothing streams: \
                  confirmed); 0 if nothing waits.",
+    ),
+    (
+        "walbrook_oldest_transaction_seconds",
+        "Age of the oldest transaction that is open on the server, or since when it is prepared: \
+                 the slot keeps WAL from its beginning on. 0 if there is none; absent where \
+                 the role may not see it (pg_read_all_stats).",
     ),
     (
         "walbrook_outbox_skipped_total",

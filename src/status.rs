@@ -19,6 +19,8 @@ pub struct Status {
     pub confirmed_lsn: Lsn,
     /// WAL between the server's current LSN, as last told, and `confirmed_lsn`.
     pub lag_bytes: u64,
+    /// The oldest transaction that is open on the server, as last told; nobody but a DBA can end it.
+    pub oldest_xact: Option<String>,
     /// How long PostgreSQL owes us a reply; what waits there is not known then.
     pub silence: Duration,
     /// What is missing from the stream, and what to do about it.
@@ -35,6 +37,7 @@ impl Default for Status {
             received_lsn: Lsn::ZERO,
             confirmed_lsn: Lsn::ZERO,
             lag_bytes: 0,
+            oldest_xact: None,
             silence: Duration::ZERO,
             findings: Vec::new(),
             error: None,

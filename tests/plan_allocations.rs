@@ -12,7 +12,7 @@ use walbrook::config::{
 };
 use walbrook::encode::Values;
 use walbrook::facts::TableFacts;
-use walbrook::plan::{Context, Plan, SchemaId, Settings, Step, compile};
+use walbrook::plan::{Context, LastDeleted, Plan, SchemaId, Settings, Step, compile};
 use walbrook::position::{Lsn, Position, Xid};
 use walbrook::wal::{Message, Relation, RelationColumn, RelationId, ReplicaIdentity};
 
@@ -52,6 +52,7 @@ fn encode(plan: &mut Plan, topics: &mut TopicTable, frame: &[u8], batch: &mut Ba
         previous_commit_lsn: Lsn(0x90),
     };
     let context = Context { now_us: 1_700_000_001_000_001 };
+    let mut last_deleted = LastDeleted::default();
     for ordinal in 1..=ROWS {
         let op = match Message::parse(frame).unwrap() {
             Message::Delete { relation, old } => Op::Delete { relation, old },
@@ -61,12 +62,12 @@ fn encode(plan: &mut Plan, topics: &mut TopicTable, frame: &[u8], batch: &mut Ba
         };
         let position = Position { commit_lsn: Lsn(0x100), ordinal };
         let change = Change { position, lsn: Lsn(0x95), xact: &xact, op };
-        match plan.encode(&change, &context, batch).unwrap() {
+        match plan.encode(&change, &context, &mut last_deleted, batch).unwrap() {
             Step::Done => continue,
             Step::Need(route) => plan.route(&route, topics, &[]),
             skipped @ Step::Skipped(_) => panic!("{skipped:?}"),
         }
-        assert_eq!(plan.encode(&change, &context, batch).unwrap(), Step::Done);
+        assert_eq!(plan.encode(&change, &context, &mut last_deleted, batch).unwrap(), Step::Done);
     }
 }
 

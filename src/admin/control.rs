@@ -11,6 +11,7 @@
 //! a person asks.
 
 use std::future::Future;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -87,6 +88,9 @@ pub struct Report {
     pub confirmed_lsn: Lsn,
     /// WAL between the server's current LSN, as last told, and `confirmed_lsn`.
     pub lag_bytes: u64,
+    /// The oldest transaction that is open on the server: the slot keeps WAL from its beginning on.
+    #[serde(rename = "oldest_transaction")]
+    pub oldest_xact: Option<String>,
     /// Seconds since the last progress.
     pub progress_seconds_ago: Option<u64>,
     /// What is missing from the stream, and what to do about it.
@@ -106,6 +110,7 @@ impl Report {
             received_lsn: status.received_lsn,
             confirmed_lsn: status.confirmed_lsn,
             lag_bytes: status.lag_bytes,
+            oldest_xact: status.oldest_xact.clone(),
             progress_seconds_ago: status.progress_at.map(since),
             findings: status.findings.clone(),
             error: status.error.clone(),
@@ -159,7 +164,10 @@ pub fn bind(path: &Path) -> Result<Control, Error> {
 /// other permissions than 0600, whatever the process's umask is.
 fn bind_private(path: &Path) -> io::Result<UnixListener> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let folder = path.with_file_name(format!(".walbrook.{}", std::process::id()));
+    // A name that nobody can foresee: a process that was killed here may have left its own (the id
+    // in a container is always 1), and others may write to the folder.
+    let random = RandomState::new().build_hasher().finish();
+    let folder = path.with_file_name(format!(".walbrook.{random:016x}"));
     std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
     let inside = folder.join(name);
     let bound = UnixListener::bind(&inside).and_then(|listener| {

@@ -34,11 +34,8 @@ pub async fn run(config: &Config) -> anyhow::Result<Exit> {
     };
     let endpoints = async {
         let http = async {
-            match http {
-                Some(listener) => {
-                    http::serve(listener, metrics, watched.clone(), over(is_over.clone())).await
-                }
-                None => Ok(()),
+            if let Some(listener) = http {
+                http::serve(listener, metrics, watched.clone(), over(is_over.clone())).await;
             }
         };
         let control = async {
@@ -47,12 +44,11 @@ pub async fn run(config: &Config) -> anyhow::Result<Exit> {
                 control::serve(socket, watched.clone(), stop, over(is_over.clone())).await;
             }
         };
-        tokio::join!(http, control)
+        tokio::join!(http, control);
     };
     info!(version = env!("CARGO_PKG_VERSION"), pipeline = %config.pipeline, "walbrook starts");
-    let (result, (http, ()), caught) =
+    let (result, (), caught) =
         tokio::join!(pipeline, endpoints, on_signals(&stopper, over(is_over.clone())));
-    http?;
     caught?;
     match result {
         Ok(()) => {

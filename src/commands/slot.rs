@@ -155,6 +155,7 @@ fn as_json(name: &str, facts: &SlotFacts, holder: Option<&Walsender>) -> String 
         "safe_wal_size": facts.safe_wal_size,
         "lost": facts.invalidation(),
         "failover": facts.is_failover,
+        "oldest_transaction": facts.oldest_xact.as_ref().map(ToString::to_string),
     });
     format!("{value:#}")
 }
@@ -189,10 +190,12 @@ fn as_text(name: &str, facts: &SlotFacts, holder: Option<&Walsender>) -> String 
     // Writing to a String does not fail.
     let _ = write!(
         out,
-        "\nWAL kept:   {retained}, {status}\nWAL limit:  {safe}\nfailover:   {failover}",
+        "\nWAL kept:   {retained}, {status}\nWAL limit:  {safe}\nfailover:   {failover}\n\
+         open:       {oldest} (the oldest transaction: the slot keeps WAL from its beginning on)",
         retained = or_none(bytes(facts.retained_bytes)),
         status = or_none(facts.wal_status.clone()),
         failover = if facts.is_failover { "yes" } else { "no" },
+        oldest = or_none(facts.oldest_xact.as_ref().map(ToString::to_string)),
     );
     out
 }

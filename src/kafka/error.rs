@@ -126,6 +126,18 @@ pub enum Error {
         /// The topic.
         topic: String,
     },
+    /// Records are written, but not all of a batch in the time of a transaction.
+    #[error(
+        "kafka: of the {records} records of a batch {written} were written within kafka.transaction_timeout ({timeout:?}), which it must fit into. If Kafka is slow rather than away, lower batch.max_bytes and batch.target_bytes, or raise the time-out"
+    )]
+    TooSlow {
+        /// How many records are with the brokers.
+        written: usize,
+        /// How many there are.
+        records: usize,
+        /// The configured time-out.
+        timeout: Duration,
+    },
     /// A topic cannot be created as configured.
     #[error("topic {topic} cannot be created as [topics.create] says")]
     TopicRefused {
@@ -173,6 +185,7 @@ impl Error {
             | Self::HangingTransaction { .. }
             | Self::NotRecovered
             | Self::TooFewBrokers { .. }
+            | Self::TooSlow { .. }
             | Self::Unreachable { .. } => Class::Retry,
             Self::Fenced { .. } => Class::Fenced,
             Self::Authentication { .. }

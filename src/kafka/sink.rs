@@ -192,18 +192,22 @@ impl KafkaSink {
         let with_position = self.config.position_headers;
         let mut headers = HeaderWriter::new(with_position, batch, last.as_ref(), next);
         let (mut chunk_records, mut chunk_bytes) = (0, 0);
+        let mut written = 0;
         for (number, record) in batch.records().iter().enumerate() {
             let headers = headers.headers(record, batch.slice(&record.headers));
             self.send(producer, batch, (number, record), headers, deadline)?;
             chunk_records += 1;
             chunk_bytes += record.value.as_ref().map_or(0, Range::len);
             if CHUNK_RECORDS <= chunk_records || CHUNK_BYTES <= chunk_bytes {
-                self.drain(producer, batch, deadline)?;
+                let drained = self.drain(producer, batch, deadline);
+                drained.map_err(|error| self.slow(error, written, records))?;
+                written = number + 1;
                 (chunk_records, chunk_bytes) = (0, 0);
             }
         }
         self.send_checkpoint(producer, batch, next, deadline)?;
-        self.drain(producer, batch, deadline)?;
+        let drained = self.drain(producer, batch, deadline);
+        drained.map_err(|error| self.slow(error, written, records))?;
         tracing::debug!(records, "kafka transaction written");
         let ending = Deadline::after(SUSPICIOUS);
         self.end(producer, batch, deadline)?;
@@ -299,6 +303,17 @@ impl KafkaSink {
             pause(producer);
         }
         Ok(())
+    }
+
+    /// No answer for a part of a batch, of which the brokers have another: they are slow.
+    fn slow(&self, error: Error, written: usize, records: usize) -> Error {
+        match error {
+            Error::Unreachable { .. } if 0 < written => {
+                let timeout = self.config.kafka.transaction_timeout;
+                Error::TooSlow { written, records, timeout }
+            }
+            error => error,
+        }
     }
 
     /// Commits the transaction.

@@ -13,6 +13,7 @@ fn names_and_labels_are_stable() {
     metrics.set_confirmed_lsn(Lsn(0x16_B374_D848));
     metrics.set_lag(0, 0.0);
     metrics.set_slot_wal("walbrook", 16 << 20, Some(1 << 30));
+    metrics.set_oldest_xact("walbrook", Some(Duration::from_secs(5)));
     metrics.retried(Class::Retry);
     metrics.producer_rebuilt();
     metrics.schema_registered();
@@ -36,6 +37,27 @@ fn a_slot_without_a_limit_shows_none() {
     assert!(metrics.encode().contains("walbrook_slot_safe_wal_size_bytes{slot=\"walbrook\"} 5"));
     metrics.set_slot_wal("walbrook", 1, None);
     assert!(!metrics.encode().contains("walbrook_slot_safe_wal_size_bytes{"));
+}
+
+#[test]
+fn an_age_that_may_not_be_seen_is_not_shown() {
+    let metrics = Metrics::new();
+    metrics.set_oldest_xact("walbrook", Some(Duration::from_secs(5)));
+    let name = "walbrook_oldest_transaction_seconds{";
+    assert!(metrics.encode().contains(&format!("{name}slot=\"walbrook\"}} 5")));
+    metrics.set_oldest_xact("walbrook", None);
+    assert!(!metrics.encode().contains(name));
+}
+
+#[test]
+fn tables_are_forgotten_and_counted_anew() {
+    let metrics = Metrics::new();
+    metrics.table("public.orders").add(Operation::Create, 3, 700);
+    metrics.forget_tables();
+    assert!(!metrics.encode().contains("public.orders"));
+    metrics.table("public.orders").add(Operation::Create, 1, 2);
+    let one = "walbrook_records_total{operation=\"create\",table=\"public.orders\"} 1";
+    assert!(metrics.encode().contains(one));
 }
 
 #[test]

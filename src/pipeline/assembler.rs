@@ -23,7 +23,9 @@ use crate::checkpoint::{Checkpoint, Inside, Omission};
 use crate::config::BatchLimits;
 use crate::encode;
 use crate::facts::TableFacts;
-use crate::plan::{self, Context, Contradiction, Draft, Plan, Route, SchemaId, Settings, Skip};
+use crate::plan::{
+    self, Context, Contradiction, Draft, LastDeleted, Plan, Route, SchemaId, Settings, Skip,
+};
 use crate::position::{Lsn, Position, Xid};
 use crate::wal::{Message, Relation, RelationId, ReplicaIdentity};
 
@@ -34,6 +36,10 @@ struct Boundary {
     position: Position,
     xid: Option<Xid>,
 }
+
+/// How many topics are known before all are forgotten, and all plans with them: both are cheap to
+/// make again, and tables come and go.
+const TOPICS_MAX: usize = 50_000;
 
 /// The row that reaches a limit goes beyond it; most do by less than this.
 const LAST_ROW_BYTES: usize = 1 << 20;
@@ -53,6 +59,7 @@ pub struct Assembler {
     /// The plan of logical messages, once one was an event.
     messages: Option<Plan>,
     topics: Arc<TopicTable>,
+    topics_max: usize,
     /// What start-up found: position, confirm, and all that stays the same.
     base: Checkpoint,
     /// Changes at or below it are in Kafka already.
@@ -70,6 +77,7 @@ pub struct Assembler {
     confirm: Lsn,
     boundary: Option<Boundary>,
     starts_inside: bool,
+    last_deleted: LastDeleted,
     /// Changes that made no record, since they were last asked for.
     skipped: BTreeMap<(Owner, Skip), u64>,
     /// Changes that were left out as an operator said, since they were last asked for.
@@ -103,6 +111,7 @@ impl Assembler {
             announced: None,
             messages: None,
             topics: Arc::default(),
+            topics_max: TOPICS_MAX,
             resume,
             comes_again,
             xact: None,
@@ -113,6 +122,7 @@ impl Assembler {
             inside: checkpoint.inside,
             confirm: checkpoint.confirm,
             boundary: None,
+            last_deleted: LastDeleted::default(),
             skipped: BTreeMap::new(),
             omitted: Vec::new(),
             starts_inside: checkpoint.inside.is_some(),
@@ -171,6 +181,9 @@ impl Assembler {
     /// The server sends a leaf's shape behind its root's, before the first row of the leaf, which
     /// then names the root.
     fn announce(&mut self, relation: Relation) {
+        if !self.relations.contains_key(&relation.id) {
+            self.forget_namesakes(&relation);
+        }
         let root = self.announced.replace(relation.id).filter(|root| *root != relation.id);
         let entry = self.relations.entry(relation.id);
         match entry {
@@ -198,6 +211,22 @@ impl Assembler {
         if let Some(entry) = self.relations.get_mut(&relation) {
             entry.root = None;
         }
+    }
+
+    /// A table that is dropped and made again has another id: the plan of the former one, of which no
+    /// row comes any more, is not kept.
+    fn forget_namesakes(&mut self, relation: &Relation) {
+        let is_namesake = |it: &&mut Entry| {
+            it.relation.name == relation.name && it.relation.namespace == relation.namespace
+        };
+        self.relations.values_mut().filter(is_namesake).for_each(|it| it.plan = None);
+    }
+
+    /// Forgets what can be made again.
+    fn forget_plans(&mut self) {
+        self.topics = Arc::default();
+        self.messages = None;
+        self.relations.values_mut().for_each(|it| it.plan = None);
     }
 
     fn begin(&mut self, commit_lsn: Lsn, commit_time_us: i64, xid: Xid) -> Result<Step, Error> {
@@ -315,7 +344,7 @@ impl Assembler {
             }
             return Ok(Step::Need(Need::Plan(owner)));
         };
-        match plan.encode(change, context, batch) {
+        match plan.encode(change, context, &mut self.last_deleted, batch) {
             Ok(plan::Step::Done) => Ok(Step::Continue),
             Ok(plan::Step::Skipped(skip)) => {
                 *self.skipped.entry((owner, skip)).or_default() += 1;
@@ -403,6 +432,12 @@ impl Assembler {
             was = format!("{was}, change at {}", inside.lsn);
         }
         Error::Resume { position: self.base.position, was, found }
+    }
+
+    /// The open transaction.
+    #[must_use]
+    pub fn xid(&self) -> Option<Xid> {
+        self.xact.map(|xact| xact.xid)
     }
 
     /// A relation of the stream.
@@ -531,6 +566,11 @@ impl Assembler {
         self.confirm
     }
 
+    /// The server went on on this timeline, and the stream with it.
+    pub fn on_timeline(&mut self, timeline: u32) {
+        self.base.timeline = self.base.timeline.max(timeline);
+    }
+
     /// Gives the batch its checkpoint. `keepalive` is the highest keep-alive LSN, which counts only
     /// between transactions, when nothing is in flight.
     pub fn seal(&mut self, batch: &mut Batch, keepalive: Lsn) {
@@ -543,6 +583,10 @@ impl Assembler {
         self.starts_inside = inside.is_some();
         let Self { position, xid, .. } = *self;
         self.finish(batch, position, xid, inside);
+        // The next batch is empty, so that no record names a topic.
+        if self.topics_max < self.topics.len() {
+            self.forget_plans();
+        }
     }
 
     /// Takes back what is of an unfinished transaction and gives the batch its checkpoint: for a

@@ -46,6 +46,7 @@ struct Held {
     session: Session,
     catalog: Catalog,
     is_binary: bool,
+    is_standby: bool,
     checkpoint: Checkpoint,
     comes_again: bool,
 }
@@ -97,6 +98,7 @@ impl Attempt<'_> {
                 return Err(Error::SlotCreated);
             }
         }
+        let is_standby = client.is_standby();
         let started = client.start_replication(from_confirmed(slot, &stream, is_binary)).await;
         let mut transport = match started {
             Err(error @ postgres::Error::SlotActive { pid, .. }) => {
@@ -125,13 +127,29 @@ impl Attempt<'_> {
             }
             Verdict::Resume { checkpoint, comes_again } => {
                 let checkpoint = *checkpoint;
-                Ok(Held { transport, session, catalog, is_binary, checkpoint, comes_again })
+                Ok(Held {
+                    transport,
+                    session,
+                    catalog,
+                    is_binary,
+                    is_standby,
+                    checkpoint,
+                    comes_again,
+                })
             }
         }
     }
 
     async fn stream(self, held: Held) -> Result<(), Error> {
-        let Held { transport, session, mut catalog, is_binary, checkpoint, comes_again } = held;
+        let Held {
+            transport,
+            session,
+            mut catalog,
+            is_binary,
+            is_standby,
+            checkpoint,
+            comes_again,
+        } = held;
         let slot = &self.config.replication.slot;
         info!(%slot, position = %checkpoint.position, confirm = %checkpoint.confirm, "streaming");
         self.telemetry.on_streaming(clock::now(), checkpoint.confirm);
@@ -142,6 +160,7 @@ impl Attempt<'_> {
             registry: self.registry,
             slot,
             publications: &self.config.replication.publications,
+            is_standby,
             telemetry: self.telemetry,
             stop: self.stop,
             refused: self.refused,
@@ -264,7 +283,10 @@ pub(super) async fn replication(
 }
 
 /// Missing publications would only show at the first change.
-async fn require_publications(catalog: &mut Catalog, names: &[String]) -> Result<(), Error> {
+pub(super) async fn require_publications(
+    catalog: &mut Catalog,
+    names: &[String],
+) -> Result<(), Error> {
     let found = catalog.publications(names).await?;
     let is_missing = |name: &&String| !found.iter().any(|publication| publication.name == **name);
     match names.iter().find(is_missing) {

@@ -8,6 +8,7 @@ mod alive;
 pub mod assembler;
 mod attempt;
 mod clock;
+mod gap;
 mod lag;
 mod operator;
 mod reader;
@@ -35,7 +36,7 @@ pub use writer::Gone;
 
 use crate::config::Config;
 use crate::edges::{Class, Sink, Transport};
-use crate::position::{Lsn, Position};
+use crate::position::{Lsn, Position, Xid};
 use crate::registry::Registry;
 use crate::status::Phase;
 use crate::{kafka, postgres, registry, wal};
@@ -97,6 +98,14 @@ pub enum Error {
         "the server waits for a confirmation (it may be stopping) that could not be given in time, since Kafka does not answer or is slow; the connection is given up for a while"
     )]
     MadeWay,
+    /// The catalog does not show the transaction whose rows are in the stream.
+    #[error(
+        "transaction {xid} is in the stream but not visible yet, and a table's first row waits for that: a synchronous standby is away (synchronous_standby_names); the connection is given up for a while"
+    )]
+    NotVisible {
+        /// The transaction.
+        xid: Xid,
+    },
     /// The server does not answer, but its connection lives.
     #[error(
         "the server has sent nothing for {} s, though it was asked to, and answers no query: it is halted or cut off",
@@ -175,7 +184,9 @@ impl Error {
             Self::Source { error, .. } if needs_text(error.as_ref()) => Ending::TextMode,
             Self::Sink { class, .. } | Self::Source { class, .. } => Ending::Failed(*class),
             Self::Repeatable { fault, .. } => Ending::Repeatable(*fault),
-            Self::MadeWay | Self::Silent { .. } => Ending::Failed(Class::Retry),
+            Self::MadeWay | Self::NotVisible { .. } | Self::Silent { .. } => {
+                Ending::Failed(Class::Retry)
+            }
             Self::Stopped => Ending::Stopped,
             Self::SlotCreated => Ending::Created,
             Self::Assembler(_)
@@ -243,6 +254,7 @@ impl Error {
         match self {
             Self::Assembler(error) => error.spares_complete(),
             Self::Change { .. }
+            | Self::NotVisible { .. }
             | Self::Postgres(_)
             | Self::Registry(_)
             | Self::Silent { .. }

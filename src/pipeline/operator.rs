@@ -4,8 +4,9 @@
 use super::alive::{alive, gone};
 use super::attempt::{
     Attempt, commit, expected, first_checkpoint, from_confirmed, history, is_failover, kafka_sink,
-    recovered, replication, server, session,
+    recovered, replication, require_publications, server, session,
 };
+use super::gap;
 use super::start::jump::Jump;
 use super::start::{self, Refusal, Server, Verdict};
 use super::telemetry::Telemetry;
@@ -13,6 +14,7 @@ use super::writer::{self, Writer};
 use super::{Error, Stop, sink};
 use crate::checkpoint::{Accepted, Checkpoint, State};
 use crate::config::Config;
+use crate::edges::Transport as _;
 use crate::kafka::{self, KafkaSink, SinkConfig};
 use crate::position::{Lsn, Position};
 use crate::postgres::{self, Catalog, ReplicationClient, SlotFacts, System};
@@ -48,7 +50,7 @@ enum Decision<'a> {
 ///
 /// # Errors
 ///
-/// If there is a checkpoint already, no slot, or somebody else holds it.
+/// If there is a checkpoint already, no slot, a publication is missing, or somebody else holds it.
 pub async fn adopt(config: &Config, stop: &mut Stop) -> Result<Outcome, Error> {
     decide(config, kafka_sink(config)?, Decision::Adopt, stop).await
 }
@@ -57,12 +59,13 @@ pub async fn adopt(config: &Config, stop: &mut Stop) -> Result<Outcome, Error> {
 /// that one's values in the record, unless it cannot be read: then that is taken for no checkpoint,
 /// and its values are not known. A slot that is missing or lost is made anew. Where the slot is
 /// past the replaced checkpoint, changes are missing; where it is before, positions come again (the
-/// one exception from I3): the [`Jump`] says which.
+/// one exception from I3): the [`Jump`] says which. Where a start is not refused, but its stream
+/// ends with WAL that was written while a publication was missing, goes on behind that.
 ///
 /// # Errors
 ///
-/// If a start is not refused and `position` is not the checkpoint's, somebody else holds the slot,
-/// or a server does not answer.
+/// If neither is so and `position` is not the checkpoint's, somebody else holds the slot, or a server
+/// does not answer.
 pub async fn accept(
     config: &Config,
     reason: &str,
@@ -92,13 +95,15 @@ pub async fn accept(
 ///
 /// # Errors
 ///
-/// If there is a slot or a checkpoint already, or a server does not answer.
+/// If there is a slot or a checkpoint already, a publication is missing, or a server does not answer.
 pub async fn create(
     config: &Config,
     telemetry: &mut Telemetry,
     stop: &mut Stop,
 ) -> Result<(), Error> {
     let mut catalog = Catalog::connect(&config.postgres).await?;
+    // Changes from before it exists would end the stream.
+    require_publications(&mut catalog, &config.replication.publications).await?;
     let mut client = replication(config, &catalog).await?;
     let system = client.identify_system().await?;
     let slot = &config.replication.slot;
@@ -254,16 +259,28 @@ async fn hold_and_decide(
     writer: &mut Writer<kafka::Error>,
     stop: &mut Stop,
 ) -> Result<Outcome, Error> {
-    let look = Look::new(config).await?;
+    let mut look = Look::new(config).await?;
+    if let Decision::Adopt = decision {
+        require_publications(&mut look.catalog, &config.replication.publications).await?;
+    }
     let (slot, system) = (&config.replication.slot, look.system.clone());
     let made = |state, point| first_checkpoint(config, &system, state, point);
     if look.is_readable {
         // The slot is held as long as the transport lives.
-        let Held { transport: _transport, server, checkpoint: before, .. } =
+        let Held { transport, server, checkpoint: before, .. } =
             look.hold(config, false, writer, stop).await?;
-        may_decide(config, decision, &server, before.as_ref())?;
-        let point = server.slot.as_ref().and_then(|slot| slot.confirmed).unwrap_or(Lsn::ZERO);
-        replace(decision, writer, &server, before, made(State::Streaming, point)).await
+        let confirmed = server.slot.as_ref().and_then(|slot| slot.confirmed).unwrap_or(Lsn::ZERO);
+        let point = match (may_decide(config, decision, &server, before.as_ref()), &before) {
+            (Err(nothing @ Refusal::NothingToAccept { .. }), Some(before)) => {
+                transport.close().await;
+                pass_gap(config, confirmed, before, server.flush_lsn).await?.ok_or(nothing)?
+            }
+            (judged, _) => judged.map(|()| confirmed)?,
+        };
+        let outcome =
+            replace(decision, writer, &server, before, made(State::Streaming, point)).await?;
+        move_slot(config, confirmed, point).await?;
+        Ok(outcome)
     } else {
         let Look { mut client, found, .. } = look;
         let Decision::Accept { reason, .. } = decision else {
@@ -280,6 +297,31 @@ async fn hold_and_decide(
         let point = client.create_slot(slot, is_failover(config, &client)).await?;
         replace(decision, writer, &found, before, made(State::Streaming, point)).await
     }
+}
+
+/// Where the stream goes on behind WAL that was written while a publication was missing, if that is
+/// where it ends. Nobody holds the slot meanwhile; who takes it fences us.
+async fn pass_gap(
+    config: &Config,
+    confirmed: Lsn,
+    before: &Checkpoint,
+    end: Lsn,
+) -> Result<Option<Lsn>, Error> {
+    let mut catalog = Catalog::connect(&config.postgres).await?;
+    require_publications(&mut catalog, &config.replication.publications).await?;
+    // Where a stream ends early, the server has not heard of the last checkpoint.
+    move_slot(config, confirmed, before.confirm).await?;
+    gap::end_of_gap(config, before.confirm, end).await
+}
+
+/// Moves a slot that nobody holds on to what a checkpoint in Kafka covers (I1).
+async fn move_slot(config: &Config, confirmed: Lsn, to: Lsn) -> Result<(), Error> {
+    if confirmed < to {
+        let mut client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
+        client.advance_slot(&config.replication.slot, to).await?;
+        client.close().await;
+    }
+    Ok(())
 }
 
 pub(super) fn nothing_to_adopt(config: &Config, found: &Server) -> Error {

@@ -4,6 +4,8 @@
 //! writer → home → [`Session::confirm`]. Here alone an LSN is confirmed: at the start what the last
 //! checkpoint says, then what each committed batch's says.
 
+mod plans;
+
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
@@ -17,13 +19,12 @@ use super::writer::{Done, Writer};
 use super::{Error, STOP_LIMIT, Stop, TICK, clock, sink, source};
 use crate::batch::Batch;
 use crate::edges::{Class, Sink, Transport};
-use crate::facts::TableFacts;
 use crate::plan::{Context, Route, SchemaId, SchemaRequest};
 use crate::position::{Lsn, Position};
 use crate::postgres::Catalog;
 use crate::registry::{self, Registry};
 use crate::status::Phase;
-use crate::wal::{Frame, Message, RelationId, Session};
+use crate::wal::{Frame, Message, Session};
 
 /// A read that brought less than this, while the writer is busy, is followed by a
 /// [nap](Transport::nap): the walsender makes one send() per row, and a receiver that wakes for each
@@ -55,6 +56,8 @@ pub(super) struct Surroundings<'a, S: Sink> {
     pub(super) registry: Option<&'a mut Registry>,
     pub(super) slot: &'a str,
     pub(super) publications: &'a [String],
+    /// Whether the server was a standby when the stream began: the stream outlives a promotion.
+    pub(super) is_standby: bool,
     pub(super) telemetry: &'a mut Telemetry,
     pub(super) stop: &'a mut Stop,
     pub(super) refused: &'a mut Option<(Position, Error)>,
@@ -283,6 +286,9 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         if self.session.is_lost() && !self.ping(ANSWER_LIMIT).await? {
             return Err(Error::Silent { silence });
         }
+        if self.around.is_standby {
+            self.follow_timeline().await?;
+        }
         if self.ticks.is_multiple_of(TICKS_PER_SLOT) {
             self.observe_slot().await?;
         } else if matches!(pause, Pause::Room) {
@@ -327,6 +333,19 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         answer.map_or(Ok(false), |pong| pong.map(|()| true)).map_err(Error::from)
     }
 
+    /// A stream of a standby lives through its promotion, and that of the server that it follows:
+    /// what comes then is of the new timeline, and the next start must find that in the checkpoint. No
+    /// answer in time is no harm.
+    async fn follow_timeline(&mut self) -> Result<(), Error> {
+        let query = tokio::time::timeout(SLOT_LIMIT, self.around.catalog.timeline());
+        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+        let found = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
+        if let Ok(timeline) = found {
+            self.assembler.on_timeline(timeline?);
+        }
+        Ok(())
+    }
+
     /// Asks what the slot makes the server keep; no answer in time is no harm.
     async fn observe_slot(&mut self) -> Result<(), Error> {
         let query = tokio::time::timeout(SLOT_LIMIT, self.around.catalog.slot(self.around.slot));
@@ -339,7 +358,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             Ok(Err(error)) => return Err(error.into()),
         };
         self.server_end = self.server_end.max(facts.log_end().unwrap_or(Lsn::ZERO));
-        self.around.telemetry.on_slot(self.around.slot, facts.retained_bytes, facts.safe_wal_size);
+        self.around.telemetry.on_slot(self.around.slot, &facts);
         Ok(())
     }
 
@@ -398,32 +417,6 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             Need::Plan(owner) => self.plan(owner).await,
             Need::Route(owner, route) => self.route(owner, &route).await,
         }
-    }
-
-    async fn plan(&mut self, owner: Owner) -> Result<(), Error> {
-        let facts = match owner {
-            Owner::Messages => TableFacts::default(),
-            Owner::Relation(id) => self.describe(id).await?,
-        };
-        let Some(draft) = self.assembler.draft(owner, facts)? else { return Ok(()) };
-        if let Owner::Relation(id) = owner
-            && let Some(relation) = self.assembler.relation(id)
-        {
-            self.around.telemetry.on_plan(relation, &draft);
-        }
-        for topic in &draft.topics {
-            self.ensure_topic(topic).await?;
-        }
-        let ids = self.register(&draft.schemas).await?;
-        self.assembler.install(owner, draft, &ids);
-        Ok(())
-    }
-
-    async fn describe(&mut self, id: RelationId) -> Result<TableFacts, Error> {
-        let Some(relation) = self.assembler.relation(id) else { return Ok(TableFacts::default()) };
-        let describe = self.around.catalog.describe(relation);
-        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
-        Ok(alive(&mut self.transport, &mut self.session, stop, nothing, describe).await??)
     }
 
     async fn route(&mut self, owner: Owner, route: &Route) -> Result<(), Error> {

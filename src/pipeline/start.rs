@@ -157,8 +157,9 @@ pub enum Refusal {
     },
     /// The slot cannot be read any more.
     #[error(
-        "replication slot \"{slot}\" is lost ({reason}); the checkpoint is at {confirm}. changes after it are gone. Raise \
-         max_slot_wal_keep_size; `walbrook checkpoint accept --reason …` makes the slot anew and goes on with this gap"
+        "replication slot \"{slot}\" is lost ({reason}); the checkpoint is at {confirm}. Changes after it are gone. {}; \
+         `walbrook checkpoint accept --reason …` makes the slot anew and goes on with this gap",
+        prevention(reason)
     )]
     Lost {
         /// The slot.
@@ -494,6 +495,21 @@ fn same_stream(expected: &Expected, checkpoint: &Checkpoint) -> Result<(), Refus
         format!("{}{messages}", stream.publications.join(", "))
     };
     Err(Refusal::StreamChanged { was: show(&checkpoint.stream), is: show(&expected.stream) })
+}
+
+/// What keeps a slot from being lost for this reason again.
+///
+/// Source: <https://www.postgresql.org/docs/current/view-pg-replication-slots.html>
+fn prevention(reason: &str) -> &'static str {
+    match reason {
+        "idle_timeout" => "Raise idle_replication_slot_timeout",
+        "rows_removed" => {
+            "A standby's slot needs hot_standby_feedback = on, and a physical slot between it and its primary"
+        }
+        "wal_level_insufficient" => "Keep wal_level = logical on the primary",
+        "wal_removed" => "Raise max_slot_wal_keep_size",
+        _ => "See the server's log for what it means",
+    }
 }
 
 fn going_on(position: &Option<Position>) -> String {

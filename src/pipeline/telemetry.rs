@@ -21,6 +21,10 @@ use crate::postgres::{SlotFacts, Survey};
 use crate::status::{Phase, Status};
 use crate::wal::{Relation, RelationId};
 
+/// How many tables, or columns, are remembered before all are forgotten: their counters begin anew,
+/// and their warnings come again.
+const TABLES_MAX: usize = 10_000;
+
 /// The pipeline's voice.
 #[derive(Debug)]
 pub struct Telemetry {
@@ -140,6 +144,10 @@ impl Telemetry {
         for ((topic, operation), (records, bytes)) in counts {
             let table = batch.topics.table(topic).unwrap_or_default();
             if !self.counters.contains_key(table) {
+                if TABLES_MAX <= self.counters.len() {
+                    self.counters.clear();
+                    self.metrics.forget_tables();
+                }
                 self.counters.insert(table.to_owned(), self.metrics.table(table));
             }
             if let Some(counters) = self.counters.get(table) {
@@ -205,9 +213,13 @@ impl Telemetry {
     }
 
     /// What the slot makes the server keep.
-    pub(super) fn on_slot(&self, slot: &str, retained_bytes: Option<i64>, safe_bytes: Option<i64>) {
-        let retained = retained_bytes.and_then(|bytes| u64::try_from(bytes).ok());
-        self.metrics.set_slot_wal(slot, retained.unwrap_or(0), safe_bytes);
+    pub(super) fn on_slot(&self, slot: &str, facts: &SlotFacts) {
+        let retained = facts.retained_bytes.and_then(|bytes| u64::try_from(bytes).ok());
+        self.metrics.set_slot_wal(slot, retained.unwrap_or(0), facts.safe_wal_size);
+        let oldest = facts.oldest_xact.as_ref();
+        self.metrics.set_oldest_xact(slot, oldest.map_or(Some(Duration::ZERO), |xact| xact.age));
+        let told = oldest.map(ToString::to_string);
+        self.status.send_modify(|status| status.oldest_xact = told);
     }
 
     /// The tables to survey beside those that are published: by OID, and by name.
@@ -243,7 +255,7 @@ impl Telemetry {
 
     /// The slot as it is while nothing streams, or nothing is taken from the stream.
     pub(super) fn on_look(&mut self, slot: &str, facts: &SlotFacts, now: Instant, wall_us: i64) {
-        self.on_slot(slot, facts.retained_bytes, facts.safe_wal_size);
+        self.on_slot(slot, facts);
         let Some((end, confirmed)) = facts.log_end().zip(facts.confirmed_flush) else { return };
         // PostgreSQL is told a little after Kafka has it.
         let confirmed = confirmed.max(self.status.borrow().confirmed_lsn);
@@ -291,6 +303,9 @@ impl Telemetry {
         type_name: &str,
     ) {
         let table = format!("{namespace}.{table}");
+        if TABLES_MAX <= self.told.len() {
+            self.told.clear();
+        }
         if self.told.insert((table.clone(), column.to_owned())) {
             warn!(
                 %table,

@@ -9,6 +9,16 @@ use crate::position::Position;
 /// A plan that cannot be made, or a change that cannot be encoded.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A table's records would lie between checkpoints, and one could be taken for one.
+    #[error(
+        "table {table}: its topic {topic} is that of the checkpoint. Set topics.prefix, or kafka.checkpoint_topic, apart"
+    )]
+    CheckpointTopic {
+        /// The table.
+        table: String,
+        /// The topic.
+        topic: String,
+    },
     /// The row and the catalog disagree: read the catalog again and compile again.
     #[error("table {table}: the row at {position} contradicts the catalog: {contradiction}")]
     Contradiction {
@@ -223,7 +233,7 @@ pub enum EventFault {
         column: String,
     },
     /// The payload does not fit its schema.
-    #[error("{0}")]
+    #[error(transparent)]
     Payload(Misfit),
     /// The topic that the route value names may not be written.
     #[error(

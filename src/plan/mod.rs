@@ -22,7 +22,7 @@ mod text;
 
 pub use error::{Contradiction, Error, EventFault, EventId};
 pub use message::MessagePlan;
-pub use outbox::OutboxPlan;
+pub use outbox::{LastDeleted, OutboxPlan};
 pub use payload::{Misfit, SchemaError};
 pub use shape::leaf;
 pub use table::TablePlan;
@@ -45,6 +45,8 @@ pub struct Settings {
     pub prefix: String,
     /// The database, as `source.db` has it.
     pub database: String,
+    /// The topic that is the checkpoint's alone.
+    pub checkpoint_topic: String,
     /// How rows of tables become records.
     pub tables: Tables,
     /// How the values of their columns become fields.
@@ -64,6 +66,7 @@ impl Settings {
         Self {
             prefix: config.topics.prefix.clone(),
             database: config.postgres.database.clone(),
+            checkpoint_topic: config.kafka.checkpoint_topic.clone(),
             tables: config.tables.clone(),
             values: config.values.clone(),
             outboxes: config.outboxes.clone(),
@@ -123,12 +126,16 @@ pub fn compile(
 ) -> Result<Draft, Error> {
     let shape = Shape::new(relation, facts, &settings.values);
     if let Some(outbox) = outbox_above(relation, facts, settings)? {
-        let draft = OutboxDraft::compile(&shape, outbox, settings.records.timestamp)?;
+        let draft = OutboxDraft::compile(&shape, facts, outbox, settings.records.timestamp)?;
         let topics = draft.topics();
         let body = Body::Outbox(Box::new(draft));
         return Ok(Draft::of_events(topics, body));
     }
     let (draft, topic, schemas) = TableDraft::compile(relation, &shape, settings)?;
+    if topic == settings.checkpoint_topic {
+        let table = format!("{}.{}", relation.namespace, relation.name);
+        return Err(Error::CheckpointTopic { table, topic });
+    }
     let topics = vec![topic.clone()];
     Ok(Draft {
         topics,
@@ -305,7 +312,7 @@ pub enum Skip {
     OutboxDelete,
     /// TRUNCATE of an outbox.
     OutboxTruncate,
-    /// Outbox rows must not be updated: worth a warning.
+    /// Outbox rows must not be updated (nor moved to another partition): worth a warning.
     OutboxUpdate,
     /// TRUNCATE is not configured to become a record.
     Truncate,
@@ -324,7 +331,7 @@ pub struct Route {
 
 impl Plan {
     /// Writes the records of a change into the batch. Unless it is [`Step::Done`], the batch is as
-    /// it was.
+    /// it was. `last_deleted` is the stream's, of all plans.
     ///
     /// # Errors
     ///
@@ -333,12 +340,13 @@ impl Plan {
         &mut self,
         change: &Change<'_>,
         context: &Context,
+        last_deleted: &mut LastDeleted,
         batch: &mut Batch,
     ) -> Result<Step, Error> {
         let mark = batch.mark();
         let step = match self {
             Self::Message(plan) => plan.encode(change, context, batch),
-            Self::Outbox(plan) => plan.encode(change, context, batch),
+            Self::Outbox(plan) => plan.encode(change, context, last_deleted, batch),
             Self::Table(plan) => plan.encode(change, context, batch),
         };
         match step {

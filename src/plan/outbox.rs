@@ -2,7 +2,7 @@
 //!
 //! Key, route, id and headers are the text of their columns, the value is the payload. A DELETE is
 //! nothing (an application may delete the row in the transaction that wrote it), an UPDATE is a
-//! warning or an error, TRUNCATE is nothing. Unlike Debezium's, a topic is never made of a value
+//! warning or an error, also one that moves a row to another partition; TRUNCATE is nothing. Unlike Debezium's, a topic is never made of a value
 //! that is not a legal name, and the event type is a header by default.
 //!
 //! Source: <https://debezium.io/documentation/reference/stable/transformations/outbox-event-router.html>
@@ -15,6 +15,8 @@ use super::{Context, Skip, Step};
 use crate::batch::{Batch, TopicTable, push_header};
 use crate::change::{Change, Op};
 use crate::config::{OnOutboxUpdate, Outbox, Timestamp};
+use crate::facts::TableFacts;
+use crate::position::Lsn;
 use crate::types::{Bytea, Datum, Kind};
 use crate::wal::{Column, Tuple};
 
@@ -38,6 +40,10 @@ pub(super) struct OutboxDraft {
 struct Columns {
     /// `<schema>.<table>`, for errors.
     table: String,
+    /// The outbox's own name, of which the table may be a partition.
+    outbox: (String, String),
+    /// Whether an UPDATE may move rows to another partition.
+    is_partitioned: bool,
     count: usize,
     id: EventColumn,
     key: EventColumn,
@@ -59,6 +65,18 @@ struct EventColumn {
     kind: Kind,
 }
 
+/// The row of a partitioned outbox that was deleted last. One with its id that is inserted in the
+/// same transaction is the same row in another partition: PostgreSQL inserts it directly after, so
+/// that the last one is all there is to remember. A batch is not cut between the two, since a DELETE
+/// fills none, so this need not outlive the process (but where a trigger writes other rows between).
+#[derive(Debug, Default)]
+pub struct LastDeleted {
+    /// Of its transaction; [`Lsn::ZERO`] is none's.
+    commit_lsn: Lsn,
+    outbox: (String, String),
+    id: Vec<u8>,
+}
+
 #[derive(Debug, Default)]
 struct Scratch {
     headers: Vec<u8>,
@@ -69,6 +87,7 @@ impl OutboxDraft {
     /// Finds the configured columns and compiles the routing.
     pub(super) fn compile(
         shape: &Shape,
+        facts: &TableFacts,
         outbox: &Outbox,
         timestamp: Timestamp,
     ) -> Result<Self, Error> {
@@ -79,6 +98,8 @@ impl OutboxDraft {
         });
         let columns = Columns {
             table: shape.table.clone(),
+            outbox: (outbox.namespace.clone(), outbox.table.clone()),
+            is_partitioned: facts.is_partitioned,
             count: shape.columns.len(),
             id: text(&outbox.id_column, "the event's id")?,
             key: text(&outbox.key_column, "the record's key")?,
@@ -116,16 +137,23 @@ impl OutboxPlan {
         &mut self,
         change: &Change<'_>,
         context: &Context,
+        last_deleted: &mut LastDeleted,
         batch: &mut Batch,
     ) -> Result<Step, Error> {
         let row = match change.op {
             Op::Insert { new, .. } => new,
             Op::Update { new, .. } => return self.updated(new, change),
-            Op::Delete { .. } => return Ok(Step::Skipped(Skip::OutboxDelete)),
+            Op::Delete { old, .. } => {
+                self.columns.note_deleted(old.tuple, change, last_deleted);
+                return Ok(Step::Skipped(Skip::OutboxDelete));
+            }
             Op::Truncate { .. } => return Ok(Step::Skipped(Skip::OutboxTruncate)),
             Op::Message { .. } => return Err(self.router.foreign(change)),
         };
         self.columns.check(row, change)?;
+        if self.columns.is_moved(row, change, last_deleted) {
+            return self.updated(row, change);
+        }
         let Self { router, columns, scratch } = self;
         let mut fault = None;
         let values = columns.values(row, scratch, &mut fault);
@@ -189,6 +217,25 @@ impl Columns {
             position: change.position,
             contradiction: Contradiction::ColumnCount { want, found },
         })
+    }
+
+    /// Remembers a deleted row whose id is in the stream.
+    fn note_deleted(&self, row: Tuple<'_>, change: &Change<'_>, last_deleted: &mut LastDeleted) {
+        last_deleted.commit_lsn = Lsn::ZERO;
+        if let (true, Ok(Some(id))) = (self.is_partitioned, self.id.text(row)) {
+            last_deleted.commit_lsn = change.position.commit_lsn;
+            last_deleted.outbox.clone_from(&self.outbox);
+            last_deleted.id.clear();
+            last_deleted.id.extend_from_slice(id.as_bytes());
+        }
+    }
+
+    /// Whether the row was in another partition before.
+    fn is_moved(&self, row: Tuple<'_>, change: &Change<'_>, last_deleted: &LastDeleted) -> bool {
+        let LastDeleted { commit_lsn, outbox, id } = last_deleted;
+        *commit_lsn == change.position.commit_lsn
+            && *outbox == self.outbox
+            && matches!(self.id.text(row), Ok(Some(text)) if text.as_bytes() == id)
     }
 
     /// The event's id for an error.

@@ -204,7 +204,7 @@ impl Router {
         batch: &mut Batch,
     ) -> Range<usize> {
         let buffer = batch.buffer();
-        push_header(buffer, "walbrook.error", Some(fault.to_string().as_bytes()));
+        push_header(buffer, "walbrook.error", Some(format!("{fault:#}").as_bytes()));
         if let Some(topic) = meant_topic {
             push_header(buffer, "walbrook.topic", Some(topic.as_bytes()));
         }

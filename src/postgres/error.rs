@@ -103,7 +103,8 @@ pub enum Error {
     #[error(
         "a publication was missing when the WAL at {} was written, and may exist again now: what changed meanwhile is not in the stream, \
          and nothing behind it is delivered ({server}). If another publication has these changes, read with that one until they have passed; \
-         else move the slot behind them (SELECT pg_replication_slot_advance) and go on with that gap: `walbrook checkpoint accept --reason …`",
+         else, once every publication of `replication.publications` exists, `walbrook checkpoint accept --reason …` goes on behind that time and \
+         says from where to where changes are missing",
         .server.at()
     )]
     MissingPublication {
@@ -423,6 +424,8 @@ impl ServerError {
         match self.code.as_str() {
             // database_dropped, invalid_parameter_value (an option or setting of ours)
             "57P04" | "22023" => Class::Fatal,
+            // duplicate_object: of two that make the slot, the other one was first
+            "42710" => Class::Retry,
             code if FATAL_CLASSES.iter().any(|class| code.starts_with(class)) => Class::Fatal,
             _ => Class::Retry,
         }
@@ -571,7 +574,7 @@ mod tests {
         ];
         let retry = [
             "57P01", "57P02", "57P03", "57014", "53300", "08006", "55006", "40001", "58P01",
-            "XX000", "22P02", "",
+            "XX000", "22P02", "42710", "",
         ];
         for code in fatal {
             let error = Error::Server(ServerError::new(code, "ERROR", ""));

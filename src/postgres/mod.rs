@@ -31,7 +31,7 @@ mod wire;
 
 pub use catalog::{
     Catalog, Publication, PublishedColumn, PublishedTable, Server, SlotFacts, Survey,
-    SurveyedColumn, SurveyedTable, Walsender,
+    SurveyedColumn, SurveyedTable, UnloggedColumn, Walsender,
 };
 pub use error::{Error, PassfileWarning, ServerError};
 pub use replication::{Fork, ReplicationClient, SERVER_VERSION_MIN, Start, System};

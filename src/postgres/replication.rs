@@ -215,6 +215,20 @@ impl ReplicationClient {
         outcome.map(drop).map_err(|error| self.slot_error(slot, error))
     }
 
+    /// Moves a slot on to `lsn`. The server decodes its log up to there, without a limit of ours, and
+    /// asks for no publication.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SlotActive`] if it is in use; otherwise if the server refuses, as it does to move a
+    /// slot back.
+    pub async fn advance_slot(&mut self, slot: &str, lsn: Lsn) -> Result<(), Error> {
+        let (name, to) = (literal(slot), literal(&lsn.to_string()));
+        let command = format!("SELECT pg_catalog.pg_replication_slot_advance({name}, {to})");
+        let outcome = self.answer(&command).await;
+        outcome.map(drop).map_err(|error| self.slot_error(slot, error))
+    }
+
     /// Takes the slot and starts the stream.
     ///
     /// # Errors
@@ -439,7 +453,7 @@ mod tests {
         is_send(|| -> Option<Stream> { None });
         fn futures(postgres: &Postgres, replication: &Replication) -> impl Send {
             let connect = ReplicationClient::connect(postgres, replication);
-            (connect, super::super::Catalog::connect(postgres))
+            (connect, Catalog::connect(postgres))
         }
         let _ = futures;
     }

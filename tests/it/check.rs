@@ -426,6 +426,11 @@ fn what_the_publications_leave_out() {
         let unlogged = Checked::new(&config);
         unlogged.failed(&[]);
         unlogged.says("postgres.unlogged", "warning", &["public.people", "SET LOGGED"]);
+
+        let inserts = "ALTER PUBLICATION walbrook SET (publish = 'insert')";
+        stack.postgres.execute(&space.database, inserts).await;
+        let words = ["DELETE is not published", "a second event", "row filter"];
+        Checked::new(&config).says("postgres.outbox", "warning", &words);
     });
 }
 

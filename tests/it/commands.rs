@@ -136,6 +136,34 @@ fn a_slot_that_exists_is_adopted() {
     });
 }
 
+/// Made before its publication, a slot has changes that the stream could not pass.
+#[test]
+fn a_slot_is_not_made_before_its_publication() {
+    run(LIMIT, async {
+        let table = "CREATE TABLE orders (id bigint PRIMARY KEY)";
+        let case = Case::new("slot_first", table, "").await;
+        let refused = case.command(&["slot", "create"], 5);
+        assert!(refused.contains("CREATE PUBLICATION"), "{refused}");
+        assert_eq!(case.json(&["slot", "status", "--json"])["exists"], false);
+
+        let slot = &case.space.slot;
+        case.execute(&format!("SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')"))
+            .await;
+        case.execute("INSERT INTO orders VALUES (1)").await;
+        let refused = case.command(&["slot", "adopt"], 5);
+        assert!(refused.contains("CREATE PUBLICATION"), "{refused}");
+        assert_eq!(case.json(&["checkpoint", "show", "--json"]), Value::Null);
+        // One that was made by hand meets its changes, and goes on behind them.
+        case.execute("CREATE PUBLICATION walbrook FOR TABLE orders").await;
+        case.execute("INSERT INTO orders VALUES (2)").await;
+        case.command(&["slot", "adopt"], 0);
+        let error = ends_with(&mut Walbrook::spawn(&case.config), 4);
+        assert!(error.contains("walbrook checkpoint accept"), "{error}");
+        case.command(&["checkpoint", "accept", "--reason", "made too early"], 0);
+        case.run_until(1).await;
+    });
+}
+
 #[test]
 fn a_foreign_slot_is_left_alone() {
     run(LIMIT, async {

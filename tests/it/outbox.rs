@@ -473,6 +473,39 @@ fn rows_of_an_outbox_whose_partitions_are_published_are_events() {
     });
 }
 
+/// A relay marks rows as sent, which moves them to another partition: DELETE and INSERT in the stream.
+#[test]
+fn a_row_that_moves_to_another_partition_is_one_event() {
+    run(TEST_LIMIT, async {
+        for (name, option) in [("moves_root", "true"), ("moves_leaves", "false")] {
+            let ddl = format!(
+                "{LETTERS} CREATE TABLE orders (id int PRIMARY KEY);
+                 CREATE PUBLICATION walbrook FOR TABLE letters, orders
+                    WITH (publish_via_partition_root = {option});"
+            );
+            // Each change fills a batch: where a transaction is cut, a move is not.
+            let batch = ("batch", "target_records = 1\nmax_records = 2");
+            let config = [("", LETTERS_CONFIG), batch];
+            let mut flow = Flow::start(shared(), name, &ddl, &config).await;
+            let rows: String = (1..=5).map(|digit| insert("letters", digit, "{}")).collect();
+            flow.execute(&format!("BEGIN; {rows} COMMIT; UPDATE letters SET sent = true")).await;
+            let again = insert("letters", 6, "{}");
+            flow.execute(&format!("BEGIN; {again} DELETE FROM letters; COMMIT;")).await;
+            flow.execute("INSERT INTO orders VALUES (1)").await;
+            assert_eq!(flow.told("public.orders").await.len(), 1);
+            let ids: Vec<_> = events(&flow, "event.order")
+                .iter()
+                .map(|event| event.header("id").unwrap().chars().last().unwrap())
+                .collect();
+            assert_eq!(ids, ['1', '2', '3', '4', '5', '6'], "{name}");
+            let warning =
+                |line: &Value| said(line, "message").starts_with("outbox rows were updated");
+            flow.walbrook.wait_for(LIMIT, "a warning", warning);
+            flow.stop();
+        }
+    });
+}
+
 #[test]
 fn the_outbox_of_another_tenant_is_refused_until_it_is_configured() {
     run(TEST_LIMIT, async {

@@ -54,3 +54,11 @@ async fn what_a_dead_process_left_is_replaced_but_no_other_file() {
     let missing = folder.path().join("nowhere/shop.sock");
     assert!(matches!(bind(&missing), Err(Error::Bind { .. })));
 }
+
+/// In a container every process has the id 1.
+#[tokio::test]
+async fn a_folder_that_a_killed_process_left_is_in_nobodys_way() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join(format!(".walbrook.{}", std::process::id()))).unwrap();
+    bind(&folder.path().join("shop.sock")).unwrap();
+}

@@ -30,8 +30,7 @@ async fn three_routes_answer_and_nothing_else() {
     let client = async {
         assert_eq!(ask(address, "GET /healthz").await, (200, "ok\n".to_owned()));
         let (code, body) = ask(address, "GET /readyz").await;
-        let expect =
-            r#"{"ready":false,"reason":"the phase is starting, not streaming","error":null}"#;
+        let expect = r#"{"ready":false,"reason":"the phase is starting, not streaming"}"#;
         assert_eq!((code, body.trim_end()), (503, expect));
         status.send_modify(|status| status.phase = Phase::Streaming);
         let (code, body) = ask(address, "GET /readyz").await;
@@ -50,11 +49,57 @@ async fn three_routes_answer_and_nothing_else() {
         drop(stop);
         idle
     };
-    let (served, _idle) =
+    let ((), _idle) =
         tokio::time::timeout(Duration::from_secs(5), async { tokio::join!(server, client) })
             .await
             .unwrap();
-    served.unwrap();
+}
+
+/// Runs `client` against a server of its own.
+async fn with_server(metrics: Metrics, client: impl AsyncFnOnce(SocketAddr)) {
+    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_status, seen) = watch::channel(Status::default());
+    tokio::select! {
+        () = serve(listener, metrics, seen, std::future::pending()) => {}
+        () = client(address) => {}
+    }
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_hold_up_others_for_a_while_only() {
+    with_server(Metrics::new(), async |address| {
+        let mut silent = Vec::new();
+        for _ in 0..CONNECTIONS_MAX {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            // The head of a request that never ends.
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost:").await.unwrap();
+            silent.push(stream);
+        }
+        let start = Instant::now();
+        assert_eq!(ask(address, "GET /healthz").await.0, 200);
+        let waited = start.elapsed();
+        assert!(PATIENCE / 2 < waited && waited < PATIENCE * 2, "{waited:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn metrics_are_written_once_a_second_however_often_they_are_asked_for() {
+    let metrics = Metrics::new();
+    with_server(metrics.clone(), async |address| {
+        let lag = async |bytes: u32| {
+            let body = ask(address, "GET /metrics").await.1;
+            body.contains(&format!("walbrook_lag_bytes {bytes}\n"))
+        };
+        assert!(lag(0).await);
+        metrics.set_lag(7, 0.0);
+        assert!(lag(0).await);
+        // So long it may be old.
+        tokio::time::sleep(AGE_MAX).await;
+        assert!(lag(7).await);
+    })
+    .await;
 }
 
 #[tokio::test]

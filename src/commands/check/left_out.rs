@@ -6,11 +6,13 @@ use super::sql::{identifier, table};
 use super::tables::shortened;
 use crate::config::{Config, Outbox};
 use crate::postgres::{Catalog, Error, Survey, SurveyedTable};
+use crate::wal::Relation;
 
 /// Looks at what is left out.
 pub(super) async fn inspect(
     config: &Config,
     catalog: &mut Catalog,
+    relations: &[Relation],
     report: &mut Report,
 ) -> Result<(), Error> {
     let publications = &config.replication.publications;
@@ -18,6 +20,7 @@ pub(super) async fn inspect(
     let survey = catalog.survey(publications, &[], &outboxes).await?;
     for outbox in &config.outboxes {
         judge_outbox(config, outbox, &survey, report);
+        judge_moves(outbox, &survey, relations, report);
     }
     judge_extents(&survey, report);
     let unlogged = catalog.unlogged_tables(publications).await?;
@@ -59,6 +62,34 @@ pub(super) fn judge_outbox(config: &Config, outbox: &Outbox, survey: &Survey, re
             ),
         );
     }
+}
+
+/// Judges whether an UPDATE that moves a row of a partitioned outbox can be told from a new event: by
+/// the DELETE of the same id before it.
+fn judge_moves(outbox: &Outbox, survey: &Survey, relations: &[Relation], report: &mut Report) {
+    let Outbox { namespace, table: name, id_column, .. } = outbox;
+    let is_it = |it: &&SurveyedTable| it.namespace == *namespace && it.name == *name;
+    let found = survey.tables.iter().find(is_it).filter(|it| it.is_partitioned && it.is_named);
+    let is_it = |it: &&Relation| it.namespace == *namespace && it.name == *name;
+    let Some((found, relation)) = found.zip(relations.iter().find(is_it)) else { return };
+    let mut publications = survey.publications.iter();
+    let has_delete = publications.any(|it| it.has_delete && found.publications.contains(&it.name));
+    let has_id = relation.columns.iter().any(|it| it.name == *id_column && it.is_identity);
+    if has_delete && has_id {
+        return;
+    }
+    let why = if has_delete {
+        "its replica identity lacks the event's id"
+    } else {
+        "DELETE is not published"
+    };
+    report.warning(
+        "postgres.outbox",
+        format!(
+            "outbox table {namespace}.{name} is partitioned and {why}: a row that an UPDATE moves to another partition becomes a second event"
+        ),
+        "never move rows; or publish DELETE, with the id in the replica identity of every partition; or (PostgreSQL 15 and later) let only rows of the first partition pass, by a row filter on the publication",
+    );
 }
 
 /// Says where rows and columns are left out: that is what the operator wanted, or forgot.

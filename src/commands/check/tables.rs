@@ -7,7 +7,9 @@ use super::report::Report;
 use super::sql::{alter_table, identifier, table};
 use crate::config::{Binary, Config, Outbox};
 use crate::plan::{self, Draft, SchemaRequest, Settings};
-use crate::postgres::{Catalog, Error, Publication, PublishedColumn, PublishedTable};
+use crate::postgres::{
+    Catalog, Error, Publication, PublishedColumn, PublishedTable, UnloggedColumn,
+};
 use crate::wal::{Relation, ReplicaIdentity};
 
 /// A topic that the pipeline will write.
@@ -35,10 +37,12 @@ pub(super) async fn inspect(
     let publications = catalog.publications(names).await?;
     let tables = catalog.published_tables(names).await?;
     judge_publications(config, &publications, &tables, report);
-    judge_tables(&publications, &tables, report);
+    let unlogged = catalog.unlogged_columns(names).await?;
+    judge_tables(&publications, &tables, &unlogged, report);
+    judge_unlogged(&unlogged, report);
     judge_types(config, &catalog.published_types(names).await?, report);
     let relations = catalog.published_relations(names).await?;
-    left_out::inspect(config, catalog, report).await?;
+    left_out::inspect(config, catalog, &relations, report).await?;
     plans(config, catalog, &relations, report).await
 }
 
@@ -157,11 +161,16 @@ pub(super) fn shortened(names: &[String]) -> String {
 }
 
 /// Judges the replica identities.
-fn judge_tables(publications: &[Publication], tables: &[PublishedTable], report: &mut Report) {
+fn judge_tables(
+    publications: &[Publication],
+    tables: &[PublishedTable],
+    unlogged: &[UnloggedColumn],
+    report: &mut Report,
+) {
     const NAME: &str = "postgres.identity";
     let is_needed = publications.iter().any(|it| it.has_update || it.has_delete);
     let lacking: Vec<_> = tables.iter().filter(|it| is_needed && !it.has_usable_identity).collect();
-    if !tables.is_empty() && lacking.is_empty() {
+    if !tables.is_empty() && lacking.is_empty() && unlogged.is_empty() {
         let count = tables.len();
         report.ok(NAME, format!("published tables: {count}, each with a usable replica identity"));
     }
@@ -187,6 +196,42 @@ fn judge_tables(publications: &[Publication], tables: &[PublishedTable], report:
                 change("REPLICA IDENTITY FULL"),
                 if it.is_partitioned { "\nand the same for each partition" } else { "" }
             ),
+        );
+    }
+}
+
+/// Judges generated columns that replica identities have and the stream has not.
+fn judge_unlogged(columns: &[UnloggedColumn], report: &mut Report) {
+    for it in columns {
+        let harm = if it.is_refused {
+            format!(
+                "publication {:?} does not publish it: PostgreSQL refuses every UPDATE and DELETE of the table",
+                it.publication
+            )
+        } else {
+            "the stream does not have it: updates and deletes do not say of which row they are"
+                .to_owned()
+        };
+        let change = |change| alter_table(&it.namespace, &it.table, change);
+        let fix = match (it.is_refused, it.is_stored) {
+            (true, true) => format!(
+                "ALTER PUBLICATION {} SET (publish_generated_columns = stored);",
+                identifier(&it.publication)
+            ),
+            (true, false) => format!(
+                "one of:\n{}\n{}",
+                change("REPLICA IDENTITY DEFAULT"),
+                change("REPLICA IDENTITY USING INDEX …")
+            ),
+            (false, _) => change("REPLICA IDENTITY FULL"),
+        };
+        report.failed(
+            "postgres.identity",
+            format!(
+                "table {}.{}: column {} of its replica identity is generated, and {harm}",
+                it.namespace, it.table, it.name
+            ),
+            fix,
         );
     }
 }

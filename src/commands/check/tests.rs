@@ -225,6 +225,7 @@ fn slots_are_judged() {
         is_failover: false,
         is_temporary: false,
         retained_bytes: Some(16),
+        oldest_xact: None,
     };
     let judge = |server: Server, slot: Option<SlotFacts>| {
         let config = config("", "");

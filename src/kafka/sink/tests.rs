@@ -218,3 +218,22 @@ fn no_broker_is_waited_for_with_a_reason() {
     assert_eq!(error.class(), Class::Retry, "{error:?}");
     assert!(error.to_string().contains("refused"), "{error}");
 }
+
+#[test]
+fn a_batch_that_is_too_large_for_its_time_says_what_to_lower() {
+    let (cluster, mut config) = cluster();
+    config.kafka.transaction_timeout = Duration::from_secs(2);
+    let mut sink = recovered(&config);
+    let session = sink.session.take().unwrap();
+    // Chunks of which each takes a round trip.
+    let mut large = batch(1);
+    let record = large.records()[0].clone();
+    for part in 1..10 * u32::try_from(CHUNK_RECORDS).unwrap() {
+        large.push(Record { part, ..record.clone() });
+    }
+    cluster.broker_round_trip_time(1, Duration::from_millis(400)).unwrap();
+    let next = large.checkpoint.clone().unwrap();
+    let error = sink.write(&session, &large, &next).unwrap_err();
+    assert_eq!(error.class(), Class::Retry);
+    assert!(error.to_string().contains("lower batch.max_bytes"), "{error}");
+}

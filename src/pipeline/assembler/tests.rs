@@ -91,6 +91,7 @@ fn settings() -> Settings {
     Settings {
         prefix: "x".to_owned(),
         database: "d".to_owned(),
+        checkpoint_topic: "walbrook.p.checkpoint".to_owned(),
         tables: Tables {
             before: Before::Separate,
             tombstones: true,
@@ -334,5 +335,33 @@ fn a_transaction_that_must_come_again_is_the_one_that_was_read() {
     ];
     for (name, checkpoint, comes_again, xacts, is_right) in cases {
         check_resumed(name, resume(checkpoint.clone(), *comes_again, xacts), *is_right);
+    }
+}
+
+/// Tables that come and go leave nothing behind that grows.
+#[test]
+fn plans_and_topics_are_forgotten_and_made_again() {
+    let limits =
+        BatchLimits { target_bytes: 1, target_records: 1, max_bytes: 1 << 20, max_records: 9 };
+    let mut assembler = assembler(limits, first_checkpoint(), false);
+    assembler.topics_max = 1;
+    let mut batch = Batch::default();
+    for (id, name, before, after) in
+        [(1, "a", 1, 1), (2, "a", 1, 1), (3, "b", 2, 0), (1, "a", 1, 1)]
+    {
+        let id = RelationId(id);
+        let (_, message) = relation_message();
+        let Ok(Message::Relation(body)) = Message::parse(&message) else { panic!("no relation") };
+        assembler.announce(Relation { id, name: name.to_owned(), ..body.to_owned() });
+        let draft = assembler.draft(Owner::Relation(id), TableFacts::default()).unwrap().unwrap();
+        let ids = vec![SchemaId(1); draft.schemas.len()];
+        assembler.install(Owner::Relation(id), draft, &ids);
+        let plans = |it: &Assembler| it.relations.values().filter(|it| it.plan.is_some()).count();
+        assert_eq!((plans(&assembler), assembler.topics.len()), (before, before), "{name}");
+        assembler.seal(&mut batch, Lsn::ZERO);
+        // The batch keeps the names of its own topics.
+        assert_eq!(batch.topics.len(), before);
+        assert_eq!((plans(&assembler), assembler.topics.len()), (after, after), "{name}");
+        batch.clear();
     }
 }

@@ -290,3 +290,18 @@ fn a_jump_is_said_in_words() {
     let text = Jump::Unknown { point: Lsn(16) }.to_string();
     assert!(text.contains("committed before 0/10") && text.contains("from 0/10 on"), "{text}");
 }
+
+#[test]
+fn a_lost_slot_comes_with_what_keeps_the_next_one() {
+    for (reason, advice) in [
+        ("wal_removed", "max_slot_wal_keep_size"),
+        ("idle_timeout", "idle_replication_slot_timeout"),
+        ("rows_removed", "hot_standby_feedback"),
+        ("wal_level_insufficient", "wal_level = logical"),
+        ("conflicting", "the server's log"),
+    ] {
+        let (slot, reason) = ("s".to_owned(), reason.to_owned());
+        let refusal = Refusal::Lost { slot, reason, confirm: Lsn(1) }.to_string();
+        assert!(refusal.contains(advice) && refusal.contains("checkpoint accept"), "{refusal}");
+    }
+}

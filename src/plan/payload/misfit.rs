@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A payload that does not fit: the path of the member, and the reason.
+/// A payload that does not fit: the path of the member, and the reason. An unknown member's name may
+/// be data (of a map by user name), so only the alternate form has it, which is for a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
     /// From the innermost step outwards, as the walk returns.
@@ -46,7 +47,7 @@ pub(super) enum Reason {
     Type { want: &'static str, found: &'static str },
     #[error("has a member that the schema does not have")]
     Unknown,
-    #[error("has a member {name:?} that the schema does not have")]
+    #[error("has a member that the schema does not have")]
     UnknownNamed { name: String },
     #[error("is of a type that cannot be written from JSON ({schema})")]
     Unsupported { schema: &'static str },
@@ -83,6 +84,8 @@ impl Misfit {
     }
 }
 
+impl std::error::Error for Misfit {}
+
 impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("payload")?;
@@ -93,11 +96,16 @@ impl fmt::Display for Misfit {
                 Step::Field(name) => write!(f, ".{name}")?,
             }
         }
-        write!(f, " {}", self.reason)
+        match &self.reason {
+            Reason::UnknownNamed { name } if f.alternate() => {
+                write!(f, " has a member {name:?} that the schema does not have")
+            }
+            reason => write!(f, " {reason}"),
+        }
     }
 }
 
-/// Names the unknown member if it is a plain name, and not something that could be data.
+/// Names the unknown member if it is a plain name.
 pub(super) fn unknown_member(name: &str) -> Reason {
     const NAME_CHARACTERS_MAX: usize = 64;
     let is_name = name.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic())

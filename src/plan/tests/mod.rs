@@ -128,6 +128,7 @@ pub(super) fn settings() -> Settings {
     Settings {
         prefix: "srv".to_owned(),
         database: "shopdb".to_owned(),
+        checkpoint_topic: "walbrook.shop.checkpoint".to_owned(),
         tables: Tables {
             before: Before::Separate,
             tombstones: true,
@@ -157,6 +158,7 @@ pub(super) struct Bench {
     pub(super) batch: Batch,
     pub(super) topics: TopicTable,
     pub(super) schemas: Vec<SchemaRequest>,
+    last_deleted: LastDeleted,
     ordinal: u64,
 }
 
@@ -166,7 +168,8 @@ impl Bench {
         let schemas = draft.schemas.clone();
         let ids: Vec<_> = (0..u32::try_from(schemas.len()).unwrap()).map(SchemaId).collect();
         let plan = draft.finish(&mut topics, &ids);
-        Self { plan, batch: Batch::default(), topics, schemas, ordinal: 0 }
+        let last_deleted = LastDeleted::default();
+        Self { plan, batch: Batch::default(), topics, schemas, last_deleted, ordinal: 0 }
     }
 
     /// Encodes a change as the pipeline does: answers a need, then encodes again.
@@ -202,7 +205,7 @@ impl Bench {
         };
         let before = (self.batch.byte_len(), self.batch.records().len());
         let context = Context { now_us: 1_700_000_001_000_001 };
-        let step = self.plan.encode(&change, &context, &mut self.batch);
+        let step = self.plan.encode(&change, &context, &mut self.last_deleted, &mut self.batch);
         if !matches!(step, Ok(Step::Done)) {
             assert_eq!((self.batch.byte_len(), self.batch.records().len()), before);
         }

@@ -31,6 +31,15 @@ pub(super) fn outbox() -> Outbox {
 
 /// An outbox of id, aggregatetype, aggregateid, type, payload and one column more.
 fn draft(outbox: &Outbox, payload: u32, more: (&str, u32)) -> Result<Draft, Error> {
+    draft_of(outbox, payload, more, false)
+}
+
+fn draft_of(
+    outbox: &Outbox,
+    payload: u32,
+    more: (&str, u32),
+    is_partitioned: bool,
+) -> Result<Draft, Error> {
     let columns = [
         ("id", UUID, true),
         ("aggregatetype", TEXT, false),
@@ -41,7 +50,8 @@ fn draft(outbox: &Outbox, payload: u32, more: (&str, u32)) -> Result<Draft, Erro
     ];
     let settings = Settings { outboxes: vec![outbox.clone()], ..settings() };
     let relation = relation("outbox", ReplicaIdentity::Default, &columns);
-    compile(&relation, &facts(&["id"], &["id"]), &settings)
+    let facts = TableFacts { is_partitioned, ..facts(&["id"], &["id"]) };
+    compile(&relation, &facts, &settings)
 }
 
 fn bench(outbox: &Outbox) -> Bench {
@@ -419,6 +429,37 @@ fn text_forms_are_those_of_sql() {
         bench.encode(&Wired::insert(&row)).unwrap();
         assert_eq!(bench.event(&bench.batch.records()[0])["key"], expect);
     }
+}
+
+#[test]
+fn a_row_that_moves_to_another_partition_is_an_update() {
+    let row = |id, sent| {
+        Wired::insert(&[Text(id), Text("order"), Text("42"), Null, Text("{}"), Text(sent)])
+    };
+    let gone = |id| Wired::delete(b'K', &[Text(id), Null, Null, Null, Null, Text("f")]);
+    let unknown = || Wired::delete(b'K', &[Null, Null, Null, Null, Null, Text("f")]);
+    let other = "00000000-0000-0000-0000-000000000001";
+    let (updated, deleted) = (Step::Skipped(Skip::OutboxUpdate), Step::Skipped(Skip::OutboxDelete));
+    let bench = |outbox: &Outbox, is_partitioned| {
+        Bench::new(draft_of(outbox, JSONB, ("more", BOOL), is_partitioned).unwrap())
+    };
+    for (is_partitioned, changes) in [
+        (true, [(gone(ID), deleted.clone()), (row(ID, "t"), updated.clone())]),
+        (true, [(gone(ID), deleted.clone()), (row(other, "t"), Step::Done)]),
+        (true, [(unknown(), deleted.clone()), (row(ID, "t"), Step::Done)]),
+        // Written and deleted in one transaction, as outboxes often are.
+        (true, [(row(ID, "f"), Step::Done), (gone(ID), deleted.clone())]),
+        (false, [(gone(ID), deleted.clone()), (row(ID, "t"), Step::Done)]),
+    ] {
+        let mut bench = bench(&outbox(), is_partitioned);
+        for (at, (change, expect)) in changes.iter().enumerate() {
+            assert_eq!(bench.encode(change).unwrap(), *expect, "{at}, {is_partitioned}");
+        }
+    }
+    let mut bench = bench(&Outbox { on_update: OnOutboxUpdate::Fail, ..outbox() }, true);
+    bench.encode(&gone(ID)).unwrap();
+    let Error::Event { fault, .. } = bench.encode(&row(ID, "t")).unwrap_err() else { panic!() };
+    assert_eq!(*fault, EventFault::Updated);
 }
 
 /// What the plan of a table with an outbox's columns is: `Err` names the outbox that it is like.

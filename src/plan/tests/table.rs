@@ -439,3 +439,15 @@ fn an_old_row_of_which_nothing_is_sent_is_an_error() {
     let mut bench = Bench::new(compile(&relation, &facts(&[], &[]), &settings()).unwrap());
     assert_eq!(bench.encode(&Wired::delete(b'O', &[Null])).unwrap(), Step::Done);
 }
+
+/// With a key in plain text, a row whose key is the slot's name would be a checkpoint.
+#[test]
+fn the_topic_of_a_table_is_never_the_checkpoints() {
+    let relation = relation("items", ReplicaIdentity::Default, &[("id", INT4, true)]);
+    let facts = facts(&["id"], &["id"]);
+    let mut settings = settings();
+    let topic = compile(&relation, &facts, &settings).unwrap().topics.remove(0);
+    settings.checkpoint_topic.clone_from(&topic);
+    let error = compile(&relation, &facts, &settings).unwrap_err().to_string();
+    assert!(error.contains(&topic) && error.contains("kafka.checkpoint_topic"), "{error}");
+}

@@ -8,6 +8,7 @@ mod publication;
 mod published;
 mod relation;
 mod slot;
+mod snapshot;
 mod survey;
 mod table;
 
@@ -29,7 +30,7 @@ use super::quote::startup_option;
 use super::session::{self, Settings};
 use super::socket::Socket;
 
-pub use publication::{Publication, PublishedColumn, PublishedTable};
+pub use publication::{Publication, PublishedColumn, PublishedTable, UnloggedColumn};
 pub use slot::{SlotFacts, Walsender};
 pub use survey::{Survey, SurveyedColumn, SurveyedTable};
 
@@ -141,6 +142,16 @@ impl Catalog {
             managed_role: field(&row, 10)?,
             is_emit_message_public: field(&row, 11)?,
         })
+    }
+
+    /// The timeline that the server writes or, as a standby, follows.
+    ///
+    /// # Errors
+    ///
+    /// If the query fails.
+    pub async fn timeline(&mut self) -> Result<u32, Error> {
+        let timeline: i32 = field(&self.row(TIMELINE_SQL, &[]).await?, 0)?;
+        Ok(timeline.unsigned_abs())
     }
 
     /// Asks for nothing: whether the server still answers on this connection.
@@ -317,3 +328,12 @@ SELECT current_setting('server_version_num')::int4, current_setting('wal_level')
        EXISTS (SELECT FROM pg_proc
                WHERE proname = 'pg_logical_emit_message'
                  AND has_function_privilege('public', oid, 'EXECUTE'))";
+
+/// What IDENTIFY_SYSTEM says, which only a walsender can be asked. A standby's control file follows
+/// when it writes the next pages.
+const TIMELINE_SQL: &str = "\
+SELECT CASE WHEN pg_is_in_recovery()
+            THEN (SELECT greatest(c.timeline_id, r.min_recovery_end_timeline)
+                  FROM pg_control_checkpoint() c, pg_control_recovery() r)
+            ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int4
+       END";

@@ -1,6 +1,9 @@
 //! Replication slots and the walsenders that serve them.
 
+use std::fmt;
 use std::time::Duration;
+
+use tokio_postgres::Row;
 
 use crate::position::Lsn;
 
@@ -42,6 +45,39 @@ pub struct SlotFacts {
     pub is_temporary: bool,
     /// Bytes of log between `restart_lsn` and the end of the log.
     pub retained_bytes: Option<i64>,
+    /// What may keep `restart_lsn` where it is, whatever is confirmed.
+    pub oldest_xact: Option<OldestXact>,
+}
+
+/// The transaction of all that are open on the server, in any database, which got its id first: the
+/// slot needs the log from its beginning on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldestXact {
+    /// The process that has it open; `None` if it is prepared.
+    pub pid: Option<i32>,
+    /// The name that it was prepared under.
+    pub prepared: Option<String>,
+    /// What its process does; `None` if our role may not see it (`pg_read_all_stats`).
+    pub state: Option<String>,
+    /// Since when it is open, or prepared; `None` if our role may not see it.
+    pub age: Option<Duration>,
+}
+
+impl fmt::Display for OldestXact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.pid, &self.prepared) {
+            (_, Some(name)) => write!(f, "prepared as {name:?}")?,
+            (Some(pid), None) => write!(f, "process {pid}")?,
+            (None, None) => f.write_str("unknown")?,
+        }
+        if let Some(state) = &self.state {
+            write!(f, ", {state}")?;
+        }
+        match self.age {
+            Some(age) => write!(f, ", for {} s", age.as_secs()),
+            None => f.write_str(", its age is only for roles with pg_read_all_stats"),
+        }
+    }
 }
 
 impl SlotFacts {
@@ -103,6 +139,7 @@ impl Catalog {
             is_failover: field(row, 12)?,
             is_temporary: field(row, 13)?,
             retained_bytes: field(row, 14)?,
+            oldest_xact: oldest_xact(row)?,
         }))
     }
 
@@ -114,14 +151,11 @@ impl Catalog {
     pub async fn walsender(&mut self, pid: i32) -> Result<Option<Walsender>, Error> {
         let rows = self.rows(WALSENDER_SQL, &[&pid]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
-        let age_seconds: Option<f64> = field(row, 3)?;
         Ok(Some(Walsender {
             application_name: field(row, 0)?,
             client_address: field(row, 1)?,
             state: field(row, 2)?,
-            // Clocks of two machines: a reply from the future is as fresh as can be.
-            reply_age: age_seconds
-                .map(|age| Duration::try_from_secs_f64(age.max(0.0)).unwrap_or_default()),
+            reply_age: age_field(row, 3)?,
         }))
     }
 
@@ -137,6 +171,21 @@ impl Catalog {
     }
 }
 
+fn oldest_xact(row: &Row) -> Result<Option<OldestXact>, Error> {
+    let (pid, prepared): (Option<i32>, Option<String>) = (field(row, 15)?, field(row, 16)?);
+    if pid.is_none() && prepared.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(OldestXact { pid, prepared, state: field(row, 17)?, age: age_field(row, 18)? }))
+}
+
+/// An age in seconds. Where the clocks are those of two machines, what comes from the future is as
+/// fresh as can be.
+fn age_field(row: &Row, index: usize) -> Result<Option<Duration>, Error> {
+    let seconds: Option<f64> = field(row, index)?;
+    Ok(seconds.map(|age| Duration::try_from_secs_f64(age.max(0.0)).unwrap_or_default()))
+}
+
 /// Columns that came later than version 14 are read from the row as JSON, where they may be absent.
 const SLOT_SQL: &str = "\
 SELECT s.plugin::text, s.slot_type::text, s.database::text, s.active, s.active_pid,
@@ -149,8 +198,15 @@ SELECT s.plugin::text, s.slot_type::text, s.database::text, s.active, s.active_p
        pg_wal_lsn_diff(
            CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
                 ELSE pg_current_wal_lsn() END,
-           s.restart_lsn)::int8
+           s.restart_lsn)::int8,
+       x.pid, x.gid, x.state, extract(epoch FROM clock_timestamp() - x.since)::float8
 FROM pg_replication_slots s
+LEFT JOIN LATERAL (
+    SELECT pid, NULL::text AS gid, state, xact_start AS since, age(backend_xid) AS xids
+    FROM pg_stat_activity WHERE backend_xid IS NOT NULL
+    UNION ALL
+    SELECT NULL, gid, NULL, prepared, age(transaction) FROM pg_prepared_xacts
+    ORDER BY xids DESC LIMIT 1) x ON true
 WHERE s.slot_name = $1";
 
 const WALSENDER_SQL: &str = "\

@@ -28,6 +28,7 @@ impl Catalog {
         if is_newer(relation, &keys, &primary_key)? {
             primary_key.clear();
         }
+        let (ancestors, is_partitioned) = self.kin(relation).await?;
         let oids: Vec<u32> = relation.columns.iter().map(|column| column.type_oid).collect();
         Ok(TableFacts {
             not_null,
@@ -35,7 +36,8 @@ impl Catalog {
             primary_key,
             identity_index: flagged(&keys, IS_IDENTITY)?,
             leaves: self.leaves(relation).await?,
-            ancestors: self.ancestors(relation).await?,
+            ancestors,
+            is_partitioned,
             types: self.types(&oids).await?,
         })
     }
@@ -50,15 +52,17 @@ impl Catalog {
         self.rows(LEAVES_SQL, &[&relation.id.0]).await?.iter().map(leaf).collect()
     }
 
-    /// What the table is a partition or a child of; `None` if it is not there.
-    async fn ancestors(
+    /// What the table is a partition or a child of (`None` if it is not there), and whether it is
+    /// partitioned or a partition.
+    async fn kin(
         &mut self,
         relation: &Relation,
-    ) -> Result<Option<Vec<(String, String)>>, Error> {
-        let rows = self.rows(ANCESTORS_SQL, &[&relation.id.0]).await?;
+    ) -> Result<(Option<Vec<(String, String)>>, bool), Error> {
+        let rows = self.rows(KIN_SQL, &[&relation.id.0]).await?;
         let name = |row: &Row| Ok((field(row, 0)?, field(row, 1)?));
-        let Some((_, above)) = rows.split_first() else { return Ok(None) };
-        above.iter().map(name).collect::<Result<_, _>>().map(Some)
+        let Some((it, above)) = rows.split_first() else { return Ok((None, false)) };
+        let above = above.iter().map(name).collect::<Result<_, _>>()?;
+        Ok((Some(above), field(it, 2)?))
     }
 
     /// The facts of types and of all that they are made of.
@@ -244,14 +248,14 @@ FROM leaf
 ORDER BY identity, columns, namespace, name";
 
 /// The table itself comes first.
-const ANCESTORS_SQL: &str = "\
+const KIN_SQL: &str = "\
 WITH RECURSIVE ancestor (relid, distance) AS (
     SELECT $1::oid, 0
     UNION
     SELECT i.inhparent, ancestor.distance + 1
     FROM ancestor
     JOIN pg_inherits i ON i.inhrelid = ancestor.relid)
-SELECT n.nspname::text, c.relname::text
+SELECT n.nspname::text, c.relname::text, c.relkind = 'p' OR c.relispartition
 FROM ancestor
 JOIN pg_class c ON c.oid = ancestor.relid
 JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -1,12 +1,51 @@
 //! What the metrics say of a small flow, to the byte.
 
 use super::{TABLE, TEST_LIMIT, get, metric};
-use crate::support::flow::{Flow, LIMIT, told};
-use crate::support::{run, stack, until};
+use crate::support::flow::{Flow, LIMIT, query, told};
+use crate::support::{process, run, stack, until, walbrook};
 
 const OUTBOX: &str = "
     CREATE TABLE box (id int PRIMARY KEY, aggregatetype text, aggregateid text, type text, payload text);
     ALTER PUBLICATION walbrook ADD TABLE box;";
+
+/// A transaction that stays open keeps WAL, whatever is confirmed: who it is, is told.
+#[test]
+fn a_transaction_that_is_open_is_named() {
+    run(TEST_LIMIT, async {
+        // A server of its own: nobody else's is older.
+        let stack = stack::Stack::start();
+        let socket = process::folder("control").join("socket");
+        let control = format!("[control]\nsocket = \"{}\"", socket.display());
+        let mut flow = Flow::start(&stack, "open", TABLE, &[]).await;
+        flow.stop();
+        flow.config = flow.config.replace("[control]\nsocket = \"off\"", &control);
+        flow.restart().await;
+        let name = format!("walbrook_oldest_transaction_seconds{{slot=\"{}\"}}", flow.space.slot);
+        let age = |wanted: fn(f64) -> bool| {
+            until(LIMIT, &name, || {
+                let text = get(&flow, "metrics").1;
+                if !text.contains(&name) {
+                    return Err(text);
+                }
+                let age = metric(&text, &name);
+                if wanted(age) { Ok(()) } else { Err(age.to_string()) }
+            });
+        };
+        age(|age| age == 0.0);
+        let other = stack.postgres.client(&flow.space.database).await;
+        let pid = query(&other, "SELECT pg_backend_pid()").await.concat().concat();
+        other.batch_execute("BEGIN; INSERT INTO t (v) VALUES ('open')").await.unwrap();
+        age(|age| 1.0 < age);
+        for command in [["status"].as_slice(), &["slot", "status"]] {
+            let told = walbrook::command(&flow.config, command);
+            let wanted = format!("process {pid}, idle in transaction, for ");
+            assert!(told.stdout.contains(&wanted), "{wanted}: {told:?}");
+        }
+        other.batch_execute("ROLLBACK").await.unwrap();
+        age(|age| age == 0.0);
+        flow.stop();
+    });
+}
 
 #[test]
 fn metrics_count_what_happened_and_nothing_else() {

@@ -239,7 +239,7 @@ fn kafka_that_is_away() {
 #[test]
 fn kafka_that_hangs_while_no_row_comes() {
     run(TEST_LIMIT, async {
-        let mut stack = Stack::start();
+        let stack = Stack::start();
         let mut flow = Flow::start(&stack, "hangs", TABLE, &[QUICK]).await;
         flow.drain().await;
         until(LIMIT, "it has nothing", || lags(&flow, false));

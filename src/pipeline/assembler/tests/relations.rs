@@ -60,7 +60,7 @@ impl Open {
             target_records: 100,
             max_records: 200,
         };
-        let assembler = assembler(limits, first_checkpoint());
+        let assembler = assembler(limits, first_checkpoint(), false);
         let mut open = Self { assembler, batch: Batch::default(), facts, plans: Vec::new() };
         let begin = [&b"B"[..], &1000_u64.to_be_bytes(), &[0; 8], &[0, 0, 0, 1]].concat();
         open.feed(&begin).unwrap();
