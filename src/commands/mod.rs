@@ -26,7 +26,7 @@ fn exit_of(error: &pipeline::Error) -> Exit {
         (pipeline::Error::Refused(_), _) => Exit::Refused,
         (pipeline::Error::Thread(_) | pipeline::Error::Writer(_), _) => Exit::Unexpected,
         (pipeline::Error::Assembler(error), _) if error.is_refusal() => Exit::Refused,
-        (_, Ending::Failed(Class::Retry)) => Exit::Unreachable,
+        (_, Ending::Failed(Class::Retry) | Ending::Repeatable(_)) => Exit::Unreachable,
         (_, Ending::Failed(Class::Fenced) | Ending::SlotBusy) => Exit::Busy,
         _ => Exit::Permanent,
     }

@@ -102,11 +102,7 @@ pub enum Error {
     #[error("the sink must recover first")]
     NotRecovered,
     /// A record can never be written as it is.
-    #[error(
-        "kafka refused a record of topic {topic}{}: {reason}{}",
-        named(record),
-        way_past(record)
-    )]
+    #[error("kafka refused a record of topic {topic}{}: {reason}", named(record))]
     RecordRefused {
         /// The topic.
         topic: String,
@@ -314,7 +310,7 @@ fn refusal(code: RDKafkaErrorCode) -> Option<&'static str> {
             "its timestamp is outside of what the topic allows (message.timestamp.before.max.ms, message.timestamp.after.max.ms): change those, or set records.timestamp = \"now\"",
         ),
         RDKafkaErrorCode::InvalidRecord => Some(
-            "the broker says that it is invalid: a compacted topic takes no record without a key, so give the table a replica identity or the topic another cleanup.policy",
+            "the broker says that it is invalid: a compacted topic takes no record without a key, which a TRUNCATE's has not (set tables.truncate = false) nor a row's without a replica identity (give the table one, for rows to come), or give the topic another cleanup.policy",
         ),
         RDKafkaErrorCode::InvalidTopic => Some("the topic's name is not valid"),
         RDKafkaErrorCode::PolicyViolation => Some("a policy of the brokers forbids it"),
@@ -347,14 +343,6 @@ pub struct Refused {
 fn named(record: &Option<Refused>) -> String {
     record.as_ref().map_or_else(String::new, |Refused { table, position, bytes }| {
         format!(" (the change at {position} of table {table}, {bytes} bytes before compression)")
-    })
-}
-
-fn way_past(record: &Option<Refused>) -> String {
-    record.as_ref().map_or_else(String::new, |Refused { position, .. }| {
-        format!(
-            "; to leave out this one change and keep it in a file: `walbrook checkpoint skip --position {position} --file … --reason …`"
-        )
     })
 }
 

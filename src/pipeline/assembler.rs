@@ -4,7 +4,9 @@
 //! A message that is answered with [`Step::Full`] or [`Step::Need`] has changed nothing; it is fed
 //! again when the batch was taken or the answer given.
 
+mod entry;
 mod error;
+mod step;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -12,7 +14,9 @@ use std::collections::btree_map::Entry as Slot;
 use std::iter::once;
 use std::sync::Arc;
 
+use self::entry::{Entry, remember};
 pub use self::error::Error;
+pub use self::step::{Need, Owner, Step};
 use crate::batch::{Batch, Mark, TopicTable};
 use crate::change::{Change, Op, Xact};
 use crate::checkpoint::{Checkpoint, Inside, Omission};
@@ -24,65 +28,6 @@ use crate::plan::{
 };
 use crate::position::{Lsn, Position, Xid};
 use crate::wal::{Message, Relation, RelationId, ReplicaIdentity};
-
-/// What became of a message.
-#[derive(Debug)]
-pub enum Step {
-    /// It was taken.
-    Continue,
-    /// It ended a transaction: the batch may be handed over now.
-    Boundary,
-    /// The batch has reached its maximum: hand it over, then feed the message again.
-    Full,
-    /// Answer, then feed the message again.
-    Need(Need),
-}
-
-/// What the assembler cannot decide by itself.
-#[derive(Debug)]
-pub enum Need {
-    /// Compile a plan: call [`Assembler::draft`], make its topics and schemas, then call
-    /// [`Assembler::install`].
-    Plan(Owner),
-    /// Make the topic and the schemas of a route, then call [`Assembler::route`].
-    Route(Owner, Route),
-}
-
-/// Whose plan it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Owner {
-    /// The message outbox.
-    Messages,
-    /// A table.
-    Relation(RelationId),
-}
-
-impl Owner {
-    fn of(op: &Op<'_>) -> Self {
-        match *op {
-            Op::Message { .. } => Self::Messages,
-            Op::Delete { relation, .. }
-            | Op::Insert { relation, .. }
-            | Op::Truncate { relation, .. }
-            | Op::Update { relation, .. } => Self::Relation(relation),
-        }
-    }
-}
-
-/// A relation as it stands in the stream, with its plan once a row needed one.
-#[derive(Debug)]
-struct Entry {
-    relation: Relation,
-    plan: Option<Plan>,
-    /// The relation that was announced just before: its root, if no row is of its own.
-    root: Option<RelationId>,
-    /// Columns that the catalog calls NOT NULL and a row did not.
-    nullable: Vec<String>,
-    /// Whether its rows are older than the primary key that the catalog has.
-    is_keyless: bool,
-    /// OIDs of types that a row had and its plan did not know.
-    asked: Vec<u32>,
-}
 
 /// Where the batch stood at the last end of a transaction.
 #[derive(Clone, Copy, Debug)]
@@ -681,15 +626,6 @@ impl Assembler {
         batch.topics = Arc::clone(&self.topics);
         batch.checkpoint = Some(Checkpoint { xid, inside, accepted: None, ..self.base.clone() });
     }
-}
-
-/// Adds an item that is not there yet; whether it was not.
-fn remember<T: Clone + PartialEq>(items: &mut Vec<T>, item: &T) -> bool {
-    let is_new = !items.contains(item);
-    if is_new {
-        items.push(item.clone());
-    }
-    is_new
 }
 
 #[cfg(test)]

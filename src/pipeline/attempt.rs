@@ -32,6 +32,8 @@ use crate::wal::Session;
 pub(super) struct Attempt<'a> {
     pub(super) config: &'a Config,
     pub(super) is_text_forced: bool,
+    /// A change that Kafka has refused, and how: the stream ends before it.
+    pub(super) refused: &'a mut Option<(Position, Error)>,
     pub(super) writer: &'a mut Writer<kafka::Error>,
     pub(super) registry: Option<&'a mut Registry>,
     pub(super) telemetry: &'a mut Telemetry,
@@ -59,7 +61,7 @@ impl Attempt<'_> {
             held = self.hold() => held?,
             () = stop.wait() => return Err(Error::Stopped),
         };
-        self.stream(held).await
+        Box::pin(self.stream(held)).await
     }
 
     /// All that comes before the stream.
@@ -161,6 +163,7 @@ impl Attempt<'_> {
             is_standby,
             telemetry: self.telemetry,
             stop: self.stop,
+            refused: self.refused,
             checkpoint_interval: self.config.replication.checkpoint_interval,
             retry_delays: (
                 self.config.replication.retry_delay_min,

@@ -36,12 +36,13 @@ pub use writer::Gone;
 
 use crate::config::Config;
 use crate::edges::{Class, Sink, Transport};
-use crate::position::{Position, Xid};
+use crate::position::{Lsn, Position, Xid};
 use crate::registry::Registry;
 use crate::status::Phase;
 use crate::{kafka, postgres, registry, wal};
+use assembler::Assembler;
 use attempt::Attempt;
-use supervisor::{Action, Ending, Supervisor};
+use supervisor::{Action, Ending, Fault, Supervisor};
 
 /// How often metrics and status are brought up to date.
 const TICK: Duration = Duration::from_secs(1);
@@ -117,6 +118,31 @@ pub enum Error {
     /// The slot was made; streaming starts with the next attempt.
     #[error("the replication slot was created")]
     SlotCreated,
+    /// The stream failed twice in the same way at the same place.
+    #[error(
+        "{error}. It is the same each time, so it does not go away by itself{}",
+        if *.is_too_large { TOO_LARGE } else { FAILS_ALIKE }
+    )]
+    Repeated {
+        /// How; a cause too, so that its own are told.
+        #[source]
+        error: Box<Self>,
+        /// Whether a row is larger than what PostgreSQL can send.
+        is_too_large: bool,
+    },
+    /// The replication stream, in a way that may repeat itself.
+    #[error(
+        "{error}, at {}, with all that ends at {complete} decoded",
+        fault.place
+    )]
+    Repeatable {
+        /// What tells it from others.
+        fault: Fault,
+        /// The end of the last complete transaction before.
+        complete: Lsn,
+        /// What it was.
+        error: Box<postgres::Error>,
+    },
     /// The replication stream.
     #[error("{error}")]
     Source {
@@ -157,6 +183,7 @@ impl Error {
             Self::Registry(error) => Ending::Failed(error.class()),
             Self::Source { error, .. } if needs_text(error.as_ref()) => Ending::TextMode,
             Self::Sink { class, .. } | Self::Source { class, .. } => Ending::Failed(*class),
+            Self::Repeatable { fault, .. } => Ending::Repeatable(*fault),
             Self::MadeWay | Self::NotVisible { .. } | Self::Silent { .. } => {
                 Ending::Failed(Class::Retry)
             }
@@ -166,6 +193,7 @@ impl Error {
             | Self::Change { .. }
             | Self::File { .. }
             | Self::Refused(_)
+            | Self::Repeated { .. }
             | Self::StopTimeout
             | Self::Thread(_)
             | Self::Wal(_)
@@ -173,14 +201,51 @@ impl Error {
         }
     }
 
-    /// The same about the change at `position`, where it is about a change.
-    fn at(self, position: Position) -> Self {
+    /// The same with where the stream was: the change that it is about, or the place where the
+    /// server failed.
+    fn located(self, assembler: &Assembler) -> Self {
         let is_of_change = match &self {
             Self::Assembler(error) => matches!(**error, assembler::Error::Plan(_)),
             Self::Postgres(error) => matches!(**error, postgres::Error::KeyUnknown { .. }),
             _ => false,
         };
-        if is_of_change { Self::Change { position, error: Box::new(self) } } else { self }
+        match (self, assembler.pending()) {
+            (error, Some(position)) if is_of_change => {
+                Self::Change { position, error: Box::new(error) }
+            }
+            (Self::Source { class, error }, _) => match error.downcast::<postgres::Error>() {
+                Ok(error) => Self::of_stream(class, error, assembler),
+                Err(error) => Self::Source { class, error },
+            },
+            (error, _) => error,
+        }
+    }
+
+    /// The change whose record Kafka has refused.
+    fn refused(&self) -> Option<Position> {
+        let Self::Sink { error, .. } = self else { return None };
+        match error.downcast_ref::<kafka::Error>() {
+            Some(kafka::Error::RecordRefused { record: Some(record), .. }) => Some(record.position),
+            _ => None,
+        }
+    }
+
+    fn of_stream(class: Class, error: Box<postgres::Error>, assembler: &Assembler) -> Self {
+        let Some(code) = error.repeatable() else { return Self::Source { class, error } };
+        let complete = assembler.complete_end();
+        let place = error.change_lsn().unwrap_or(complete);
+        Self::Repeatable { fault: Fault { code, place }, complete, error }
+    }
+
+    /// The same, when it has repeated itself.
+    fn for_good(self) -> Self {
+        match &self {
+            Self::Repeatable { error, .. } => {
+                let is_too_large = error.is_too_large();
+                Self::Repeated { error: Box::new(self), is_too_large }
+            }
+            _ => self,
+        }
     }
 
     /// Whether what was complete before it may be committed: not where Kafka failed, nor where the
@@ -188,9 +253,12 @@ impl Error {
     fn spares_complete(&self) -> bool {
         match self {
             Self::Assembler(error) => error.spares_complete(),
-            Self::Postgres(_) | Self::Registry(_) | Self::Silent { .. } | Self::Source { .. } => {
-                true
-            }
+            Self::Change { .. }
+            | Self::NotVisible { .. }
+            | Self::Postgres(_)
+            | Self::Registry(_)
+            | Self::Silent { .. }
+            | Self::Source { .. } => true,
             _ => false,
         }
     }
@@ -228,6 +296,15 @@ fn needs_text(error: &(dyn std::error::Error + 'static)) -> bool {
     let error = error.downcast_ref::<postgres::Error>();
     error.and_then(postgres::Error::sqlstate) == Some(UNDEFINED_FUNCTION)
 }
+
+/// What to do about a row that does not fit into one message of PostgreSQL.
+const TOO_LARGE: &str = ": a row, old and new values together, must fit into one message of 1 GiB, and as text a bytea takes twice its size. \
+    In binary form it may fit (see replication.binary, and types that need text mode); for rows to come, leave the column out by a column list, \
+    or choose another replica identity than FULL. README.md says how to go past what fits in neither form";
+
+/// What to do about a server that fails to decode.
+const FAILS_ALIKE: &str = ". The server's log says more, and README.md how to go past it (a row filter that divides by zero, say, \
+    fails for the rows that are in the log already, whatever becomes of the publication)";
 
 fn source<T: Transport>(error: T::Error) -> Error {
     Error::Source { class: T::class(&error), error: Box::new(error) }
@@ -271,6 +348,22 @@ async fn join(thread: JoinHandle<()>, limit: Duration) {
     }
 }
 
+/// How an attempt ended, unless Kafka has refused the record of a change. Its batch is lost then,
+/// with complete transactions in it: once more, up to that change, whose error this is.
+fn unless_refused(
+    ended: Result<(), Error>,
+    refused: &mut Option<(Position, Error)>,
+) -> Option<Result<(), Error>> {
+    match ended.map_err(|error| (error.refused(), error)) {
+        Err((Some(position), error)) => {
+            info!(%position, "kafka refuses a record; committing what is complete before its change");
+            *refused = Some((position, error));
+            None
+        }
+        ended => Some(ended.map_err(|(_, error)| error)),
+    }
+}
+
 async fn supervise(
     config: &Config,
     telemetry: &mut Telemetry,
@@ -282,15 +375,24 @@ async fn supervise(
         Supervisor::new(settings.retry_delay_min, settings.retry_delay_max, settings.standby_poll);
     // One for all attempts: that it has answered once counts.
     let mut registry = config.registry.as_ref().map(Registry::new).transpose()?;
+    let mut refused = None;
     loop {
         let is_text_forced = supervisor.is_text_forced();
-        let registry = registry.as_mut();
-        let attempt = Attempt { config, is_text_forced, writer, registry, telemetry, stop };
+        let (registry, refused) = (registry.as_mut(), &mut refused);
+        let attempt =
+            Attempt { config, is_text_forced, refused, writer, registry, telemetry, stop };
         let ended = Box::pin(attempt.run()).await;
+        let Some(ended) = unless_refused(ended, refused) else {
+            writer.discard().await?;
+            continue;
+        };
         let progress: Option<Instant> = telemetry.last_commit();
         let ending = ended.as_ref().map_or_else(Error::ending, |()| Ending::Stopped);
+        if let (Err(error), Ending::TextMode, false) = (&ended, ending, is_text_forced) {
+            warn!(%error, "the slot is read in text mode from now on: a bytea takes twice its size there, and PostgreSQL sends no row of more than 1 GiB");
+        }
         let delay = match supervisor.on_ending(ending, progress) {
-            Action::Die => return ended,
+            Action::Die => return ended.map_err(Error::for_good),
             Action::Leave => return Ok(()),
             Action::Again(delay, attempt) => {
                 if let Err(error) = &ended
@@ -298,7 +400,9 @@ async fn supervise(
                 {
                     warn!(%error, attempt, retry_in = ?delay, "the pipeline stopped; it starts again from its checkpoint");
                 }
-                if let (Err(error), Ending::Failed(class)) = (&ended, ending) {
+                if let Err(error) = &ended
+                    && let Some(class) = ending.class()
+                {
                     telemetry.on_retry(class, error);
                     let until = clock::now() + delay;
                     telemetry.enter(Phase::Backoff { attempt, until });

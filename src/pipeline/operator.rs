@@ -125,6 +125,7 @@ pub async fn create(
     let mut attempt = Attempt {
         config,
         is_text_forced: false,
+        refused: &mut None,
         writer: &mut writer,
         registry: None,
         telemetry,
@@ -190,7 +191,7 @@ pub(super) async fn with_writer<T>(
     work: impl AsyncFnOnce(&mut Writer<kafka::Error>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let (mut writer, thread) = writer::start(sink).map_err(Error::Thread)?;
-    let outcome = work(&mut writer).await;
+    let outcome = Box::pin(work(&mut writer)).await;
     drop(writer);
     thread.join().map_err(|_| Error::Writer(writer::Gone))?;
     outcome

@@ -20,7 +20,7 @@ use super::{Error, STOP_LIMIT, Stop, TICK, clock, sink, source};
 use crate::batch::Batch;
 use crate::edges::{Class, Sink, Transport};
 use crate::plan::{Context, Route, SchemaId, SchemaRequest};
-use crate::position::Lsn;
+use crate::position::{Lsn, Position};
 use crate::postgres::Catalog;
 use crate::registry::{self, Registry};
 use crate::status::Phase;
@@ -60,6 +60,7 @@ pub(super) struct Surroundings<'a, S: Sink> {
     pub(super) is_standby: bool,
     pub(super) telemetry: &'a mut Telemetry,
     pub(super) stop: &'a mut Stop,
+    pub(super) refused: &'a mut Option<(Position, Error)>,
     pub(super) checkpoint_interval: Duration,
     pub(super) retry_delays: (Duration, Duration),
 }
@@ -139,10 +140,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                     {
                         warn!(%error, "what was complete could not be committed on the way out; it comes again");
                     }
-                    return Err(match self.assembler.pending() {
-                        Some(position) => error.at(position),
-                        None => error,
-                    });
+                    return Err(error.located(&self.assembler));
                 }
             }
         }
@@ -175,7 +173,11 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             if waits && !self.hand_over()? {
                 return Ok(Pause::Room);
             }
-            let Self { transport, pending, session, assembler, current, .. } = self;
+            let Self { transport, pending, session, assembler, current, around, .. } = self;
+            let is_next = |(it, _): &mut (Position, _)| assembler.pending() == Some(*it);
+            if let Some((position, error)) = around.refused.take_if(is_next) {
+                return Err(Error::Change { position, error: Box::new(error) });
+            }
             let frame = match pending {
                 Some(frame) => frame.as_slice(),
                 None => match transport.next_frame().map_err(source::<T>)? {
@@ -488,7 +490,10 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
     async fn commit_complete(&mut self) -> Result<(), Error> {
         let limit = tokio::time::Instant::now() + STOP_LIMIT;
         self.settle(limit).await?;
-        if self.assembler.seal_complete(&mut self.current) {
+        // What a checkpoint covers already came again, and is no progress.
+        if self.session.confirmed() < self.assembler.complete_end()
+            && self.assembler.seal_complete(&mut self.current)
+        {
             let batch = std::mem::take(&mut self.current);
             self.tell_skipped();
             self.around.writer.commit(batch)?;

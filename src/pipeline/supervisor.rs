@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::edges::Class;
+use crate::position::Lsn;
 
 /// How one attempt to stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,12 +12,35 @@ pub enum Ending {
     Created,
     /// An error of this class.
     Failed(Class),
+    /// The server, or what it sent, failed in a way that may repeat itself at the same place.
+    Repeatable(Fault),
     /// Another instance holds the slot.
     SlotBusy,
     /// A column of an unknown type appeared: go on in text mode.
     TextMode,
     /// It was told to stop, and has.
     Stopped,
+}
+
+impl Ending {
+    /// The class of the error that ended it, if one did.
+    #[must_use]
+    pub fn class(self) -> Option<Class> {
+        match self {
+            Self::Failed(class) => Some(class),
+            Self::Repeatable(_) => Some(Class::Retry),
+            Self::Created | Self::SlotBusy | Self::Stopped | Self::TextMode => None,
+        }
+    }
+}
+
+/// What tells one failure of the stream from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The SQLSTATE.
+    pub code: [u8; 5],
+    /// The change that the server named, else the end of the last complete transaction before.
+    pub place: Lsn,
 }
 
 /// What to do next.
@@ -41,6 +65,8 @@ pub struct Supervisor {
     failures: u32,
     last_progress: Option<Instant>,
     is_text_forced: bool,
+    /// How the stream failed the last time, until there is progress.
+    fault: Option<Fault>,
 }
 
 impl Supervisor {
@@ -55,6 +81,7 @@ impl Supervisor {
             failures: 0,
             last_progress: None,
             is_text_forced: false,
+            fault: None,
         }
     }
 
@@ -63,16 +90,18 @@ impl Supervisor {
         if self.last_progress < progress {
             self.last_progress = progress;
             self.failures = 0;
+            self.fault = None;
         }
         match ending {
             Ending::Created => Action::Again(Duration::ZERO, 0),
             Ending::Failed(Class::Fatal) => Action::Die,
             Ending::Failed(Class::Fenced) | Ending::SlotBusy => Action::Standby(self.standby_poll),
-            Ending::Failed(Class::Retry) => {
-                let doublings = self.failures.min(20);
-                self.failures = self.failures.saturating_add(1);
-                let delay = self.delay_min.saturating_mul(1 << doublings).min(self.delay_max);
-                Action::Again(delay, self.failures)
+            Ending::Failed(Class::Retry) => self.again(),
+            // What the server decodes is the same each time, and so is what comes of it.
+            Ending::Repeatable(fault) if self.fault == Some(fault) => Action::Die,
+            Ending::Repeatable(fault) => {
+                self.fault = Some(fault);
+                self.again()
             }
             Ending::Stopped => Action::Leave,
             // It was in text form already.
@@ -82,6 +111,13 @@ impl Supervisor {
                 Action::Again(Duration::ZERO, 0)
             }
         }
+    }
+
+    fn again(&mut self) -> Action {
+        let doublings = self.failures.min(20);
+        self.failures = self.failures.saturating_add(1);
+        let delay = self.delay_min.saturating_mul(1 << doublings).min(self.delay_max);
+        Action::Again(delay, self.failures)
     }
 
     /// Whether the slot must be read in text mode, whatever the catalog says.
@@ -108,6 +144,38 @@ mod tests {
         assert_eq!(supervisor.on_ending(retry, None), Action::Again(s(5), 4));
         assert_eq!(supervisor.on_ending(retry, Some(start)), Action::Again(s(1), 1));
         assert_eq!(supervisor.on_ending(retry, Some(start)), Action::Again(s(2), 2));
+    }
+
+    #[test]
+    fn a_fault_that_repeats_itself_at_its_place_is_permanent() {
+        let s = Duration::from_secs;
+        let fault =
+            |code: &[u8; 5], place| Ending::Repeatable(Fault { code: *code, place: Lsn(place) });
+        let retry = Ending::Failed(Class::Retry);
+        let start = Instant::now();
+        let later = |seconds| Some(start + s(seconds));
+        // Each with when a batch was last committed.
+        let check = |endings: &[(Ending, Option<Instant>)], dies: bool| {
+            let mut supervisor = Supervisor::new(s(1), s(5), s(2));
+            let (last, before) = endings.split_last().unwrap();
+            for (ending, progress) in before {
+                let action = supervisor.on_ending(*ending, *progress);
+                assert!(matches!(action, Action::Again(..)), "{endings:?}: {action:?}");
+            }
+            let action = supervisor.on_ending(last.0, last.1);
+            assert_eq!(action == Action::Die, dies, "{endings:?}: {action:?}");
+        };
+        let division = fault(b"22012", 100);
+        check(&[(division, None), (division, None)], true);
+        // What was complete before it was committed on the way out of the first attempt.
+        check(&[(division, later(1)), (division, later(1))], true);
+        // What passes in between does not make it another one.
+        check(&[(division, None), (retry, None), (Ending::TextMode, None), (division, None)], true);
+        check(&[(division, None), (division, later(1))], false);
+        check(&[(division, None), (division, later(1)), (division, later(1))], true);
+        check(&[(division, None), (fault(b"22012", 101), None)], false);
+        check(&[(division, None), (fault(b"XX000", 100), None)], false);
+        check(&[(retry, None), (retry, None), (retry, None)], false);
     }
 
     #[test]

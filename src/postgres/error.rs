@@ -14,6 +14,7 @@ use tokio_postgres::error::DbError;
 use crate::edges::Class;
 use crate::position::Lsn;
 
+use super::decoding::{NAMES, is_too_large_for_memory};
 use super::replication::SERVER_VERSION_MIN;
 
 /// An error of a connection to PostgreSQL.
@@ -332,10 +333,7 @@ impl Error {
 
 /// What the server reported, without anything that could be a row's value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{severity} {code}: {}",
-    .message.as_deref().unwrap_or("(text withheld: it can hold values; see the server's log)")
-)]
+#[error("{severity} {code}{}", text_note(code, message))]
 pub struct ServerError {
     /// The SQLSTATE, five characters.
     pub code: String,
@@ -352,7 +350,8 @@ pub struct ServerError {
 impl ServerError {
     /// Keeps what may be shown.
     pub(super) fn new(code: &str, severity: &str, message: &str) -> Self {
-        let is_safe = SAFE_CLASSES.iter().any(|class| code.starts_with(class));
+        let is_safe = SAFE_CLASSES.iter().any(|class| code.starts_with(class))
+            || is_too_large_for_memory(code, message);
         Self {
             code: code.to_owned(),
             severity: severity.to_owned(),
@@ -478,6 +477,15 @@ pub(super) const INVALID_AUTHORIZATION: &str = "28000";
 /// Classes that do not go away by themselves: not supported, authorisation, unknown database,
 /// access rule or missing object, and a slot or server in the wrong state.
 const FATAL_CLASSES: &[&str] = &["0A", "28", "3D", "3F", "42", "55000"];
+
+fn text_note(code: &str, message: &Option<String>) -> String {
+    if let Some(message) = message {
+        return format!(": {message}");
+    }
+    let name = NAMES.iter().find(|(start, _)| code.starts_with(start));
+    let name = name.map(|(_, name)| format!(" ({name})")).unwrap_or_default();
+    format!("{name}: (text withheld: it can hold values; see the server's log)")
+}
 
 /// Classes whose primary message holds names and states only.
 const SAFE_CLASSES: &[&str] =

@@ -15,6 +15,7 @@ mod binding;
 mod catalog;
 mod certificate;
 mod connect;
+mod decoding;
 mod error;
 mod handover;
 mod input;

@@ -68,7 +68,8 @@ pub enum Error {
     },
     /// It refuses the schema.
     #[error(
-        "schema registry refuses the schema of subject {subject} (status {status}, code {code}): {message}"
+        "schema registry refuses the schema of subject {subject} (status {status}, code {code}): {message}{}",
+        conflict_note(*.status)
     )]
     Refused {
         /// The subject.
@@ -156,6 +157,16 @@ pub struct Registry {
     /// it says to credentials, may pass.
     has_answered: bool,
     known: HashMap<(String, String), SchemaId>,
+}
+
+fn conflict_note(status: u16) -> &'static str {
+    match status {
+        409 => {
+            ". It does not go with the schemas before it by the rule that holds there: give the subject the rule FORWARD, or NONE \
+             (Apicurio takes a subject's NONE for no rule of its own, so there the global rule must be NONE too), and start again"
+        }
+        _ => "",
+    }
 }
 
 #[derive(Serialize)]

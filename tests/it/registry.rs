@@ -159,6 +159,32 @@ fn an_incompatible_schema_is_refused_with_the_registrys_reason() {
     });
 }
 
+/// What the error of an incompatible schema advises, followed.
+#[test]
+fn the_rules_that_the_error_names_let_the_schema_through() {
+    run(Duration::from_secs(240), async {
+        let registry = registry::Registry::start();
+        let mut client = client(&[registry.url()]);
+        let set = |of: &str, rule: &str| {
+            let url = format!("{}/config{of}", registry.url());
+            assert_eq!(put(&url, &format!(r#"{{"compatibility":"{rule}"}}"#)), 200);
+        };
+        set("", "BACKWARD");
+        client.register("a", &record(NUMBER)).await.unwrap();
+        client.register("b", &record(NUMBER)).await.unwrap();
+        let wider = record(&[NUMBER, ADDED].join(","));
+        let error = client.register("a", &wider).await.unwrap_err().to_string();
+        assert!(error.contains("the rule FORWARD, or NONE"), "{error}");
+        set("/a", "FORWARD");
+        client.register("a", &wider).await.unwrap();
+        set("/b", "NONE");
+        let error = client.register("b", &wider).await.unwrap_err().to_string();
+        assert!(error.contains("the global rule must be NONE too"), "{error}");
+        set("", "NONE");
+        client.register("b", &wider).await.unwrap();
+    });
+}
+
 #[test]
 fn a_wrong_base_path_says_what_is_missing() {
     run(Duration::from_secs(180), async {

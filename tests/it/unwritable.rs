@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::flow::{Flow, ends_with, lines_at, plain, said};
+use crate::support::flow::{Flow, ends_with, lines_at, plain, query, said};
 use crate::support::records::Record;
 use crate::support::stack::shared;
 use crate::support::walbrook::{Walbrook, command};
@@ -143,6 +143,41 @@ fn one_change_is_left_out_and_kept_and_nothing_else() {
     });
 }
 
+/// A row filter that fails, and README's way past it.
+#[test]
+fn what_postgres_fails_to_decode_is_permanent_and_given_up_with_its_transaction() {
+    run(TEST_LIMIT, async {
+        let ddl = "
+            CREATE TABLE p (id int PRIMARY KEY, x int NOT NULL);
+            CREATE TABLE q (id int PRIMARY KEY);
+            CREATE PUBLICATION walbrook FOR TABLE p WHERE (10 / x > 1), q WITH (publish = 'insert');";
+        let mut flow = Flow::start(shared(), "division", ddl, &[]).await;
+        flow.execute("INSERT INTO q VALUES (1);").await;
+        flow.drain().await;
+        flow.stop();
+        flow.execute("INSERT INTO q VALUES (2);").await;
+        flow.execute("INSERT INTO p VALUES (1, 0);").await;
+        let behind =
+            query(&flow.client, "SELECT pg_current_wal_insert_lsn()").await.concat().concat();
+        flow.execute("INSERT INTO q VALUES (3);").await;
+        flow.walbrook = Walbrook::spawn(&flow.config);
+        let error = ends_with(&mut flow.walbrook, 4);
+        println!("{error}");
+        for words in ["22012 (division_by_zero)", "decoded", "the same each time"] {
+            assert!(error.contains(words), "{words}: {error}");
+        }
+        assert_eq!(ids(&flow, "public.q"), [1, 2]);
+        let slot = &flow.space.slot;
+        flow.execute(&format!("SELECT pg_replication_slot_advance('{slot}', '{behind}')")).await;
+        let accepted = command(&flow.config, &["checkpoint", "accept", "--reason", "division"]);
+        assert!(accepted.stdout.contains("not delivered: changes that committed"), "{accepted:?}");
+        flow.restart().await;
+        flow.drain().await;
+        assert_eq!(ids(&flow, "public.q"), [1, 2, 3]);
+        flow.stop();
+    });
+}
+
 #[test]
 fn a_record_that_kafka_does_not_take_is_left_out() {
     run(TEST_LIMIT, async {
@@ -153,13 +188,15 @@ fn a_record_that_kafka_does_not_take_is_left_out() {
         flow.stack.kafka.create_topic(&flow.topic("public.t"), 1, &limit).await;
         flow.stop();
         // Not compressible.
+        flow.execute("INSERT INTO t VALUES (0, 'before')").await;
         flow.execute(
-            "INSERT INTO t VALUES (1, 'before'); INSERT INTO t
+            "INSERT INTO t VALUES (1, 'beside'); INSERT INTO t
              SELECT 2, string_agg(md5(g::text), '') FROM generate_series(1, 10000) g;
              INSERT INTO t VALUES (3, 'after')",
         )
         .await;
         let position = ends_at(&mut flow);
+        assert_eq!(ids(&flow, "public.t"), [0], "what was complete is not lost with the batch");
         let file = process::folder("kept").join("large.json");
         skip(&flow, &position, &file, 0);
         let row = kept(&file);
@@ -169,7 +206,7 @@ fn a_record_that_kafka_does_not_take_is_left_out() {
         );
         flow.restart().await;
         flow.drain().await;
-        assert_eq!(ids(&flow, "public.t"), [1, 3]);
+        assert_eq!(ids(&flow, "public.t"), [0, 1, 3]);
         let warnings = lines_at(&flow.walbrook, "WARN");
         let left_out = warnings.iter().find(|line| said(line, "message").contains("left out"));
         let left_out = left_out.unwrap_or_else(|| panic!("{warnings:?}"));

@@ -1,0 +1,28 @@
+//! A relation of the stream, with what is known of it.
+
+use crate::plan::Plan;
+use crate::wal::{Relation, RelationId};
+
+/// A relation as it stands in the stream, with its plan once a row needed one.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) relation: Relation,
+    pub(super) plan: Option<Plan>,
+    /// The relation that was announced just before: its root, if no row is of its own.
+    pub(super) root: Option<RelationId>,
+    /// Columns that the catalog calls NOT NULL and a row did not.
+    pub(super) nullable: Vec<String>,
+    /// Whether its rows are older than the primary key that the catalog has.
+    pub(super) is_keyless: bool,
+    /// OIDs of types that a row had and its plan did not know.
+    pub(super) asked: Vec<u32>,
+}
+
+/// Adds an item that is not there yet; whether it was not.
+pub(super) fn remember<T: Clone + PartialEq>(items: &mut Vec<T>, item: &T) -> bool {
+    let is_new = !items.contains(item);
+    if is_new {
+        items.push(item.clone());
+    }
+    is_new
+}
