@@ -30,6 +30,7 @@ impl Catalog {
         }
         let oids: Vec<u32> = relation.columns.iter().map(|column| column.type_oid).collect();
         Ok(TableFacts {
+            is_gone: columns.is_empty(),
             not_null,
             defaults: defaults(&columns)?,
             primary_key,
