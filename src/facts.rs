@@ -11,6 +11,8 @@ use crate::types::TypeCatalog;
 /// The facts of one table.
 #[derive(Clone, Debug, Default)]
 pub struct TableFacts {
+    /// Whether the catalog has no such table any more: it knows nothing of what follows but types.
+    pub is_gone: bool,
     /// Columns that the catalog declares NOT NULL (directly or by a NOT NULL domain).
     pub not_null: Vec<String>,
     /// Defaults of columns that are constants, as PostgreSQL prints the value that a row gets.

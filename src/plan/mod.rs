@@ -14,6 +14,7 @@ mod frame;
 mod message;
 mod outbox;
 mod payload;
+mod recall;
 mod routing;
 mod shape;
 mod source;
@@ -24,6 +25,7 @@ pub use error::{Contradiction, Error, EventFault, EventId};
 pub use message::MessagePlan;
 pub use outbox::{LastDeleted, OutboxPlan};
 pub use payload::{Misfit, SchemaError};
+pub use recall::{Newest, recall};
 pub use shape::leaf;
 pub use table::TablePlan;
 

@@ -22,11 +22,13 @@ pub(super) const TOPIC_LENGTH_MAX: usize = 249;
 pub(super) struct ColumnShape {
     pub(super) name: String,
     pub(super) kind: Kind,
+    /// The kind in a key: of an enum a text, since labels come and go.
+    pub(super) key_kind: Kind,
     /// PostgreSQL's text of its default, where that is a constant.
     pub(super) default: Option<String>,
     /// Whether every old row carries it, of whatever partition it is.
     pub(super) is_identity: bool,
-    /// Whether its field may be null in a key.
+    /// Whether its field in a key is declared nullable; no key is null.
     pub(super) is_optional_in_key: bool,
     /// Whether its field may be null: if the column may, or where a null stands for a value.
     pub(super) is_optional: bool,
@@ -55,14 +57,18 @@ impl Shape {
         let has_leaves = logging(facts).next().is_some();
         let columns = relation.columns.iter().map(|column| {
             let kind = facts.types.resolve(column.type_oid, column.type_modifier);
-            let is_nullable = !facts.not_null.contains(&column.name);
+            // PostgreSQL takes no nullable column into such an identity.
+            let is_logged = column.is_identity
+                && matches!(relation.identity, ReplicaIdentity::Default | ReplicaIdentity::Index);
+            let is_nullable = !is_logged && !facts.not_null.contains(&column.name);
             ColumnShape {
                 name: column.name.clone(),
                 default: facts.defaults.get(&column.name).cloned(),
                 is_identity: (if has_flags { column.is_identity } else { has_leaves })
                     && logging(facts).all(|leaf| leaf.carries(&column.name)),
-                is_optional_in_key: is_nullable || needs_null(&kind, &key_values),
+                is_optional_in_key: needs_null(&kind, &key_values),
                 is_optional: is_nullable || needs_null(&kind, values),
+                key_kind: without_labels(&kind),
                 kind,
             }
         });
@@ -89,9 +95,16 @@ impl Shape {
             .collect()
     }
 
-    /// The fields of the key in key order.
+    /// The fields of the key in key order. The schema's id is part of a key's bytes, so all this
+    /// depends on the columns' types alone: no default, and nothing of what the catalog says today.
     pub(super) fn key_fields(&self) -> Vec<Field<'_>> {
-        self.key_columns().map(|(_, column)| field(column, column.is_optional_in_key)).collect()
+        let columns = self.key_columns();
+        let fields = columns.map(|(_, column)| Field {
+            kind: &column.key_kind,
+            default: None,
+            ..field(column, column.is_optional_in_key)
+        });
+        fields.collect()
     }
 
     /// The key's columns in key order, and their indexes.
@@ -177,6 +190,14 @@ pub(super) fn filled<'a>(
             _ => Column::Unchanged,
         },
         _ => column,
+    }
+}
+
+fn without_labels(kind: &Kind) -> Kind {
+    match kind {
+        Kind::Array(element) => Kind::Array(Box::new(without_labels(element))),
+        Kind::Enum { .. } => Kind::Text,
+        kind => kind.clone(),
     }
 }
 

@@ -70,6 +70,17 @@ struct ColumnPlan {
     is_identity: bool,
 }
 
+impl ColumnPlan {
+    fn new(column: &ColumnShape, encoder: ColumnEncoder) -> Self {
+        Self {
+            name: column.name.clone(),
+            field: schema::adjust_name(&column.name),
+            encoder,
+            is_identity: column.is_identity,
+        }
+    }
+}
+
 /// What stands in `before` for a column that the stream does not carry.
 #[derive(Clone, Copy, Debug)]
 enum Absent {
@@ -112,22 +123,21 @@ impl TableDraft {
             request(&key, "key", &schema);
             key
         });
-        let column = |column: &ColumnShape, is_optional, notation, values| ColumnPlan {
-            name: column.name.clone(),
-            field: schema::adjust_name(&column.name),
-            encoder: ColumnEncoder::compile(&column.kind, is_optional, notation, values)
-                .with_default(column.default.as_deref()),
-            is_identity: column.is_identity,
+        let encoder = |it: &ColumnShape, is_optional| {
+            ColumnEncoder::compile(&it.kind, is_optional, value.notation(), values)
+                .with_default(it.default.as_deref())
         };
-        let before = shape.columns.iter().map(|it| {
-            let is_optional = it.is_optional || is_separate && !it.is_identity;
-            column(it, is_optional, value.notation(), values).encoder
-        });
         let columns =
-            shape.columns.iter().map(|it| column(it, it.is_optional, value.notation(), values));
+            shape.columns.iter().map(|it| ColumnPlan::new(it, encoder(it, it.is_optional)));
+        let before = shape
+            .columns
+            .iter()
+            .map(|it| encoder(it, it.is_optional || is_separate && !it.is_identity));
         let key_column = |(index, it): (usize, &ColumnShape)| {
             let notation = key.as_ref().map_or(Notation::Avro, Frame::notation);
-            (index, column(it, it.is_optional_in_key, notation, &key_values))
+            let optional = it.is_optional_in_key;
+            let encoder = ColumnEncoder::compile(&it.key_kind, optional, notation, &key_values);
+            (index, ColumnPlan::new(it, encoder))
         };
         let rows = Rows {
             table: shape.table.clone(),

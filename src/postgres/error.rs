@@ -88,8 +88,8 @@ pub enum Error {
     /// Rows are from before their primary key's columns were renamed, or were others, and the stream
     /// does not say which columns those were.
     #[error(
-        "table {table}: rows that wait do not have column \"{column}\" of the primary key, and which of theirs was the key cannot be told, \
-         since columns were dropped: rename it back until they are published, or drop the primary key so long \
+        "table {table}: which column of the rows that wait is column \"{column}\" of the primary key cannot be told, \
+         since columns were renamed and others dropped: rename it back until they are published, or drop the primary key so long \
          (their records then have no key)"
     )]
     KeyUnknown {

@@ -111,6 +111,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the registry's rule does not let the schema follow the one before it.
+    #[must_use]
+    pub fn is_incompatible(&self) -> bool {
+        matches!(self, Self::Refused { status: 409, .. })
+    }
+
     /// What the supervisor does about it.
     #[must_use]
     pub fn class(&self) -> Class {
@@ -177,6 +183,11 @@ struct Candidate<'a> {
 #[derive(Deserialize)]
 struct Registered {
     id: u32,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    schema: String,
 }
 
 #[derive(Deserialize)]
@@ -252,6 +263,21 @@ impl Registry {
         }
         self.known.insert(cached, id);
         Ok(id)
+    }
+
+    /// The text of the newest schema under `subject`; `None` if it has none.
+    ///
+    /// # Errors
+    ///
+    /// If no URL answers, or a permission is missing.
+    pub async fn newest(&mut self, subject: &str) -> Result<Option<String>, Error> {
+        let path = ["subjects", subject, "versions", "latest"];
+        let parse = |body: &[u8]| serde_json::from_slice::<Version>(body).ok();
+        match self.ask(&Method::GET, &path, subject, None, parse).await {
+            Ok(version) => Ok(Some(version.schema)),
+            Err(Error::Absent { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// What registering `schema_json` under `subject` would come to, as far as can be told without

@@ -1,5 +1,5 @@
-//! How the reader answers the wish for a plan: it asks the catalog, when that shows what the row's
-//! transaction did.
+//! How the reader answers the wish for a plan: it asks the catalog, and the registry where the catalog
+//! is of no help.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use super::super::{Error, clock};
 use super::Reader;
 use crate::edges::{Sink, Transport};
 use crate::facts::TableFacts;
+use crate::plan::{self, Draft};
 use crate::wal::RelationId;
 
 /// How often a catalog that does not show a transaction yet is asked again.
@@ -24,11 +25,14 @@ const VISIBLE_LIMIT: Duration = Duration::from_secs(60);
 
 impl<T: Transport, S: Sink> Reader<'_, T, S> {
     pub(super) async fn plan(&mut self, owner: Owner) -> Result<(), Error> {
-        let facts = match owner {
+        let mut facts = match owner {
             Owner::Messages => TableFacts::default(),
             Owner::Relation(id) => self.describe(id).await?,
         };
-        let Some(draft) = self.assembler.draft(owner, facts)? else { return Ok(()) };
+        let Some(mut draft) = self.assembler.draft(owner, facts.clone())? else { return Ok(()) };
+        if facts.is_gone {
+            self.recall(owner, &mut facts, &mut draft).await?;
+        }
         if let Owner::Relation(id) = owner
             && let Some(relation) = self.assembler.relation(id)
         {
@@ -37,9 +41,49 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         for topic in &draft.topics {
             self.ensure_topic(topic).await?;
         }
-        let ids = self.register(&draft.schemas).await?;
+        let ids = match self.register(&draft.schemas).await {
+            // What readers have as nullable stays so, as if the catalog had never been stricter.
+            Err(Error::Registry(refusal)) if refusal.is_incompatible() => {
+                if !self.recall(owner, &mut facts, &mut draft).await? {
+                    return Err(Error::Registry(refusal));
+                }
+                self.register(&draft.schemas).await?
+            }
+            ids => ids?,
+        };
         self.assembler.install(owner, draft, &ids);
         Ok(())
+    }
+
+    /// Makes a draft anew by the newest schemas of its subjects; whether it becomes another.
+    async fn recall(
+        &mut self,
+        owner: Owner,
+        facts: &mut TableFacts,
+        draft: &mut Draft,
+    ) -> Result<bool, Error> {
+        let (Owner::Relation(id), [topic]) = (owner, &draft.topics[..]) else { return Ok(false) };
+        if draft.schemas.is_empty() {
+            return Ok(false);
+        }
+        let mut newest = Vec::new();
+        for side in ["value", "key"] {
+            let Some(registry) = self.around.registry.as_mut() else { return Ok(false) };
+            let subject = format!("{topic}-{side}");
+            let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+            let ask = registry.newest(&subject);
+            let text = alive(&mut self.transport, &mut self.session, stop, nothing, ask).await??;
+            newest.extend(text.map(|text| (subject, text)));
+        }
+        let Some(relation) = self.assembler.relation(id) else { return Ok(false) };
+        plan::recall(relation, facts, &newest);
+        let Some(mut recalled) = self.assembler.draft(owner, facts.clone())? else {
+            return Ok(false);
+        };
+        recalled.keep(&newest);
+        let is_other = recalled.schemas != draft.schemas;
+        *draft = recalled;
+        Ok(is_other)
     }
 
     async fn describe(&mut self, id: RelationId) -> Result<TableFacts, Error> {

@@ -118,22 +118,91 @@ fn columns_of_unknown_types_are_reported() {
 }
 
 #[test]
-fn a_nullable_column_of_the_index_is_optional_in_key_and_before() {
-    // The catalog can be newer: a column that was NOT NULL may not be any more.
-    let columns = [("a", INT4, true), ("b", INT4, false)];
-    let relation = relation("t", ReplicaIdentity::Index, &columns);
-    let mut bench = Bench::new(compile(&relation, &facts(&["b"], &[]), &settings()).unwrap());
-    bench.encode(&Wired::insert(&[Wire::Text("5"), Wire::Text("6")])).unwrap();
-    bench.encode(&Wired::delete(b'K', &[Wire::Text("5"), Wire::Null])).unwrap();
-    let lines: Vec<_> = bench.batch.records().iter().map(|record| bench.line(record)).collect();
-    assert_eq!(
-        lines,
-        [
-            r#"0 {"a":5} c null -> {"a":5,"b":6}"#,
-            r#"0 {"a":5} d {"a":5,"b":null} -> null"#,
-            r#"1 {"a":5} tombstone"#,
-        ]
-    );
+fn a_column_of_the_identity_is_never_null_whatever_the_catalog_says_by_now() {
+    // The table is gone, or the column was NOT NULL when the row was written.
+    for identity in [ReplicaIdentity::Default, ReplicaIdentity::Index] {
+        let relation = relation("t", identity, &[("a", INT4, true), ("b", INT4, false)]);
+        let draft = compile(&relation, &TableFacts::default(), &settings()).unwrap();
+        let field = |at: usize, path: &str| -> Value {
+            let schema: Value = serde_json::from_str(&draft.schemas[at].schema_json).unwrap();
+            schema.pointer(path).unwrap().clone()
+        };
+        assert_eq!(field(1, "/fields/0"), json!({"name": "a", "type": "int"}));
+        assert_eq!(field(0, "/fields/0/type/1/fields/0"), json!({"name": "a", "type": "int"}));
+        assert_eq!(field(0, "/fields/0/type/1/fields/1/type"), json!(["null", "int"]));
+    }
+}
+
+#[test]
+fn a_keys_schema_depends_on_its_columns_types_alone() {
+    let enumeration = |labels: &[&str]| TypeFacts {
+        oid: 90_001,
+        name: "mood".to_owned(),
+        namespace: "shop".to_owned(),
+        shape: TypeShape::Enum { labels: labels.iter().map(|it| (*it).to_owned()).collect() },
+    };
+    let array = || TypeFacts {
+        oid: 90_002,
+        name: "_mood".to_owned(),
+        namespace: "shop".to_owned(),
+        shape: TypeShape::Array { element: 90_001 },
+    };
+    let columns = [("a", 90_001, true), ("b", 90_002, true), ("c", INT4, true)];
+    let relation = relation("t", ReplicaIdentity::Default, &columns);
+    let schemas = |not_null: &[&str], default: &str, labels: &[&str]| {
+        let mut facts = facts(not_null, &["a", "b", "c"]);
+        facts.defaults.insert("c".to_owned(), default.to_owned());
+        facts.types.insert(enumeration(labels));
+        facts.types.insert(array());
+        let draft = compile(&relation, &facts, &settings()).unwrap();
+        draft.schemas.into_iter().map(|request| request.schema_json).collect::<Vec<_>>()
+    };
+    let one = schemas(&["a", "b", "c"], "1", &["x", "y"]);
+    let other = schemas(&[], "2", &["x", "y", "z"]);
+    assert_ne!(one[0], other[0]);
+    assert_eq!(one[1], other[1]);
+    let key: Value = serde_json::from_str(&one[1]).unwrap();
+    let fields = json!([
+        {"name": "a", "type": "string"},
+        {"name": "b", "type": {"type": "array", "items": ["null", "string"]}},
+        {"name": "c", "type": "int"},
+    ]);
+    assert_eq!(key["fields"], fields);
+}
+
+/// Where the catalog knows nothing any more, or is stricter than readers are.
+#[test]
+fn the_newest_schemas_say_what_the_catalog_does_not() {
+    let columns = [("a", INT4, true), ("b", INT4, true), ("c d", INT4, false), ("e", INT4, false)];
+    let relation = relation("t", ReplicaIdentity::Default, &columns);
+    let compiled = |facts: &TableFacts| compile(&relation, facts, &settings()).unwrap();
+    let newest = |facts: &TableFacts| -> Vec<Newest> {
+        let schemas = compiled(facts).schemas.into_iter();
+        schemas.map(|request| (request.subject, request.schema_json)).collect()
+    };
+    let mut there = facts(&["a", "b", "c d"], &["b", "a"]);
+    there.defaults.insert("c d".to_owned(), "7".to_owned());
+    // Gone: all is as it was, the key's order and the default too.
+    let mut gone = TableFacts { is_gone: true, ..TableFacts::default() };
+    let registered = newest(&there);
+    recall(&relation, &mut gone, &registered);
+    let mut draft = compiled(&gone);
+    draft.keep(&registered);
+    assert_eq!(draft.schemas, compiled(&there).schemas);
+    // What was never registered is as little known as before.
+    let mut gone = TableFacts { is_gone: true, ..TableFacts::default() };
+    recall(&relation, &mut gone, &[]);
+    assert_eq!(compiled(&gone).schemas, compiled(&TableFacts::default()).schemas);
+    // A field that is nullable stays so; a new column is as the catalog says.
+    let shorter = Relation { columns: relation.columns[..3].to_vec(), ..relation.clone() };
+    let nullable = compile(&shorter, &facts(&["a", "b"], &["b", "a"]), &settings()).unwrap();
+    let nullable: Vec<Newest> =
+        nullable.schemas.into_iter().map(|it| (it.subject, it.schema_json)).collect();
+    let mut stricter = facts(&["a", "b", "c d", "e"], &["b", "a"]);
+    recall(&relation, &mut stricter, &nullable);
+    stricter.not_null.sort();
+    assert_eq!(stricter.not_null, ["a", "b", "e"]);
+    assert_eq!(stricter.primary_key, ["b", "a"]);
 }
 
 #[test]

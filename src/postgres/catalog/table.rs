@@ -31,6 +31,7 @@ impl Catalog {
         let (ancestors, is_partitioned) = self.kin(relation).await?;
         let oids: Vec<u32> = relation.columns.iter().map(|column| column.type_oid).collect();
         Ok(TableFacts {
+            is_gone: columns.is_empty(),
             not_null,
             defaults: defaults(&columns)?,
             primary_key,
@@ -101,8 +102,8 @@ fn defaults(rows: &[Row]) -> Result<BTreeMap<String, String>, Error> {
 }
 
 /// The primary key under the names that its columns had when the relation was sent, where the stream
-/// does not say which columns they are: a column may have been renamed since. `names` are the
-/// columns' names now.
+/// does not say which columns they are: columns may have changed names since. What stays is a
+/// column's place. `names` are the columns' names now.
 fn as_it_was(relation: &Relation, rows: &[Row], names: &[&str]) -> Result<Vec<String>, Error> {
     let mut primary_key = Vec::new();
     for row in rows {
@@ -110,25 +111,45 @@ fn as_it_was(relation: &Relation, rows: &[Row], names: &[&str]) -> Result<Vec<St
         if !is_primary {
             continue;
         }
-        let is_gone = |column: &RelationColumn| !names.contains(&&*column.name);
-        let place: Option<i16> = field(row, PLACE)?;
-        let index = place.and_then(|place| usize::try_from(place).ok()?.checked_sub(1));
-        let at_place = index.and_then(|index| relation.columns.get(index));
-        let renamed = at_place.filter(|column| is_gone(column));
-        let by_name = || relation.columns.iter().find(|column| column.name == name);
-        primary_key.push(match renamed.or_else(by_name).or(at_place) {
-            Some(column) => column.name.clone(),
-            None if place.is_none() && relation.columns.iter().any(is_gone) => {
-                return Err(Error::KeyUnknown {
-                    table: format!("{}.{}", relation.namespace, relation.name),
-                    column: name.to_owned(),
-                });
-            }
+        let place: Option<i64> = field(row, PLACE)?;
+        let place = place.and_then(|place| usize::try_from(place).ok()?.checked_sub(1));
+        let lost = usize::try_from(field::<i64>(row, LOST)?).unwrap_or(usize::MAX);
+        let found = match (place.map(|place| relation.columns.get(place)), lost) {
             // Newer than the rows.
-            None => name.to_owned(),
-        });
+            (Some(None), _) => return Ok(Vec::new()),
+            (Some(Some(column)), 0) => Some(&*column.name),
+            _ => by_name(relation, names, name, place, lost),
+        };
+        let found = found.ok_or_else(|| Error::KeyUnknown {
+            table: format!("{}.{}", relation.namespace, relation.name),
+            column: name.to_owned(),
+        })?;
+        primary_key.push(found.to_owned());
     }
     Ok(primary_key)
+}
+
+/// The column that has the name now, if nothing speaks against it: names that were exchanged come in
+/// another order, and a column is not before its place, nor behind it by more columns than were
+/// `lost` before it. A name that the rows do not know is of a newer column, or of a hidden one.
+fn by_name<'a>(
+    relation: &Relation,
+    names: &[&str],
+    name: &'a str,
+    place: Option<usize>,
+    lost: usize,
+) -> Option<&'a str> {
+    let place_now = |column: &RelationColumn| names.iter().position(|it| **it == *column.name);
+    let places: Vec<_> = relation.columns.iter().map(place_now).collect();
+    let index = relation.columns.iter().position(|column| column.name == name);
+    let is_it = match index {
+        None => !places.contains(&None),
+        Some(index) => {
+            place.is_none_or(|place| index.checked_sub(place).is_some_and(|by| by <= lost))
+                && places.iter().flatten().is_sorted()
+        }
+    };
+    is_it.then_some(name)
 }
 
 /// Whether the primary key is newer than the relation: it has columns that the relation does not
@@ -190,13 +211,14 @@ const IS_PRIMARY: usize = 1;
 const IS_IDENTITY: usize = 2;
 const IS_HIDDEN: usize = 3;
 const PLACE: usize = 4;
+const LOST: usize = 5;
 
 /// Columns behind INCLUDE are not part of a key. A column list of a publication (15+) can hide
 /// columns of the key if only INSERT is published.
 ///
-/// The place is the column's among the columns of any `Relation` of the table, from 1. It is known
-/// where neither it nor a column before it was ever left out: dropped, generated or not in a column
-/// list.
+/// The place is the column's among the columns of a `Relation` of the table as it is now, from 1. It
+/// is known where no column list and no generated column can leave out one before it. Where columns
+/// before it were lost, that is dropped, an older `Relation` may have had them.
 const KEYS_SQL: &str = "\
 SELECT a.attname::text, i.indisprimary, i.indisreplident,
        i.indisprimary AND EXISTS (
@@ -204,16 +226,19 @@ SELECT a.attname::text, i.indisprimary, i.indisreplident,
            WHERE r.prrelid = i.indrelid
              AND NOT nullif(to_jsonb(r) -> 'prattrs', 'null') @> to_jsonb(a.attnum)),
        CASE WHEN NOT EXISTS (
-           SELECT FROM pg_attribute b
-           WHERE b.attrelid = a.attrelid AND 0 < b.attnum AND b.attnum <= a.attnum
-             AND (b.attisdropped OR b.attgenerated <> ''))
-        AND NOT EXISTS (
            SELECT FROM pg_publication_rel r
            WHERE r.prrelid = i.indrelid AND to_jsonb(r) ->> 'prattrs' IS NOT NULL)
-       THEN a.attnum END
+       THEN before.place END,
+       before.lost
 FROM pg_index i
 CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN bool_and(b.attgenerated = '' OR b.attisdropped)
+           THEN count(*) FILTER (WHERE NOT b.attisdropped) END AS place,
+           count(*) FILTER (WHERE b.attisdropped) AS lost
+    FROM pg_attribute b
+    WHERE b.attrelid = a.attrelid AND 0 < b.attnum AND b.attnum <= a.attnum) AS before
 WHERE i.indrelid = $1 AND (i.indisprimary OR i.indisreplident) AND k.place <= i.indnkeyatts
 ORDER BY i.indexrelid, k.place";
 

@@ -2,6 +2,7 @@
 //! own, keys that come later, tables that are gone, a catalog that is behind.
 
 use super::TEST_LIMIT;
+use crate::registry::put;
 use crate::support::flow::{Flow, LIMIT, ends_with, lines_at, query, said, until_value};
 use crate::support::run;
 use crate::support::stack::{Stack, shared};
@@ -10,6 +11,12 @@ use crate::support::walbrook::command;
 async fn check(flow: &mut Flow<'_>, table: &str, wanted: &[&str]) {
     let told = flow.told(table).await;
     assert_eq!(told, wanted, "{table}: {told:#?}");
+}
+
+/// The keys of a table's records by the operation: bytes and partition.
+fn keys(flow: &Flow<'_>, table: &str) -> Vec<(Vec<u8>, i32)> {
+    let records = flow.records(table).into_iter();
+    records.map(|record| (record.key.expect("a key"), record.partition)).collect()
 }
 
 #[test]
@@ -84,6 +91,123 @@ fn partitions_with_a_replica_identity_of_their_own() {
         for part in ["public.parcel, column created", "\"parcel_2026\" REPLICA IDENTITY FULL"] {
             assert!(error.contains(part), "{part}: {error}");
         }
+    });
+}
+
+/// A key's bytes depend on the types of its columns alone, also after a restart, and when the table
+/// is gone.
+#[test]
+fn a_row_has_one_key_whatever_the_catalog_says_by_now() {
+    run(TEST_LIMIT, async {
+        let ddl = "
+            CREATE TYPE kt AS ENUM ('a', 'b');
+            CREATE TABLE k (k kt PRIMARY KEY, v text);
+            CREATE TABLE d (tenant int NOT NULL DEFAULT 1, id int, v text, PRIMARY KEY (id, tenant));
+            CREATE TABLE gone (b int, a int, v text NOT NULL DEFAULT 'q', PRIMARY KEY (a, b));
+            CREATE TABLE gone_full (LIKE gone INCLUDING ALL);
+            ALTER TABLE gone_full REPLICA IDENTITY FULL;
+            CREATE PUBLICATION walbrook FOR ALL TABLES;";
+        let mut flow = Flow::start(shared(), "keys", ddl, &[]).await;
+        flow.execute(
+            "INSERT INTO k VALUES ('a', '1');
+             INSERT INTO d VALUES (1, 1, '1');
+             INSERT INTO gone VALUES (1, 2);
+             INSERT INTO gone_full VALUES (1, 2);",
+        )
+        .await;
+        flow.drain().await;
+        let before = ["gone", "gone_full"].map(|table| schemas(&flow, table));
+        flow.stop();
+        flow.execute(
+            "ALTER TYPE kt ADD VALUE 'c';
+             ALTER TABLE d ALTER tenant SET DEFAULT 2;
+             UPDATE k SET v = '3';
+             UPDATE d SET v = '3';
+             DELETE FROM k;
+             UPDATE gone SET v = 'r';
+             DELETE FROM gone;
+             DELETE FROM gone_full;
+             DROP TABLE gone, gone_full;",
+        )
+        .await;
+        flow.restart().await;
+        flow.drain().await;
+        for (table, count) in [("k", 4), ("d", 2), ("gone", 4), ("gone_full", 3)] {
+            let keys = keys(&flow, &format!("public.{table}"));
+            assert_eq!(keys.len(), count, "{table}");
+            assert!(keys.iter().all(|key| *key == keys[0]), "{table}: {keys:?}");
+        }
+        assert_eq!(["gone", "gone_full"].map(|table| schemas(&flow, table)), before);
+        flow.stop();
+    });
+}
+
+/// How many schemas the value's subject of a table has.
+fn schemas(flow: &Flow<'_>, table: &str) -> usize {
+    let subject = format!("{}-value", flow.topic(&format!("public.{table}")));
+    flow.stack.registry.versions(&subject)
+}
+
+fn set_rule(flow: &Flow<'_>, table: &str, rule: &str) {
+    for part in ["key", "value"] {
+        let subject = format!("{}-{part}", flow.topic(&format!("public.{table}")));
+        let url = format!("{}/config/{subject}", flow.stack.registry.url());
+        assert_eq!(put(&url, &format!("{{\"compatibility\":\"{rule}\"}}")), 200);
+    }
+}
+
+/// The rule under which a table is dropped, or comes back, does not matter.
+#[test]
+fn a_table_that_is_dropped_or_made_again_does_not_end_the_pipeline() {
+    run(TEST_LIMIT, async {
+        let ddl = "CREATE TABLE other (id int PRIMARY KEY);
+            CREATE TABLE gone (id int PRIMARY KEY, v text NOT NULL DEFAULT 'q');
+            CREATE PUBLICATION walbrook FOR ALL TABLES;";
+        let mut flow = Flow::start(shared(), "scratch", ddl, &[]).await;
+        flow.execute(
+            "INSERT INTO gone VALUES (1);
+             BEGIN;
+             CREATE TABLE work (id int PRIMARY KEY, v text NOT NULL);
+             INSERT INTO work VALUES (1, 'x');
+             DROP TABLE work;
+             COMMIT;",
+        )
+        .await;
+        flow.drain().await;
+        set_rule(&flow, "work", "BACKWARD");
+        set_rule(&flow, "gone", "FULL");
+        flow.stop();
+        flow.execute(
+            "DELETE FROM gone;
+             DROP TABLE gone;
+             CREATE TABLE work (id int PRIMARY KEY, v text NOT NULL);
+             INSERT INTO work VALUES (2, 'y');
+             INSERT INTO other VALUES (1);",
+        )
+        .await;
+        flow.restart().await;
+        check(&mut flow, "public.other", &[r#"c {"id":1} null {"id":1}"#]).await;
+        check(
+            &mut flow,
+            "public.work",
+            &[r#"c {"id":1} null {"id":1,"v":"x"}"#, r#"c {"id":2} null {"id":2,"v":"y"}"#],
+        )
+        .await;
+        check(
+            &mut flow,
+            "public.gone",
+            &[
+                r#"c {"id":1} null {"id":1,"v":"q"}"#,
+                r#"d {"id":1} {"id":1,"v":null} null"#,
+                r#"- {"id":1}"#,
+            ],
+        )
+        .await;
+        for table in ["work", "gone"] {
+            let keys = keys(&flow, &format!("public.{table}"));
+            assert!(keys.iter().all(|(key, _)| key[..5] == keys[0].0[..5]), "{table}: {keys:?}");
+        }
+        flow.stop();
     });
 }
 

@@ -219,6 +219,34 @@ fn a_key_that_was_renamed_since_is_found_where_the_stream_does_not_name_it() {
             let primary_key = catalog.describe(&before).await.unwrap().primary_key;
             assert_eq!(primary_key, ["c", "b"], "{rename}");
         }
+        // Names that are exchanged: the place stays.
+        let create = "CREATE TABLE shop.swap (a int PRIMARY KEY, b int, c int)";
+        server.execute("postgres", create).await;
+        let older = relation(&server, "swap", ReplicaIdentity::Full).await;
+        let swap = |one: &str, other: &str| {
+            let rename =
+                |from: &str, to: &str| format!("ALTER TABLE shop.swap RENAME {from} TO {to};");
+            ["BEGIN;", &rename(one, "x"), &rename(other, one), &rename("x", other), "COMMIT;"]
+                .concat()
+        };
+        server.execute("postgres", &swap("a", "b")).await;
+        assert_eq!(catalog.describe(&older).await.unwrap().primary_key, ["a"]);
+        // A column of another's name that is newer than the rows is not theirs.
+        server.execute("postgres", "ALTER TABLE shop.swap RENAME c TO d").await;
+        let add = "ALTER TABLE shop.swap DROP CONSTRAINT swap_pkey, ADD c serial PRIMARY KEY";
+        server.execute("postgres", add).await;
+        assert!(catalog.describe(&older).await.unwrap().primary_key.is_empty());
+        // Where columns were dropped, names are believed as far as they can be.
+        let create = "CREATE TABLE shop.lost (x int, a int PRIMARY KEY, b int, c int);
+            ALTER TABLE shop.lost DROP x";
+        server.execute("postgres", create).await;
+        let older = relation(&server, "lost", ReplicaIdentity::Full).await;
+        server.execute("postgres", "ALTER TABLE shop.lost RENAME c TO d").await;
+        assert_eq!(catalog.describe(&older).await.unwrap().primary_key, ["a"]);
+        let swap = swap("a", "b").replace("swap", "lost");
+        server.execute("postgres", &swap).await;
+        let error = catalog.describe(&older).await.unwrap_err().to_string();
+        assert!(error.contains("shop.lost") && error.contains("\"b\""), "{error}");
         // A key that is generated is not in the stream, and no other column stands for it.
         let create = "CREATE TABLE shop.made
             (a int, b int GENERATED ALWAYS AS (a * 2) STORED PRIMARY KEY, c int)";

@@ -77,6 +77,14 @@ impl Registry {
         serde_json::from_str(&body).unwrap()
     }
 
+    /// How many versions a subject has.
+    pub(crate) fn versions(&self, subject: &str) -> usize {
+        let url = format!("{}/subjects/{subject}/versions", self.url());
+        let (status, body) = http::get(&url).unwrap();
+        assert_eq!(status, 200, "{subject}: {body}");
+        serde_json::from_str::<Vec<u32>>(&body).unwrap().len()
+    }
+
     /// The schema with this id.
     pub(crate) fn schema(&self, id: u32) -> Schema {
         let known = self.schemas.lock().unwrap().get(&id).cloned();
