@@ -21,6 +21,7 @@ const PURE: &[&str] = &[
     "src/encode",
     "src/facts",
     "src/pipeline/assembler",
+    "src/pipeline/holder",
     "src/pipeline/start",
     "src/pipeline/supervisor",
     "src/plan",

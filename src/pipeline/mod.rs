@@ -2,12 +2,14 @@
 //!
 //! [`run`] is where its workers are started and joined: the reader is the calling task, the writer
 //! a named thread. What follows an ending is decided by the pure [`supervisor`]; whether a start
-//! may go on, by the pure [`start`]; what becomes of a message, by the pure [`assembler`].
+//! may go on, by the pure [`start`]; what becomes of a message, by the pure [`assembler`]; whether
+//! another holder of the slot is gone, by the pure `holder`.
 
 mod alive;
 pub mod assembler;
 mod attempt;
 mod clock;
+mod holder;
 mod operator;
 mod reader;
 pub mod start;
@@ -31,6 +33,7 @@ use crate::edges::{Class, Sink, Transport};
 use crate::status::Phase;
 use crate::{kafka, postgres, registry, wal};
 use attempt::Attempt;
+use holder::Holders;
 use supervisor::{Action, Ending, Supervisor};
 
 /// How long a stop waits for Kafka.
@@ -214,9 +217,11 @@ async fn supervise(
     let settings = &config.replication;
     let mut supervisor =
         Supervisor::new(settings.retry_delay_min, settings.retry_delay_max, settings.standby_poll);
+    let mut holders = Holders::default();
     loop {
         let is_text_forced = supervisor.is_text_forced();
-        let attempt = Attempt { config, is_text_forced, writer, telemetry, stop };
+        let holders = &mut holders;
+        let attempt = Attempt { config, is_text_forced, holders, writer, telemetry, stop };
         let ended = Box::pin(attempt.run()).await;
         let progress: Option<Instant> = telemetry.last_commit();
         let ending = ended.as_ref().map_or_else(Error::ending, |()| Ending::Stopped);

@@ -6,6 +6,7 @@ use super::attempt::{
     Attempt, commit, expected, first_checkpoint, from_confirmed, history, is_failover, kafka_sink,
     recovered, replication, server, session,
 };
+use super::holder::Holders;
 use super::start::jump::Jump;
 use super::start::{self, Refusal, Server, Verdict};
 use super::telemetry::Telemetry;
@@ -107,8 +108,9 @@ pub async fn create(
         return Err(Refusal::AlreadyCreated { slot, confirm }.into());
     }
     let (mut writer, thread) = writer::start(kafka_sink(config)?).map_err(Error::Thread)?;
+    let (holders, is_text_forced) = (&mut Holders::default(), false);
     let mut attempt =
-        Attempt { config, is_text_forced: false, writer: &mut writer, telemetry, stop };
+        Attempt { config, is_text_forced, holders, writer: &mut writer, telemetry, stop };
     let created = attempt.create(client, &mut catalog, &system).await;
     drop(writer);
     thread.join().map_err(|_| Error::Writer(writer::Gone))?;
