@@ -169,6 +169,13 @@ pub(super) fn judge_server(config: &Config, server: &Server, report: &mut Report
             "list the primary in postgres.hosts, and leave postgres.target_session_attrs at \"primary\"",
         );
     }
+    if server.encoding == "SQL_ASCII" {
+        report.warning(
+            "postgres.encoding",
+            "the database has no encoding (SQL_ASCII): text that is not UTF-8 is a value that its field cannot hold, and ends walbrook unless values.on_unrepresentable is \"null\"",
+            "find out in which encoding applications write, and move to a database that has it (pg_dump --encoding)",
+        );
+    }
     judge_wal_limit(server, report);
     judge_message_outbox(config.message_outbox.as_ref(), server, report);
 }

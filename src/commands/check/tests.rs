@@ -170,6 +170,7 @@ fn server() -> Server {
         has_replication: true,
         managed_role: None,
         is_emit_message_public: true,
+        encoding: "UTF8".into(),
     }
 }
 
@@ -199,6 +200,9 @@ fn servers_are_judged() {
     let standby = (Warning, "postgres.standby", &["target_session_attrs"][..]);
     let none = (Warning, "postgres.wal_limit", &["nothing limits"][..]);
     check(judge("", unlimited), &[version, level, standby, none]);
+    let none = Server { encoding: "SQL_ASCII".into(), ..server() };
+    let warning = (Warning, "postgres.encoding", &["on_unrepresentable"][..]);
+    check(judge("", none), &[version, level, warning, limit]);
     let messages = "[outbox_messages]\nprefix = \"outbox\"";
     let public = (Warning, "postgres.message_outbox", &["any user", "REVOKE"][..]);
     check(judge(messages, server()), &[version, level, limit, public]);
