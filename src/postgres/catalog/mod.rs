@@ -76,6 +76,8 @@ pub struct Server {
     pub is_emit_message_public: bool,
     /// `server_encoding`; `SQL_ASCII` is none.
     pub encoding: String,
+    /// `synchronous_standby_names`.
+    pub synchronous_standby_names: String,
 }
 
 impl Catalog {
@@ -141,6 +143,7 @@ impl Catalog {
             managed_role: field(&row, 10)?,
             is_emit_message_public: field(&row, 11)?,
             encoding: field(&row, 12)?,
+            synchronous_standby_names: field(&row, 13)?,
         })
     }
 
@@ -328,7 +331,7 @@ SELECT current_setting('server_version_num')::int4, current_setting('wal_level')
        EXISTS (SELECT FROM pg_proc
                WHERE proname = 'pg_logical_emit_message'
                  AND has_function_privilege('public', oid, 'EXECUTE')),
-       current_setting('server_encoding')";
+       current_setting('server_encoding'), current_setting('synchronous_standby_names')";
 
 /// What IDENTIFY_SYSTEM says, which only a walsender can be asked. A standby's control file follows
 /// when it writes the next pages.
