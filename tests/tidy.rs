@@ -21,6 +21,7 @@ const PURE: &[&str] = &[
     "src/encode",
     "src/facts",
     "src/pipeline/assembler",
+    "src/pipeline/holder",
     "src/pipeline/lag",
     "src/pipeline/search",
     "src/pipeline/start",

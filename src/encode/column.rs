@@ -5,7 +5,7 @@ use super::encoding::{Encoding, Notation};
 use super::json::Json;
 use super::layout::Codec;
 use super::values::{OnUnchanged, OnUnrepresentable, Values};
-use super::{Error, default, placeholder, value};
+use super::{Error, NOT_UTF8, default, placeholder, value};
 use crate::types::{Kind, Printed, decode_binary, decode_text, print};
 use crate::wal::Column;
 
@@ -169,7 +169,7 @@ impl ColumnEncoder {
             }
             Column::Text(text) => {
                 let text = std::str::from_utf8(text);
-                let text = text.map_err(|_| Error::Malformed { what: "text" })?;
+                let text = text.map_err(|_| NOT_UTF8)?;
                 out.extend_from_slice(text.as_bytes());
                 Ok(())
             }

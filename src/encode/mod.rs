@@ -101,11 +101,15 @@ impl Error {
     }
 }
 
+/// A database without an encoding has such text.
+const NOT_UTF8: Error = Error::Unrepresentable { what: "text that is not UTF-8" };
+
 impl From<types::Error> for Error {
     fn from(error: types::Error) -> Self {
         match error {
             types::Error::Malformed { what } => Self::Malformed { what },
             types::Error::MultiDimensional { dimensions } => Self::MultiDimensional { dimensions },
+            types::Error::NotUtf8 { .. } => NOT_UTF8,
             types::Error::UnknownType { oid } => Self::UnknownType { oid },
         }
     }

@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use super::alive::{alive, look, watched};
 use super::assembler::{self, Assembler};
+use super::holder::Holders;
 use super::reader::{Reader, Surroundings};
 use super::start::{self, Expected, Server, Slot, Verdict};
 use super::telemetry::Telemetry;
@@ -34,6 +35,7 @@ pub(super) struct Attempt<'a> {
     pub(super) is_text_forced: bool,
     /// A change that Kafka has refused, and how: the stream ends before it.
     pub(super) refused: &'a mut Option<(Position, Error)>,
+    pub(super) holders: &'a mut Holders,
     pub(super) writer: &'a mut Writer<kafka::Error>,
     pub(super) registry: Option<&'a mut Registry>,
     pub(super) telemetry: &'a mut Telemetry,
@@ -190,16 +192,17 @@ impl Attempt<'_> {
         self.create(client, catalog, system).await
     }
 
-    /// Ends the walsender of a holder that has not replied for three times the time-out that it set
-    /// for itself (its clock may differ from the server's): its host is gone, and the server has
-    /// not noticed. What fails here is tried again at the next look.
-    async fn end_dead_holder(&self, catalog: &mut Catalog, pid: Option<i32>) {
+    /// Ends the walsender of a holder that is gone, by the time-out that we set for ourselves (its clock
+    /// may differ from the server's). What fails here is tried again at the next look.
+    async fn end_dead_holder(&mut self, catalog: &mut Catalog, pid: Option<i32>) {
+        let slot = &self.config.replication.slot;
         let Some(pid) = pid else { return };
         let Ok(Some(walsender)) = catalog.walsender(pid).await else { return };
-        let limit = silence_max(self.config);
-        if walsender.reply_age.is_some_and(|age| limit < age) {
-            let slot = &self.config.replication.slot;
+        let Ok(Some(facts)) = catalog.slot(slot).await else { return };
+        let confirmed = facts.confirmed_flush.unwrap_or(Lsn::ZERO);
+        if self.holders.is_dead((pid, &walsender), confirmed, silence_max(self.config)) {
             let is_ended = catalog.terminate(slot, pid).await.unwrap_or(false);
+            self.holders.on_ended(pid, confirmed);
             warn!(%slot, pid, is_ended, "the holder of the slot has long not replied; its walsender is told to end");
         }
     }

@@ -2,13 +2,15 @@
 //!
 //! [`run`] is where its workers are started and joined: the reader is the calling task, the writer
 //! a named thread. What follows an ending is decided by the pure [`supervisor`]; whether a start
-//! may go on, by the pure [`start`]; what becomes of a message, by the pure [`assembler`].
+//! may go on, by the pure [`start`]; what becomes of a message, by the pure [`assembler`]; whether
+//! another holder of the slot is gone, by the pure `holder`.
 
 mod alive;
 pub mod assembler;
 mod attempt;
 mod clock;
 mod gap;
+mod holder;
 mod lag;
 mod operator;
 mod reader;
@@ -42,6 +44,7 @@ use crate::status::Phase;
 use crate::{kafka, postgres, registry, wal};
 use assembler::Assembler;
 use attempt::Attempt;
+use holder::Holders;
 use supervisor::{Action, Ending, Fault, Supervisor};
 
 /// How often metrics and status are brought up to date.
@@ -376,11 +379,12 @@ async fn supervise(
     // One for all attempts: that it has answered once counts.
     let mut registry = config.registry.as_ref().map(Registry::new).transpose()?;
     let mut refused = None;
+    let mut holders = Holders::default();
     loop {
         let is_text_forced = supervisor.is_text_forced();
-        let (registry, refused) = (registry.as_mut(), &mut refused);
+        let (registry, refused, holders) = (registry.as_mut(), &mut refused, &mut holders);
         let attempt =
-            Attempt { config, is_text_forced, refused, writer, registry, telemetry, stop };
+            Attempt { config, is_text_forced, refused, holders, writer, registry, telemetry, stop };
         let ended = Box::pin(attempt.run()).await;
         let Some(ended) = unless_refused(ended, refused) else {
             writer.discard().await?;

@@ -7,6 +7,7 @@ use super::attempt::{
     recovered, replication, require_publications, server, session,
 };
 use super::gap;
+use super::holder::Holders;
 use super::start::jump::Jump;
 use super::start::{self, Refusal, Server, Verdict};
 use super::telemetry::Telemetry;
@@ -126,6 +127,7 @@ pub async fn create(
         config,
         is_text_forced: false,
         refused: &mut None,
+        holders: &mut Holders::default(),
         writer: &mut writer,
         registry: None,
         telemetry,

@@ -121,7 +121,10 @@ impl ReplicationClient {
         let server_major = session::suits(postgres, &peer.host, reported)?;
         let server_started = String::new();
         let mut client = Self { wire, peer, settings, server_major, server_started, timeout };
-        client.settle(&asked.clone().on(server_major)).await?;
+        let asked = asked.clone().on(server_major);
+        let encoding = client.settings.get("server_encoding").map(String::as_str);
+        let is_encoded = encoding != Some(session::NO_ENCODING);
+        client.settle(&if is_encoded { asked } else { asked.unconverted() }).await?;
         Ok(client)
     }
 

@@ -48,7 +48,7 @@ pub(super) struct Settings {
     /// Asked for at log-in.
     asked: Vec<(&'static str, String)>,
     /// Set behind it, since not every server knows them.
-    later: &'static [(&'static str, &'static str)],
+    later: Vec<(&'static str, &'static str)>,
 }
 
 impl Settings {
@@ -56,14 +56,23 @@ impl Settings {
     pub(super) fn with(own: &[(&'static str, String)]) -> Self {
         let shared = SESSION_SETTINGS.iter().chain(UNTIMED);
         let shared = shared.map(|&(name, value)| (name, value.to_owned()));
-        Self { asked: own.iter().cloned().chain(shared).collect(), later: &[] }
+        Self { asked: own.iter().cloned().chain(shared).collect(), later: Vec::new() }
     }
 
     /// The same on a server of this version.
     pub(super) fn on(mut self, major: u32) -> Self {
         if 17 <= major {
-            self.later = UNTIMED_SINCE_17;
+            self.later.extend(UNTIMED_SINCE_17);
         }
+        self
+    }
+
+    /// The same where the database has no encoding: the server cannot convert its bytes, and would
+    /// refuse those that are not UTF-8 for ever. They come as they are, and what a field makes of
+    /// them is ours to say.
+    pub(super) fn unconverted(mut self) -> Self {
+        self.asked.retain(|(name, _)| *name != CLIENT_ENCODING);
+        self.later.push((CLIENT_ENCODING, NO_ENCODING));
         self
     }
 
@@ -111,6 +120,11 @@ impl Settings {
         Ok(found.next().flatten().unwrap_or_default().to_owned())
     }
 }
+
+const CLIENT_ENCODING: &str = "client_encoding";
+
+/// The encoding of a database that has none.
+pub(super) const NO_ENCODING: &str = "SQL_ASCII";
 
 /// Limits of a database or role that would end a session of ours, or a wait, where nothing is wrong:
 /// the catalog is asked every ten seconds, and a slot that is made waits for transactions of others.

@@ -105,6 +105,13 @@ pub enum Error {
         /// How many dimensions the value has.
         dimensions: u32,
     },
+    /// Text in another encoding than UTF-8: the database has none (SQL_ASCII), so the server takes any
+    /// bytes and sends them as they are.
+    #[error("{what} that is not UTF-8")]
+    NotUtf8 {
+        /// Text of which type.
+        what: &'static str,
+    },
     /// A composite value has an attribute of a type that its kind does not know: the composite type
     /// was changed before or after its kind was read from the catalog.
     #[error(
@@ -123,5 +130,5 @@ pub(super) fn malformed<T>(what: &'static str) -> Result<T, Error> {
 
 /// Reads UTF-8 text.
 pub(super) fn utf8<'a>(bytes: &'a [u8], what: &'static str) -> Result<&'a str, Error> {
-    std::str::from_utf8(bytes).map_err(|_| Error::Malformed { what })
+    std::str::from_utf8(bytes).map_err(|_| Error::NotUtf8 { what })
 }

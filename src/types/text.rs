@@ -63,7 +63,8 @@ pub fn decode_text<'a>(kind: &Kind, text: &'a [u8]) -> Result<Datum<'a>, Error> 
 
 /// Integers and floats: std reads what PostgreSQL prints, `NaN` and `Infinity` included.
 fn number<T: FromStr>(text: &[u8], what: &'static str) -> Result<T, Error> {
-    utf8(text, what)?.parse().map_err(|_| Error::Malformed { what })
+    let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    number.ok_or(Error::Malformed { what })
 }
 
 /// `-$1,234.56`, as hundredths.

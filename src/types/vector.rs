@@ -16,7 +16,7 @@
 use super::Error;
 use super::binary::{canonical_f32, canonical_f64};
 use super::cursor::Cursor;
-use super::datum::{malformed, utf8};
+use super::datum::malformed;
 use super::print::reread;
 
 /// A `vector` or `halfvec` whose frame was read.
@@ -245,7 +245,8 @@ fn sparse_binary<'a>(
 
 /// As std reads it, which reads what PostgreSQL prints.
 fn number<T: std::str::FromStr>(text: &[u8]) -> Result<T, Error> {
-    utf8(text, TEXT)?.parse().map_err(|_| Error::Malformed { what: TEXT })
+    let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    number.ok_or(Error::Malformed { what: TEXT })
 }
 
 /// The same number as a float of four bytes, which has more room for both exponent and mantissa.

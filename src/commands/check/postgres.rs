@@ -169,8 +169,35 @@ pub(super) fn judge_server(config: &Config, server: &Server, report: &mut Report
             "list the primary in postgres.hosts, and leave postgres.target_session_attrs at \"primary\"",
         );
     }
+    if server.encoding == "SQL_ASCII" {
+        report.warning(
+            "postgres.encoding",
+            "the database has no encoding (SQL_ASCII): text that is not UTF-8 is a value that its field cannot hold, and ends walbrook unless values.on_unrepresentable is \"null\"",
+            "find out in which encoding applications write, and move to a database that has it (pg_dump --encoding)",
+        );
+    }
+    judge_synchronous(config, server, report);
     judge_wal_limit(server, report);
     judge_message_outbox(config.message_outbox.as_ref(), server, report);
+}
+
+/// A walsender of a name that is listed there is waited for by every commit.
+fn judge_synchronous(config: &Config, server: &Server, report: &mut Report) {
+    let (names, own) = (&server.synchronous_standby_names, &config.postgres.application_name);
+    if is_listed(names, own) {
+        report.warning(
+            "postgres.synchronous",
+            format!("synchronous_standby_names ({names}) holds for walbrook, whose application_name is {own:?}: each commit on the server waits until it is in Kafka and confirmed, so for seconds, and as long as Kafka is away"),
+            "list the standbys by name in synchronous_standby_names, or set postgres.application_name to a name that is not listed",
+        );
+    }
+}
+
+/// Whether `FIRST 1 (a, b)`, `ANY 1 (a, b)`, `1 (a, b)` or `a, b` holds for this name.
+fn is_listed(setting: &str, name: &str) -> bool {
+    let list = setting.split_once('(').map_or(setting, |(_, list)| list.trim_end_matches(')'));
+    let names = list.split(',').map(|listed| listed.trim().trim_matches('"'));
+    names.into_iter().any(|listed| listed == "*" || listed.eq_ignore_ascii_case(name))
 }
 
 fn wal_level_advice(server: &Server) -> &'static str {

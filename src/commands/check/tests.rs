@@ -170,6 +170,8 @@ fn server() -> Server {
         has_replication: true,
         managed_role: None,
         is_emit_message_public: true,
+        encoding: "UTF8".into(),
+        synchronous_standby_names: String::new(),
     }
 }
 
@@ -199,6 +201,23 @@ fn servers_are_judged() {
     let standby = (Warning, "postgres.standby", &["target_session_attrs"][..]);
     let none = (Warning, "postgres.wal_limit", &["nothing limits"][..]);
     check(judge("", unlimited), &[version, level, standby, none]);
+    let none = Server { encoding: "SQL_ASCII".into(), ..server() };
+    let warning = (Warning, "postgres.encoding", &["on_unrepresentable"][..]);
+    check(judge("", none), &[version, level, warning, limit]);
+    for (names, is_listed) in [
+        ("*", true),
+        ("walbrook", true),
+        ("FIRST 1 (replica, \"WALBROOK\")", true),
+        ("ANY 2 (a, *)", true),
+        ("ANY 2 (a, walbrook2)", false),
+        ("a, b", false),
+    ] {
+        let listed = Server { synchronous_standby_names: names.into(), ..server() };
+        let warning = (Warning, "postgres.synchronous", &[names, "application_name"][..]);
+        let expect = [version, level, warning, limit];
+        let without = [version, level, limit];
+        check(judge("", listed), if is_listed { &expect[..] } else { &without[..] });
+    }
     let messages = "[outbox_messages]\nprefix = \"outbox\"";
     let public = (Warning, "postgres.message_outbox", &["any user", "REVOKE"][..]);
     check(judge(messages, server()), &[version, level, limit, public]);

@@ -114,3 +114,28 @@ fn unchanged_values_are_null_where_configured() {
     // A key is never unchanged, and stays what it is.
     assert!(!needs_null(&Kind::Text, &values.of_keys()));
 }
+
+/// From a database without an encoding. There is no text that could stand for it, and none in a key.
+#[test]
+fn text_that_is_not_utf_8_is_refused_or_null() {
+    let texts = Kind::Array(Box::new(Kind::Text));
+    let array = b"\0\0\0\x01\0\0\0\0\0\0\0\x19\0\0\0\x01\0\0\0\x01\0\0\0\x01\xe9";
+    let cases = [
+        (Kind::Text, Column::Text(b"caf\xe9")),
+        (Kind::Text, Column::Binary(b"caf\xe9")),
+        (Kind::Json, Column::Binary(b"\"\xe9\"")),
+        (texts.clone(), Column::Text(b"{a,\xe9}")),
+        (texts, Column::Binary(array)),
+        (Kind::Other { name: "odd".to_owned() }, Column::Text(b"(1,\xe9)")),
+    ];
+    for (kind, column) in cases {
+        for on_unrepresentable in [OnUnrepresentable::Fail, OnUnrepresentable::Text] {
+            let error = read(&kind, true, &values(on_unrepresentable), column).unwrap_err();
+            assert!(error.to_string().contains("not UTF-8"), "{kind:?}: {error}");
+        }
+        let as_null = values(OnUnrepresentable::Null);
+        let null = Value::Union(0, Box::new(Value::Null));
+        assert_eq!(read(&kind, true, &as_null, column), Ok(null), "{kind:?}");
+        assert!(read(&kind, false, &as_null, column).is_err(), "{kind:?}");
+    }
+}

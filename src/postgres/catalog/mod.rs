@@ -77,6 +77,10 @@ pub struct Server {
     pub managed_role: Option<String>,
     /// Whether any user may call `pg_logical_emit_message`, the initial state.
     pub is_emit_message_public: bool,
+    /// `server_encoding`; `SQL_ASCII` is none.
+    pub encoding: String,
+    /// `synchronous_standby_names`.
+    pub synchronous_standby_names: String,
 }
 
 impl Catalog {
@@ -141,6 +145,8 @@ impl Catalog {
             wal_senders: field(&row, 9)?,
             managed_role: field(&row, 10)?,
             is_emit_message_public: field(&row, 11)?,
+            encoding: field(&row, 12)?,
+            synchronous_standby_names: field(&row, 13)?,
         })
     }
 
@@ -327,7 +333,8 @@ SELECT current_setting('server_version_num')::int4, current_setting('wal_level')
         WHERE rolname IN ('rds_replication', 'azure_pg_admin', 'cloudsqlsuperuser')),
        EXISTS (SELECT FROM pg_proc
                WHERE proname = 'pg_logical_emit_message'
-                 AND has_function_privilege('public', oid, 'EXECUTE'))";
+                 AND has_function_privilege('public', oid, 'EXECUTE')),
+       current_setting('server_encoding'), current_setting('synchronous_standby_names')";
 
 /// What IDENTIFY_SYSTEM says, which only a walsender can be asked. A standby's control file follows
 /// when it writes the next pages.

@@ -112,6 +112,9 @@ pub struct Walsender {
     /// How long ago its receiver's last status message was sent, by the receiver's clock against
     /// the server's; `None` if there was none. (Also `None` if our role may not see it.)
     pub reply_age: Option<Duration>,
+    /// Whether it waits for its receiver or for something to send: it is not busy. `false` also if
+    /// our role may not see it.
+    pub is_waiting: bool,
 }
 
 impl Catalog {
@@ -156,6 +159,7 @@ impl Catalog {
             client_address: field(row, 1)?,
             state: field(row, 2)?,
             reply_age: age_field(row, 3)?,
+            is_waiting: field(row, 4)?,
         }))
     }
 
@@ -210,10 +214,11 @@ LEFT JOIN LATERAL (
 WHERE s.slot_name = $1";
 
 const WALSENDER_SQL: &str = "\
-SELECT coalesce(application_name, ''), host(client_addr), state,
-       extract(epoch FROM clock_timestamp() - reply_time)::float8
-FROM pg_stat_replication
-WHERE pid = $1";
+SELECT coalesce(r.application_name, ''), host(r.client_addr), r.state,
+       extract(epoch FROM clock_timestamp() - r.reply_time)::float8,
+       coalesce(a.wait_event_type IN ('Activity', 'Client'), false)
+FROM pg_stat_replication r JOIN pg_stat_activity a ON a.pid = r.pid
+WHERE r.pid = $1";
 
 const TERMINATE_SQL: &str = "\
 SELECT pg_terminate_backend(active_pid)

@@ -4,15 +4,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::refusals::moved;
 use super::{Load, TABLE, TEST_LIMIT, check_once, until_ready};
-use crate::support::flow::{Flow, LIMIT, said};
-use crate::support::stack::shared;
+use crate::support::flow::{self, Flow, LIMIT, said};
+use crate::support::postgres::{Options, Postgres};
+use crate::support::stack::{Space, shared};
 use crate::support::walbrook::Walbrook;
 use crate::support::{process, records, run, until};
 
 /// Another instance with this configuration, but for its HTTP port.
-fn spawn_second(flow: &Flow<'_>, config: &str) -> Walbrook {
-    let own = format!("127.0.0.1:{}", flow.space.http_port);
+fn spawn_second(space: &Space, config: &str) -> Walbrook {
+    let own = format!("127.0.0.1:{}", space.http_port);
     Walbrook::spawn(&config.replace(&own, &format!("127.0.0.1:{}", process::free_port())))
 }
 
@@ -42,7 +44,7 @@ fn a_second_instance_is_a_standby_and_takes_over() {
         let mut flow =
             Flow::start(shared(), "standby", TABLE, &[("log", "level = \"debug\"")]).await;
         let load = Load::start(&flow, 50).await;
-        let second = spawn_second(&flow, &flow.config);
+        let second = spawn_second(&flow.space, &flow.config);
         until_standby(&second);
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert!(flow.walbrook.ended().is_none());
@@ -87,7 +89,7 @@ fn an_instance_that_was_asleep_is_fenced() {
         let mut flow = Flow::start(shared(), "asleep", TABLE, &changes).await;
         let load = Load::start(&flow, 50).await;
         flow.walbrook.wait_for_message(LIMIT, "kafka transaction opened");
-        let second = spawn_second(&flow, &flow.config);
+        let second = spawn_second(&flow.space, &flow.config);
         until_standby(&second);
         let commits = || {
             let is_commit = |line: &&String| line.contains("kafka transaction committed");
@@ -112,7 +114,7 @@ fn an_instance_that_was_asleep_is_fenced() {
             let positions: Vec<_> = records
                 .iter()
                 .filter(|record| record.partition == partition)
-                .map(crate::support::flow::position)
+                .map(flow::position)
                 .collect();
             assert!(positions.is_sorted(), "positions go up in every partition (I3)");
         }
@@ -141,7 +143,7 @@ fn a_dead_holder_is_ended_by_its_standby() {
         let load = Load::start(&flow, 50).await;
         // Three times this is more than the 5 s after which the first replies at the latest.
         let config = flow.config.replace(patient.1, "wal_sender_timeout = \"2s\"");
-        let second = spawn_second(&flow, &config);
+        let second = spawn_second(&flow.space, &config);
         until_standby(&second);
         tokio::time::sleep(Duration::from_secs(8)).await;
         let log = second.log().concat();
@@ -158,5 +160,34 @@ fn a_dead_holder_is_ended_by_its_standby() {
         load.end().await;
         flow.drain().await;
         check_once(&flow).await;
+    });
+}
+
+/// Before version 16 a walsender hears nothing while it decodes what it does not send. It is not
+/// ended by its standby, which would have to begin the same transaction again.
+#[test]
+fn a_busy_walsender_is_not_ended_by_a_standby() {
+    run(TEST_LIMIT, async {
+        let stack = shared();
+        let postgres = Postgres::start(&Options { version: 15, ..Options::default() });
+        let space = Space::new(&postgres, "busy").await;
+        postgres.execute(&space.database, TABLE).await;
+        let view = "CREATE MATERIALIZED VIEW v AS SELECT g FROM generate_series(1, 3000000) g";
+        postgres.execute(&space.database, view).await;
+        let changes = [("replication", "wal_sender_timeout = \"1s\"")];
+        let config = moved(&flow::config(stack, &space, &changes), &stack.postgres, &postgres);
+        let mut first = Walbrook::spawn(&config);
+        space.ready(&postgres, &mut first).await;
+        let second = spawn_second(&space, &config);
+        until_standby(&second);
+        postgres.execute(&space.database, "REFRESH MATERIALIZED VIEW v").await;
+        postgres.execute(&space.database, "INSERT INTO t (v) VALUES ('behind')").await;
+        flow::drained(&postgres, &space, 3 * LIMIT).await.unwrap();
+        for instance in [&first, &second] {
+            let log = instance.log().concat();
+            assert!(!log.contains("has long not replied"), "{log}");
+        }
+        let topic = format!("{}.public.t", space.prefix);
+        assert_eq!(records::read_committed(&stack.kafka, &[&topic]).len(), 1);
     });
 }
