@@ -9,6 +9,8 @@ use super::*;
 use crate::checkpoint::{FORMAT, State, Stream};
 use crate::config::{Before, Format, Records, Tables, Timestamp};
 use crate::encode::Values;
+use crate::facts::TableFacts;
+use crate::plan::SchemaId;
 
 const RELATION: RelationId = RelationId(7);
 

@@ -1,0 +1,68 @@
+//! The assembler's plans: drafted, finished and extended with what the reader brings from outside.
+
+use std::sync::Arc;
+
+use super::{Assembler, Error, Owner};
+use crate::facts::TableFacts;
+use crate::plan::{self, Draft, Plan, Route, SchemaId};
+
+impl Assembler {
+    /// Compiles a plan as far as that goes without topics and schema ids; `facts` are those of the
+    /// owner's relation. `None` if the owner has none any more.
+    ///
+    /// # Errors
+    ///
+    /// If configuration and table contradict each other, or the slot must be read in text mode.
+    pub fn draft(&self, owner: Owner, mut facts: TableFacts) -> Result<Option<Draft>, Error> {
+        let Owner::Relation(id) = owner else {
+            return Ok(plan::compile_message_outbox(&self.settings)?);
+        };
+        let entry = self.relations.get(&id).ok_or(Error::UnknownRelation(id))?;
+        facts.not_null.retain(|column| !entry.nullable.contains(column));
+        if entry.is_keyless {
+            facts.primary_key.clear();
+            facts.identity_index.clear();
+        }
+        let leaves = self.relations.values().filter(|leaf| leaf.root == Some(id));
+        facts.leaves.extend(leaves.map(|leaf| plan::leaf(&leaf.relation)));
+        let draft = plan::compile(&entry.relation, &facts, &self.settings)?;
+        if draft.topics.iter().any(|topic| self.topics.find(topic).is_some()) {
+            let others =
+                self.relations.iter().filter(|(other, it)| **other != id && it.plan.is_some());
+            let others = others.map(|(_, it)| &it.relation);
+            plan::refuse_shared_topic(&entry.relation, others, &self.settings)?;
+        }
+        match draft.unknown.first() {
+            Some((column, type_name)) if self.is_binary => Err(Error::TextMode {
+                table: format!("{}.{}", entry.relation.namespace, entry.relation.name),
+                column: column.clone(),
+                type_name: type_name.clone(),
+            }),
+            _ => Ok(Some(draft)),
+        }
+    }
+
+    /// Finishes a plan with one schema id per schema that its draft asked for.
+    pub fn install(&mut self, owner: Owner, draft: Draft, ids: &[SchemaId]) {
+        let plan = draft.finish(Arc::make_mut(&mut self.topics), ids);
+        if let Some(slot) = self.plan_mut(owner) {
+            *slot = Some(plan);
+        }
+    }
+
+    /// Answers a [`Need::Route`](super::Need::Route).
+    pub fn route(&mut self, owner: Owner, route: &Route, ids: &[SchemaId]) {
+        let mut topics = Arc::clone(&self.topics);
+        if let Some(Some(plan)) = self.plan_mut(owner) {
+            plan.route(route, Arc::make_mut(&mut topics), ids);
+        }
+        self.topics = topics;
+    }
+
+    fn plan_mut(&mut self, owner: Owner) -> Option<&mut Option<Plan>> {
+        match owner {
+            Owner::Messages => Some(&mut self.messages),
+            Owner::Relation(id) => self.relations.get_mut(&id).map(|entry| &mut entry.plan),
+        }
+    }
+}
