@@ -3,6 +3,7 @@
 //! Who cannot take the slot touches nothing in Kafka. Only where no slot exists yet does the fence
 //! come first, because there is nothing to hold.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tracing::{info, warn};
@@ -15,7 +16,7 @@ use super::telemetry::Telemetry;
 use super::writer::{Done, Writer};
 use super::{Error, Stop, clock, sink};
 use crate::batch::Batch;
-use crate::checkpoint::{Checkpoint, FORMAT, State, Stream};
+use crate::checkpoint::{Checkpoint, FORMAT, Remade, State, Stream};
 use crate::config::{Binary, Config, Failover};
 use crate::kafka::{self, KafkaSink, SinkConfig};
 use crate::plan::{self, Settings};
@@ -68,8 +69,10 @@ impl Attempt<'_> {
         let slot = &self.config.replication.slot;
         let mut catalog = Catalog::connect(&self.config.postgres).await?;
         look(&mut catalog, slot, self.telemetry).await?;
-        let stream = expected(self.config).stream;
-        require_publications(&mut catalog, &stream.publications).await?;
+        let mut expected = expected(self.config);
+        expected.stream.oids =
+            require_publications(&mut catalog, &expected.stream.publications).await?;
+        let stream = &expected.stream;
         let columns = catalog.published_types(&stream.publications).await?;
         self.refuse_shared_fields(&columns)?;
         let is_binary = self.is_binary(&columns);
@@ -82,13 +85,13 @@ impl Attempt<'_> {
                 self.create(client, &mut catalog, &system).await?;
                 return Err(Error::SlotCreated);
             }
-            Some(found) if start::is_usable(&expected(self.config), &found)? => {}
+            Some(found) if start::is_usable(&expected, &found)? => {}
             Some(_) => {
                 self.refuse(client, &mut catalog, &system, history).await?;
                 return Err(Error::SlotCreated);
             }
         }
-        let started = client.start_replication(from_confirmed(slot, &stream, is_binary)).await;
+        let started = client.start_replication(from_confirmed(slot, stream, is_binary)).await;
         let mut transport = match started {
             Err(error @ postgres::Error::SlotActive { pid, .. }) => {
                 self.end_dead_holder(&mut catalog, pid).await;
@@ -106,7 +109,7 @@ impl Attempt<'_> {
         let recovered =
             alive(&mut transport, &mut session, self.stop, watched, recovered).await??;
         let server = server(&mut catalog, slot, &system, history).await?;
-        match start::judge(&expected(self.config), &server, recovered.as_ref())? {
+        match start::judge(&expected, &server, recovered.as_ref())? {
             Verdict::Create => {
                 drop(transport);
                 info!(%slot, "the slot was left half made; making it anew");
@@ -117,6 +120,7 @@ impl Attempt<'_> {
                 Err(Error::SlotCreated)
             }
             Verdict::Resume(checkpoint) => {
+                tell_of_remade(recovered.as_ref(), stream);
                 Ok(Held { transport, session, catalog, is_binary, checkpoint: *checkpoint })
             }
         }
@@ -244,16 +248,29 @@ impl Attempt<'_> {
     }
 }
 
-/// Missing publications would only show at the first change.
+/// The OIDs of the publications, all of which must exist: that one is missing would only show at the
+/// first change.
 pub(super) async fn require_publications(
     catalog: &mut Catalog,
     names: &[String],
-) -> Result<(), Error> {
+) -> Result<BTreeMap<String, u32>, Error> {
     let found = catalog.publications(names).await?;
-    let is_missing = |name: &&String| !found.iter().any(|publication| publication.name == **name);
-    match names.iter().find(is_missing) {
+    let oids: BTreeMap<_, _> = found.into_iter().map(|it| (it.name, it.oid)).collect();
+    match names.iter().find(|name| !oids.contains_key(*name)) {
         Some(name) => Err(start::Refusal::NoPublication { name: name.clone() }.into()),
-        None => Ok(()),
+        None => Ok(oids),
+    }
+}
+
+/// What was written between would end the stream, but what they publish may be another.
+fn tell_of_remade(before: Option<&Checkpoint>, now: &Stream) {
+    for Remade { name, was, is } in before.iter().flat_map(|it| it.stream.remade(&now.oids)) {
+        warn!(
+            publication = name,
+            was,
+            is,
+            "a publication was dropped and made again since the last start; see what it publishes now"
+        );
     }
 }
 
@@ -300,6 +317,7 @@ pub(super) fn expected(config: &Config) -> Expected {
         stream: Stream {
             publications: config.replication.publications.clone(),
             messages: config.message_outbox.is_some(),
+            oids: BTreeMap::new(),
         },
     }
 }

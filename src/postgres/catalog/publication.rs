@@ -13,6 +13,8 @@ use super::{Catalog, field};
 pub struct Publication {
     /// Its name.
     pub name: String,
+    /// Its OID.
+    pub oid: u32,
     /// FOR ALL TABLES.
     pub is_all_tables: bool,
     /// Whether INSERT is published.
@@ -81,6 +83,7 @@ impl Catalog {
                 has_delete: field(row, 4)?,
                 has_truncate: field(row, 5)?,
                 is_via_root: field(row, 6)?,
+                oid: field(row, 7)?,
             })
         };
         rows.iter().map(publication).collect()
@@ -140,7 +143,8 @@ impl Catalog {
 }
 
 const PUBLICATIONS_SQL: &str = "\
-SELECT pubname::text, puballtables, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot
+SELECT pubname::text, puballtables, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot,
+       oid
 FROM pg_publication
 WHERE pubname = ANY ($1::text[])
 ORDER BY pubname";
