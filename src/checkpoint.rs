@@ -1,6 +1,6 @@
 //! The checkpoint: durable progress, and its wire form in the checkpoint topic.
 //!
-//! One JSON object under 1 KB that a person can read with any Kafka tool, written last in every
+//! One JSON object under 1 KB (more while changes wait to be left out) that a person can read with any Kafka tool, written last in every
 //! Kafka transaction (I2). Every format ever written is a golden file that must still be read; a
 //! newer one is refused by name.
 
@@ -12,6 +12,9 @@ use crate::position::{Lsn, Position, Xid};
 
 /// The format that this version writes.
 pub const FORMAT: u32 = 1;
+
+/// As many changes may wait to be left out.
+pub const OMISSIONS_MAX: usize = 100;
 
 /// Durable progress of one pipeline on one slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +35,10 @@ pub struct Checkpoint {
     pub stream: Stream,
     /// The last change that is in Kafka.
     pub position: Position,
+    /// The transaction of that change: what the slot must show there, if it sends it again. `None`
+    /// where no change was read yet, and in records of versions that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xid: Option<Xid>,
     /// The end of the last complete transaction that is in Kafka: what may be confirmed (I1).
     pub confirm: Lsn,
     /// Set when the position is inside a transaction (I9).
@@ -40,6 +47,9 @@ pub struct Checkpoint {
     /// Set when an operator accepted this checkpoint in place of another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Accepted>,
+    /// Changes that an operator has decided to leave out and that are still to come, by position.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub omissions: Vec<Omission>,
 }
 
 /// How far the life of the slot has come.
@@ -76,13 +86,24 @@ pub struct Remade {
     pub is: u32,
 }
 
-/// A position inside a transaction: what the resumed change must show.
+/// A change inside a transaction: what it must show when it comes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inside {
     /// The transaction.
     pub xid: Xid,
     /// The LSN of the change at the position, from XLogData.
     pub lsn: Lsn,
+}
+
+/// The operator's decision to leave out one change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Omission {
+    /// Where it is.
+    pub position: Position,
+    /// What it must show: another change that has its position now is not left out.
+    pub change: Inside,
+    /// Why, in the operator's words.
+    pub reason: String,
 }
 
 /// The operator's decision to go on from another checkpoint, kept with what it replaced.

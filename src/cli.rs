@@ -6,6 +6,7 @@ use std::process::{ExitCode, Termination};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::logging::LogFormat;
+use crate::position::Position;
 
 /// How a process ended. Scripts and service managers rely on the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,12 +186,37 @@ pub enum CheckpointCommand {
     /// none. Where the stream ends since a publication was missing when the WAL was written, goes on
     /// behind that time.
     ///
+    /// That the stream contradicts the checkpoint shows only when it is read: the error of `walbrook
+    /// run` then names the checkpoint's position, which goes into --position.
+    ///
     /// Where the slot is past the checkpoint, the changes between are not delivered; where it is
     /// before, changes and positions that are in Kafka may come again. Says both, from which LSN to
     /// which, and shows the old and the new checkpoint. Writes the new one in a fenced Kafka
     /// transaction and keeps the old values and the reason in it, until the next checkpoint.
     Accept {
+        /// The position of the checkpoint to replace although a start is not refused
+        #[arg(long)]
+        position: Option<Position>,
         /// Why, in your words; kept in this checkpoint, until the next one
+        #[arg(long, value_parser = reason)]
+        reason: String,
+    },
+    /// Leave out one change that cannot be written, and keep it in a file
+    ///
+    /// For when `walbrook run` ends with an error about a change: the error names its position. The
+    /// change is looked for in the stream and written to the file, as JSON with PostgreSQL's text of
+    /// its values; then the checkpoint says, in a fenced Kafka transaction, that this one change is
+    /// left out. The next `walbrook run` goes past it, and past nothing else, and says so in its log.
+    ///
+    /// A change that Kafka has already, or that is not in the stream, is refused.
+    Skip {
+        /// A new file for the change: it holds the row's values, and only its owner may read it
+        #[arg(long)]
+        file: PathBuf,
+        /// Where the change is: commit LSN and ordinal, as in 16/B374D848#12
+        #[arg(long)]
+        position: Position,
+        /// Why, in your words; it is logged with the change
         #[arg(long, value_parser = reason)]
         reason: String,
     },
@@ -288,6 +314,8 @@ mod tests {
             "walbrook slot status --json",
             "walbrook checkpoint show",
             "walbrook checkpoint accept --reason restored",
+            "walbrook checkpoint accept --reason restored --position 16/B374D848#12",
+            "walbrook checkpoint skip --position 16/B374D848#12 --file a.json --reason known",
             "walbrook schema print --table public.orders",
             "walbrook status",
             "walbrook stop",
@@ -300,6 +328,8 @@ mod tests {
             "walbrook check --sql --json",
             "walbrook checkpoint accept",
             "walbrook checkpoint accept --reason ",
+            "walbrook checkpoint accept --reason restored --position 16/B374D848",
+            "walbrook checkpoint skip --position 16/B374D848#12 --reason known",
             "walbrook run --password x",
         ] {
             let error = parse(line).err().unwrap();

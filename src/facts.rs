@@ -19,6 +19,29 @@ pub struct TableFacts {
     pub primary_key: Vec<String>,
     /// The columns of the replica identity index in key order, where the identity is an index.
     pub identity_index: Vec<String>,
+    /// Its partitions that hold rows, one for each replica identity that they have: an old row is
+    /// logged by the identity of its partition, and told of by the table's.
+    pub leaves: Vec<Leaf>,
+    /// The tables that it is a partition or a child of, the nearest first, by PostgreSQL schema and
+    /// name; `None` if the catalog does not know the table (any more).
+    pub ancestors: Option<Vec<(String, String)>>,
     /// Every type that the relation's columns need, domains, elements and labels included.
     pub types: TypeCatalog,
+}
+
+/// A partition that holds rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// Its PostgreSQL schema and its name.
+    pub table: (String, String),
+    /// The columns of its replica identity in key order; `None` where that is the whole row.
+    pub identity: Option<Vec<String>>,
+}
+
+impl Leaf {
+    /// Whether its old rows carry the column.
+    #[must_use]
+    pub fn carries(&self, column: &str) -> bool {
+        self.identity.as_ref().is_none_or(|identity| identity.iter().any(|name| name == column))
+    }
 }

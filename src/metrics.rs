@@ -24,6 +24,7 @@ pub struct Metrics {
     batch_records: Histogram,
     confirmed_lsn: Gauge,
     end_to_end_latency_seconds: Histogram,
+    findings: Gauge,
     kafka_commit_seconds: Histogram,
     kafka_txns_total: IntCounterVec,
     lag_bytes: Gauge,
@@ -36,6 +37,7 @@ pub struct Metrics {
     records_total: IntCounterVec,
     retries_total: IntCounterVec,
     schema_registrations_total: IntCounter,
+    skipped_changes_total: IntCounter,
     slot_retained_wal_bytes: GaugeVec,
     slot_safe_wal_size_bytes: GaugeVec,
 }
@@ -106,6 +108,7 @@ impl Metrics {
             confirmed_lsn: build.gauge("walbrook_confirmed_lsn"),
             end_to_end_latency_seconds: build
                 .histogram("walbrook_end_to_end_latency_seconds", LATENCY_BUCKETS.to_vec()),
+            findings: build.gauge("walbrook_findings"),
             kafka_commit_seconds: build
                 .histogram("walbrook_kafka_commit_seconds", LATENCY_BUCKETS.to_vec()),
             kafka_txns_total: build.counters("walbrook_kafka_transactions_total", &["result"]),
@@ -120,6 +123,7 @@ impl Metrics {
             records_total: build.counters("walbrook_records_total", &["table", "operation"]),
             retries_total: build.counters("walbrook_retries_total", &["class"]),
             schema_registrations_total: build.counter("walbrook_schema_registrations_total"),
+            skipped_changes_total: build.counter("walbrook_skipped_changes_total"),
             slot_retained_wal_bytes: build.gauges("walbrook_slot_retained_wal_bytes", &["slot"]),
             slot_safe_wal_size_bytes: build.gauges("walbrook_slot_safe_wal_size_bytes", &["slot"]),
             registry: build.registry,
@@ -184,6 +188,11 @@ impl Metrics {
         self.lag_seconds.set(seconds.max(0.0));
     }
 
+    /// How much is missing from the stream.
+    pub fn set_findings(&self, count: usize) {
+        self.findings.set(number(count));
+    }
+
     /// What the slot makes PostgreSQL keep, and how much more it may.
     pub fn set_slot_wal(&self, slot: &str, retained_bytes: u64, safe_bytes: Option<i64>) {
         let retained = self.slot_retained_wal_bytes.with_label_values(&[slot]);
@@ -219,6 +228,11 @@ impl Metrics {
     /// A schema was registered, or found to be registered.
     pub fn schema_registered(&self) {
         self.schema_registrations_total.inc();
+    }
+
+    /// A change was left out because an operator said so.
+    pub fn change_skipped(&self) {
+        self.skipped_changes_total.inc();
     }
 
     /// Changes of an outbox table made no event.
@@ -292,6 +306,11 @@ pub const HELP: &[(&str, &str)] = &[
         "From the commit in PostgreSQL to the commit in Kafka, of the oldest transaction of \
                  each batch (by the clocks of both machines).",
     ),
+    (
+        "walbrook_findings",
+        "Tables, publications and outboxes of which something is missing from the stream; \
+                 `walbrook status` lists them.",
+    ),
     ("walbrook_info", "Always 1; the label is the version."),
     (
         "walbrook_kafka_commit_seconds",
@@ -304,8 +323,10 @@ pub const HELP: &[(&str, &str)] = &[
     ),
     (
         "walbrook_lag_seconds",
-        "Age of the oldest transaction that was received and is not committed in Kafka; 0 \
-                 if there is none.",
+        "How long the oldest of what is not in Kafka waits: since the commit of the oldest \
+                 transaction that was received, since the writer has a batch, or since the \
+                 server's log was seen to go beyond what was received (while nothing streams: \
+                 confirmed); 0 if nothing waits.",
     ),
     (
         "walbrook_outbox_skipped_total",
@@ -327,6 +348,10 @@ pub const HELP: &[(&str, &str)] = &[
     (
         "walbrook_schema_registrations_total",
         "Schemas registered (or found) in the schema registry.",
+    ),
+    (
+        "walbrook_skipped_changes_total",
+        "Changes left out because an operator said so (walbrook checkpoint skip).",
     ),
     (
         "walbrook_slot_retained_wal_bytes",

@@ -85,6 +85,24 @@ impl fmt::Display for Position {
     }
 }
 
+/// The text is not of the form `16/B374D848#12`.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a position (want a commit LSN and an ordinal, such as 16/B374D848#12)")]
+pub struct PositionError;
+
+impl FromStr for Position {
+    type Err = PositionError;
+
+    fn from_str(text: &str) -> Result<Self, PositionError> {
+        let (commit_lsn, ordinal) = text.split_once('#').ok_or(PositionError)?;
+        if ordinal.is_empty() || !ordinal.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(PositionError);
+        }
+        let commit_lsn = commit_lsn.parse().map_err(|_| PositionError)?;
+        Ok(Self { commit_lsn, ordinal: ordinal.parse().map_err(|_| PositionError)? })
+    }
+}
+
 /// A PostgreSQL transaction id as pgoutput sends it: 32 bits, which wrap around.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Xid(pub u32);
@@ -106,6 +124,16 @@ mod tests {
         }
         for text in ["", "/", "1", "1/", "/1", "1/123456789", "g/1", "+1/1", "1/1/1"] {
             assert_eq!(text.parse::<Lsn>(), Err(LsnError), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_position_reads_as_it_prints() {
+        for text in ["0/0#0", "16/B374D848#12"] {
+            assert_eq!(text.parse::<Position>().unwrap().to_string(), text);
+        }
+        for text in ["", "1/1", "1/1#", "#1", "1#1", "1/1#-1", "1/1#+1", "1/1#12.0", "1/1#1#1"] {
+            assert_eq!(text.parse::<Position>(), Err(PositionError), "{text}");
         }
     }
 

@@ -21,6 +21,8 @@ pub struct Status {
     pub lag_bytes: u64,
     /// How long PostgreSQL owes us a reply; what waits there is not known then.
     pub silence: Duration,
+    /// What is missing from the stream, and what to do about it.
+    pub findings: Vec<String>,
     /// The error that the phase is the answer to; without values of rows (I7).
     pub error: Option<String>,
 }
@@ -34,6 +36,7 @@ impl Default for Status {
             confirmed_lsn: Lsn::ZERO,
             lag_bytes: 0,
             silence: Duration::ZERO,
+            findings: Vec::new(),
             error: None,
         }
     }

@@ -89,6 +89,8 @@ pub struct Report {
     pub lag_bytes: u64,
     /// Seconds since the last progress.
     pub progress_seconds_ago: Option<u64>,
+    /// What is missing from the stream, and what to do about it.
+    pub findings: Vec<String>,
     /// The error that the phase is the answer to.
     pub error: Option<String>,
 }
@@ -105,6 +107,7 @@ impl Report {
             confirmed_lsn: status.confirmed_lsn,
             lag_bytes: status.lag_bytes,
             progress_seconds_ago: status.progress_at.map(since),
+            findings: status.findings.clone(),
             error: status.error.clone(),
         }
     }
@@ -112,8 +115,10 @@ impl Report {
 
 /// How long one client may take.
 pub const PATIENCE: Duration = Duration::from_secs(2);
-/// The longest line that is read.
-const LINE_BYTES_MAX: u64 = 4096;
+/// The longest request that is read.
+const REQUEST_BYTES_MAX: u64 = 4096;
+/// The longest answer that is read: it lists what is missing from the stream.
+const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
 /// The socket; its file goes away with it.
 #[derive(Debug)]
@@ -208,7 +213,7 @@ async fn answer(
     status: &watch::Receiver<Status>,
     stop: &impl Fn(),
 ) -> io::Result<()> {
-    let line = read_line(&mut stream).await?;
+    let line = read_line(&mut stream, REQUEST_BYTES_MAX).await?;
     if line.is_empty() {
         // Another process looked whether somebody listens.
         return Ok(());
@@ -231,9 +236,9 @@ fn report(status: &watch::Receiver<Status>) -> Report {
     Report::new(&status.borrow(), Instant::now())
 }
 
-async fn read_line(stream: &mut UnixStream) -> io::Result<String> {
+async fn read_line(stream: &mut UnixStream, bytes_max: u64) -> io::Result<String> {
     let mut line = String::new();
-    BufReader::new(stream).take(LINE_BYTES_MAX).read_line(&mut line).await?;
+    BufReader::new(stream).take(bytes_max).read_line(&mut line).await?;
     Ok(line)
 }
 
@@ -248,7 +253,7 @@ pub async fn ask(path: &Path, request: Request) -> Result<serde_json::Value, Err
         let mut stream = UnixStream::connect(path).await?;
         let line = serde_json::to_string(&request)?;
         stream.write_all(format!("{line}\n").as_bytes()).await?;
-        read_line(&mut stream).await
+        read_line(&mut stream, ANSWER_BYTES_MAX).await
     };
     // Another client may be served before us.
     let line = match tokio::time::timeout(PATIENCE * 2, exchange).await {

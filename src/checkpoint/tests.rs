@@ -7,6 +7,8 @@ const GOLDEN: &[&str] = &[
     include_str!("../../tests/golden/checkpoint/format-1-creating.json"),
     include_str!("../../tests/golden/checkpoint/format-1-inside.json"),
     include_str!("../../tests/golden/checkpoint/format-1-oids.json"),
+    include_str!("../../tests/golden/checkpoint/format-1-omissions.json"),
+    include_str!("../../tests/golden/checkpoint/format-1-xid.json"),
 ];
 
 #[test]

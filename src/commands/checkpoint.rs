@@ -1,13 +1,15 @@
 //! `walbrook checkpoint`: the durable record of progress, shown or replaced.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use super::{failed, of_kafka, print};
-use crate::checkpoint::{Checkpoint, State};
+use crate::checkpoint::{Checkpoint, Omission, State};
 use crate::cli::{CheckpointCommand, Exit};
 use crate::config::Config;
 use crate::kafka;
-use crate::pipeline::{self, Outcome, stop_pair};
+use crate::pipeline::{self, Outcome, Skipped, stop_pair};
+use crate::position::Position;
 
 /// Shows the checkpoint, or accepts another one.
 ///
@@ -16,7 +18,10 @@ use crate::pipeline::{self, Outcome, stop_pair};
 /// If standard output cannot be written.
 pub async fn checkpoint(config: &Config, command: CheckpointCommand) -> anyhow::Result<Exit> {
     match command {
-        CheckpointCommand::Accept { reason } => accept(config, &reason).await,
+        CheckpointCommand::Accept { position, reason } => accept(config, &reason, position).await,
+        CheckpointCommand::Skip { file, position, reason } => {
+            skip(config, position, &reason, &file).await
+        }
         CheckpointCommand::Show { json } => show(config, json),
     }
 }
@@ -36,12 +41,34 @@ fn show(config: &Config, is_json: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-async fn accept(config: &Config, reason: &str) -> anyhow::Result<Exit> {
+async fn accept(config: &Config, reason: &str, position: Option<Position>) -> anyhow::Result<Exit> {
     // Held until the end, since a stop that is dropped is a stop.
     let (_stopper, mut stop) = stop_pair();
-    match pipeline::accept(config, reason, &mut stop).await {
+    match pipeline::accept(config, reason, position, &mut stop).await {
         Ok(outcome) => {
             print(&format!("{}\n{}", outcome.jump, changed(&outcome)))?;
+            Ok(Exit::Ok)
+        }
+        Err(error) => Ok(failed(&error)),
+    }
+}
+
+async fn skip(
+    config: &Config,
+    position: Position,
+    reason: &str,
+    file: &Path,
+) -> anyhow::Result<Exit> {
+    // Held until the end, since a stop that is dropped is a stop.
+    let (_stopper, mut stop) = stop_pair();
+    match pipeline::skip(config, position, reason, file, &mut stop).await {
+        Ok(Skipped { operation, table, now }) => {
+            print(&format!(
+                "left out: one {operation} ({table}) at {position}; it is kept in {}\n\
+                 `walbrook run` goes past it and past nothing else\n{}",
+                file.display(),
+                text(&now)
+            ))?;
             Ok(Exit::Ok)
         }
         Err(error) => Ok(failed(&error)),
@@ -107,6 +134,9 @@ fn text(checkpoint: &Checkpoint) -> String {
             accepted.previous_system_identifier,
             accepted.previous_timeline
         );
+    }
+    for Omission { position, reason, .. } in &checkpoint.omissions {
+        let _ = write!(out, "\nto leave out: {position}, {reason:?}");
     }
     out
 }

@@ -26,7 +26,7 @@ pub async fn run(config: &Config) -> anyhow::Result<Exit> {
     let control = config.control_socket.as_deref().map(control::bind).transpose()?;
     let (stopper, mut stop) = stop_pair();
     let (ended, is_over) = stop_pair();
-    let mut telemetry = Telemetry::new(metrics.clone(), status);
+    let mut telemetry = Telemetry::new(config, metrics.clone(), status);
     let pipeline = async {
         let result = pipeline::run(config, &mut telemetry, &mut stop).await;
         ended.stop();

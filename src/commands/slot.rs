@@ -51,7 +51,7 @@ async fn adopt(config: &Config) -> Result<String, pipeline::Error> {
 
 async fn create(config: &Config) -> Result<String, pipeline::Error> {
     let (_stopper, mut stop) = stop_pair();
-    let mut telemetry = Telemetry::new(Metrics::new(), watch::channel(Status::default()).0);
+    let mut telemetry = Telemetry::new(config, Metrics::new(), watch::channel(Status::default()).0);
     pipeline::create(config, &mut telemetry, &mut stop).await?;
     let slot = &config.replication.slot;
     let mut catalog = Catalog::connect(&config.postgres).await?;
@@ -83,6 +83,7 @@ async fn drop_slot(config: &Config, is_meant: bool) -> Result<String, pipeline::
         ));
     }
     let mut client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
+    client.same_server(&catalog)?;
     client.drop_slot(name).await?;
     client.close().await;
     Ok(format!(

@@ -86,8 +86,8 @@ pub struct Postgres {
     pub ssl_client_cert: Option<(PathBuf, PathBuf)>,
     /// `channel_binding`.
     pub channel_binding: ChannelBinding,
-    /// `target_session_attrs=read-write`: skip hosts that are standbys or read-only.
-    pub read_write_only: bool,
+    /// `target_session_attrs`.
+    pub target: Target,
     /// `application_name`.
     pub application_name: String,
     /// `connect_timeout`, for each host.
@@ -151,6 +151,17 @@ pub enum ChannelBinding {
     Prefer,
     /// Or fail.
     Require,
+}
+
+/// `target_session_attrs`: which servers will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Each.
+    Any,
+    /// No standby.
+    Primary,
+    /// Nor one on which sessions begin read-only.
+    ReadWrite,
 }
 
 /// How the slot is read.
@@ -358,6 +369,16 @@ pub struct Outbox {
     pub on_update: OnOutboxUpdate,
     /// Where events go and how their payload is written.
     pub routing: Routing,
+}
+
+impl Outbox {
+    /// The columns that an event is made of, without those of headers of one's own.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        [&self.id_column, &self.key_column, &self.route_column, &self.payload_column]
+            .into_iter()
+            .chain(&self.type_column)
+            .map(String::as_str)
+    }
 }
 
 /// An UPDATE of an outbox row (Debezium's `table.op.invalid.behavior`).

@@ -16,7 +16,7 @@ use rdkafka::producer::{BaseProducer, NoCustomPartitioner, Producer as _, Produc
 use super::error::{Error, Origin, code_of};
 use super::sink::{CHUNK_RECORDS, SinkConfig};
 use super::{Deadline, record_bytes_max, token, unix_time};
-use crate::config::{Kafka, Sasl, reserved};
+use crate::config::{Kafka, Sasl, Secret, reserved};
 
 pub(super) type Producer = BaseProducer<Context>;
 pub(super) type Consumer = BaseConsumer<Context>;
@@ -38,6 +38,8 @@ pub(super) const SUSPICIOUS: Duration = Duration::from_millis(800);
 #[derive(Debug, Default)]
 pub(super) struct Context {
     token_file: Option<PathBuf>,
+    /// The password that the client was made with.
+    password: Option<Secret>,
     heard: Mutex<Heard>,
 }
 
@@ -53,6 +55,8 @@ struct Heard {
 pub(super) struct FailedDelivery {
     pub(super) topic: String,
     pub(super) code: RDKafkaErrorCode,
+    /// The record's number in its batch.
+    pub(super) record: usize,
 }
 
 /// The last trouble with a broker.
@@ -63,12 +67,21 @@ struct Trouble {
 }
 
 impl Context {
+    /// Made before its client, which may have a newer password, but none that is older.
     fn new(config: &Kafka) -> Self {
-        let token_file = match &config.security.sasl {
-            Some(Sasl::OauthBearer { token_file }) => Some(token_file.clone()),
-            Some(Sasl::Password { .. }) | None => None,
+        let (token_file, password) = match &config.security.sasl {
+            Some(Sasl::OauthBearer { token_file }) => (Some(token_file.clone()), None),
+            Some(Sasl::Password { password, .. }) => (None, Some(password.fresh())),
+            None => (None, None),
         };
-        Self { token_file, heard: Mutex::default() }
+        Self { token_file, password, heard: Mutex::default() }
+    }
+
+    /// A call was answered: what was heard before it explains no failure of a later one.
+    pub(super) fn on_answer(&self) {
+        if let Ok(mut heard) = self.heard.lock() {
+            heard.trouble = None;
+        }
     }
 
     /// The first record that could not be delivered, if any.
@@ -92,8 +105,10 @@ impl Context {
                 RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed
             )
         })?;
-        let is_token = self.token_file.is_some();
-        Some(Error::Authentication { reason: trouble.reason.clone(), is_token })
+        // What is renewed from outside may be right by the next attempt, or is already.
+        let is_renewed = self.token_file.is_some()
+            || self.password.as_ref().is_some_and(|password| password.fresh() != *password);
+        Some(Error::Authentication { reason: trouble.reason.clone(), is_renewed })
     }
 
     /// Why no answer came: refused credentials, or the last trouble with a broker.
@@ -153,9 +168,10 @@ impl ClientContext for Context {
 impl ConsumerContext for Context {}
 
 impl ProducerContext<NoCustomPartitioner> for Context {
-    type DeliveryOpaque = ();
+    /// The record's number in its batch.
+    type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
         let Err((error, record)) = result else { return };
         let code = code_of(error);
         // The records that fall with the one that failed.
@@ -163,9 +179,8 @@ impl ProducerContext<NoCustomPartitioner> for Context {
             return;
         }
         if let Ok(mut heard) = self.heard.lock() {
-            heard
-                .delivery
-                .get_or_insert_with(|| FailedDelivery { topic: record.topic().into(), code });
+            let topic = record.topic().into();
+            heard.delivery.get_or_insert(FailedDelivery { topic, code, record: number });
         }
     }
 }
@@ -185,8 +200,9 @@ pub(super) fn check(config: &SinkConfig) -> Result<(), Error> {
 
 /// A transactional producer that has not been initialised.
 pub(super) fn producer(config: &SinkConfig) -> Result<Producer, Error> {
+    let context = Context::new(&config.kafka);
     producer_config(config)?
-        .create_with_context(Context::new(&config.kafka))
+        .create_with_context(context)
         .map_err(|error| origin(&config.kafka, "creating a producer").error(error))
 }
 
@@ -196,6 +212,7 @@ pub(super) fn consumer(config: &Kafka, isolation: Isolation) -> Result<Consumer,
         Isolation::Committed => "read_committed",
         Isolation::Uncommitted => "read_uncommitted",
     };
+    let context = Context::new(config);
     let mut client = base(config)?;
     client
         // librdkafka assigns partitions only to a client that names a group; it is never joined.
@@ -208,21 +225,23 @@ pub(super) fn consumer(config: &Kafka, isolation: Isolation) -> Result<Consumer,
         .set("fetch.wait.max.ms", "10")
         .set("isolation.level", isolation);
     client
-        .create_with_context(Context::new(config))
+        .create_with_context(context)
         .map_err(|error| origin(config, "creating a consumer").error(error))
 }
 
 /// A client for topics and settings.
 pub(super) fn admin(config: &Kafka) -> Result<Admin, Error> {
+    let context = Context::new(config);
     base(config)?
-        .create_with_context(Context::new(config))
+        .create_with_context(context)
         .map_err(|error| origin(config, "creating an admin client").error(error))
 }
 
 /// A plain producer for metadata, which can be polled.
 pub(super) fn plain(config: &Kafka) -> Result<Producer, Error> {
+    let context = Context::new(config);
     base(config)?
-        .create_with_context(Context::new(config))
+        .create_with_context(context)
         .map_err(|error| origin(config, "creating a client").error(error))
 }
 
@@ -260,7 +279,10 @@ pub(super) fn ask<T>(
             return Err(producer.context().unanswered(origin.doing, deadline.elapsed()));
         };
         match request(producer, slice) {
-            Ok(answer) => return Ok(answer),
+            Ok(answer) => {
+                producer.context().on_answer();
+                return Ok(answer);
+            }
             Err(error) if is_unanswered(&error) => {
                 producer.poll(Duration::from_millis(10));
                 if let Some(refused) = producer.context().refused() {
@@ -330,7 +352,7 @@ fn base(config: &Kafka) -> Result<ClientConfig, Error> {
         if name == "debug" {
             level = RDKafkaLogLevel::Debug;
         }
-        client.set(name, value.expose());
+        client.set(name, value.fresh().expose());
     }
     client
         .set_log_level(level)
@@ -359,7 +381,7 @@ fn apply_security(client: &mut ClientConfig, config: &Kafka) {
             client.set("ssl.key.location", key.to_string_lossy());
         }
         if let Some(password) = &tls.key_password {
-            client.set("ssl.key.password", password.expose());
+            client.set("ssl.key.password", password.fresh().expose());
         }
     }
     match &security.sasl {
@@ -371,7 +393,7 @@ fn apply_security(client: &mut ClientConfig, config: &Kafka) {
             client
                 .set("sasl.mechanism", mechanism)
                 .set("sasl.username", user)
-                .set("sasl.password", password.expose());
+                .set("sasl.password", password.fresh().expose());
         }
     }
 }

@@ -11,6 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::checkpoint;
 use crate::edges::Class;
+use crate::position::Position;
 
 /// What can go wrong on Kafka's side.
 #[derive(Debug, thiserror::Error)]
@@ -20,8 +21,9 @@ pub enum Error {
     Authentication {
         /// librdkafka's words.
         reason: String,
-        /// Whether the credentials are a token that is renewed from outside.
-        is_token: bool,
+        /// Whether there are others: a token that is renewed from outside, or a password whose file
+        /// has another one by now.
+        is_renewed: bool,
     },
     /// The last checkpoint record cannot be used.
     #[error(
@@ -100,13 +102,17 @@ pub enum Error {
     #[error("the sink must recover first")]
     NotRecovered,
     /// A record can never be written as it is.
-    #[error("kafka refused a record of topic {topic}{}: {reason}", sized(largest))]
+    #[error(
+        "kafka refused a record of topic {topic}{}: {reason}{}",
+        named(record),
+        way_past(record)
+    )]
     RecordRefused {
         /// The topic.
         topic: String,
-        /// The table and the bytes of the largest record of that topic that was being written, where
-        /// its size is what matters.
-        largest: Option<(String, usize)>,
+        /// The record; where its size is what matters, the largest of that topic that was being
+        /// written.
+        record: Option<Refused>,
         /// Why, and what to do.
         reason: &'static str,
     },
@@ -115,6 +121,14 @@ pub enum Error {
     Setup {
         /// librdkafka's words.
         reason: String,
+    },
+    /// Fewer brokers are up than a new topic wants replicas, which passes when one was restarted.
+    #[error(
+        "topic {topic} cannot be created: its replication factor is larger than the number of brokers that are up. Start more, or lower topics.replication_factor (topics.checkpoint_replication_factor for the checkpoint topic)"
+    )]
+    TooFewBrokers {
+        /// The topic.
+        topic: String,
     },
     /// A topic cannot be created as configured.
     #[error("topic {topic} cannot be created as [topics.create] says")]
@@ -157,11 +171,12 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Authentication { is_token, .. } if *is_token => Class::Retry,
+            Self::Authentication { is_renewed: true, .. } => Class::Retry,
             Self::MissingTopic { command: None, .. }
             | Self::Client { .. }
             | Self::HangingTransaction { .. }
             | Self::NotRecovered
+            | Self::TooFewBrokers { .. }
             | Self::Unreachable { .. } => Class::Retry,
             Self::Fenced { .. } => Class::Fenced,
             Self::Authentication { .. }
@@ -227,7 +242,7 @@ impl<'a> Origin<'a> {
         if let Some(reason) = refusal(code) {
             return Some(Error::RecordRefused {
                 topic: self.topic.to_owned(),
-                largest: None,
+                record: None,
                 reason,
             });
         }
@@ -305,9 +320,28 @@ pub(super) fn is_too_large(code: RDKafkaErrorCode) -> bool {
     matches!(code, RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::MessageBatchTooLarge)
 }
 
-fn sized(largest: &Option<(String, usize)>) -> String {
-    largest.as_ref().map_or_else(String::new, |(table, bytes)| {
-        format!(" (the largest has {bytes} bytes before compression, from table {table})")
+/// A record that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Its table.
+    pub table: String,
+    /// The change that made it.
+    pub position: Position,
+    /// Bytes of key and value, before compression.
+    pub bytes: usize,
+}
+
+fn named(record: &Option<Refused>) -> String {
+    record.as_ref().map_or_else(String::new, |Refused { table, position, bytes }| {
+        format!(" (the change at {position} of table {table}, {bytes} bytes before compression)")
+    })
+}
+
+fn way_past(record: &Option<Refused>) -> String {
+    record.as_ref().map_or_else(String::new, |Refused { position, .. }| {
+        format!(
+            "; to leave out this one change and keep it in a file: `walbrook checkpoint skip --position {position} --file … --reason …`"
+        )
     })
 }
 
@@ -391,7 +425,8 @@ mod tests {
 
     #[test]
     fn a_refused_token_is_renewed_and_a_refused_password_is_not() {
-        let refused = |is_token| Error::Authentication { reason: "no".into(), is_token }.class();
+        let refused =
+            |is_renewed| Error::Authentication { reason: "no".into(), is_renewed }.class();
         assert_eq!(refused(true), Class::Retry);
         assert_eq!(refused(false), Class::Fatal);
     }

@@ -333,7 +333,7 @@ fn write_record(
     producer.begin_transaction().map_err(|error| origin.error(error))?;
     // A key, since a compacted topic takes no record without.
     let payload = vec![0; trial.bytes];
-    let mut record = BaseRecord::to(topic).key("walbrook check").payload(&payload);
+    let mut record = BaseRecord::with_opaque_to(topic, 0).key("walbrook check").payload(&payload);
     record.timestamp = trial.timestamp_ms;
     producer.send(record).map_err(|(error, _)| origin.error(error))?;
     let deadline = Deadline::after(REQUEST_TIMEOUT);

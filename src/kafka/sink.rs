@@ -13,7 +13,7 @@ use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{BaseRecord, Producer as _};
 
 use super::client::{self, Producer, SUSPICIOUS};
-use super::error::{Error, Origin, TOO_LARGE, code_of, is_timeout, is_too_large};
+use super::error::{Error, Origin, Refused, TOO_LARGE, code_of, is_timeout, is_too_large};
 use super::headers::HeaderWriter;
 use super::recovery::{self, PARTITION};
 use super::topics::Topics;
@@ -192,9 +192,9 @@ impl KafkaSink {
         let with_position = self.config.position_headers;
         let mut headers = HeaderWriter::new(with_position, batch, last.as_ref(), next);
         let (mut chunk_records, mut chunk_bytes) = (0, 0);
-        for record in batch.records() {
+        for (number, record) in batch.records().iter().enumerate() {
             let headers = headers.headers(record, batch.slice(&record.headers));
-            self.send(producer, batch, record, headers, deadline)?;
+            self.send(producer, batch, (number, record), headers, deadline)?;
             chunk_records += 1;
             chunk_bytes += record.value.as_ref().map_or(0, Range::len);
             if CHUNK_RECORDS <= chunk_records || CHUNK_BYTES <= chunk_bytes {
@@ -219,7 +219,7 @@ impl KafkaSink {
         &self,
         producer: &Producer,
         batch: &Batch,
-        record: &Record,
+        (number, record): (usize, &Record),
         headers: Option<OwnedHeaders>,
         deadline: Deadline,
     ) -> Result<(), Error> {
@@ -231,7 +231,7 @@ impl KafkaSink {
             key: record.key.as_ref().map(|key| batch.slice(key)),
             timestamp: Some(record.timestamp_ms),
             headers,
-            delivery_opaque: (),
+            delivery_opaque: number,
         };
         self.enqueue(producer, batch, outgoing, deadline)
     }
@@ -244,7 +244,8 @@ impl KafkaSink {
         deadline: Deadline,
     ) -> Result<(), Error> {
         let value = next.to_json();
-        let outgoing = BaseRecord::to(&self.config.kafka.checkpoint_topic)
+        let behind = batch.records().len();
+        let outgoing = BaseRecord::with_opaque_to(&self.config.kafka.checkpoint_topic, behind)
             .partition(PARTITION)
             .key(self.config.slot.as_bytes())
             .payload(&*value);
@@ -256,7 +257,7 @@ impl KafkaSink {
         &self,
         producer: &Producer,
         batch: &Batch,
-        mut outgoing: BaseRecord<'_, [u8], [u8]>,
+        mut outgoing: BaseRecord<'_, [u8], [u8], usize>,
         deadline: Deadline,
     ) -> Result<(), Error> {
         let doing = "sending records";
@@ -305,7 +306,10 @@ impl KafkaSink {
         let doing = "committing a transaction";
         while let Some(slice) = deadline.slice(SLICE) {
             match producer.commit_transaction(slice) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    producer.context().on_answer();
+                    return Ok(());
+                }
                 // The call is over, the commit goes on: the next call takes it up again.
                 Err(error) if is_timeout(code_of(&error)) && is_retriable(&error) => {
                     producer.poll(Duration::ZERO);
@@ -347,13 +351,19 @@ impl KafkaSink {
                 self.missing(&failed.topic)
             }
             code if is_too_large(code) => too_large(batch, &failed.topic, TOO_LARGE),
-            code => origin.known(code).unwrap_or_else(|| {
+            code => match origin.known(code) {
+                Some(Error::RecordRefused { topic, reason, .. }) => {
+                    let record = batch.records().get(failed.record);
+                    let record = record.map(|record| Refused::new(batch, record));
+                    Error::RecordRefused { topic, record, reason }
+                }
+                Some(known) => known,
                 // A call that says more than that a record failed (that we are fenced) goes first.
-                origin.known(code_of(&error)).unwrap_or_else(|| {
+                None => origin.known(code_of(&error)).unwrap_or_else(|| {
                     tracing::debug!(%error, records = batch.records().len(), "transaction failed");
                     origin.error(KafkaError::MessageProduction(code))
-                })
-            }),
+                }),
+            },
         }
     }
 
@@ -415,7 +425,10 @@ pub(super) fn initialise(
     let deadline = Deadline::after(limit);
     client::serve(producer);
     while let Some(slice) = deadline.slice(SLICE) {
-        let Err(error) = producer.init_transactions(slice) else { return Ok(()) };
+        let Err(error) = producer.init_transactions(slice) else {
+            producer.context().on_answer();
+            return Ok(());
+        };
         if let Some(known) = origin.known(code_of(&error)) {
             return Err(known);
         }
@@ -462,13 +475,23 @@ fn topic_names(batch: &Batch) -> String {
 
 /// A record of `topic` is too large: which, is told by the largest one there is.
 fn too_large(batch: &Batch, topic: &str, reason: &'static str) -> Error {
-    let length = |range: &Option<Range<usize>>| range.as_ref().map_or(0, Range::len);
     let of_topic = batch.records().iter().filter(|r| batch.topics.name(r.topic) == Some(topic));
-    let sized = of_topic.map(|record| (length(&record.key) + length(&record.value), record.topic));
-    let largest = sized.max_by_key(|(bytes, _)| *bytes);
-    let table = |id| batch.topics.table(id).unwrap_or_default().to_owned();
-    let largest = largest.map(|(bytes, id)| (table(id), bytes));
-    Error::RecordRefused { topic: topic.to_owned(), largest, reason }
+    let record = of_topic.max_by_key(|record| length(record));
+    let record = record.map(|record| Refused::new(batch, record));
+    Error::RecordRefused { topic: topic.to_owned(), record, reason }
+}
+
+/// Bytes of key and value.
+fn length(record: &Record) -> usize {
+    let length = |range: &Option<Range<usize>>| range.as_ref().map_or(0, Range::len);
+    length(&record.key) + length(&record.value)
+}
+
+impl Refused {
+    fn new(batch: &Batch, record: &Record) -> Self {
+        let table = batch.topics.table(record.topic).unwrap_or_default().to_owned();
+        Self { table, position: record.position, bytes: length(record) }
+    }
 }
 
 /// An error and its causes on one line.

@@ -159,11 +159,14 @@ pub(super) fn create(
     Ok(())
 }
 
-/// A topic that is not made because its settings are refused is no passing matter.
+/// A topic that is not made because its settings are refused is no passing matter, except for what
+/// a broker that is restarted makes of them.
 fn refused(origin: Origin<'_>, code: RDKafkaErrorCode) -> Error {
     match code {
-        RDKafkaErrorCode::InvalidReplicationFactor
-        | RDKafkaErrorCode::InvalidPartitions
+        RDKafkaErrorCode::InvalidReplicationFactor => {
+            Error::TooFewBrokers { topic: origin.topic.to_owned() }
+        }
+        RDKafkaErrorCode::InvalidPartitions
         | RDKafkaErrorCode::InvalidConfig
         | RDKafkaErrorCode::InvalidTopic
         | RDKafkaErrorCode::PolicyViolation => Error::TopicRefused {
@@ -219,6 +222,7 @@ pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edges::Class;
     use crate::kafka::client::tests::config;
 
     #[test]
@@ -243,6 +247,23 @@ mod tests {
                 "{head} --partitions 6 --replication-factor 3 --config cleanup.policy=compact"
             ),
         );
+    }
+
+    #[test]
+    fn brokers_that_are_down_pass_and_settings_that_are_refused_do_not() {
+        use RDKafkaErrorCode as Code;
+        let config = config("b:9092").kafka;
+        let origin = client::origin(&config, "creating a topic").on("shop.orders");
+        for (code, class) in [
+            (Code::InvalidReplicationFactor, Class::Retry),
+            (Code::InvalidPartitions, Class::Fatal),
+            (Code::PolicyViolation, Class::Fatal),
+            (Code::RequestTimedOut, Class::Retry),
+        ] {
+            assert_eq!(refused(origin, code).class(), class, "{code:?}");
+        }
+        let error = refused(origin, Code::InvalidReplicationFactor).to_string();
+        assert!(error.starts_with("topic shop.orders") && error.contains("replication_factor"));
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub(super) async fn look(
     telemetry: &mut Telemetry,
 ) -> Result<(), postgres::Error> {
     if let Some(facts) = catalog.slot(slot).await? {
-        telemetry.on_look(slot, &facts, clock::wall_us());
+        telemetry.on_look(slot, &facts, clock::now(), clock::wall_us());
     }
     Ok(())
 }

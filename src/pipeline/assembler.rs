@@ -6,6 +6,7 @@
 
 mod error;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 use std::iter::once;
@@ -14,13 +15,13 @@ use std::sync::Arc;
 pub use self::error::Error;
 use crate::batch::{Batch, Mark, TopicTable};
 use crate::change::{Change, Op, Xact};
-use crate::checkpoint::{Checkpoint, Inside};
+use crate::checkpoint::{Checkpoint, Inside, Omission};
 use crate::config::BatchLimits;
 use crate::encode;
 use crate::facts::TableFacts;
 use crate::plan::{self, Context, Contradiction, Draft, Plan, Route, SchemaId, Settings, Skip};
 use crate::position::{Lsn, Position, Xid};
-use crate::wal::{Message, Relation, RelationId};
+use crate::wal::{Message, Relation, RelationId, ReplicaIdentity};
 
 /// What became of a message.
 #[derive(Debug)]
@@ -54,13 +55,29 @@ pub enum Owner {
     Relation(RelationId),
 }
 
+impl Owner {
+    fn of(op: &Op<'_>) -> Self {
+        match *op {
+            Op::Message { .. } => Self::Messages,
+            Op::Delete { relation, .. }
+            | Op::Insert { relation, .. }
+            | Op::Truncate { relation, .. }
+            | Op::Update { relation, .. } => Self::Relation(relation),
+        }
+    }
+}
+
 /// A relation as it stands in the stream, with its plan once a row needed one.
 #[derive(Debug)]
 struct Entry {
     relation: Relation,
     plan: Option<Plan>,
+    /// The relation that was announced just before: its root, if no row is of its own.
+    root: Option<RelationId>,
     /// Columns that the catalog calls NOT NULL and a row did not.
     nullable: Vec<String>,
+    /// Whether its rows are older than the primary key that the catalog has.
+    is_keyless: bool,
     /// OIDs of types that a row had and its plan did not know.
     asked: Vec<u32>,
 }
@@ -70,6 +87,7 @@ struct Entry {
 struct Boundary {
     mark: Mark,
     position: Position,
+    xid: Option<Xid>,
 }
 
 /// The row that reaches a limit goes beyond it; most do by less than this.
@@ -85,6 +103,8 @@ pub struct Assembler {
     message_prefix: Option<String>,
     is_binary: bool,
     relations: BTreeMap<RelationId, Entry>,
+    /// The relation that was announced last, until a change comes.
+    announced: Option<RelationId>,
     /// The plan of logical messages, once one was an event.
     messages: Option<Plan>,
     topics: Arc<TopicTable>,
@@ -92,21 +112,28 @@ pub struct Assembler {
     base: Checkpoint,
     /// Changes at or below it are in Kafka already.
     resume: Position,
+    /// Whether the slot must send the transaction of that position again.
+    comes_again: bool,
     xact: Option<Xact>,
     /// The ordinal of the last change taken from the open transaction.
     ordinal: u64,
     previous_commit_lsn: Lsn,
     position: Position,
+    /// The transaction of `position`.
+    xid: Option<Xid>,
     inside: Option<Inside>,
     confirm: Lsn,
     boundary: Option<Boundary>,
     starts_inside: bool,
     /// Changes that made no record, since they were last asked for.
     skipped: BTreeMap<(Owner, Skip), u64>,
+    /// Changes that were left out as an operator said, since they were last asked for.
+    omitted: Vec<(Owner, Omission)>,
 }
 
 impl Assembler {
-    /// An assembler that goes on from `checkpoint`.
+    /// An assembler that goes on from `checkpoint`. `comes_again` says that the slot must send the
+    /// transaction of that position again.
     #[must_use]
     pub fn new(
         settings: Settings,
@@ -114,6 +141,7 @@ impl Assembler {
         message_prefix: Option<String>,
         is_binary: bool,
         checkpoint: Checkpoint,
+        comes_again: bool,
     ) -> Self {
         let position = checkpoint.position;
         // A checkpoint at the end of a transaction covers all of it, whatever is counted today.
@@ -127,17 +155,21 @@ impl Assembler {
             message_prefix,
             is_binary,
             relations: BTreeMap::new(),
+            announced: None,
             messages: None,
             topics: Arc::default(),
             resume,
+            comes_again,
             xact: None,
             ordinal: 0,
             previous_commit_lsn: Lsn::ZERO,
             position,
+            xid: checkpoint.xid,
             inside: checkpoint.inside,
             confirm: checkpoint.confirm,
             boundary: None,
             skipped: BTreeMap::new(),
+            omitted: Vec::new(),
             starts_inside: checkpoint.inside.is_some(),
             base: checkpoint,
         }
@@ -177,6 +209,7 @@ impl Assembler {
                 self.change(lsn, once(Op::Message { prefix, content }), context, batch)
             }
             Message::Truncate { relations, .. } => {
+                relations.iter().for_each(|relation| self.own(relation));
                 let op = |(relation, part)| Op::Truncate { relation, part };
                 self.change(lsn, relations.iter().zip(0_u32..).map(op), context, batch)
             }
@@ -187,19 +220,38 @@ impl Assembler {
     }
 
     /// Takes a relation's shape. The same shape again, which the server sends after any
-    /// invalidation, keeps its plan: what the catalog may say otherwise now shows in the rows.
+    /// invalidation, asks the catalog anew what the stream does not tell. What rows have shown of it
+    /// stays so, or its schemas would change to and fro; and of an outbox the catalog decides nothing.
+    ///
+    /// The server sends a leaf's shape behind its root's, before the first row of the leaf, which
+    /// then names the root.
     fn announce(&mut self, relation: Relation) {
+        let root = self.announced.replace(relation.id).filter(|root| *root != relation.id);
         let entry = self.relations.entry(relation.id);
         match entry {
-            Slot::Occupied(entry) if entry.get().relation == relation => {}
+            Slot::Occupied(mut entry) if entry.get().relation == relation => {
+                let entry = entry.get_mut();
+                entry.root = root;
+                entry.is_keyless = false;
+                entry.plan.take_if(|plan| !matches!(plan, Plan::Outbox(_)));
+            }
             entry => {
                 entry.insert_entry(Entry {
                     relation,
                     plan: None,
+                    root,
                     nullable: Vec::new(),
+                    is_keyless: false,
                     asked: Vec::new(),
                 });
             }
+        }
+    }
+
+    /// Notes that rows are the relation's own, not those of a root.
+    fn own(&mut self, relation: RelationId) {
+        if let Some(entry) = self.relations.get_mut(&relation) {
+            entry.root = None;
         }
     }
 
@@ -210,11 +262,13 @@ impl Assembler {
         if commit_lsn <= self.previous_commit_lsn {
             return Err(Error::Disorder { at: commit_lsn, what: "commits go backwards" });
         }
-        if let Some(inside) = self.base.inside
-            && self.resume.commit_lsn < commit_lsn
-            && self.previous_commit_lsn < self.resume.commit_lsn
-        {
-            return Err(self.resume_error(inside, format!("transaction {xid} at {commit_lsn}")));
+        let is_other = match commit_lsn.cmp(&self.resume.commit_lsn) {
+            Ordering::Less => false,
+            Ordering::Equal => self.base_xid().is_some_and(|was| was != xid),
+            Ordering::Greater => true,
+        };
+        if is_other && self.is_awaited() {
+            return Err(self.resume_error(format!("transaction {xid} at {commit_lsn}")));
         }
         let previous_commit_lsn = self.previous_commit_lsn;
         self.xact = Some(Xact { xid, commit_lsn, commit_time_us, previous_commit_lsn });
@@ -226,18 +280,22 @@ impl Assembler {
         let Some(xact) = self.xact.take() else {
             return Err(Error::Disorder { at: end_lsn, what: "commit without a begin" });
         };
-        if let Some(inside) = self.base.inside
+        if self.base.inside.is_some()
             && xact.commit_lsn == self.resume.commit_lsn
             && self.ordinal < self.resume.ordinal
         {
-            return Err(self.resume_error(inside, format!("{} changes", self.ordinal)));
+            return Err(self.resume_error(format!("{} changes", self.ordinal)));
         }
         self.previous_commit_lsn = xact.commit_lsn;
         self.confirm = self.confirm.max(end_lsn);
         if self.position.commit_lsn <= xact.commit_lsn {
             self.inside = None;
         }
-        self.boundary = Some(Boundary { mark: batch.mark(), position: self.position });
+        // The position may lie inside a transaction that comes only later: nothing is new here.
+        if self.inside.is_none() {
+            let Self { position, xid, .. } = *self;
+            self.boundary = Some(Boundary { mark: batch.mark(), position, xid });
+        }
         Ok(Step::Boundary)
     }
 
@@ -253,28 +311,36 @@ impl Assembler {
         let Some(xact) = self.xact else {
             return Err(Error::Disorder { at: lsn, what: "change outside of a transaction" });
         };
+        self.announced = None;
         let position = Position { commit_lsn: xact.commit_lsn, ordinal: self.ordinal + 1 };
         if position <= self.resume {
             self.check_resumed(position, lsn, xact.xid)?;
             self.ordinal = position.ordinal;
             return Ok(Step::Continue);
         }
-        if self.is_full(batch) {
-            return Ok(Step::Full);
-        }
-        // It waits from now on, also for its plan.
-        batch.note_commit_time(xact.commit_time_us);
-        let mark = batch.mark();
-        for op in ops {
-            let step = self.encode(&Change { position, lsn, xact: &xact, op }, context, batch)?;
-            if let Step::Need(need) = step {
-                batch.truncate(mark);
-                return Ok(Step::Need(need));
+        let inside = Inside { xid: xact.xid, lsn };
+        if let Some(omission) = self.omission(position, inside) {
+            self.omitted.extend(ops.take(1).map(|op| (Owner::of(&op), omission.clone())));
+        } else {
+            if self.is_full(batch) {
+                return Ok(Step::Full);
+            }
+            // It waits from now on, also for its plan.
+            batch.note_commit_time(xact.commit_time_us);
+            let mark = batch.mark();
+            for op in ops {
+                let step =
+                    self.encode(&Change { position, lsn, xact: &xact, op }, context, batch)?;
+                if let Step::Need(need) = step {
+                    batch.truncate(mark);
+                    return Ok(Step::Need(need));
+                }
             }
         }
         self.ordinal = position.ordinal;
         self.position = position;
-        self.inside = Some(Inside { xid: xact.xid, lsn });
+        self.xid = Some(xact.xid);
+        self.inside = Some(inside);
         Ok(Step::Continue)
     }
 
@@ -285,21 +351,25 @@ impl Assembler {
         context: &Context,
         batch: &mut Batch,
     ) -> Result<Step, Error> {
-        let (owner, plan) = match change.op {
-            Op::Message { prefix, .. } if self.message_prefix.as_deref() != Some(prefix) => {
-                return Ok(Step::Continue);
-            }
-            Op::Message { .. } => (Owner::Messages, &mut self.messages),
-            Op::Delete { relation, .. }
-            | Op::Insert { relation, .. }
-            | Op::Truncate { relation, .. }
-            | Op::Update { relation, .. } => {
+        if let Op::Message { prefix, .. } = change.op
+            && self.message_prefix.as_deref() != Some(prefix)
+        {
+            return Ok(Step::Continue);
+        }
+        let owner = Owner::of(&change.op);
+        let plan = match owner {
+            Owner::Messages => &mut self.messages,
+            Owner::Relation(relation) => {
                 let entry = self.relations.get_mut(&relation);
-                let entry = entry.ok_or(Error::UnknownRelation(relation))?;
-                (Owner::Relation(relation), &mut entry.plan)
+                &mut entry.ok_or(Error::UnknownRelation(relation))?.plan
             }
         };
-        let Some(plan) = plan else { return Ok(Step::Need(Need::Plan(owner))) };
+        let Some(plan) = plan else {
+            if let Owner::Relation(relation) = owner {
+                self.own(relation);
+            }
+            return Ok(Step::Need(Need::Plan(owner)));
+        };
         match plan.encode(change, context, batch) {
             Ok(plan::Step::Done) => Ok(Step::Continue),
             Ok(plan::Step::Skipped(skip)) => {
@@ -320,7 +390,13 @@ impl Assembler {
         use plan::Error::{Contradiction as Contradicted, Encode};
         let Owner::Relation(relation) = owner else { return Err(error.into()) };
         let Some(entry) = self.relations.get_mut(&relation) else { return Err(error.into()) };
+        let is_unkeyed =
+            matches!(entry.relation.identity, ReplicaIdentity::Full | ReplicaIdentity::Nothing);
         let is_news = match &error {
+            // The stream does not say what the key is, and it is newer than the row.
+            Contradicted { contradiction: Contradiction::KeyNull { .. }, .. } if is_unkeyed => {
+                !std::mem::replace(&mut entry.is_keyless, true)
+            }
             Contradicted { contradiction: Contradiction::Null { column }, .. }
             | Encode { column, source: encode::Error::Unavailable, .. } => {
                 remember(&mut entry.nullable, column)
@@ -337,23 +413,72 @@ impl Assembler {
         Ok(Step::Need(Need::Plan(owner)))
     }
 
+    /// The operator's decision to leave out this very change.
+    fn omission(&self, position: Position, change: Inside) -> Option<Omission> {
+        let is_it = |it: &&Omission| it.position == position && it.change == change;
+        self.base.omissions.iter().find(is_it).cloned()
+    }
+
     fn check_resumed(&self, position: Position, lsn: Lsn, xid: Xid) -> Result<(), Error> {
         match self.base.inside {
             Some(inside) if position == self.resume && inside != (Inside { xid, lsn }) => {
-                Err(self.resume_error(inside, format!("transaction {xid}, change at {lsn}")))
+                Err(self.resume_error(format!("transaction {xid}, change at {lsn}")))
             }
             _ => Ok(()),
         }
     }
 
-    fn resume_error(&self, inside: Inside, found: String) -> Error {
-        Error::Resume { xid: inside.xid, position: self.resume, lsn: inside.lsn, found }
+    /// Takes the LSN of a keep-alive: every transaction that ends at or before it was sent earlier.
+    ///
+    /// # Errors
+    ///
+    /// If the checkpoint's transaction should have been, and was not.
+    pub fn on_keepalive(&self, wal_end: Lsn) -> Result<(), Error> {
+        if self.xact.is_none() && self.resume.commit_lsn < wal_end && self.is_awaited() {
+            return Err(self.resume_error(format!("no transaction up to {wal_end}")));
+        }
+        Ok(())
+    }
+
+    /// Whether the checkpoint's transaction must come again and has not yet. A server that was rolled
+    /// back to an earlier state has others behind that point, and some could pass for it.
+    fn is_awaited(&self) -> bool {
+        self.comes_again && self.previous_commit_lsn < self.resume.commit_lsn
+    }
+
+    /// The transaction of the checkpoint that start-up found.
+    fn base_xid(&self) -> Option<Xid> {
+        self.base.inside.map(|inside| inside.xid).or(self.base.xid)
+    }
+
+    fn resume_error(&self, found: String) -> Error {
+        let mut was =
+            self.base_xid().map_or("a change".to_owned(), |xid| format!("transaction {xid}"));
+        if let Some(inside) = self.base.inside {
+            was = format!("{was}, change at {}", inside.lsn);
+        }
+        Error::Resume { position: self.base.position, was, found }
+    }
+
+    /// The open transaction.
+    #[must_use]
+    pub fn xid(&self) -> Option<Xid> {
+        self.xact.map(|xact| xact.xid)
     }
 
     /// A relation of the stream.
     #[must_use]
     pub fn relation(&self, id: RelationId) -> Option<&Relation> {
         self.relations.get(&id).map(|entry| &entry.relation)
+    }
+
+    /// The relation whose plan it is; messages have none.
+    #[must_use]
+    pub fn relation_of(&self, owner: Owner) -> Option<&Relation> {
+        match owner {
+            Owner::Messages => None,
+            Owner::Relation(id) => self.relation(id),
+        }
     }
 
     /// Compiles a plan as far as that goes without topics and schema ids; `facts` are those of the
@@ -368,6 +493,12 @@ impl Assembler {
         };
         let entry = self.relations.get(&id).ok_or(Error::UnknownRelation(id))?;
         facts.not_null.retain(|column| !entry.nullable.contains(column));
+        if entry.is_keyless {
+            facts.primary_key.clear();
+            facts.identity_index.clear();
+        }
+        let leaves = self.relations.values().filter(|leaf| leaf.root == Some(id));
+        facts.leaves.extend(leaves.map(|leaf| plan::leaf(&leaf.relation)));
         let draft = plan::compile(&entry.relation, &facts, &self.settings)?;
         if draft.topics.iter().any(|topic| self.topics.find(topic).is_some()) {
             let others =
@@ -437,6 +568,18 @@ impl Assembler {
         std::mem::take(&mut self.skipped)
     }
 
+    /// What was left out, as an operator said, since the last call.
+    pub fn take_omitted(&mut self) -> Vec<(Owner, Omission)> {
+        std::mem::take(&mut self.omitted)
+    }
+
+    /// The position of the change that was not taken yet.
+    #[must_use]
+    pub fn pending(&self) -> Option<Position> {
+        let Xact { commit_lsn, .. } = self.xact?;
+        Some(Position { commit_lsn, ordinal: self.ordinal + 1 })
+    }
+
     /// Whether the stream is between two transactions.
     #[must_use]
     pub fn is_at_boundary(&self) -> bool {
@@ -449,6 +592,11 @@ impl Assembler {
         self.confirm
     }
 
+    /// The server went on on this timeline, and the stream with it.
+    pub fn on_timeline(&mut self, timeline: u32) {
+        self.base.timeline = self.base.timeline.max(timeline);
+    }
+
     /// Gives the batch its checkpoint. `keepalive` is the highest keep-alive LSN, which counts only
     /// between transactions, when nothing is in flight.
     pub fn seal(&mut self, batch: &mut Batch, keepalive: Lsn) {
@@ -459,7 +607,8 @@ impl Assembler {
         batch.starts_inside = self.starts_inside && !batch.is_empty();
         batch.ends_inside = inside.is_some() && !batch.is_empty();
         self.starts_inside = inside.is_some();
-        self.finish(batch, self.position, inside);
+        let Self { position, xid, .. } = *self;
+        self.finish(batch, position, xid, inside);
     }
 
     /// Takes back what is of an unfinished transaction and gives the batch its checkpoint: for a
@@ -468,18 +617,36 @@ impl Assembler {
         let Some(boundary) = self.boundary.take() else { return false };
         batch.truncate(boundary.mark);
         batch.starts_inside = self.starts_inside && !batch.is_empty();
-        self.finish(batch, boundary.position, None);
+        self.finish(batch, boundary.position, boundary.xid, None);
         true
     }
 
-    fn finish(&mut self, batch: &mut Batch, position: Position, inside: Option<Inside>) {
+    /// Whether all of the position's transaction is at or before it: it has ended in this stream, or
+    /// had in Kafka.
+    fn is_complete(&self, position: Position) -> bool {
+        position.commit_lsn <= self.previous_commit_lsn
+            || self.base.inside.is_none() && position == self.base.position
+    }
+
+    fn finish(
+        &mut self,
+        batch: &mut Batch,
+        position: Position,
+        xid: Option<Xid>,
+        inside: Option<Inside>,
+    ) {
         assert!(self.base.position <= position, "checkpoints do not go back (I3)");
         assert!(self.base.confirm <= self.confirm, "confirmation does not go back (I1)");
+        assert!(
+            inside.is_some() || self.is_complete(position),
+            "a position is complete only when its transaction was seen to end (I1)"
+        );
         self.base.position = position;
         self.base.confirm = self.confirm;
+        self.base.omissions.retain(|it| position < it.position);
         self.boundary = None;
         batch.topics = Arc::clone(&self.topics);
-        batch.checkpoint = Some(Checkpoint { inside, accepted: None, ..self.base.clone() });
+        batch.checkpoint = Some(Checkpoint { xid, inside, accepted: None, ..self.base.clone() });
     }
 }
 

@@ -34,6 +34,7 @@ pub(super) struct Attempt<'a> {
     pub(super) config: &'a Config,
     pub(super) is_text_forced: bool,
     pub(super) writer: &'a mut Writer<kafka::Error>,
+    pub(super) registry: Option<&'a mut Registry>,
     pub(super) telemetry: &'a mut Telemetry,
     pub(super) stop: &'a mut Stop,
 }
@@ -44,7 +45,9 @@ struct Held {
     session: Session,
     catalog: Catalog,
     is_binary: bool,
+    is_standby: bool,
     checkpoint: Checkpoint,
+    comes_again: bool,
 }
 
 impl Attempt<'_> {
@@ -57,7 +60,7 @@ impl Attempt<'_> {
             held = self.hold() => held?,
             () = stop.wait() => return Err(Error::Stopped),
         };
-        self.stream(held).await
+        Box::pin(self.stream(held)).await
     }
 
     /// All that comes before the stream.
@@ -69,18 +72,17 @@ impl Attempt<'_> {
         let slot = &self.config.replication.slot;
         let mut catalog = Catalog::connect(&self.config.postgres).await?;
         look(&mut catalog, slot, self.telemetry).await?;
-        let mut expected = expected(self.config);
-        expected.stream.oids =
-            require_publications(&mut catalog, &expected.stream.publications).await?;
-        let stream = &expected.stream;
-        let columns = catalog.published_types(&stream.publications).await?;
-        self.refuse_shared_fields(&columns)?;
-        let is_binary = self.is_binary(&columns);
-        let mut client =
-            ReplicationClient::connect(&self.config.postgres, &self.config.replication).await?;
+        let mut client = replication(self.config, &catalog).await?;
+        let (expected, is_binary) = self.prepare(&mut catalog).await?;
         let system = client.identify_system().await?;
         let history = history(&mut client, &system).await?;
         match server(&mut catalog, slot, &system, Vec::new()).await?.slot {
+            // It may have been the primary, and lead to it again: the slot is there, and whoever holds
+            // it must not be fenced from here.
+            None if client.is_standby() => {
+                let (host, slot) = (client.host().to_owned(), slot.clone());
+                return Err(postgres::Error::SlotElsewhere { host, slot }.into());
+            }
             None => {
                 self.create(client, &mut catalog, &system).await?;
                 return Err(Error::SlotCreated);
@@ -91,7 +93,9 @@ impl Attempt<'_> {
                 return Err(Error::SlotCreated);
             }
         }
-        let started = client.start_replication(from_confirmed(slot, stream, is_binary)).await;
+        let is_standby = client.is_standby();
+        let started =
+            client.start_replication(from_confirmed(slot, &expected.stream, is_binary)).await;
         let mut transport = match started {
             Err(error @ postgres::Error::SlotActive { pid, .. }) => {
                 self.end_dead_holder(&mut catalog, pid).await;
@@ -99,45 +103,69 @@ impl Attempt<'_> {
             }
             started => started?,
         };
-        let transport_kind = transport.transport_kind();
-        info!(%slot, is_binary, ?transport_kind, "holding the replication slot");
+        info!(%slot, is_binary, transport_kind = ?transport.transport_kind(), "holding the replication slot");
         self.telemetry.enter(Phase::Recovering);
         let mut session = session(self.config);
         self.writer.recover()?;
         let watched = watched(&mut catalog, slot, self.telemetry);
-        let recovered = recovered(self.writer);
-        let recovered =
-            alive(&mut transport, &mut session, self.stop, watched, recovered).await??;
+        let answer = recovered(self.writer);
+        let recovered = alive(&mut transport, &mut session, self.stop, watched, answer).await??;
         let server = server(&mut catalog, slot, &system, history).await?;
         match start::judge(&expected, &server, recovered.as_ref())? {
             Verdict::Create => {
                 drop(transport);
                 info!(%slot, "the slot was left half made; making it anew");
-                let client =
-                    ReplicationClient::connect(&self.config.postgres, &self.config.replication)
-                        .await?;
+                let client = replication(self.config, &catalog).await?;
                 self.create(client, &mut catalog, &system).await?;
                 Err(Error::SlotCreated)
             }
-            Verdict::Resume(checkpoint) => {
-                tell_of_remade(recovered.as_ref(), stream);
-                Ok(Held { transport, session, catalog, is_binary, checkpoint: *checkpoint })
+            Verdict::Resume { checkpoint, comes_again } => {
+                tell_of_remade(recovered.as_ref(), &expected.stream);
+                let checkpoint = *checkpoint;
+                Ok(Held {
+                    transport,
+                    session,
+                    catalog,
+                    is_binary,
+                    is_standby,
+                    checkpoint,
+                    comes_again,
+                })
             }
         }
     }
 
+    /// What is expected, and whether the stream can have binary form: what the catalog tells.
+    async fn prepare(&mut self, catalog: &mut Catalog) -> Result<(Expected, bool), Error> {
+        let mut expected = expected(self.config);
+        let Stream { publications, oids, .. } = &mut expected.stream;
+        *oids = require_publications(catalog, publications).await?;
+        let columns = catalog.published_types(publications).await?;
+        self.refuse_shared_fields(&columns)?;
+        Ok((expected, self.is_binary(&columns)))
+    }
+
     async fn stream(self, held: Held) -> Result<(), Error> {
-        let Held { transport, session, mut catalog, is_binary, checkpoint } = held;
+        let Held {
+            transport,
+            session,
+            mut catalog,
+            is_binary,
+            is_standby,
+            checkpoint,
+            comes_again,
+        } = held;
         let slot = &self.config.replication.slot;
         info!(%slot, position = %checkpoint.position, confirm = %checkpoint.confirm, "streaming");
         self.telemetry.on_streaming(clock::now(), checkpoint.confirm);
-        let assembler = assembler(self.config, is_binary, checkpoint);
-        let mut registry = self.config.registry.as_ref().map(Registry::new).transpose()?;
+        let assembler = assembler(self.config, is_binary, checkpoint, comes_again);
         let around = Surroundings::<KafkaSink> {
             writer: self.writer,
             catalog: &mut catalog,
-            registry: registry.as_mut(),
+            registry: self.registry,
             slot,
+            publications: &self.config.replication.publications,
+            is_standby,
             telemetry: self.telemetry,
             stop: self.stop,
             checkpoint_interval: self.config.replication.checkpoint_interval,
@@ -248,6 +276,16 @@ impl Attempt<'_> {
     }
 }
 
+/// A replication connection to the server whose catalog this is.
+pub(super) async fn replication(
+    config: &Config,
+    catalog: &Catalog,
+) -> Result<ReplicationClient, postgres::Error> {
+    let client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
+    client.same_server(catalog)?;
+    Ok(client)
+}
+
 /// The OIDs of the publications, all of which must exist: that one is missing would only show at the
 /// first change.
 pub(super) async fn require_publications(
@@ -339,15 +377,23 @@ pub(super) fn first_checkpoint(
         state,
         stream,
         position: Position { commit_lsn: point, ordinal: 0 },
+        xid: None,
         confirm: point,
         inside: None,
         accepted: None,
+        omissions: Vec::new(),
     }
 }
 
-fn assembler(config: &Config, is_binary: bool, checkpoint: Checkpoint) -> Assembler {
+fn assembler(
+    config: &Config,
+    is_binary: bool,
+    checkpoint: Checkpoint,
+    comes_again: bool,
+) -> Assembler {
     let prefix = config.message_outbox.as_ref().map(|outbox| outbox.prefix.clone());
-    Assembler::new(Settings::new(config), config.batch, prefix, is_binary, checkpoint)
+    let settings = Settings::new(config);
+    Assembler::new(settings, config.batch, prefix, is_binary, checkpoint, comes_again)
 }
 
 /// What the server says now, the slot being held.

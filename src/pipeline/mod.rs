@@ -9,30 +9,42 @@ pub mod assembler;
 mod attempt;
 mod clock;
 mod gap;
+mod lag;
 mod operator;
 mod reader;
+mod search;
+mod skip;
 pub mod start;
 mod stop;
 pub mod supervisor;
 mod telemetry;
+pub mod watch;
 mod writer;
 
+use std::convert::Infallible;
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
 pub use operator::{Outcome, accept, adopt, create, own_slot, readable_slot, rehearse};
+pub use skip::{Skipped, skip};
 pub use stop::{Stop, Stopper, stop_pair};
 pub use telemetry::Telemetry;
 pub use writer::Gone;
 
 use crate::config::Config;
 use crate::edges::{Class, Sink, Transport};
+use crate::position::{Position, Xid};
+use crate::registry::Registry;
 use crate::status::Phase;
 use crate::{kafka, postgres, registry, wal};
 use attempt::Attempt;
 use supervisor::{Action, Ending, Supervisor};
+
+/// How often metrics and status are brought up to date.
+const TICK: Duration = Duration::from_secs(1);
 
 /// How long a stop waits for Kafka.
 const STOP_LIMIT: Duration = Duration::from_secs(8);
@@ -43,6 +55,25 @@ pub enum Error {
     /// A message could not be taken.
     #[error(transparent)]
     Assembler(Box<assembler::Error>),
+    /// A change cannot be written.
+    #[error(
+        "{error} (to leave out this one change and keep it in a file: `walbrook checkpoint skip --position {position} --file … --reason …`)"
+    )]
+    Change {
+        /// Where it is.
+        position: Position,
+        /// Why; a cause too, so that its own are told.
+        #[source]
+        error: Box<Self>,
+    },
+    /// The file that is to keep a change cannot be written.
+    #[error("the file {path:?} cannot be written, so nothing was changed")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// PostgreSQL, outside of the stream.
     #[error(transparent)]
     Postgres(Box<postgres::Error>),
@@ -66,6 +97,14 @@ pub enum Error {
         "the server waits for a confirmation (it may be stopping) that could not be given in time, since Kafka does not answer or is slow; the connection is given up for a while"
     )]
     MadeWay,
+    /// The catalog does not show the transaction whose rows are in the stream.
+    #[error(
+        "transaction {xid} is in the stream but not visible yet, and a table's first row waits for that: a synchronous standby is away (synchronous_standby_names); the connection is given up for a while"
+    )]
+    NotVisible {
+        /// The transaction.
+        xid: Xid,
+    },
     /// The server does not answer, but its connection lives.
     #[error(
         "the server has sent nothing for {} s, though it was asked to, and answers no query: it is halted or cut off",
@@ -118,15 +157,41 @@ impl Error {
             Self::Registry(error) => Ending::Failed(error.class()),
             Self::Source { error, .. } if needs_text(error.as_ref()) => Ending::TextMode,
             Self::Sink { class, .. } | Self::Source { class, .. } => Ending::Failed(*class),
-            Self::MadeWay | Self::Silent { .. } => Ending::Failed(Class::Retry),
+            Self::MadeWay | Self::NotVisible { .. } | Self::Silent { .. } => {
+                Ending::Failed(Class::Retry)
+            }
             Self::Stopped => Ending::Stopped,
             Self::SlotCreated => Ending::Created,
             Self::Assembler(_)
+            | Self::Change { .. }
+            | Self::File { .. }
             | Self::Refused(_)
             | Self::StopTimeout
             | Self::Thread(_)
             | Self::Wal(_)
             | Self::Writer(_) => Ending::Failed(Class::Fatal),
+        }
+    }
+
+    /// The same about the change at `position`, where it is about a change.
+    fn at(self, position: Position) -> Self {
+        let is_of_change = match &self {
+            Self::Assembler(error) => matches!(**error, assembler::Error::Plan(_)),
+            Self::Postgres(error) => matches!(**error, postgres::Error::KeyUnknown { .. }),
+            _ => false,
+        };
+        if is_of_change { Self::Change { position, error: Box::new(self) } } else { self }
+    }
+
+    /// Whether what was complete before it may be committed: not where Kafka failed, nor where the
+    /// stream itself is in doubt.
+    fn spares_complete(&self) -> bool {
+        match self {
+            Self::Assembler(error) => error.spares_complete(),
+            Self::Postgres(_) | Self::Registry(_) | Self::Silent { .. } | Self::Source { .. } => {
+                true
+            }
+            _ => false,
         }
     }
 }
@@ -215,9 +280,12 @@ async fn supervise(
     let settings = &config.replication;
     let mut supervisor =
         Supervisor::new(settings.retry_delay_min, settings.retry_delay_max, settings.standby_poll);
+    // One for all attempts: that it has answered once counts.
+    let mut registry = config.registry.as_ref().map(Registry::new).transpose()?;
     loop {
         let is_text_forced = supervisor.is_text_forced();
-        let attempt = Attempt { config, is_text_forced, writer, telemetry, stop };
+        let registry = registry.as_mut();
+        let attempt = Attempt { config, is_text_forced, writer, registry, telemetry, stop };
         let ended = Box::pin(attempt.run()).await;
         let progress: Option<Instant> = telemetry.last_commit();
         let ending = ended.as_ref().map_or_else(Error::ending, |()| Ending::Stopped);
@@ -248,13 +316,23 @@ async fn supervise(
                 delay
             }
         };
+        let pause = async {
+            writer.discard().await?;
+            tokio::time::sleep(delay).await;
+            Ok::<_, Gone>(())
+        };
         tokio::select! {
             () = stop.wait() => return Ok(()),
-            discarded = writer.discard() => discarded?,
+            paused = pause => paused?,
+            never = ageing(telemetry) => match never {},
         }
-        tokio::select! {
-            () = stop.wait() => return Ok(()),
-            () = tokio::time::sleep(delay) => {}
-        }
+    }
+}
+
+/// While nothing streams, what waits grows older all the same.
+async fn ageing(telemetry: &Telemetry) -> Infallible {
+    loop {
+        telemetry.tell_lag(clock::now(), clock::wall_us());
+        tokio::time::sleep(TICK).await;
     }
 }

@@ -4,7 +4,7 @@
 use super::alive::{alive, gone};
 use super::attempt::{
     Attempt, commit, expected, first_checkpoint, from_confirmed, history, is_failover, kafka_sink,
-    recovered, require_publications, server, session,
+    recovered, replication, require_publications, server, session,
 };
 use super::gap;
 use super::start::jump::Jump;
@@ -16,8 +16,9 @@ use crate::checkpoint::{Accepted, Checkpoint, State};
 use crate::config::Config;
 use crate::edges::Transport as _;
 use crate::kafka::{self, KafkaSink, SinkConfig};
-use crate::position::Lsn;
-use crate::postgres::{self, Catalog, ReplicationClient, SlotFacts};
+use crate::position::{Lsn, Position};
+use crate::postgres::{self, Catalog, ReplicationClient, SlotFacts, System};
+use crate::wal::Session;
 
 /// What a decision did.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ enum Decision<'a> {
         reason: &'a str,
         /// Whether the checkpoint's record could not be read.
         is_unreadable: bool,
+        /// The position that a run has named when the stream contradicted it.
+        position: Option<Position>,
     },
     Adopt,
 }
@@ -61,8 +64,14 @@ pub async fn adopt(config: &Config, stop: &mut Stop) -> Result<Outcome, Error> {
 ///
 /// # Errors
 ///
-/// If neither is so, somebody else holds the slot, or a server does not answer.
-pub async fn accept(config: &Config, reason: &str, stop: &mut Stop) -> Result<Outcome, Error> {
+/// If neither is so and `position` is not the checkpoint's, somebody else holds the slot, or a server
+/// does not answer.
+pub async fn accept(
+    config: &Config,
+    reason: &str,
+    position: Option<Position>,
+    stop: &mut Stop,
+) -> Result<Outcome, Error> {
     // A look that fences nobody: only the very record that is told of below is overridden.
     let (unreadable, kafka_sink) = match kafka::read_checkpoint(config) {
         Err(error @ kafka::Error::Checkpoint { offset, .. }) => {
@@ -74,7 +83,8 @@ pub async fn accept(config: &Config, reason: &str, stop: &mut Stop) -> Result<Ou
             (None, kafka_sink(config)?)
         }
     };
-    let decision = Decision::Accept { reason, is_unreadable: unreadable.is_some() };
+    let is_unreadable = unreadable.is_some();
+    let decision = Decision::Accept { reason, is_unreadable, position };
     let outcome = decide(config, kafka_sink, decision, stop).await?;
     let unreadable = unreadable.filter(|_| outcome.before.is_none());
     Ok(Outcome { unreadable, ..outcome })
@@ -94,7 +104,7 @@ pub async fn create(
     let mut catalog = Catalog::connect(&config.postgres).await?;
     // Changes from before it exists would end the stream.
     require_publications(&mut catalog, &config.replication.publications).await?;
-    let mut client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
+    let mut client = replication(config, &catalog).await?;
     let system = client.identify_system().await?;
     let slot = &config.replication.slot;
     if let Some(facts) = catalog.slot(slot).await?
@@ -105,15 +115,21 @@ pub async fn create(
     }
     // A look that fences nobody: another instance may be about to take the slot.
     let checkpoint = kafka::read_checkpoint(config).map_err(sink::<KafkaSink>)?;
-    if let Verdict::Resume(checkpoint) =
+    if let Verdict::Resume { checkpoint, .. } =
         rehearse(config, &mut catalog, &mut client, checkpoint.as_ref()).await?
     {
         let (slot, confirm) = (slot.clone(), checkpoint.confirm);
         return Err(Refusal::AlreadyCreated { slot, confirm }.into());
     }
     let (mut writer, thread) = writer::start(kafka_sink(config)?).map_err(Error::Thread)?;
-    let mut attempt =
-        Attempt { config, is_text_forced: false, writer: &mut writer, telemetry, stop };
+    let mut attempt = Attempt {
+        config,
+        is_text_forced: false,
+        writer: &mut writer,
+        registry: None,
+        telemetry,
+        stop,
+    };
     let created = attempt.create(client, &mut catalog, &system).await;
     drop(writer);
     thread.join().map_err(|_| Error::Writer(writer::Gone))?;
@@ -164,11 +180,77 @@ async fn decide(
     decision: Decision<'_>,
     stop: &mut Stop,
 ) -> Result<Outcome, Error> {
+    let work =
+        async |writer: &mut _| Box::pin(hold_and_decide(config, decision, writer, stop)).await;
+    with_writer(sink, work).await
+}
+
+/// Does something with a writer of its own.
+pub(super) async fn with_writer<T>(
+    sink: KafkaSink,
+    work: impl AsyncFnOnce(&mut Writer<kafka::Error>) -> Result<T, Error>,
+) -> Result<T, Error> {
     let (mut writer, thread) = writer::start(sink).map_err(Error::Thread)?;
-    let outcome = hold_and_decide(config, decision, &mut writer, stop).await;
+    let outcome = work(&mut writer).await;
     drop(writer);
     thread.join().map_err(|_| Error::Writer(writer::Gone))?;
     outcome
+}
+
+/// The server before its slot is held.
+pub(super) struct Look {
+    catalog: Catalog,
+    client: ReplicationClient,
+    system: System,
+    history: Vec<(u32, Lsn)>,
+    pub(super) found: Server,
+    /// Whether there is a slot of ours that can be read.
+    pub(super) is_readable: bool,
+}
+
+/// The slot, held, and what server and Kafka say then (I4).
+pub(super) struct Held {
+    pub(super) transport: postgres::Stream,
+    pub(super) session: Session,
+    pub(super) server: Server,
+    pub(super) checkpoint: Option<Checkpoint>,
+}
+
+impl Look {
+    pub(super) async fn new(config: &Config) -> Result<Self, Error> {
+        let mut catalog = Catalog::connect(&config.postgres).await?;
+        let mut client = replication(config, &catalog).await?;
+        let system = client.identify_system().await?;
+        let history = history(&mut client, &system).await?;
+        let slot = &config.replication.slot;
+        let found = server(&mut catalog, slot, &system, history.clone()).await?;
+        // A slot that cannot be ours is neither held nor dropped.
+        let is_readable = match &found.slot {
+            Some(slot) => start::is_usable(&expected(config), slot)?,
+            None => false,
+        };
+        Ok(Self { catalog, client, system, history, found, is_readable })
+    }
+
+    /// Holds the slot, fences, reads.
+    pub(super) async fn hold(
+        self,
+        config: &Config,
+        is_binary: bool,
+        writer: &mut Writer<kafka::Error>,
+        stop: &mut Stop,
+    ) -> Result<Held, Error> {
+        let Self { mut catalog, client, system, history, .. } = self;
+        let (slot, stream) = (&config.replication.slot, expected(config).stream);
+        let from = from_confirmed(slot, &stream, is_binary);
+        let mut transport = client.start_replication(from).await?;
+        let mut session = session(config);
+        writer.recover()?;
+        let (gone, recovered) = (gone(&mut catalog), recovered(writer));
+        let checkpoint = alive(&mut transport, &mut session, stop, gone, recovered).await??;
+        let server = server(&mut catalog, slot, &system, history).await?;
+        Ok(Held { transport, session, server, checkpoint })
+    }
 }
 
 async fn hold_and_decide(
@@ -177,44 +259,30 @@ async fn hold_and_decide(
     writer: &mut Writer<kafka::Error>,
     stop: &mut Stop,
 ) -> Result<Outcome, Error> {
-    let mut catalog = Catalog::connect(&config.postgres).await?;
+    let mut look = Look::new(config).await?;
     if let Decision::Adopt = decision {
-        require_publications(&mut catalog, &config.replication.publications).await?;
+        require_publications(&mut look.catalog, &config.replication.publications).await?;
     }
-    let mut client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
-    let system = client.identify_system().await?;
-    let history = history(&mut client, &system).await?;
-    let slot = &config.replication.slot;
-    let found = server(&mut catalog, slot, &system, history.clone()).await?;
-    // A slot that cannot be ours is neither held nor dropped.
-    let is_readable = match &found.slot {
-        Some(slot) => start::is_usable(&expected(config), slot)?,
-        None => false,
-    };
+    let (slot, system) = (&config.replication.slot, look.system.clone());
     let made = |state, point| first_checkpoint(config, &system, state, point);
-    if is_readable {
-        let stream = expected(config).stream;
-        let mut transport = client.start_replication(from_confirmed(slot, &stream, false)).await?;
-        let mut session = session(config);
-        writer.recover()?;
-        let (gone, recovered) = (gone(&mut catalog), recovered(writer));
-        let before = alive(&mut transport, &mut session, stop, gone, recovered).await??;
-        let held = server(&mut catalog, slot, &system, history).await?;
-        let confirmed = held.slot.as_ref().and_then(|slot| slot.confirmed).unwrap_or(Lsn::ZERO);
-        let point = match (may_decide(config, decision, &held, before.as_ref()), &before) {
+    if look.is_readable {
+        // The slot is held as long as the transport lives.
+        let Held { transport, server, checkpoint: before, .. } =
+            look.hold(config, false, writer, stop).await?;
+        let confirmed = server.slot.as_ref().and_then(|slot| slot.confirmed).unwrap_or(Lsn::ZERO);
+        let point = match (may_decide(config, decision, &server, before.as_ref()), &before) {
             (Err(nothing @ Refusal::NothingToAccept { .. }), Some(before)) => {
                 transport.close().await;
-                pass_gap(config, &mut catalog, confirmed, before, held.flush_lsn)
-                    .await?
-                    .ok_or(nothing)?
+                pass_gap(config, confirmed, before, server.flush_lsn).await?.ok_or(nothing)?
             }
             (judged, _) => judged.map(|()| confirmed)?,
         };
         let outcome =
-            replace(decision, writer, &held, before, made(State::Streaming, point)).await?;
+            replace(decision, writer, &server, before, made(State::Streaming, point)).await?;
         move_slot(config, confirmed, point).await?;
         Ok(outcome)
     } else {
+        let Look { mut client, found, .. } = look;
         let Decision::Accept { reason, .. } = decision else {
             return Err(nothing_to_adopt(config, &found));
         };
@@ -235,12 +303,12 @@ async fn hold_and_decide(
 /// where it ends. Nobody holds the slot meanwhile; who takes it fences us.
 async fn pass_gap(
     config: &Config,
-    catalog: &mut Catalog,
     confirmed: Lsn,
     before: &Checkpoint,
     end: Lsn,
 ) -> Result<Option<Lsn>, Error> {
-    require_publications(catalog, &config.replication.publications).await?;
+    let mut catalog = Catalog::connect(&config.postgres).await?;
+    require_publications(&mut catalog, &config.replication.publications).await?;
     // Where a stream ends early, the server has not heard of the last checkpoint.
     move_slot(config, confirmed, before.confirm).await?;
     gap::end_of_gap(config, before.confirm, end).await
@@ -256,7 +324,7 @@ async fn move_slot(config: &Config, confirmed: Lsn, to: Lsn) -> Result<(), Error
     Ok(())
 }
 
-fn nothing_to_adopt(config: &Config, found: &Server) -> Error {
+pub(super) fn nothing_to_adopt(config: &Config, found: &Server) -> Error {
     match start::judge(&expected(config), found, None) {
         Err(refusal) => refusal.into(),
         Ok(_) => {
@@ -274,8 +342,8 @@ fn may_decide(
 ) -> Result<(), Refusal> {
     let expected = expected(config);
     match (decision, before) {
-        (Decision::Accept { is_unreadable, .. }, before) => {
-            start::may_accept(&expected, server, before, is_unreadable)
+        (Decision::Accept { is_unreadable, position, .. }, before) => {
+            start::may_accept(&expected, server, before, is_unreadable, position)
         }
         (Decision::Adopt, Some(before)) => {
             start::same_pipeline(&expected, before)?;

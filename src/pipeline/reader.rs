@@ -4,6 +4,8 @@
 //! writer → home → [`Session::confirm`]. Here alone an LSN is confirmed: at the start what the last
 //! checkpoint says, then what each committed batch's says.
 
+mod plans;
+
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
@@ -11,32 +13,38 @@ use tracing::warn;
 
 use super::alive::{alive, look, make_way, send_due_status, send_status, watched};
 use super::assembler::{Assembler, Need, Owner, Step};
+use super::lag::Received;
 use super::telemetry::{Progress, Telemetry};
 use super::writer::{Done, Writer};
-use super::{Error, STOP_LIMIT, Stop, clock, sink, source};
+use super::{Error, STOP_LIMIT, Stop, TICK, clock, sink, source};
 use crate::batch::Batch;
 use crate::edges::{Class, Sink, Transport};
-use crate::facts::TableFacts;
 use crate::plan::{Context, Route, SchemaId, SchemaRequest};
 use crate::position::Lsn;
 use crate::postgres::Catalog;
 use crate::registry::{self, Registry};
 use crate::status::Phase;
-use crate::wal::{Frame, Message, RelationId, Session};
+use crate::wal::{Frame, Message, Session};
 
 /// A read that brought less than this, while the writer is busy, is followed by a
 /// [nap](Transport::nap): the walsender makes one send() per row, and a receiver that wakes for each
 /// slows it down.
 const COALESCE_BYTES: usize = 64 << 10;
 
-/// How often metrics and status are brought up to date.
-const TICK: Duration = Duration::from_secs(1);
-
 /// Every so many ticks the catalog is asked what WAL the slot keeps.
 const TICKS_PER_SLOT: u32 = 10;
 
 /// That question must not hold up the stream.
 const SLOT_LIMIT: Duration = Duration::from_secs(1);
+
+/// How often the catalog is asked what is published: what is missing is told within a minute.
+const SURVEY_EVERY: Duration = Duration::from_secs(20);
+
+/// Of all time, that may take one part in so many.
+const SURVEY_SHARE: u32 = 100;
+
+/// A catalog too large to be surveyed in this time is not.
+const SURVEY_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long a server whose walsender is silent has to answer on the catalog connection.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -47,6 +55,9 @@ pub(super) struct Surroundings<'a, S: Sink> {
     pub(super) catalog: &'a mut Catalog,
     pub(super) registry: Option<&'a mut Registry>,
     pub(super) slot: &'a str,
+    pub(super) publications: &'a [String],
+    /// Whether the server was a standby when the stream began: the stream outlives a promotion.
+    pub(super) is_standby: bool,
     pub(super) telemetry: &'a mut Telemetry,
     pub(super) stop: &'a mut Stop,
     pub(super) checkpoint_interval: Duration,
@@ -66,12 +77,13 @@ pub(super) struct Reader<'a, T, S: Sink> {
     /// When the last checkpoint was committed.
     checkpoint_at: Instant,
     last_fill: usize,
-    /// The oldest commit time in the batch that the writer has.
-    committing_us: Option<i64>,
+    /// What the writer has.
+    committing: Received,
     /// The end of the server's log, as far as it has told.
     server_end: Lsn,
     next_tick: Instant,
     ticks: u32,
+    next_survey: Instant,
 }
 
 /// Why the reader stopped taking frames.
@@ -103,21 +115,35 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             pending: None,
             checkpoint_at: clock::now(),
             last_fill: 0,
-            committing_us: None,
+            committing: Received::default(),
             server_end: Lsn::ZERO,
             next_tick: clock::now(),
             ticks: 0,
+            next_survey: clock::now(),
         }
     }
 
-    /// Streams until an error, or until it is told to stop and has.
+    /// Streams until an error, or until it is told to stop and has. An error takes nothing with it
+    /// that was complete before: else one row that cannot be written would hold up, at each start
+    /// anew, all that came with it.
     pub(super) async fn run(mut self) -> Result<(), Error> {
         // Nothing was taken yet: this is the checkpoint's.
         self.session.confirm(clock::now(), self.assembler.complete_end());
         while !self.around.stop.is_set() {
             match self.turn().await {
+                Ok(()) => {}
                 Err(Error::Stopped) => break,
-                other => other?,
+                Err(error) => {
+                    if error.spares_complete()
+                        && let Err(error) = self.commit_complete().await
+                    {
+                        warn!(%error, "what was complete could not be committed on the way out; it comes again");
+                    }
+                    return Err(match self.assembler.pending() {
+                        Some(position) => error.at(position),
+                        None => error,
+                    });
+                }
             }
         }
         self.finish().await
@@ -179,16 +205,25 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         let Some(spare) = self.spare.take() else { return Ok(false) };
         let mut batch = std::mem::replace(&mut self.current, spare);
         self.assembler.seal(&mut batch, self.session.keepalive());
-        self.committing_us = batch.oldest_commit_us;
-        for ((owner, skip), count) in self.assembler.take_skipped() {
-            let relation = match owner {
-                Owner::Messages => None,
-                Owner::Relation(id) => self.assembler.relation(id),
-            };
-            self.around.telemetry.on_skipped(relation, skip, count);
-        }
+        self.committing = Received {
+            oldest_commit_us: batch.oldest_commit_us,
+            committing_since: Some(clock::now()),
+        };
+        self.tell_skipped();
         self.around.writer.commit(batch)?;
         Ok(true)
+    }
+
+    /// Says what made no record.
+    fn tell_skipped(&mut self) {
+        for ((owner, skip), count) in self.assembler.take_skipped() {
+            let relation = self.assembler.relation_of(owner);
+            self.around.telemetry.on_skipped(relation, skip, count);
+        }
+        for (owner, omission) in self.assembler.take_omitted() {
+            let relation = self.assembler.relation_of(owner);
+            self.around.telemetry.on_omitted(relation, &omission);
+        }
     }
 
     /// Whether an idle slot should be advanced by a checkpoint-only transaction: at most one per
@@ -214,7 +249,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                     self.session.confirm(now, checkpoint.confirm);
                 }
                 self.checkpoint_at = now;
-                self.committing_us = None;
+                self.committing = Received::default();
                 self.around.telemetry.on_committed(&batch, took, now, clock::wall_us());
                 self.around.telemetry.on_receipt(receipt);
                 batch.clear();
@@ -249,6 +284,9 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         if self.session.is_lost() && !self.ping(ANSWER_LIMIT).await? {
             return Err(Error::Silent { silence });
         }
+        if self.around.is_standby {
+            self.follow_timeline().await?;
+        }
         if self.ticks.is_multiple_of(TICKS_PER_SLOT) {
             self.observe_slot().await?;
         } else if matches!(pause, Pause::Room) {
@@ -256,12 +294,15 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             self.ping(SLOT_LIMIT).await?;
         }
         self.ticks = self.ticks.wrapping_add(1);
+        if self.next_survey <= now {
+            self.survey().await?;
+        }
         self.server_end = self.server_end.max(self.session.received());
         self.around.telemetry.on_progress(&Progress {
             received: self.session.received(),
             confirmed: self.session.confirmed(),
             server_end: self.server_end,
-            oldest_commit_us: self.oldest_commit_us(),
+            waiting: self.waiting(),
             silence,
             now,
             wall_us: clock::wall_us(),
@@ -269,14 +310,16 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         Ok(())
     }
 
-    /// When the oldest transaction that waits committed.
-    fn oldest_commit_us(&self) -> Option<i64> {
-        self.committing_us.or(self.current.oldest_commit_us)
+    /// What was received and is not in Kafka.
+    fn waiting(&self) -> Received {
+        let Received { oldest_commit_us, committing_since } = self.committing;
+        let oldest_commit_us = oldest_commit_us.or(self.current.oldest_commit_us);
+        Received { oldest_commit_us, committing_since }
     }
 
     fn note_waiting(&mut self) {
-        let oldest = self.oldest_commit_us();
-        self.around.telemetry.on_waiting(oldest);
+        let waiting = self.waiting();
+        self.around.telemetry.on_waiting(waiting);
     }
 
     /// Whether the server answers on the catalog connection within `limit`; that it has ended the
@@ -286,6 +329,19 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
         let answer = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
         answer.map_or(Ok(false), |pong| pong.map(|()| true)).map_err(Error::from)
+    }
+
+    /// A stream of a standby lives through its promotion, and that of the server that it follows:
+    /// what comes then is of the new timeline, and the next start must find that in the checkpoint. No
+    /// answer in time is no harm.
+    async fn follow_timeline(&mut self) -> Result<(), Error> {
+        let query = tokio::time::timeout(SLOT_LIMIT, self.around.catalog.timeline());
+        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+        let found = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
+        if let Ok(timeline) = found {
+            self.assembler.on_timeline(timeline?);
+        }
+        Ok(())
     }
 
     /// Asks what the slot makes the server keep; no answer in time is no harm.
@@ -301,6 +357,26 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         };
         self.server_end = self.server_end.max(facts.log_end().unwrap_or(Lsn::ZERO));
         self.around.telemetry.on_slot(self.around.slot, facts.retained_bytes, facts.safe_wal_size);
+        Ok(())
+    }
+
+    /// Asks what is published; no answer in time is no harm.
+    async fn survey(&mut self) -> Result<(), Error> {
+        let (since, (relations, names)) = (clock::now(), self.around.telemetry.subjects());
+        let survey = self.around.catalog.survey(self.around.publications, &relations, &names);
+        let query = tokio::time::timeout(SURVEY_LIMIT, survey);
+        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+        let survey = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
+        match survey {
+            Ok(Ok(survey)) => self.around.telemetry.on_survey(&survey),
+            // The connection's own errors come with the next look at the slot, too.
+            Ok(Err(error)) => warn!(%error, "what is published could not be looked at"),
+            Err(_) => {
+                warn!(limit = ?SURVEY_LIMIT, "what is published could not be looked at in time");
+            }
+        }
+        let now = clock::now();
+        self.next_survey = now + SURVEY_EVERY.max((now - since) * SURVEY_SHARE);
         Ok(())
     }
 
@@ -339,32 +415,6 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             Need::Plan(owner) => self.plan(owner).await,
             Need::Route(owner, route) => self.route(owner, &route).await,
         }
-    }
-
-    async fn plan(&mut self, owner: Owner) -> Result<(), Error> {
-        let facts = match owner {
-            Owner::Messages => TableFacts::default(),
-            Owner::Relation(id) => self.describe(id).await?,
-        };
-        let Some(draft) = self.assembler.draft(owner, facts)? else { return Ok(()) };
-        if let Owner::Relation(id) = owner
-            && let Some(relation) = self.assembler.relation(id)
-        {
-            self.around.telemetry.on_plan(relation, &draft.unknown);
-        }
-        for topic in &draft.topics {
-            self.ensure_topic(topic).await?;
-        }
-        let ids = self.register(&draft.schemas).await?;
-        self.assembler.install(owner, draft, &ids);
-        Ok(())
-    }
-
-    async fn describe(&mut self, id: RelationId) -> Result<TableFacts, Error> {
-        let Some(relation) = self.assembler.relation(id) else { return Ok(TableFacts::default()) };
-        let describe = self.around.catalog.describe(relation);
-        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
-        Ok(alive(&mut self.transport, &mut self.session, stop, nothing, describe).await??)
     }
 
     async fn route(&mut self, owner: Owner, route: &Route) -> Result<(), Error> {
@@ -407,8 +457,8 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                     self.around.telemetry.enter(Phase::Streaming);
                     ids.push(id);
                 }
-                Err(error) if error.class() == Class::Retry => {
-                    warn!(subject = %schema.subject, %error, retry_in = ?delay, "the schema registry does not answer; waiting for it");
+                Err(error) if registry.class(&error) == Class::Retry => {
+                    warn!(subject = %schema.subject, %error, retry_in = ?delay, "the schema registry does not answer as it should; waiting for it");
                     attempt += 1;
                     let until = clock::now() + delay;
                     self.around.telemetry.enter(Phase::Backoff { attempt, until });
@@ -429,17 +479,23 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
     /// Commits what is complete, confirms it and closes: the way out of a stop.
     async fn finish(mut self) -> Result<(), Error> {
         self.around.telemetry.enter(Phase::Stopping);
+        self.commit_complete().await?;
+        self.transport.close().await;
+        Ok(())
+    }
+
+    /// Commits what is complete and confirms it, if Kafka answers in time.
+    async fn commit_complete(&mut self) -> Result<(), Error> {
         let limit = tokio::time::Instant::now() + STOP_LIMIT;
         self.settle(limit).await?;
         if self.assembler.seal_complete(&mut self.current) {
             let batch = std::mem::take(&mut self.current);
+            self.tell_skipped();
             self.around.writer.commit(batch)?;
             self.settle(limit).await?;
         }
         let status = self.session.status(clock::now());
-        send_status(&mut self.transport, status).await.map_err(source::<T>)?;
-        self.transport.close().await;
-        Ok(())
+        send_status(&mut self.transport, status).await.map_err(source::<T>)
     }
 
     /// Waits until the writer is idle, or until `limit`.
@@ -469,6 +525,7 @@ fn take(
             Ok(assembler.on_message(start, &message, context, batch)?)
         }
         Frame::Keepalive { wal_end, reply_requested, .. } => {
+            assembler.on_keepalive(wal_end)?;
             session.on_keepalive(clock::now(), wal_end, reply_requested);
             Ok(Step::Continue)
         }

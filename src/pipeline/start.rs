@@ -5,7 +5,7 @@
 
 pub mod jump;
 
-use crate::checkpoint::{Checkpoint, State, Stream};
+use crate::checkpoint::{Checkpoint, OMISSIONS_MAX, State, Stream};
 use crate::position::{Lsn, Position};
 
 /// What the server says of itself and of the slot, once the slot is held.
@@ -59,7 +59,13 @@ pub enum Verdict {
     /// Create the slot (dropping a half-made one): there is no checkpoint, or an unfinished one.
     Create,
     /// Stream from this checkpoint.
-    Resume(Box<Checkpoint>),
+    Resume {
+        /// It.
+        checkpoint: Box<Checkpoint>,
+        /// Whether the slot must send the checkpoint's transaction again: it lies at or behind what is
+        /// confirmed, and the same publications are read, whose past does not change.
+        comes_again: bool,
+    },
 }
 
 /// Why a pipeline does not start. Every refusal names both values and the way out.
@@ -181,6 +187,16 @@ pub enum Refusal {
         /// Where it goes on; `None` if it creates the slot.
         position: Option<Position>,
     },
+    /// There is no such change in the stream.
+    #[error(
+        "there is no change at {position}: {found}. `walbrook run` names the position of the change that it cannot write"
+    )]
+    NoChange {
+        /// Where it was to be.
+        position: Position,
+        /// What is there.
+        found: String,
+    },
     /// There is a checkpoint but no slot.
     #[error(
         "Kafka holds a checkpoint at {confirm}, but replication slot \"{slot}\" does not exist: changes since then are gone. \
@@ -191,6 +207,16 @@ pub enum Refusal {
         slot: String,
         /// The checkpoint's confirmed LSN.
         confirm: Lsn,
+    },
+    /// A change that is to be left out is in Kafka already.
+    #[error(
+        "the change at {position} does not come any more, so it cannot be left out: Kafka has all up to {checkpoint}"
+    )]
+    Passed {
+        /// Where it is.
+        position: Position,
+        /// The checkpoint's position.
+        checkpoint: Position,
     },
     /// The checkpoint is another pipeline's.
     #[error(
@@ -225,6 +251,12 @@ pub enum Refusal {
         checkpoint_system: String,
         /// The server's.
         system: String,
+    },
+    /// No further change can be left out.
+    #[error("{max} changes wait to be left out already: let `walbrook run` go past them first")]
+    TooManyOmissions {
+        /// The limit.
+        max: usize,
     },
     /// The slot ends with the session that made it.
     #[error(
@@ -293,14 +325,19 @@ pub fn judge(
         return Err(Refusal::Gap { slot: expected.slot.clone(), confirmed, confirm });
     }
     same_stream(expected, checkpoint)?;
+    let position = checkpoint.position;
+    let comes_again = 0 < position.ordinal
+        && confirmed <= position.commit_lsn
+        && checkpoint.stream == expected.stream;
     let (timeline, stream) = (server.timeline, expected.stream.clone());
     let checkpoint = Checkpoint { timeline, stream, accepted: None, ..checkpoint.clone() };
-    Ok(Verdict::Resume(Box::new(checkpoint)))
+    Ok(Verdict::Resume { checkpoint: Box::new(checkpoint), comes_again })
 }
 
 /// Whether an operator may put another checkpoint in place of this one: only of our own pipeline
 /// and slot, and only if a start with it is refused (always, if its record cannot be read: there is
-/// none then to judge by). Otherwise that would repeat changes for nothing.
+/// none then to judge by), or if `position` is its own: that the stream contradicts it is not seen
+/// here, but a run has said so and named it. Otherwise that would repeat changes for nothing.
 ///
 /// # Errors
 ///
@@ -310,6 +347,7 @@ pub fn may_accept(
     server: &Server,
     checkpoint: Option<&Checkpoint>,
     is_unreadable: bool,
+    position: Option<Position>,
 ) -> Result<(), Refusal> {
     if let Some(checkpoint) = checkpoint {
         same_pipeline(expected, checkpoint)?;
@@ -320,12 +358,41 @@ pub fn may_accept(
     if checkpoint.is_none() && is_unreadable {
         return Ok(());
     }
-    let position = match judge(expected, server, checkpoint) {
-        Ok(Verdict::Resume(checkpoint)) => Some(checkpoint.position),
+    let found = match judge(expected, server, checkpoint) {
+        Ok(Verdict::Resume { checkpoint, .. }) => Some(checkpoint.position),
         Ok(Verdict::Create) => None,
         Err(_) => return Ok(()),
     };
-    Err(Refusal::NothingToAccept { slot: expected.slot.clone(), position })
+    if found.is_some() && found == position {
+        return Ok(());
+    }
+    Err(Refusal::NothingToAccept { slot: expected.slot.clone(), position: found })
+}
+
+/// Whether an operator may leave out the change at `position`: only one that is still to come.
+///
+/// # Errors
+///
+/// If not.
+pub fn may_omit(
+    position: Position,
+    server: &Server,
+    checkpoint: &Checkpoint,
+) -> Result<(), Refusal> {
+    let last = checkpoint.position;
+    // At its end a checkpoint covers all of a transaction.
+    let is_whole = checkpoint.inside.is_none() && 0 < last.ordinal;
+    if position <= last || is_whole && position.commit_lsn == last.commit_lsn {
+        return Err(Refusal::Passed { position, checkpoint: last });
+    }
+    if server.flush_lsn <= position.commit_lsn {
+        let found = format!("the server's log ends at {}", server.flush_lsn);
+        return Err(Refusal::NoChange { position, found });
+    }
+    if OMISSIONS_MAX <= checkpoint.omissions.len() {
+        return Err(Refusal::TooManyOmissions { max: OMISSIONS_MAX });
+    }
+    Ok(())
 }
 
 /// The checkpoint must be of the pipeline that is configured.
@@ -432,9 +499,12 @@ fn same_stream(expected: &Expected, checkpoint: &Checkpoint) -> Result<(), Refus
 }
 
 fn going_on(position: &Option<Position>) -> String {
-    position
-        .as_ref()
-        .map_or_else(|| "creates the slot".to_owned(), |it| format!("goes on after {it}"))
+    let after = |it| {
+        format!(
+            "goes on after {it} (unless it says that the stream contradicts that: then add `--position {it}`)"
+        )
+    };
+    position.as_ref().map_or_else(|| "creates the slot".to_owned(), after)
 }
 
 #[cfg(test)]

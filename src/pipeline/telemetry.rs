@@ -8,14 +8,18 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::lag::{Lag, Received};
+use super::watch::{Finding, Watch};
 use crate::batch::{Batch, Operation, Record, TopicId};
+use crate::checkpoint::Omission;
+use crate::config::Config;
 use crate::edges::{Class, Receipt};
 use crate::metrics::{Metrics, SkipReason, TableCounters, TxnResult};
-use crate::plan::Skip;
+use crate::plan::{Draft, Skip};
 use crate::position::Lsn;
-use crate::postgres::SlotFacts;
+use crate::postgres::{SlotFacts, Survey};
 use crate::status::{Phase, Status};
-use crate::wal::Relation;
+use crate::wal::{Relation, RelationId};
 
 /// The pipeline's voice.
 #[derive(Debug)]
@@ -24,24 +28,28 @@ pub struct Telemetry {
     status: watch::Sender<Status>,
     counters: HashMap<String, TableCounters>,
     last_commit: Option<Instant>,
-    /// When the oldest transaction committed that was received and may not be in Kafka.
-    oldest_commit_us: Option<i64>,
-    /// Columns of unknown types that were warned of.
-    warned: BTreeSet<(String, String)>,
+    lag: Lag,
+    /// What was told of tables: columns of unknown types, odd partitions, and that they are published.
+    told: BTreeSet<(String, String)>,
+    watch: Watch,
+    /// What the watch found when it last looked.
+    findings: BTreeSet<Finding>,
 }
 
 impl Telemetry {
-    /// Speaks through `metrics` and `status`.
+    /// Speaks of the pipeline of `config` through `metrics` and `status`.
     #[must_use]
-    pub fn new(metrics: Metrics, status: watch::Sender<Status>) -> Self {
+    pub fn new(config: &Config, metrics: Metrics, status: watch::Sender<Status>) -> Self {
         metrics.set_phase(Phase::Starting);
         Self {
             metrics,
             status,
             counters: HashMap::new(),
             last_commit: None,
-            oldest_commit_us: None,
-            warned: BTreeSet::new(),
+            lag: Lag::default(),
+            told: BTreeSet::new(),
+            watch: Watch::new(config),
+            findings: BTreeSet::new(),
         }
     }
 
@@ -51,8 +59,9 @@ impl Telemetry {
             info!(phase = phase.name(), "phase");
         }
         if phase == Phase::Standby {
-            // What was received is the other instance's to deliver.
-            self.oldest_commit_us = None;
+            // What waits is the other instance's to deliver.
+            self.lag = Lag::default();
+            self.tell(BTreeSet::new());
         }
         self.metrics.set_phase(phase);
         self.status.send_modify(|status| status.phase = phase);
@@ -154,24 +163,45 @@ impl Telemetry {
         self.metrics.outbox_skipped(reason, count);
     }
 
-    /// How far things are: called once a second or so. With nothing waiting, that is progress too.
+    /// A change was left out because an operator said so.
+    pub(super) fn on_omitted(&self, relation: Option<&Relation>, omission: &Omission) {
+        let Omission { position, reason, .. } = omission;
+        let table = relation.map_or_else(
+            || "logical messages".to_owned(),
+            |Relation { namespace, name, .. }| format!("{namespace}.{name}"),
+        );
+        warn!(%position, table, reason, "a change is left out, as `walbrook checkpoint skip` was told");
+        self.metrics.change_skipped();
+    }
+
+    /// How far things are: called once a second or so. It is progress too where nothing waits for
+    /// Kafka, and log was received or there is none.
     pub(super) fn on_progress(&mut self, progress: &Progress) {
-        let Progress { received, confirmed, server_end, oldest_commit_us, silence, now, wall_us } =
+        let Progress { received, confirmed, server_end, waiting, silence, now, wall_us } =
             *progress;
         let lag_bytes = server_end.0.saturating_sub(confirmed.0);
-        self.on_waiting(oldest_commit_us);
+        self.on_waiting(waiting);
+        self.lag.on_log(now, received, server_end);
         self.metrics.set_received_lsn(received);
         self.metrics.set_confirmed_lsn(confirmed);
-        self.metrics.set_lag(lag_bytes, self.lag_seconds(wall_us));
+        let is_written = self.lag.is_written();
+        let is_read = self.lag.is_read();
         self.status.send_modify(|status| {
+            if is_written && (is_read || status.received_lsn < received) {
+                status.progress_at = Some(now);
+            }
             status.received_lsn = received;
             status.confirmed_lsn = confirmed;
             status.lag_bytes = lag_bytes;
             status.silence = silence;
-            if oldest_commit_us.is_none() {
-                status.progress_at = Some(now);
-            }
         });
+        self.tell_lag(now, wall_us);
+    }
+
+    /// Time goes by, and what waits grows older.
+    pub(super) fn tell_lag(&self, now: Instant, wall_us: i64) {
+        let seconds = self.lag.age(now, wall_us).as_secs_f64();
+        self.metrics.set_lag(self.status.borrow().lag_bytes, seconds);
     }
 
     /// What the slot makes the server keep.
@@ -180,34 +210,74 @@ impl Telemetry {
         self.metrics.set_slot_wal(slot, retained.unwrap_or(0), safe_bytes);
     }
 
+    /// The tables to survey beside those that are published: by OID, and by name.
+    pub(super) fn subjects(&self) -> (Vec<RelationId>, Vec<String>) {
+        self.watch.subjects()
+    }
+
+    /// What the publications publish now.
+    pub(super) fn on_survey(&mut self, survey: &Survey) {
+        let findings = self.watch.look(survey);
+        for finding in findings.difference(&self.findings) {
+            warn!(%finding, "something is missing from the stream");
+        }
+        for finding in self.findings.difference(&findings) {
+            info!(%finding, "put right: this is not missing from the stream any more");
+        }
+        self.tell(findings);
+    }
+
+    fn tell(&mut self, findings: BTreeSet<Finding>) {
+        if findings != self.findings {
+            self.metrics.set_findings(findings.len());
+            let texts = findings.iter().map(ToString::to_string).collect();
+            self.status.send_modify(|status| status.findings = texts);
+            self.findings = findings;
+        }
+    }
+
     /// What waits, and since when: told before something is awaited for long.
-    pub(super) fn on_waiting(&mut self, oldest_commit_us: Option<i64>) {
-        self.oldest_commit_us = oldest_commit_us;
+    pub(super) fn on_waiting(&mut self, waiting: Received) {
+        self.lag.on_received(waiting);
     }
 
     /// The slot as it is while nothing streams, or nothing is taken from the stream.
-    pub(super) fn on_look(&mut self, slot: &str, facts: &SlotFacts, wall_us: i64) {
+    pub(super) fn on_look(&mut self, slot: &str, facts: &SlotFacts, now: Instant, wall_us: i64) {
         self.on_slot(slot, facts.retained_bytes, facts.safe_wal_size);
         let Some((end, confirmed)) = facts.log_end().zip(facts.confirmed_flush) else { return };
         // PostgreSQL is told a little after Kafka has it.
         let confirmed = confirmed.max(self.status.borrow().confirmed_lsn);
         let lag_bytes = end.0.saturating_sub(confirmed.0);
-        self.metrics.set_lag(lag_bytes, self.lag_seconds(wall_us));
+        if !self.is_standby() {
+            self.lag.on_log(now, confirmed, end);
+        }
         self.status.send_modify(|status| status.lag_bytes = lag_bytes);
-    }
-
-    fn lag_seconds(&self, wall_us: i64) -> f64 {
-        self.oldest_commit_us.map_or(0.0, |commit_us| seconds(wall_us - commit_us))
+        self.tell_lag(now, wall_us);
     }
 
     pub(super) fn on_schema(&mut self) {
         self.metrics.schema_registered();
     }
 
-    pub(super) fn on_plan(&mut self, relation: &Relation, unknown: &[(String, String)]) {
+    /// Tells once that a table is published, and what is odd about it.
+    pub(super) fn on_plan(&mut self, relation: &Relation, draft: &Draft) {
         let Relation { namespace, name, .. } = relation;
-        info!(table = %format_args!("{namespace}.{name}"), "publishing a table");
-        for (column, type_name) in unknown {
+        let table = format!("{namespace}.{name}");
+        if self.told.insert((table.clone(), String::new())) {
+            info!(%table, "publishing a table");
+        }
+        let partition = draft.odd_leaf.as_ref().map(|(schema, leaf)| format!("{schema}.{leaf}"));
+        if let Some(partition) = partition
+            && self.told.insert((table.clone(), partition.clone()))
+        {
+            warn!(
+                %table,
+                %partition,
+                "the replica identity of a partition is not its table's: old rows of it lack what was not logged; see `walbrook check`"
+            );
+        }
+        self.watch.know(relation.id, namespace, name);
+        for (column, type_name) in &draft.unknown {
             self.on_unknown_type(namespace, name, column, type_name);
         }
     }
@@ -221,7 +291,7 @@ impl Telemetry {
         type_name: &str,
     ) {
         let table = format!("{namespace}.{table}");
-        if self.warned.insert((table.clone(), column.to_owned())) {
+        if self.told.insert((table.clone(), column.to_owned())) {
             warn!(
                 %table,
                 column,
@@ -241,8 +311,8 @@ pub(super) struct Progress {
     pub(super) confirmed: Lsn,
     /// The end of the server's log, as far as it has told.
     pub(super) server_end: Lsn,
-    /// When the oldest transaction that waits committed; `None` when nothing waits.
-    pub(super) oldest_commit_us: Option<i64>,
+    /// What was received and is not in Kafka.
+    pub(super) waiting: Received,
     /// How long the server owes us a reply.
     pub(super) silence: Duration,
     /// The monotonic clock.

@@ -51,20 +51,22 @@ pub enum Error {
         /// Where the change is.
         position: Position,
     },
-    /// The key is to be the text of a column that is NULL.
+    /// Of an old row the stream has nothing, so that nobody could tell which row it was.
     #[error(
-        "table {table}, column {column}: the key is NULL at {position}, in a row that is older than the primary key, and tables.key_format = \"string\" has no text for that: set it to \"json\", or make the primary key when nothing waits in the replication slot"
+        "table {table}: the old row at {position} has no value of its replica identity: that lies in generated columns, which are not in the stream; \
+         for what comes after, give the table another (`walbrook check` names the statement)"
     )]
-    KeyIsNull {
+    IdentityNotSent {
         /// The table.
         table: String,
-        /// The column.
-        column: String,
         /// Where the change is.
         position: Position,
     },
     /// A part of the key was not sent, so that the record would get a false key.
-    #[error("table {table}, column {column}: the key's value is not in the stream at {position}")]
+    #[error(
+        "table {table}, column {column}: the key's value is not in the stream at {position}{}",
+        whose(leaf.as_ref())
+    )]
     KeyNotSent {
         /// The table.
         table: String,
@@ -72,6 +74,8 @@ pub enum Error {
         column: String,
         /// Where the change is.
         position: Position,
+        /// Schema and name of the partition whose replica identity lacks it.
+        leaf: Option<(String, String)>,
     },
     /// The table lacks columns that its outbox configuration names.
     #[error("outbox table {table} has no published column {}", columns.join(", "))]
@@ -80,6 +84,17 @@ pub enum Error {
         table: String,
         /// The columns that are missing.
         columns: Vec<String>,
+    },
+    /// The rows of the table seem to be events, and must not leave as rows of a table.
+    #[error(
+        "table {table} has the columns of outbox {outbox} and is not configured: its rows would leave as those of a table, payload and all. If they are events, \
+         set [[outbox]] table = {table:?} for it (also for rows that wait); if not, leave it out of the publication"
+    )]
+    OutboxLike {
+        /// The table.
+        table: String,
+        /// The outbox that it is like.
+        outbox: String,
     },
     /// A column of an outbox has a type that cannot be used there.
     #[error("outbox table {table}: column {column} has a type that cannot be {usage}")]
@@ -151,6 +166,16 @@ fn quoted((namespace, name): &(String, String)) -> String {
     format!("\"{namespace}\".\"{name}\"")
 }
 
+/// Why the value of a key column may be missing, and the way out.
+fn whose(leaf: Option<&(String, String)>) -> String {
+    leaf.map_or_else(String::new, |leaf| {
+        let leaf = quoted(leaf);
+        format!(
+            ", since the replica identity of partition {leaf} lacks it; for what comes after: ALTER TABLE {leaf} REPLICA IDENTITY FULL"
+        )
+    })
+}
+
 /// What a row and the catalog disagree on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Contradiction {
@@ -161,6 +186,12 @@ pub enum Contradiction {
         want: usize,
         /// Columns of the tuple.
         found: usize,
+    },
+    /// NULL in a column of the key.
+    #[error("NULL in column {column}, which is part of the key")]
+    KeyNull {
+        /// The column.
+        column: String,
     },
     /// NULL in a column that the catalog declares NOT NULL.
     #[error("NULL in column {column}, which is declared NOT NULL")]

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use super::error::Error;
+use super::error::{Error, EventFault};
 use super::payload::json::{self, Json};
 use super::routing::{Event, Output, Router, RouterDraft};
 use super::{Context, Step};
@@ -58,21 +58,36 @@ impl MessagePlan {
         let mut output = Output { change, context, batch };
         let content_parts = match Content::parse(content) {
             Ok(parts) => parts,
-            Err(reason) => return self.router.refuse_content(reason, content, &mut output),
+            Err(reason) => {
+                let fault = EventFault::Content { reason };
+                return self.router.write(&unread(content), Some(fault), &mut output);
+            }
         };
         self.headers.clear();
         push_header(&mut self.headers, "id", Some(content_parts.id.as_bytes()));
         let event_type = content_parts.event_type.as_deref().map(str::as_bytes);
         push_header(&mut self.headers, "eventType", event_type);
         let event = Event {
-            id: content_parts.id.as_bytes(),
+            id: Some(content_parts.id.as_bytes()),
             key: content_parts.key.as_deref().map(str::as_bytes),
-            route: &content_parts.route,
+            route: Some(&content_parts.route),
             event_type,
             payload: content_parts.payload.map(str::as_bytes),
             headers: &self.headers,
         };
-        self.router.write(&event, &mut output)
+        self.router.write(&event, None, &mut output)
+    }
+}
+
+/// A message that is no event: its content as it is.
+fn unread(content: &[u8]) -> Event<'_> {
+    Event {
+        id: None,
+        key: None,
+        route: None,
+        event_type: None,
+        payload: Some(content),
+        headers: &[],
     }
 }
 

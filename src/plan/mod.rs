@@ -24,6 +24,7 @@ pub use error::{Contradiction, Error, EventFault, EventId};
 pub use message::MessagePlan;
 pub use outbox::OutboxPlan;
 pub use payload::{Misfit, SchemaError};
+pub use shape::leaf;
 pub use table::TablePlan;
 
 use self::message::MessageDraft;
@@ -96,6 +97,8 @@ pub struct Draft {
     pub unknown: Vec<(String, String)>,
     /// Whether its records have a key.
     pub has_key: bool,
+    /// A partition (its schema and name) whose old rows lack what those of the table should have.
+    pub odd_leaf: Option<(String, String)>,
     body: Body,
 }
 
@@ -106,23 +109,24 @@ enum Body {
     Table { draft: Box<TableDraft>, topic: String },
 }
 
-/// Compiles the plan of a relation: of an outbox if it is configured as one, else of a table.
+/// Compiles the plan of a relation: of an outbox if it, or what it is a part of, is configured as one,
+/// else of a table.
 ///
 /// # Errors
 ///
-/// If the topic's name is too long, field names collide, or an outbox lacks its columns or has
-/// types or payload schemas that cannot be used.
+/// If the topic's name is too long, field names collide, an outbox lacks its columns or has types or
+/// payload schemas that cannot be used, or the table seems to be an outbox that is not configured.
 pub fn compile(
     relation: &Relation,
     facts: &TableFacts,
     settings: &Settings,
 ) -> Result<Draft, Error> {
     let shape = Shape::new(relation, facts, &settings.values);
-    if let Some(outbox) = outbox(relation, settings) {
+    if let Some(outbox) = outbox_above(relation, facts, settings)? {
         let draft = OutboxDraft::compile(&shape, outbox, settings.records.timestamp)?;
         let topics = draft.topics();
         let body = Body::Outbox(Box::new(draft));
-        return Ok(Draft { topics, schemas: Vec::new(), unknown: Vec::new(), has_key: true, body });
+        return Ok(Draft::of_events(topics, body));
     }
     let (draft, topic, schemas) = TableDraft::compile(relation, &shape, settings)?;
     let topics = vec![topic.clone()];
@@ -131,6 +135,7 @@ pub fn compile(
         schemas,
         unknown: shape.unknown(),
         has_key: !shape.key.is_empty(),
+        odd_leaf: shape.odd_leaf,
         body: Body::Table { draft: Box::new(draft), topic },
     })
 }
@@ -190,6 +195,42 @@ fn outbox_of<'a>(namespace: &str, table: &str, settings: &'a Settings) -> Option
     settings.outboxes.iter().find(|outbox| outbox.namespace == namespace && outbox.table == table)
 }
 
+/// The outbox whose row a row of the relation is. Partitions and children are parts of their outbox
+/// also where the publication names them instead of it.
+fn outbox_above<'a>(
+    relation: &Relation,
+    facts: &TableFacts,
+    settings: &'a Settings,
+) -> Result<Option<&'a Outbox>, Error> {
+    if let Some(outbox) = outbox(relation, settings) {
+        return Ok(Some(outbox));
+    }
+    let above = facts.ancestors.iter().flatten();
+    let mut above = above.filter_map(|(namespace, name)| outbox_of(namespace, name, settings));
+    if let Some(outbox) = above.next() {
+        return Ok(Some(outbox));
+    }
+    match settings.outboxes.iter().find(|outbox| is_like(relation, facts, outbox)) {
+        Some(outbox) => Err(Error::OutboxLike {
+            table: format!("{}.{}", relation.namespace, relation.name),
+            outbox: format!("{}.{}", outbox.namespace, outbox.table),
+        }),
+        None => Ok(None),
+    }
+}
+
+/// Whether a table that is no outbox by its name has the columns of one, and is its namesake in
+/// another PostgreSQL schema (another tenant's), or may have been a partition of it and is gone.
+fn is_like(relation: &Relation, facts: &TableFacts, outbox: &Outbox) -> bool {
+    let is_near = if relation.namespace == outbox.namespace {
+        facts.ancestors.is_none()
+    } else {
+        relation.name == outbox.table
+    };
+    is_near
+        && outbox.columns().all(|name| relation.columns.iter().any(|column| column.name == name))
+}
+
 /// Compiles the plan of the outbox without a table; `None` if none is configured.
 ///
 /// # Errors
@@ -200,10 +241,16 @@ pub fn compile_message_outbox(settings: &Settings) -> Result<Option<Draft>, Erro
     let draft = MessageDraft::compile(outbox, settings.records.timestamp)?;
     let topics = draft.topics();
     let body = Body::Message(Box::new(draft));
-    Ok(Some(Draft { topics, schemas: Vec::new(), unknown: Vec::new(), has_key: true, body }))
+    Ok(Some(Draft::of_events(topics, body)))
 }
 
 impl Draft {
+    /// Of an outbox, whose schemas are its routes' matter.
+    fn of_events(topics: Vec<String>, body: Body) -> Self {
+        let (schemas, unknown) = (Vec::new(), Vec::new());
+        Self { topics, schemas, unknown, has_key: true, odd_leaf: None, body }
+    }
+
     /// The plan, once its topics exist and its schemas are registered.
     ///
     /// # Panics

@@ -127,9 +127,9 @@ impl OutboxPlan {
         };
         self.columns.check(row, change)?;
         let Self { router, columns, scratch } = self;
-        let fail = |fault| router.error(columns.event_id(row), change, fault);
-        let values = columns.values(row, scratch).map_err(fail)?;
-        router.write(&values.event(scratch), &mut Output { change, context, batch })
+        let mut fault = None;
+        let values = columns.values(row, scratch, &mut fault);
+        router.write(&values.event(scratch), fault, &mut Output { change, context, batch })
     }
 
     fn updated(&self, row: Tuple<'_>, change: &Change<'_>) -> Result<Step, Error> {
@@ -143,11 +143,11 @@ impl OutboxPlan {
     }
 }
 
-/// What a row says; headers and a decoded payload are in the scratch.
+/// What a row says, as far as it can be read; headers and a decoded payload are in the scratch.
 struct Values<'a> {
-    id: Text<'a>,
+    id: Option<Text<'a>>,
     key: Option<Text<'a>>,
-    route: Text<'a>,
+    route: Option<Text<'a>>,
     event_type: Option<Text<'a>>,
     payload: Payload<'a>,
 }
@@ -164,9 +164,9 @@ enum Payload<'a> {
 impl Values<'_> {
     fn event<'a>(&'a self, scratch: &'a Scratch) -> Event<'a> {
         Event {
-            id: self.id.as_bytes(),
+            id: self.id.as_ref().map(Text::as_bytes),
             key: self.key.as_ref().map(Text::as_bytes),
-            route: self.route.as_str(),
+            route: self.route.as_ref().map(Text::as_str),
             event_type: self.event_type.as_ref().map(Text::as_bytes),
             payload: match &self.payload {
                 Payload::Borrowed(bytes) => Some(bytes),
@@ -199,29 +199,38 @@ impl Columns {
         }
     }
 
-    fn values<'a>(&self, row: Tuple<'a>, scratch: &mut Scratch) -> Result<Values<'a>, EventFault> {
-        let id = self.id.not_null(row)?;
-        let event_type = match &self.event_type {
-            Some(column) => column.text(row)?,
-            None => None,
+    /// What can be read of a row, and why it is no event, if so: the first reason.
+    fn values<'a>(
+        &self,
+        row: Tuple<'a>,
+        scratch: &mut Scratch,
+        fault: &mut Option<EventFault>,
+    ) -> Values<'a> {
+        let mut read = |text: Result<Option<Text<'a>>, EventFault>| {
+            text.unwrap_or_else(|found| {
+                fault.get_or_insert(found);
+                None
+            })
         };
+        let id = read(self.id.not_null(row));
+        let event_type = self.event_type.as_ref().and_then(|column| read(column.text(row)));
         scratch.headers.clear();
-        push_header(&mut scratch.headers, "id", Some(id.as_bytes()));
+        push_header(&mut scratch.headers, "id", id.as_ref().map(Text::as_bytes));
         if self.event_type.is_some() {
             let value = event_type.as_ref().map(Text::as_bytes);
             push_header(&mut scratch.headers, "eventType", value);
         }
         for (column, header) in &self.headers {
-            let value = column.text(row)?;
+            let value = read(column.text(row));
             push_header(&mut scratch.headers, header, value.as_ref().map(Text::as_bytes));
         }
-        Ok(Values {
-            id,
-            key: self.key.text(row)?,
-            route: self.route.not_null(row)?,
-            event_type,
-            payload: self.payload(row, &mut scratch.payload)?,
-        })
+        let key = read(self.key.text(row));
+        let route = read(self.route.not_null(row));
+        let payload = self.payload(row, &mut scratch.payload).unwrap_or_else(|found| {
+            fault.get_or_insert(found);
+            self.payload.raw(row)
+        });
+        Values { id, key, route, event_type, payload }
     }
 
     fn payload<'a>(
@@ -263,20 +272,30 @@ impl EventColumn {
         Ok(self.datum(row)?.and_then(text::text))
     }
 
-    fn not_null<'a>(&self, row: Tuple<'a>) -> Result<Text<'a>, EventFault> {
-        self.text(row)?.ok_or_else(|| EventFault::Null { column: self.name.clone() })
+    /// The column's text, which is there.
+    fn not_null<'a>(&self, row: Tuple<'a>) -> Result<Option<Text<'a>>, EventFault> {
+        match self.text(row)? {
+            None => Err(EventFault::Null { column: self.name.clone() }),
+            text => Ok(text),
+        }
+    }
+
+    /// What the stream has of a payload that is not readable.
+    fn raw<'a>(&self, row: Tuple<'a>) -> Payload<'a> {
+        match column_at(row, None, self.index) {
+            Some(Column::Binary(bytes) | Column::Text(bytes)) => Payload::Borrowed(bytes),
+            _ => Payload::Null,
+        }
     }
 }
 
 fn check_columns(shape: &Shape, outbox: &Outbox) -> Result<(), Error> {
-    let named =
-        [&outbox.id_column, &outbox.key_column, &outbox.route_column, &outbox.payload_column]
-            .into_iter()
-            .chain(&outbox.type_column)
-            .chain(outbox.headers.iter().map(|(column, _)| column));
-    let columns: Vec<String> = named
-        .filter(|name| shape.columns.iter().all(|column| column.name != **name))
-        .cloned()
+    let headers = outbox.headers.iter().map(|(column, _)| column.as_str());
+    let columns: Vec<String> = outbox
+        .columns()
+        .chain(headers)
+        .filter(|name| shape.columns.iter().all(|column| column.name != *name))
+        .map(str::to_owned)
         .collect();
     if columns.is_empty() {
         return Ok(());

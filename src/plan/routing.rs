@@ -2,7 +2,8 @@
 //!
 //! Shared by the two outboxes, with and without a table. A topic comes from the template and the
 //! route value, must be a legal name as it is, and must match the allow-pattern whole; it is asked
-//! for once and then known by its route value.
+//! for once and then known by its route value. An event that has no such topic, or cannot be written,
+//! goes to the dead-letter topic, where there is one.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -18,7 +19,8 @@ use crate::batch::{Batch, Operation, Record, TopicId, TopicTable, push_header};
 use crate::change::Change;
 use crate::config::{Routing, Timestamp};
 
-/// The most topics that one outbox may have; more is an error, since route values come from rows.
+/// The most topics that one outbox may have; an event for one more is refused, since route values
+/// come from rows.
 const TOPICS_MAX: usize = 10_000;
 
 /// One outbox's way to its topics, before the dead-letter topic has its number.
@@ -57,12 +59,12 @@ struct Destination {
     framings: Vec<Framing>,
 }
 
-/// An event, read from a row or a message.
+/// An event as far as a row or a message could be read; without a fault it has its id and route.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Event<'a> {
-    pub(super) id: &'a [u8],
+    pub(super) id: Option<&'a [u8]>,
     pub(super) key: Option<&'a [u8]>,
-    pub(super) route: &'a str,
+    pub(super) route: Option<&'a str>,
     pub(super) event_type: Option<&'a [u8]>,
     /// `None` is a null value.
     pub(super) payload: Option<&'a [u8]>,
@@ -130,41 +132,31 @@ impl Router {
         self.destinations.insert(route.value.clone(), destination);
     }
 
-    /// Writes an event's record. On an error or a need the batch may hold a part of it.
+    /// Writes an event's record; one that has a fault goes to the dead-letter topic, or is an error.
+    /// On an error or a need the batch may hold a part of it.
     pub(super) fn write(
         &self,
         event: &Event<'_>,
+        fault: Option<EventFault>,
         output: &mut Output<'_, '_>,
     ) -> Result<Step, Error> {
-        let Some(destination) = self.destinations.get(event.route) else {
-            let need = self.ask(event.route).map(Step::Need);
-            return need.map_err(|fault| self.error(EventId::new(event.id), output.change, fault));
+        if let Some(fault) = fault {
+            return self.refuse(event, fault, output);
+        }
+        let route = event.route.unwrap_or_default();
+        let Some(destination) = self.destinations.get(route) else {
+            return match self.ask(route) {
+                Ok(route) => Ok(Step::Need(route)),
+                Err(fault) => self.refuse(event, fault, output),
+            };
         };
-        let value = match self.value(event, destination, output.batch) {
+        let value = match self.value(event, route, destination, output.batch) {
             Ok(value) => value,
-            Err(misfit) => return self.misfit(event, misfit, output),
+            Err(misfit) => return self.refuse(event, EventFault::Payload(misfit), output),
         };
         let key = event.key.map(|key| append(output.batch, key));
         let headers = append(output.batch, event.headers);
         self.push(Operation::Outbox, destination.topic, key, value, headers, output);
-        Ok(Step::Done)
-    }
-
-    /// A message that is no event goes to the dead-letter topic, or is an error.
-    pub(super) fn refuse_content(
-        &self,
-        reason: &'static str,
-        content: &[u8],
-        output: &mut Output<'_, '_>,
-    ) -> Result<Step, Error> {
-        let fault = EventFault::Content { reason };
-        let Some(topic) = self.dead_letter else {
-            return Err(self.error(EventId::unknown(), output.change, fault));
-        };
-        let value = append(output.batch, content);
-        let headers = append(output.batch, &[]);
-        let headers = self.push_reason(headers, &fault, None, output.batch);
-        self.push(Operation::DeadLetter, topic, None, Some(value), headers, output);
         Ok(Step::Done)
     }
 
@@ -183,21 +175,22 @@ impl Router {
         Error::Foreign { plan: self.outbox.clone(), position: change.position }
     }
 
-    fn misfit(
+    /// An event that cannot be written goes to the dead-letter topic as it is, or is an error.
+    fn refuse(
         &self,
         event: &Event<'_>,
-        misfit: Misfit,
+        fault: EventFault,
         output: &mut Output<'_, '_>,
     ) -> Result<Step, Error> {
-        let fault = EventFault::Payload(misfit);
         let Some(topic) = self.dead_letter else {
-            return Err(self.error(EventId::new(event.id), output.change, fault));
+            let id = event.id.map_or_else(EventId::unknown, EventId::new);
+            return Err(self.error(id, output.change, fault));
         };
         let value = event.payload.map(|payload| append(output.batch, payload));
         let key = event.key.map(|key| append(output.batch, key));
         let headers = append(output.batch, event.headers);
-        let refused = self.topic(event.route);
-        let headers = self.push_reason(headers, &fault, Some(&refused), output.batch);
+        let meant = event.route.map(|route| self.topic(route));
+        let headers = self.push_reason(headers, &fault, meant.as_deref(), output.batch);
         self.push(Operation::DeadLetter, topic, key, value, headers, output);
         Ok(Step::Done)
     }
@@ -207,12 +200,12 @@ impl Router {
         &self,
         headers: Range<usize>,
         fault: &EventFault,
-        refused_topic: Option<&str>,
+        meant_topic: Option<&str>,
         batch: &mut Batch,
     ) -> Range<usize> {
         let buffer = batch.buffer();
         push_header(buffer, "walbrook.error", Some(fault.to_string().as_bytes()));
-        if let Some(topic) = refused_topic {
+        if let Some(topic) = meant_topic {
             push_header(buffer, "walbrook.topic", Some(topic.as_bytes()));
         }
         headers.start..batch.byte_len()
@@ -222,11 +215,12 @@ impl Router {
     fn value(
         &self,
         event: &Event<'_>,
+        route: &str,
         destination: &Destination,
         batch: &mut Batch,
     ) -> Result<Option<Range<usize>>, Misfit> {
         let Some(payload) = event.payload else { return Ok(None) };
-        let Some((framing, schema)) = self.schema(event, destination) else {
+        let Some((framing, schema)) = self.schema(event, route, destination) else {
             return Ok(Some(append(batch, payload)));
         };
         let mark = batch.mark();
@@ -245,9 +239,10 @@ impl Router {
     fn schema<'a>(
         &'a self,
         event: &Event<'_>,
+        route: &str,
         destination: &Destination,
     ) -> Option<(Framing, &'a RouteSchema)> {
-        let schemas = self.schemas.get(event.route)?;
+        let schemas = self.schemas.get(route)?;
         let of_type = |event_type: Option<&[u8]>| {
             let is_it = |schema: &RouteSchema| {
                 schema.event_type.as_deref().map(str::as_bytes) == event_type

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::error::Error;
 use crate::encode::schema::{Field, adjust_name};
 use crate::encode::{Values, needs_null};
-use crate::facts::TableFacts;
+use crate::facts::{Leaf, TableFacts};
 use crate::types::Kind;
 use crate::wal::{Column, Relation, ReplicaIdentity, Tuple};
 
@@ -24,8 +24,9 @@ pub(super) struct ColumnShape {
     pub(super) kind: Kind,
     /// PostgreSQL's text of its default, where that is a constant.
     pub(super) default: Option<String>,
+    /// Whether every old row carries it, of whatever partition it is.
     pub(super) is_identity: bool,
-    /// Whether its field may be null in a key: if the column may.
+    /// Whether its field may be null in a key.
     pub(super) is_optional_in_key: bool,
     /// Whether its field may be null: if the column may, or where a null stands for a value.
     pub(super) is_optional: bool,
@@ -39,19 +40,27 @@ pub(super) struct Shape {
     pub(super) columns: Vec<ColumnShape>,
     /// The key's columns in key order, by their index; empty for a null key.
     pub(super) key: Vec<usize>,
+    /// Whether old rows come whole: with REPLICA IDENTITY FULL, which each partition has too.
+    pub(super) is_whole: bool,
+    /// A partition whose old rows lack what those of the table should have.
+    pub(super) odd_leaf: Option<(String, String)>,
 }
 
 impl Shape {
     /// Reads a relation with what the catalog says of it.
     pub(super) fn new(relation: &Relation, facts: &TableFacts, values: &Values) -> Self {
         let key_values = values.of_keys();
+        let key = key(relation, facts);
+        let has_flags = relation.columns.iter().any(|column| column.is_identity);
+        let has_leaves = logging(facts).next().is_some();
         let columns = relation.columns.iter().map(|column| {
             let kind = facts.types.resolve(column.type_oid, column.type_modifier);
             let is_nullable = !facts.not_null.contains(&column.name);
             ColumnShape {
                 name: column.name.clone(),
                 default: facts.defaults.get(&column.name).cloned(),
-                is_identity: column.is_identity,
+                is_identity: (if has_flags { column.is_identity } else { has_leaves })
+                    && logging(facts).all(|leaf| leaf.carries(&column.name)),
                 is_optional_in_key: is_nullable || needs_null(&kind, &key_values),
                 is_optional: is_nullable || needs_null(&kind, values),
                 kind,
@@ -60,7 +69,10 @@ impl Shape {
         Self {
             table: format!("{}.{}", relation.namespace, relation.name),
             columns: columns.collect(),
-            key: key(relation, facts),
+            is_whole: relation.identity == ReplicaIdentity::Full
+                && logging(facts).all(|leaf| leaf.identity.is_none()),
+            odd_leaf: odd_leaf(relation, facts, &key).map(|leaf| leaf.table.clone()),
+            key,
         }
     }
 
@@ -182,6 +194,48 @@ fn field(column: &ColumnShape, is_optional: bool) -> Field<'_> {
 /// The primary key, if deletes carry all of it: with another index as identity they do not, and
 /// then that index is the key, since a delete without its key deletes nothing downstream.
 fn key(relation: &Relation, facts: &TableFacts) -> Vec<usize> {
+    let key = own_key(relation, facts);
+    if key.is_empty() { leaves_key(relation, facts).unwrap_or_default() } else { key }
+}
+
+/// What the partitions identify their rows by, if all do so by the same columns.
+fn leaves_key(relation: &Relation, facts: &TableFacts) -> Option<Vec<usize>> {
+    let mut identities = logging(facts).map(|leaf| indexes(relation, leaf.identity.as_deref()?));
+    let first = identities.next()??;
+    identities.all(|it| it.is_some_and(|it| is_same_set(&it, &first))).then_some(first)
+}
+
+/// A partition as the stream announced it.
+pub fn leaf(relation: &Relation) -> Leaf {
+    let names = relation.columns.iter().filter(|column| column.is_identity);
+    Leaf {
+        table: (relation.namespace.clone(), relation.name.clone()),
+        identity: (relation.identity != ReplicaIdentity::Full)
+            .then(|| names.map(|column| column.name.clone()).collect()),
+    }
+}
+
+/// The partitions that log old rows: of one without any identity PostgreSQL refuses to change rows.
+fn logging(facts: &TableFacts) -> impl Iterator<Item = &Leaf> {
+    facts.leaves.iter().filter(|leaf| leaf.identity.as_ref().is_none_or(|it| !it.is_empty()))
+}
+
+/// A partition whose old rows lack a column of the key, or anything where the table's are said to
+/// be whole, or that has another identity than the others where the table has none.
+fn odd_leaf<'f>(relation: &Relation, facts: &'f TableFacts, key: &[usize]) -> Option<&'f Leaf> {
+    let lacks_key = |leaf: &&Leaf| {
+        let columns = key.iter().filter_map(|index| relation.columns.get(*index));
+        columns.into_iter().any(|column| !leaf.carries(&column.name))
+    };
+    let is_other = |leaf: &&Leaf| match relation.identity {
+        ReplicaIdentity::Full => leaf.identity.is_some(),
+        _ => key.is_empty() && logging(facts).any(|first| first.identity != leaf.identity),
+    };
+    logging(facts).find(lacks_key).or_else(|| logging(facts).find(is_other))
+}
+
+/// The key by what stream and catalog say of the table itself.
+fn own_key(relation: &Relation, facts: &TableFacts) -> Vec<usize> {
     let flagged: Vec<usize> = relation
         .columns
         .iter()

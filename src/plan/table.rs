@@ -47,9 +47,15 @@ struct Rows {
     /// The key's columns in key order, by their index; empty for a null key.
     key_columns: Vec<(usize, ColumnPlan)>,
     source: Source,
+    /// The columns in `before`.
+    before: Vec<ColumnEncoder>,
     absent: Absent,
-    /// Whether old rows come whole.
-    is_full: bool,
+    /// The kind of old rows that the stream has; what they carry is their partition's matter.
+    old_kind: OldTupleKind,
+    /// Whether old rows are whole, so that a NULL in them is one.
+    is_whole: bool,
+    /// A partition whose old rows lack what those of the table should have.
+    odd_leaf: Option<(String, String)>,
     has_tombstones: bool,
     has_truncates: bool,
     timestamp: Timestamp,
@@ -62,7 +68,6 @@ struct ColumnPlan {
     field: String,
     encoder: ColumnEncoder,
     is_identity: bool,
-    is_optional: bool,
 }
 
 /// What stands in `before` for a column that the stream does not carry.
@@ -88,8 +93,7 @@ impl TableDraft {
     ) -> Result<(Self, String, Vec<SchemaRequest>), Error> {
         let topic = table_topic(&settings.prefix, relation)?;
         refuse_shared_fields(&shape.table, shape.columns.iter().map(|column| &*column.name))?;
-        let is_separate = settings.tables.before == Before::Separate
-            && relation.identity != ReplicaIdentity::Full;
+        let is_separate = settings.tables.before == Before::Separate && !shape.is_whole;
         let before = is_separate.then(|| shape.before_fields());
         let (values, key_values) = (&settings.values, key_values(settings));
         let mut schemas = Vec::new();
@@ -114,8 +118,11 @@ impl TableDraft {
             encoder: ColumnEncoder::compile(&column.kind, is_optional, notation, values)
                 .with_default(column.default.as_deref()),
             is_identity: column.is_identity,
-            is_optional,
         };
+        let before = shape.columns.iter().map(|it| {
+            let is_optional = it.is_optional || is_separate && !it.is_identity;
+            column(it, is_optional, value.notation(), values).encoder
+        });
         let columns =
             shape.columns.iter().map(|it| column(it, it.is_optional, value.notation(), values));
         let key_column = |(index, it): (usize, &ColumnShape)| {
@@ -135,8 +142,14 @@ impl TableDraft {
                 },
                 value.notation(),
             ),
+            before: before.collect(),
             absent: if is_separate { Absent::Null } else { Absent::Invented },
-            is_full: relation.identity == ReplicaIdentity::Full,
+            old_kind: match relation.identity {
+                ReplicaIdentity::Full => OldTupleKind::Full,
+                _ => OldTupleKind::Key,
+            },
+            is_whole: shape.is_whole,
+            odd_leaf: shape.odd_leaf.clone(),
             has_tombstones: settings.tables.tombstones,
             has_truncates: settings.tables.truncate,
             timestamp: settings.records.timestamp,
@@ -208,6 +221,14 @@ struct NewRow<'a> {
     old: Option<Tuple<'a>>,
 }
 
+/// A row whose key is wanted.
+#[derive(Clone, Copy)]
+enum Keyed<'a> {
+    New(NewRow<'a>),
+    /// Of which the replica identity may lack columns.
+    Old(Tuple<'a>),
+}
+
 /// The records of one change on their way into the batch.
 struct Writer<'a, 'b> {
     plan: &'a TablePlan,
@@ -223,7 +244,7 @@ impl Writer<'_, '_> {
     fn insert(&mut self, new: Tuple<'_>) -> Result<(), Error> {
         self.check(new)?;
         let new = NewRow { tuple: new, old: None };
-        let key = self.key(new)?;
+        let key = self.key(Keyed::New(new))?;
         let value = self.value(Operation::Create, None, Some(new))?;
         self.push_row(Operation::Create, key, value, new);
         Ok(())
@@ -232,7 +253,7 @@ impl Writer<'_, '_> {
     fn update(&mut self, old: Option<OldTuple<'_>>, new: Tuple<'_>) -> Result<(), Error> {
         self.check(new)?;
         let row = NewRow { tuple: new, old: old.map(|old| old.tuple) };
-        let key = self.key(row)?;
+        let key = self.key(Keyed::New(row))?;
         let Some(old) = old else {
             let value = self.value(Operation::Update, None, Some(row))?;
             self.push_row(Operation::Update, key, value, row);
@@ -240,7 +261,7 @@ impl Writer<'_, '_> {
         };
         self.check(old.tuple)?;
         let mark = self.batch.mark();
-        let old_key = self.key(NewRow { tuple: old.tuple, old: None })?;
+        let old_key = self.key(Keyed::Old(old.tuple))?;
         if self.is_same(key.as_ref(), old_key.as_ref()) {
             self.batch.truncate(mark);
             let value = self.value(Operation::Update, Some(old), Some(row))?;
@@ -255,7 +276,7 @@ impl Writer<'_, '_> {
 
     fn delete(&mut self, old: OldTuple<'_>) -> Result<(), Error> {
         self.check(old.tuple)?;
-        let key = self.key(NewRow { tuple: old.tuple, old: None })?;
+        let key = self.key(Keyed::Old(old.tuple))?;
         self.gone(key, old)
     }
 
@@ -344,7 +365,7 @@ impl Writer<'_, '_> {
     }
 
     /// Writes a row's key; `None` where the table has none.
-    fn key(&mut self, row: NewRow<'_>) -> Result<Option<Range<usize>>, Error> {
+    fn key(&mut self, row: Keyed<'_>) -> Result<Option<Range<usize>>, Error> {
         let Some(frame) = &self.plan.key else { return Ok(None) };
         let start = self.batch.byte_len();
         frame.begin(self.batch.buffer());
@@ -357,50 +378,50 @@ impl Writer<'_, '_> {
         Ok(Some(start..self.batch.byte_len()))
     }
 
-    fn key_columns<E: Encoding>(&mut self, row: NewRow<'_>) -> Result<(), Error> {
+    fn key_columns<E: Encoding>(&mut self, row: Keyed<'_>) -> Result<(), Error> {
         E::record(self.batch.buffer());
         for (index, plan) in &self.plan.rows.key_columns {
             let column = self.key_column(*index, plan, row)?;
             E::field(&plan.field, self.batch.buffer());
-            self.column(plan, column)?;
+            self.column(plan, &plan.encoder, column)?;
         }
         E::record_end(self.batch.buffer());
         Ok(())
     }
 
     /// PostgreSQL's text of the only column.
-    fn key_text(&mut self, row: NewRow<'_>) -> Result<(), Error> {
+    fn key_text(&mut self, row: Keyed<'_>) -> Result<(), Error> {
         for (index, plan) in &self.plan.rows.key_columns {
-            match self.key_column(*index, plan, row)? {
-                Column::Null => {
-                    return Err(Error::KeyIsNull {
-                        table: self.plan.rows.table.clone(),
-                        column: plan.name.clone(),
-                        position: self.change.position,
-                    });
-                }
-                column => {
-                    let written = plan.encoder.encode_text(column, self.batch.buffer());
-                    written.map_err(|source| self.encode_error(plan, source))?;
-                }
-            }
+            let column = self.key_column(*index, plan, row)?;
+            let written = plan.encoder.encode_text(column, self.batch.buffer());
+            written.map_err(|source| self.encode_error(plan, source))?;
         }
         Ok(())
     }
 
+    /// The column's value, which is never NULL: that would be the key of no row, or of many.
     fn key_column<'t>(
         &self,
         index: usize,
         plan: &ColumnPlan,
-        row: NewRow<'t>,
+        row: Keyed<'t>,
     ) -> Result<Column<'t>, Error> {
-        match column_at(row.tuple, row.old, index) {
-            Some(Column::Unchanged) => Err(Error::KeyNotSent {
-                table: self.plan.rows.table.clone(),
+        let rows = &self.plan.rows;
+        let found = match row {
+            Keyed::New(row) => column_at(row.tuple, row.old, index),
+            Keyed::Old(tuple) => column_at(tuple, None, index),
+        };
+        match found {
+            Some(column @ (Column::Binary(_) | Column::Text(_))) => Ok(column),
+            Some(Column::Null) | None if matches!(row, Keyed::New(_)) || rows.is_whole => {
+                Err(self.contradiction(Contradiction::KeyNull { column: plan.name.clone() }))
+            }
+            _ => Err(Error::KeyNotSent {
+                table: rows.table.clone(),
                 column: plan.name.clone(),
                 position: self.change.position,
+                leaf: rows.odd_leaf.clone(),
             }),
-            column => Ok(column.unwrap_or(Column::Null)),
         }
     }
 
@@ -452,37 +473,50 @@ impl Writer<'_, '_> {
             let column = filled(column, || old);
             self.has_unchanged |= matches!(column, Column::Unchanged);
             E::field(&plan.field, self.batch.buffer());
-            self.column(plan, column)?;
+            self.column(plan, &plan.encoder, column)?;
         }
         E::record_end(self.batch.buffer());
         Ok(())
     }
 
+    /// What the stream has of an old row. Where that is not whole, a NULL is no value: it was not
+    /// sent.
     fn before<E: Encoding>(&mut self, old: OldTuple<'_>) -> Result<(), Error> {
         let rows = &self.plan.rows;
-        let is_full = old.kind == OldTupleKind::Full;
-        if is_full != rows.is_full {
+        if old.kind != rows.old_kind {
             return Err(rows.foreign(self.change));
         }
+        let mut has_values = rows.is_whole;
         E::some(self.batch.buffer());
         E::record(self.batch.buffer());
-        for (plan, column) in rows.columns.iter().zip(old.tuple.columns()) {
+        let columns = rows.columns.iter().zip(&rows.before).zip(old.tuple.columns());
+        for ((plan, encoder), column) in columns {
             E::field(&plan.field, self.batch.buffer());
-            match rows.absent {
-                _ if is_full || plan.is_identity => self.column(plan, column)?,
-                Absent::Invented => plan.encoder.encode_absent(self.batch.buffer()),
-                Absent::Null => E::null(self.batch.buffer()),
+            has_values |= column != Column::Null;
+            match (rows.absent, column) {
+                (Absent::Invented, Column::Null) if !rows.is_whole && !plan.is_identity => {
+                    encoder.encode_absent(self.batch.buffer());
+                }
+                _ => self.column(plan, encoder, column)?,
             }
         }
         E::record_end(self.batch.buffer());
-        Ok(())
+        if has_values {
+            return Ok(());
+        }
+        Err(Error::IdentityNotSent { table: rows.table.clone(), position: self.change.position })
     }
 
-    fn column(&mut self, plan: &ColumnPlan, column: Column<'_>) -> Result<(), Error> {
-        if column == Column::Null && !plan.is_optional {
+    fn column(
+        &mut self,
+        plan: &ColumnPlan,
+        encoder: &ColumnEncoder,
+        column: Column<'_>,
+    ) -> Result<(), Error> {
+        if column == Column::Null && !encoder.is_optional() {
             return Err(self.contradiction(Contradiction::Null { column: plan.name.clone() }));
         }
-        let written = plan.encoder.encode(column, self.batch.buffer());
+        let written = encoder.encode(column, self.batch.buffer());
         written.map_err(|source| self.encode_error(plan, source))
     }
 

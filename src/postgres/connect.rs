@@ -1,8 +1,7 @@
 //! From the settings to a session: hosts in their order, each address of a name, TLS or not.
 //!
-//! As in libpq, the next host is tried when one cannot be reached, is starting up or (with
-//! `target_session_attrs=read-write`) does not accept writes; one that refuses our identity or
-//! certificate ends the search.
+//! As in libpq, the next host is tried when one cannot be reached, is starting up or is not what
+//! `target_session_attrs` wants; one that refuses our identity or certificate ends the search.
 //!
 //! Source: <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS>
 
@@ -45,7 +44,7 @@ impl Peer {
         };
         let mut peer = Self { host: label, is_from_passfile: false, warning: None, password: None };
         match (&postgres.password, &postgres.passfile) {
-            (Some(password), _) => peer.password = Some(password.clone()),
+            (Some(password), _) => peer.password = Some(password.fresh()),
             (None, Some(path)) => {
                 let wanted = Wanted {
                     host: &host.host,

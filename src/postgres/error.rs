@@ -7,8 +7,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use fallible_iterator::FallibleIterator;
-use postgres_protocol::message::backend::ErrorFields;
 use tokio_postgres::error::DbError;
 
 use crate::edges::Class;
@@ -104,15 +102,26 @@ pub enum Error {
          and nothing behind it is delivered ({server}). If another publication has these changes, read with that one until they have passed; \
          else, once every publication of `replication.publications` exists, `walbrook checkpoint accept --reason …` goes on behind that time and \
          says from where to where changes are missing",
-        .server.at()
+        .lsn.map_or_else(|| "some LSN".to_owned(), |lsn| lsn.to_string())
     )]
     MissingPublication {
         /// What it said.
         server: ServerError,
+        /// The change that was being decoded.
+        lsn: Option<Lsn>,
     },
     /// The configuration names no host.
     #[error("no host of PostgreSQL is configured")]
     NoHost,
+    /// A standby, which the configuration does not want.
+    #[error(
+        "{host} is a standby, and target_session_attrs is \"primary\": name the primary, or say \
+         \"any\" to read a slot that is on a standby"
+    )]
+    NotPrimary {
+        /// The host.
+        host: String,
+    },
     /// The password was refused.
     #[error(
         "{host} refused the password of user \"{user}\"{}: {server}",
@@ -126,6 +135,17 @@ pub enum Error {
         /// Whether the password came from the password file.
         from_passfile: bool,
         /// The server's refusal.
+        server: ServerError,
+    },
+    /// What answers is a pooler.
+    #[error(
+        "{host} is a pooler (PgBouncer or the like), not PostgreSQL itself: replication needs the \
+         server's own address ({server})"
+    )]
+    Pooler {
+        /// The host.
+        host: String,
+        /// What it said.
         server: ServerError,
     },
     /// The server sent what the protocol does not allow at that place.
@@ -159,6 +179,33 @@ pub enum Error {
         /// Its `server_version`.
         version: String,
     },
+    /// Catalog and stream would be of different servers.
+    #[error(
+        "the connection for the catalog, to {catalog}, and the one for the stream, to {host}, reached \
+         different servers: the name leads to several, or they are just changing their roles"
+    )]
+    ServersDiffer {
+        /// The host of the replication connection.
+        host: String,
+        /// The host of the catalog connection.
+        catalog: String,
+    },
+    /// The session has another setting than it was asked for at log-in.
+    #[error(
+        "{host} gave a session with {name} = \"{found}\", though \"{asked}\" was asked for at log-in: a \
+         pooler between (PgBouncer's ignore_startup_parameters) or a login trigger does that; \
+         replication needs the server's own address, and its settings"
+    )]
+    Setting {
+        /// The host.
+        host: String,
+        /// The setting.
+        name: &'static str,
+        /// What was asked for.
+        asked: String,
+        /// What it is.
+        found: String,
+    },
     /// Another walsender streams from the slot: be a standby.
     #[error("replication slot \"{slot}\" is in use{}", pid_note(*.pid))]
     SlotActive {
@@ -166,6 +213,17 @@ pub enum Error {
         slot: String,
         /// The process that holds it, where the server named it.
         pid: Option<i32>,
+    },
+    /// The server is a standby without the slot.
+    #[error(
+        "{host} is a standby and has no replication slot \"{slot}\": name the primary, or make the \
+         slot on this standby with `walbrook slot create`"
+    )]
+    SlotElsewhere {
+        /// The host.
+        host: String,
+        /// The slot.
+        slot: String,
     },
     /// The server is a standby that cannot serve the slot (yet).
     #[error("{host} is a standby and cannot serve the replication slot: {server}")]
@@ -233,7 +291,9 @@ impl Error {
             | Self::NoHost
             | Self::NoPassword { .. }
             | Self::Password { .. }
+            | Self::Pooler { .. }
             | Self::ServerTooOld { .. }
+            | Self::Setting { .. }
             | Self::TlsFile { .. }
             | Self::TlsSettings(_)
             | Self::TlsUnavailable { .. } => Class::Fatal,
@@ -242,9 +302,12 @@ impl Error {
             Self::Closed
             | Self::Connect { .. }
             | Self::FrameTooLarge { .. }
+            | Self::NotPrimary { .. }
             | Self::Protocol(_)
             | Self::ReadOnly { .. }
+            | Self::ServersDiffer { .. }
             | Self::SlotActive { .. }
+            | Self::SlotElsewhere { .. }
             | Self::Standby { .. }
             | Self::StreamEnded
             | Self::TimedOut { .. } => Class::Retry,
@@ -255,8 +318,9 @@ impl Error {
     #[must_use]
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
-            Self::MissingPublication { server }
+            Self::MissingPublication { server, .. }
             | Self::Password { server, .. }
+            | Self::Pooler { server, .. }
             | Self::Refused { server, .. }
             | Self::Server(server)
             | Self::Standby { server, .. } => Some(&server.code),
@@ -277,10 +341,6 @@ pub struct ServerError {
     pub code: String,
     /// `ERROR`, `FATAL` or `PANIC`; of a notice `WARNING`, `NOTICE` or less.
     pub severity: String,
-    /// The server's function that reported it, which no translation changes.
-    pub routine: String,
-    /// The change that was being decoded.
-    pub lsn: Option<Lsn>,
     /// The primary message, where it is safe to show.
     pub message: Option<String>,
 }
@@ -292,45 +352,8 @@ impl ServerError {
         Self {
             code: code.to_owned(),
             severity: severity.to_owned(),
-            routine: String::new(),
-            lsn: None,
             message: is_safe.then(|| message.to_owned()),
         }
-    }
-
-    /// Reads the fields of an ErrorResponse or NoticeResponse.
-    pub(super) fn parse(mut fields: ErrorFields<'_>) -> Result<Self, io::Error> {
-        let (mut code, mut severity, mut message) = (String::new(), String::new(), String::new());
-        let (mut routine, mut lsn) = (String::new(), None);
-        while let Some(field) = fields.next()? {
-            let value = String::from_utf8_lossy(field.value_bytes());
-            match field.type_() {
-                b'C' => code = value.into_owned(),
-                b'M' => message = value.into_owned(),
-                b'R' => routine = value.into_owned(),
-                // 'S' is translated; 'V' is not, and servers since 9.6 send it.
-                b'V' => severity = value.into_owned(),
-                b'S' if severity.is_empty() => severity = value.into_owned(),
-                b'W' => lsn = decoded_lsn(&value),
-                _ => {}
-            }
-        }
-        Ok(Self { routine, lsn, ..Self::new(&code, &severity, &message) })
-    }
-
-    /// Whether changes are left out of the stream, for a publication that was missing then.
-    ///
-    /// Source: `src/backend/replication/pgoutput/pgoutput.c` of PostgreSQL, `LoadPublications`.
-    pub(super) fn tells_of_a_missing_publication(&self) -> bool {
-        matches!(
-            (self.code.as_str(), self.routine.as_str()),
-            (UNDEFINED_OBJECT, "get_publication_oid")
-                | (NOT_IN_PREREQUISITE_STATE, "LoadPublications")
-        )
-    }
-
-    fn at(&self) -> String {
-        self.lsn.map_or_else(|| "some LSN".to_owned(), |lsn| lsn.to_string())
     }
 
     /// The process id that "replication slot … is active for PID n" names.
@@ -342,6 +365,16 @@ impl ServerError {
             .take_while(char::is_ascii_digit)
             .collect();
         digits.parse().ok()
+    }
+
+    /// Whether this refusal is of a pooler: PgBouncer refuses parameters of the log-in that it does
+    /// not know, which PostgreSQL never does in these words; Amazon's says its name.
+    ///
+    /// Source: <https://www.pgbouncer.org/config.html#ignore_startup_parameters>
+    pub(super) fn is_of_pooler(&self) -> bool {
+        let message = self.message.as_deref().unwrap_or_default();
+        (self.code == PROTOCOL_VIOLATION && message.contains("unsupported startup parameter"))
+            || message.contains("RDS Proxy")
     }
 
     /// Whether trying again can help, by SQLSTATE.
@@ -386,10 +419,12 @@ pub enum PassfileWarning {
 
 /// `object_in_use`: the slot is active for another process.
 pub(super) const OBJECT_IN_USE: &str = "55006";
+/// `protocol_violation`.
+const PROTOCOL_VIOLATION: &str = "08P01";
+/// `feature_not_supported`: before version 16, decoding on a standby.
+pub(super) const FEATURE_NOT_SUPPORTED: &str = "0A000";
 /// `object_not_in_prerequisite_state`: an invalidated slot, `wal_level`, a standby.
 pub(super) const NOT_IN_PREREQUISITE_STATE: &str = "55000";
-/// `undefined_object`.
-const UNDEFINED_OBJECT: &str = "42704";
 /// `invalid_password`.
 pub(super) const INVALID_PASSWORD: &str = "28P01";
 /// `invalid_authorization_specification`: no line of pg_hba.conf lets us in.
@@ -402,14 +437,6 @@ const FATAL_CLASSES: &[&str] = &["0A", "28", "3D", "3F", "42", "55000"];
 /// Classes whose primary message holds names and states only.
 const SAFE_CLASSES: &[&str] =
     &["08", "0A", "22023", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "F0"];
-
-/// The LSN of a change that was being decoded, from the line of CONTEXT that has nothing but names
-/// and that: `slot "s", output plugin "pgoutput", in the change callback, associated LSN 0/1945CB0`.
-fn decoded_lsn(context: &str) -> Option<Lsn> {
-    let line = context.lines().find(|line| line.contains("pgoutput"))?;
-    let words = line.rsplit(|c: char| !c.is_ascii_hexdigit() && c != '/');
-    words.filter_map(|word| word.parse().ok()).next()
-}
 
 /// A handshake that ended in a verdict (of ours on the server's certificate, or of the server on
 /// ours) ends the same way the next time; one that broke does not.
@@ -522,25 +549,18 @@ mod tests {
     }
 
     #[test]
-    fn the_lsn_is_read_from_the_line_of_the_output_plugin() {
+    fn a_pooler_is_known_by_its_words() {
         let cases = [
-            (
-                "slot \"s\", output plugin \"pgoutput\", in the change callback, associated LSN 0/1945CB0",
-                Some(Lsn(0x194_5CB0)),
-            ),
-            (
-                "Slot »1/2«, Output-Plugin »pgoutput«, im Callback change, zugehörige LSN 16/B374D848",
-                Some(Lsn(0x16_B374_D848)),
-            ),
-            (
-                "row 1/2\nスロット\"s\"、出力プラグイン\"pgoutput\"、changeコールバック、LSN 2/A。\nrow 3/4",
-                Some(Lsn(0x2_0000_000A)),
-            ),
-            ("slot \"s\", output plugin \"pgoutput\", in the startup callback", None),
-            ("row 1/2", None),
+            ("08P01", "unsupported startup parameter: options", true),
+            ("08P01", "unsupported startup parameter in options: statement_timeout", true),
+            ("0A000", "Feature not supported: RDS Proxy currently doesn't support …", true),
+            ("08P01", "invalid startup packet layout: expected terminator as last byte", false),
+            ("42704", "unrecognized configuration parameter \"x\"", false),
         ];
-        for (context, expect) in cases {
-            assert_eq!(decoded_lsn(context), expect, "{context}");
+        for (code, message, expect) in cases {
+            let server = ServerError::new(code, "FATAL", message);
+            assert_eq!(server.is_of_pooler(), expect, "{message}");
+            assert_eq!(Error::Pooler { host: "db".to_owned(), server }.class(), Class::Fatal);
         }
     }
 

@@ -21,6 +21,8 @@ mod input;
 mod passfile;
 mod quote;
 mod replication;
+mod report;
+mod session;
 mod socket;
 mod sslmode;
 mod stream;
@@ -28,7 +30,8 @@ mod tls;
 mod wire;
 
 pub use catalog::{
-    Catalog, Publication, PublishedColumn, PublishedTable, Server, SlotFacts, Walsender,
+    Catalog, Publication, PublishedColumn, PublishedTable, Server, SlotFacts, Survey,
+    SurveyedColumn, SurveyedTable, UnloggedColumn, Walsender,
 };
 pub use error::{Error, PassfileWarning, ServerError};
 pub use replication::{Fork, ReplicationClient, SERVER_VERSION_MIN, Start, System};

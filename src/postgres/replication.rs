@@ -15,12 +15,16 @@ use postgres_protocol::message::frontend;
 
 use crate::config::{Postgres, Replication};
 use crate::position::Lsn;
-use crate::types::SESSION_SETTINGS;
 
 use super::auth;
+use super::catalog::Catalog;
 use super::connect::{self, Peer, within};
-use super::error::{Error, NOT_IN_PREREQUISITE_STATE, OBJECT_IN_USE, PassfileWarning, ServerError};
+use super::error::{
+    Error, FEATURE_NOT_SUPPORTED, NOT_IN_PREREQUISITE_STATE, OBJECT_IN_USE, PassfileWarning,
+};
 use super::quote::{identifier, identifier_list, literal};
+use super::report::Report;
+use super::session::{self, Settings};
 use super::socket::{Socket, TransportKind};
 use super::stream::Stream;
 use super::wire::{Wire, invalid, parse, unexpected};
@@ -74,6 +78,9 @@ pub struct ReplicationClient {
     wire: Wire,
     peer: Peer,
     settings: HashMap<String, String>,
+    server_major: u32,
+    /// When the server was started, in its words.
+    server_started: String,
     /// Of each command, as for the catalog's queries: for a server that does not answer at all.
     timeout: Duration,
 }
@@ -85,39 +92,59 @@ impl ReplicationClient {
     ///
     /// If no host does.
     pub async fn connect(postgres: &Postgres, replication: &Replication) -> Result<Self, Error> {
-        let timeout = format!("{}ms", replication.wal_sender_timeout.as_millis());
-        let parameters = [
-            ("user", postgres.user.as_str()),
-            ("database", &postgres.database),
-            ("replication", "database"),
-            ("application_name", &postgres.application_name),
-            ("wal_sender_timeout", &timeout),
+        let asked = Settings::with(&[
+            ("wal_sender_timeout", session::shown(replication.wal_sender_timeout)),
             // From version 18 on only a warning tells that changes are missing from the stream.
-            ("client_min_messages", "warning"),
-        ];
-        let parameters = [parameters.as_slice(), SESSION_SETTINGS].concat();
-        let start = |socket, peer| Self::start(postgres, &parameters, socket, peer);
+            ("client_min_messages", "warning".to_owned()),
+        ]);
+        let start = |socket, peer| Self::start(postgres, &asked, socket, peer);
         connect::establish(postgres, start).await
     }
 
     async fn start(
         postgres: &Postgres,
-        parameters: &[(&str, &str)],
+        asked: &Settings,
         socket: Socket,
         peer: Peer,
     ) -> Result<Self, Error> {
         let mut wire = Wire::new(socket);
-        let settings = auth::start(&mut wire, postgres, &peer, parameters).await?;
+        let own = [
+            ("user", postgres.user.as_str()),
+            ("database", &postgres.database),
+            ("replication", "database"),
+            ("application_name", &postgres.application_name),
+        ];
+        let parameters: Vec<_> = own.into_iter().chain(asked.parameters()).collect();
+        let settings = auth::start(&mut wire, postgres, &peer, &parameters).await?;
         let timeout = postgres.statement_timeout + postgres.connect_timeout;
-        let client = Self { wire, peer, settings, timeout };
-        if client.server_version() < SERVER_VERSION_MIN {
-            let version = client.setting("server_version").to_owned();
-            return Err(Error::ServerTooOld { host: client.peer.host, version });
-        }
-        if postgres.read_write_only && client.is_read_only() {
-            return Err(Error::ReadOnly { host: client.peer.host });
-        }
+        let reported = |name: &str| settings.get(name).map(String::as_str);
+        let server_major = session::suits(postgres, &peer.host, reported)?;
+        let server_started = String::new();
+        let mut client = Self { wire, peer, settings, server_major, server_started, timeout };
+        client.settle(&asked.clone().on(server_major)).await?;
         Ok(client)
+    }
+
+    /// Holds the session against what was asked for.
+    async fn settle(&mut self, asked: &Settings) -> Result<(), Error> {
+        let row = only(self.query("the look at the settings", &asked.question()).await?)?;
+        let found = row.iter().map(Option::as_deref);
+        self.server_started = asked.settle(&self.peer.host, found)?;
+        Ok(())
+    }
+
+    /// Whether the catalog is of the same server: each connection goes its own way through hosts and
+    /// addresses, and its facts would be of other tables.
+    ///
+    /// # Errors
+    ///
+    /// If it is not.
+    pub fn same_server(&self, catalog: &Catalog) -> Result<(), Error> {
+        if self.server_started == catalog.server_started() {
+            return Ok(());
+        }
+        let (host, catalog) = (self.peer.host.clone(), catalog.host().to_owned());
+        Err(Error::ServersDiffer { host, catalog })
     }
 
     /// `IDENTIFY_SYSTEM`.
@@ -228,10 +255,10 @@ impl ReplicationClient {
                 return Ok(());
             }
             match parse(tag, self.wire.input.body(body))? {
-                Message::NoticeResponse(notice) => self.wire.on_notice(notice.fields())?,
+                Message::NoticeResponse(notice) => self.wire.notices.on_notice(notice.fields())?,
                 Message::ParameterStatus(_) => {}
                 Message::ErrorResponse(body) => {
-                    let server = ServerError::parse(body.fields()).map_err(invalid)?;
+                    let server = Report::parse(body.fields())?.server;
                     return Err(self.slot_error(slot, Error::Server(server)));
                 }
                 _ => return Err(unexpected("the start of replication")),
@@ -248,19 +275,16 @@ impl ReplicationClient {
         }
     }
 
-    /// The server's major version, such as 17; 0 if it does not say.
+    /// The server's major version, such as 17.
     #[must_use]
     pub fn server_version(&self) -> u32 {
-        let digits = |c: char| c.is_ascii_digit();
-        let version = self.setting("server_version");
-        let major = version.split(|c| !digits(c)).next().unwrap_or_default();
-        major.parse().unwrap_or_default()
+        self.server_major
     }
 
     /// Whether the server is a standby.
     #[must_use]
     pub fn is_standby(&self) -> bool {
-        self.setting("in_hot_standby") == "on"
+        self.settings.get("in_hot_standby").is_some_and(|is_standby| is_standby == "on")
     }
 
     /// Whether a slot with FAILOVER can be created here: version 17 or newer, not a standby.
@@ -287,22 +311,14 @@ impl ReplicationClient {
         self.peer.warning.as_ref()
     }
 
-    fn setting(&self, name: &str) -> &str {
-        self.settings.get(name).map_or("", String::as_str)
-    }
-
-    /// As libpq judges since version 14 of the server.
-    fn is_read_only(&self) -> bool {
-        self.is_standby() || self.setting("default_transaction_read_only") == "on"
-    }
-
     /// What an error of a command about a slot means.
     fn slot_error(&self, slot: &str, error: Error) -> Error {
         let Error::Server(server) = error else { return error };
         match server.code.as_str() {
             OBJECT_IN_USE => Error::SlotActive { slot: slot.to_owned(), pid: server.pid() },
-            // A slot that is still being synchronised becomes usable when the standby is promoted.
-            NOT_IN_PREREQUISITE_STATE if self.is_standby() => {
+            // A slot that is still being synchronised becomes usable when the standby is promoted; a
+            // server that was the primary, and may be again, has its own slot still.
+            FEATURE_NOT_SUPPORTED | NOT_IN_PREREQUISITE_STATE if self.is_standby() => {
                 Error::Standby { host: self.peer.host.clone(), server }
             }
             _ => Error::Server(server),
@@ -329,7 +345,7 @@ impl ReplicationClient {
                     self.settings.insert(name, body.value().map_err(invalid)?.to_owned());
                 }
                 Ok(Message::ErrorResponse(body)) => {
-                    refusal = Some(ServerError::parse(body.fields()).map_err(invalid)?);
+                    refusal = Some(Report::parse(body.fields())?.server);
                 }
                 Ok(Message::ReadyForQuery(_)) => break,
                 Ok(_) => return Err(unexpected("the answer to a command")),

@@ -147,12 +147,14 @@ pub enum Registration {
 /// A client of one registry, which may have several URLs.
 #[derive(Debug)]
 pub struct Registry {
+    config: config::Registry,
     client: Client,
     urls: Vec<Url>,
     /// The URL that answered last: the first to try.
     preferred: usize,
-    basic_auth: Option<(String, config::Secret)>,
-    bearer_token: Option<config::Secret>,
+    /// Whether it has ever answered as it should: then what a gateway in front of it says, or what
+    /// it says to credentials, may pass.
+    has_answered: bool,
     known: HashMap<(String, String), SchemaId>,
 }
 
@@ -189,24 +191,29 @@ impl Registry {
     /// If a URL, a certificate or a key is not usable.
     pub fn new(config: &config::Registry) -> Result<Self, Error> {
         let urls: Vec<_> = (1..).zip(&config.urls).map(base_url).collect::<Result<_, _>>()?;
-        let mut builder = Client::builder()
-            .no_proxy()
-            .timeout(config.timeout)
-            .connect_timeout(config.timeout)
-            .redirect(redirect::Policy::none());
-        if urls.iter().any(|url| url.scheme() == "https") {
-            builder = builder.tls_backend_preconfigured(tls::client_config(config)?);
-        } else {
-            builder = builder.tls_backend_preconfigured(tls::trusting_nobody()?);
-        }
         Ok(Self {
-            client: builder.build().map_err(|error| Error::Client(error.without_url()))?,
+            config: config.clone(),
+            client: client(config, &urls)?,
             urls,
             preferred: 0,
-            basic_auth: config.basic_auth.clone(),
-            bearer_token: config.bearer_token.clone(),
+            has_answered: false,
             known: HashMap::new(),
         })
+    }
+
+    /// What to do about an error. Once the registry has answered, nothing but its word about a
+    /// schema is permanent: a gateway whose backend is restarted says 404 or redirects, one that
+    /// renews credentials 401.
+    #[must_use]
+    pub fn class(&self, error: &Error) -> Class {
+        match error {
+            Error::Answer { .. } | Error::Denied { .. } | Error::Path { .. }
+                if self.has_answered =>
+            {
+                Class::Retry
+            }
+            error => error.class(),
+        }
     }
 
     /// The id of `schema_json` under `subject`, registering it if it is new.
@@ -293,11 +300,16 @@ impl Registry {
             match self.ask_one(url, method, path, subject, body, &parse).await {
                 Ok(answer) => {
                     self.preferred = index;
+                    self.has_answered = true;
                     return Ok(answer);
                 }
-                Err(error) if error.class() == Class::Retry => failure = error,
+                Err(error) if self.class(&error) == Class::Retry => failure = error,
                 Err(error) => return Err(error),
             }
+        }
+        // A certificate that was renewed since may be why; one that is half written is not used.
+        if let Ok(client) = client(&self.config, &self.urls) {
+            self.client = client;
         }
         Err(failure)
     }
@@ -341,9 +353,11 @@ impl Registry {
     }
 
     fn authorised(&self, request: RequestBuilder) -> RequestBuilder {
-        match (&self.basic_auth, &self.bearer_token) {
-            (Some((user, password)), _) => request.basic_auth(user, Some(password.expose())),
-            (None, Some(token)) => request.bearer_auth(token.expose()),
+        match (&self.config.basic_auth, &self.config.bearer_token) {
+            (Some((user, password)), _) => {
+                request.basic_auth(user, Some(password.fresh().expose()))
+            }
+            (None, Some(token)) => request.bearer_auth(token.fresh().expose()),
             (None, None) => request,
         }
     }
@@ -360,6 +374,20 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// How much of the registry's words about a schema is kept, characters.
 const MESSAGE_CHARS_MAX: usize = 500;
+
+fn client(config: &config::Registry, urls: &[Url]) -> Result<Client, Error> {
+    let mut builder = Client::builder()
+        .no_proxy()
+        .timeout(config.timeout)
+        .connect_timeout(config.timeout)
+        .redirect(redirect::Policy::none());
+    if urls.iter().any(|url| url.scheme() == "https") {
+        builder = builder.tls_backend_preconfigured(tls::client_config(config)?);
+    } else {
+        builder = builder.tls_backend_preconfigured(tls::trusting_nobody()?);
+    }
+    builder.build().map_err(|error| Error::Client(error.without_url()))
+}
 
 fn base_url((number, text): (usize, &String)) -> Result<Url, Error> {
     let problem = |problem| Error::Url { number, problem };

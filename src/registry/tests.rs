@@ -109,6 +109,29 @@ async fn an_answer_has_a_class_and_says_what_to_do() {
     check(200, &"x".repeat(BODY_BYTES_MAX + 1), Class::Retry, "more than it should").await;
 }
 
+/// A gateway whose backend is restarted, or a token that is renewed: it passes, and the next URL is
+/// asked.
+#[tokio::test]
+async fn after_an_answer_only_its_word_about_a_schema_is_permanent() {
+    let id = |id| (200, format!(r#"{{"id":{id}}}"#));
+    for status in [400, 401, 403, 404, 405, 302] {
+        let (url, asked) = server(vec![id(1), (status, String::new()), id(2)]);
+        let mut registry = Registry::new(&config(vec![url])).unwrap();
+        assert_eq!(registry.register("a", "\"int\"").await.unwrap(), SchemaId(1));
+        let error = registry.register("b", "\"int\"").await.unwrap_err();
+        assert_eq!(registry.class(&error), Class::Retry, "{error}");
+        assert_eq!(registry.register("b", "\"int\"").await.unwrap(), SchemaId(2));
+        asked.join().unwrap();
+    }
+    let refused = || (422, String::new());
+    let (url, asked) = server(vec![id(1), refused()]);
+    let mut registry = Registry::new(&config(vec![url])).unwrap();
+    registry.register("a", "\"int\"").await.unwrap();
+    let error = registry.register("b", "\"int\"").await.unwrap_err();
+    assert_eq!(registry.class(&error), Class::Fatal, "{error}");
+    asked.join().unwrap();
+}
+
 #[tokio::test]
 async fn a_race_of_two_registrations_is_no_refusal() {
     let lost = r#"{"error_code":409,"message":"An artifact with this ID already exists."}"#;

@@ -80,7 +80,10 @@ impl Session {
         self.keepalive = self.keepalive.max(wal_end);
         if reply_requested {
             self.next_status = now;
-            self.wanted_since.get_or_insert(now);
+            // A server that only wants a sign of life has what it asks about.
+            if self.confirmed < self.keepalive {
+                self.wanted_since.get_or_insert(now);
+            }
         }
     }
 
@@ -194,6 +197,22 @@ mod tests {
         assert_eq!(session.wanted_since(), None);
         session.confirm(start, Lsn(300));
         assert_eq!(session.poll(start), None);
+    }
+
+    #[test]
+    fn a_ping_about_what_is_confirmed_is_answered_and_waits_for_nothing() {
+        let start = Instant::now();
+        let mut session = Session::new(start, INTERVAL, SILENCE_MAX);
+        session.confirm(start, Lsn(100));
+        for wal_end in [Lsn(100), Lsn(50)] {
+            session.on_keepalive(start, wal_end, true);
+            assert_eq!(session.wanted_since(), None);
+            assert_eq!(session.poll(start), Some(said(Lsn(100), Lsn(100))));
+            session.on_heard();
+        }
+        // About more than that, it waits until it has it.
+        session.on_keepalive(start, Lsn(101), true);
+        assert_eq!(session.wanted_since(), Some(start));
     }
 
     #[test]

@@ -401,6 +401,34 @@ fn an_outbox_that_is_not_published_or_lacks_a_column() {
     });
 }
 
+#[test]
+fn what_the_publications_leave_out() {
+    run(LIMIT, async {
+        let tables = "CREATE TABLE letters (id uuid, aggregatetype text, aggregateid text,
+                type text, payload jsonb, sent boolean, PRIMARY KEY (id, sent))
+                PARTITION BY LIST (sent);
+            CREATE TABLE letters_open PARTITION OF letters FOR VALUES IN (false);
+            CREATE TABLE orders (id int PRIMARY KEY, total int, note text);
+            CREATE TABLE people (id int PRIMARY KEY);
+            CREATE PUBLICATION walbrook FOR TABLE letters, orders (id), people WHERE (id > 0)";
+        let (stack, space) = space("check_left_out", tables).await;
+        let config = space.config(stack, "[[outbox]]\ntable = \"public.letters\"");
+        let found = Checked::new(&config);
+        found.failed(&[]);
+        let words = ["public.letters is published by its partitions", "via_partition_root = true"];
+        found.says("postgres.outbox", "warning", &words);
+        found.says("postgres.extents", "ok", &["row filters leave out rows of public.people"]);
+        found.says("postgres.extents", "ok", &["column lists leave out columns of public.orders"]);
+
+        let all = "DROP PUBLICATION walbrook; ALTER TABLE people SET UNLOGGED;
+            CREATE PUBLICATION walbrook FOR ALL TABLES WITH (publish_via_partition_root)";
+        stack.postgres.execute(&space.database, all).await;
+        let unlogged = Checked::new(&config);
+        unlogged.failed(&[]);
+        unlogged.says("postgres.unlogged", "warning", &["public.people", "SET LOGGED"]);
+    });
+}
+
 /// What rows decide is tried as far as it exists; what was not tried is said.
 #[test]
 fn topics_of_outboxes() {

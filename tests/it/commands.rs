@@ -62,6 +62,16 @@ impl Case {
         assert!(walbrook.stop(STOP).success(), "{:?}", walbrook.log());
     }
 
+    /// Puts a record in place of the last checkpoint.
+    fn write_checkpoint(&self, value: Option<&str>) {
+        let topic = format!("walbrook.{}.checkpoint", self.space.pipeline);
+        let producer: BaseProducer = self.stack.kafka.client_config().create().unwrap();
+        let mut record = BaseRecord::to(&topic).partition(0).key(&self.space.slot);
+        record.payload = value;
+        producer.send(record).unwrap();
+        producer.flush(Duration::from_secs(20)).unwrap();
+    }
+
     /// Runs the pipeline, which refuses; its log.
     fn refused(&self) -> String {
         let mut walbrook = Walbrook::spawn(&self.config);
@@ -279,14 +289,7 @@ fn a_checkpoint_that_cannot_be_read_is_overridden_and_a_tombstone_is_none() {
         case.command(&["slot", "create"], 0);
         case.execute("INSERT INTO orders VALUES (1)").await;
         case.run_until(1).await;
-        let topic = format!("walbrook.{}.checkpoint", case.space.pipeline);
-        let write = |value: Option<&str>| {
-            let producer: BaseProducer = case.stack.kafka.client_config().create().unwrap();
-            let mut record = BaseRecord::to(&topic).partition(0).key(&case.space.slot);
-            record.payload = value;
-            producer.send(record).unwrap();
-            producer.flush(Duration::from_secs(20)).unwrap();
-        };
+        let write = |value: Option<&str>| case.write_checkpoint(value);
 
         // By what it holds, nobody could go on; the error says how to go on without it.
         write(Some("{\"format\":"));
@@ -319,6 +322,36 @@ fn a_checkpoint_that_cannot_be_read_is_overridden_and_a_tombstone_is_none() {
         assert!(case.command(&["slot", "adopt"], 0).contains("before:\n  none"));
         case.execute("INSERT INTO orders VALUES (4)").await;
         case.run_until(4).await;
+    });
+}
+
+/// The refusal comes from the stream, which no command reads: the operator names what it named.
+#[test]
+fn a_checkpoint_that_the_stream_contradicts_is_accepted_by_its_position() {
+    run(LIMIT, async {
+        let case = Case::new("contradicted", TABLE, "").await;
+        case.command(&["slot", "create"], 0);
+        case.execute("INSERT INTO orders VALUES (1)").await;
+        case.run_until(1).await;
+        case.execute("INSERT INTO orders VALUES (2)").await;
+        // As if a transaction had been left that this server never had.
+        let mut record = case.json(&["checkpoint", "show", "--json"]);
+        record["inside"] = serde_json::json!({ "xid": 3, "lsn": "0/10" });
+        let at = &record["position"];
+        let position = format!("{}#{}", at["commit_lsn"].as_str().unwrap(), at["ordinal"]);
+        case.write_checkpoint(Some(&record.to_string()));
+
+        let refusal = case.refused();
+        let advice = format!("walbrook checkpoint accept --position {position} --reason");
+        assert!(refusal.contains(&advice), "{advice}: {refusal}");
+        let accept = ["checkpoint", "accept", "--reason", "restored"];
+        let nothing = case.command(&accept, 5);
+        assert!(nothing.contains(&format!("--position {position}")), "{nothing}");
+        let other = [&accept[..], &["--position", "0/1#1"]].concat();
+        assert!(case.command(&other, 5).contains("nothing to accept"));
+        let accepted = case.command(&[&accept[..], &["--position", &position]].concat(), 0);
+        assert!(accepted.contains("nothing is missing, and nothing comes again"), "{accepted}");
+        case.run_until(2).await;
     });
 }
 

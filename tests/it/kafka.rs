@@ -64,8 +64,10 @@ fn checkpoint(config: &SinkConfig, commit_lsn: u64, ordinal: u64) -> Checkpoint 
         stream: Stream { publications: vec!["p".into()], messages: true, oids: BTreeMap::new() },
         position: Position { commit_lsn: Lsn(commit_lsn), ordinal },
         confirm: Lsn(commit_lsn + 8),
+        xid: None,
         inside: None,
         accepted: None,
+        omissions: Vec::new(),
     }
 }
 

@@ -23,3 +23,4 @@ mod secrets;
 mod starts;
 mod support;
 mod types;
+mod unwritable;

@@ -180,9 +180,10 @@ fn rows_of_outbox_tables_become_events() {
     });
 }
 
-/// What does not fit its schema goes to the dead-letter topic as it came, and the rest goes on.
+/// What does not fit its schema, or has no topic, goes to the dead-letter topic as it came, and the
+/// rest goes on.
 #[test]
-fn misfits_go_to_the_dead_letter_topic() {
+fn misfits_and_what_has_no_topic_go_to_the_dead_letter_topic() {
     run(TEST_LIMIT, async {
         let schema = write_file("order.avsc", SCHEMA);
         let outbox = format!(
@@ -199,7 +200,7 @@ fn misfits_go_to_the_dead_letter_topic() {
         );
         let ddl = "
             CREATE TABLE outbox (
-                id int PRIMARY KEY, aggregatetype text NOT NULL, aggregateid text, type text,
+                id int PRIMARY KEY, aggregatetype text, aggregateid text, type text,
                 payload text);
             CREATE PUBLICATION walbrook FOR TABLE outbox;";
         let mut flow = Flow::start(shared(), "dead", ddl, &[("", &outbox)]).await;
@@ -208,8 +209,12 @@ fn misfits_go_to_the_dead_letter_topic() {
             "INSERT INTO outbox VALUES (1, 'order', 'k', 'T', '{good}'),
                  (2, 'order', 'k', 'T', '{{\"order\": \"cAnArY\", \"lines\": []}}'),
                  (3, 'order', NULL, NULL, 'cAnArY'),
-                 (4, 'order', 'k', 'T', '{good}');
-             SELECT pg_logical_emit_message(true, 'event', 'cAnArY');"
+                 (4, 'order', 'k', 'T', '{good}'),
+                 (5, NULL, 'k', 'T', 'cAnArY'),
+                 (6, 'App\\Models\\Order', 'k', 'T', 'cAnArY');
+             SELECT pg_logical_emit_message(true, 'event', 'cAnArY');
+             SELECT pg_logical_emit_message(true, 'event',
+                 '{{\"id\": \"7\", \"aggregatetype\": \"Größe\", \"payload\": 1}}');"
         ))
         .await;
         flow.drain().await;
@@ -221,7 +226,10 @@ fn misfits_go_to_the_dead_letter_topic() {
             &[
                 ("k", r#"{"order": "cAnArY", "lines": []}"#, "id=2 eventType=T"),
                 ("(null)", "cAnArY", "id=3 eventType=(null)"),
+                ("k", "cAnArY", "id=5 eventType=T"),
+                ("k", "cAnArY", "id=6 eventType=T"),
                 ("(null)", "cAnArY", ""),
+                ("(null)", "1", "id=7 eventType=(null)"),
             ],
         );
         let error = dead[0].header("walbrook.error").unwrap();
@@ -229,6 +237,10 @@ fn misfits_go_to_the_dead_letter_topic() {
         let topic = format!("{}.event.order", flow.space.prefix);
         assert_eq!(dead[0].header("walbrook.topic"), Some(topic.as_str()));
         assert!(dead[1].header("walbrook.error").unwrap().contains("JSON"));
+        let meant = |at: usize| dead[at].header("walbrook.topic").map(str::to_owned);
+        assert_eq!(meant(2), None, "a route of NULL makes no topic");
+        assert_eq!(meant(3), Some(format!("{}.event.App\\Models\\Order", flow.space.prefix)));
+        assert_eq!((meant(4), meant(5).is_some()), (None, true));
         assert!(
             dead.iter().all(|record| !record.header("walbrook.error").unwrap().contains("cAn"))
         );
@@ -410,5 +422,81 @@ fn logical_messages_become_events_only_if_configured_and_transactional() {
         let error = ends_with(&mut flow.walbrook, 4);
         assert!(error.contains("logical messages") && error.contains("JSON"), "{error}");
         assert!(!flow.walbrook.log().concat().contains("cAnArY"));
+    });
+}
+
+/// An outbox that is partitioned by its status, and what is made of its rows where the publication
+/// names the partitions.
+const LETTERS: &str = "
+    CREATE TABLE letters (
+        id uuid NOT NULL, aggregatetype text NOT NULL, aggregateid text, type text, payload jsonb,
+        sent boolean NOT NULL DEFAULT false, PRIMARY KEY (id, sent)) PARTITION BY LIST (sent);
+    CREATE TABLE letters_open PARTITION OF letters FOR VALUES IN (false);
+    CREATE TABLE letters_sent PARTITION OF letters FOR VALUES IN (true);";
+
+const LETTERS_CONFIG: &str =
+    "[[outbox]]\ntable = \"public.letters\"\ntopic = \"{prefix}.event.{route}\"";
+
+/// An INSERT into an outbox: the id's last digit, and the payload.
+fn insert(table: &str, digit: u32, payload: &str) -> String {
+    format!(
+        "INSERT INTO {table} VALUES ('00000000-0000-0000-0000-00000000000{digit}', 'order', '7', \
+         'Placed', '{payload}');"
+    )
+}
+
+#[test]
+fn rows_of_an_outbox_whose_partitions_are_published_are_events() {
+    run(TEST_LIMIT, async {
+        let ddl = format!(
+            "{LETTERS} CREATE TABLE letters_old () INHERITS (outbox);
+             CREATE PUBLICATION walbrook FOR TABLE letters, outbox, letters_old, orders;"
+        );
+        let before = "CREATE TABLE orders (id int PRIMARY KEY);
+            CREATE TABLE outbox (id uuid PRIMARY KEY, aggregatetype text, aggregateid text,
+                type text, payload jsonb);";
+        let outbox = LETTERS_CONFIG.replace("letters", "outbox");
+        let config = [("", LETTERS_CONFIG), ("", outbox.as_str())];
+        let mut flow = Flow::start(shared(), "leaves", &(before.to_owned() + &ddl), &config).await;
+        flow.execute(&insert("letters", 1, "{}")).await;
+        flow.execute(&insert("outbox", 2, "{}")).await;
+        flow.execute(&insert("letters_old", 3, "{}")).await;
+        flow.execute("INSERT INTO orders VALUES (1)").await;
+        assert_eq!(flow.told("public.orders").await.len(), 1);
+        let id = |n| format!("id=00000000-0000-0000-0000-00000000000{n} eventType=Placed");
+        let wanted = [("7", "{}", &*id(1)), ("7", "{}", &id(2)), ("7", "{}", &id(3))];
+        check(&flow, "event.order", &wanted);
+        let leaked: Vec<_> = flow.stack.kafka.topics();
+        let leaked: Vec<_> = leaked.iter().filter(|it| it.contains("letters")).collect();
+        assert!(leaked.is_empty(), "{leaked:?}");
+        flow.stop();
+    });
+}
+
+#[test]
+fn the_outbox_of_another_tenant_is_refused_until_it_is_configured() {
+    run(TEST_LIMIT, async {
+        let ddl = "CREATE SCHEMA tenant1;
+            CREATE SCHEMA tenant2;
+            CREATE TABLE tenant1.outbox (id uuid PRIMARY KEY, aggregatetype text, aggregateid text,
+                type text, payload jsonb);
+            CREATE TABLE tenant2.outbox (LIKE tenant1.outbox INCLUDING ALL);
+            CREATE PUBLICATION walbrook FOR TABLE tenant1.outbox, tenant2.outbox;";
+        let one = LETTERS_CONFIG.replace("public.letters", "tenant1.outbox");
+        let mut flow = Flow::start(shared(), "tenants", ddl, &[("", &one)]).await;
+        flow.execute(&insert("tenant1.outbox", 1, "{}")).await;
+        flow.execute(&insert("tenant2.outbox", 2, "{}")).await;
+        let error = ends_with(&mut flow.walbrook, 4);
+        for words in ["table tenant2.outbox has the columns of outbox tenant1.outbox", "[[outbox]]"]
+        {
+            assert!(error.contains(words), "{error}");
+        }
+        // As the error says.
+        let two = one.replace("tenant1", "tenant2");
+        flow.config = config(flow.stack, &flow.space, &[("", &one), ("", &two)]);
+        flow.restart().await;
+        flow.drain().await;
+        assert_eq!(events(&flow, "event.order").len(), 2);
+        flow.stop();
     });
 }

@@ -1,12 +1,15 @@
 //! Starts and endings: first starts, refusals, servers that are away for a while, a second
 //! instance, stops. What must hold every time: nothing is lost, nothing comes twice.
 
+mod demoted;
 mod failover;
 mod figures;
 mod locks;
+mod missing;
 mod outages;
 mod publications;
 mod refusals;
+mod resumed;
 mod secured;
 mod standby;
 mod versions;

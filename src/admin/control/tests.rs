@@ -15,7 +15,9 @@ async fn status_and_stop_are_answered() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
     assert!(matches!(bind(&path), Err(Error::Taken { .. })), "somebody listens");
 
-    let status = Status { phase: Phase::Streaming, received_lsn: Lsn(0x10), ..Status::default() };
+    let findings = vec!["table public.orders is missing".to_owned(); 1000];
+    let status =
+        Status { phase: Phase::Streaming, received_lsn: Lsn(0x10), findings, ..Status::default() };
     let (_status, seen) = watch::channel(status);
     let (stop, mut stopped) = watch::channel(());
     let stops = Cell::new(0);
@@ -26,10 +28,11 @@ async fn status_and_stop_are_answered() {
         let report: Report = serde_json::from_value(reply).unwrap();
         assert!(report.ready && report.phase == "streaming");
         assert_eq!(report.received_lsn, Lsn(0x10));
+        assert_eq!(report.findings.len(), 1000);
         assert_eq!(ask(&path, Request::Stop {}).await.unwrap()["stopping"], true);
         let mut stream = UnixStream::connect(&path).await.unwrap();
         stream.write_all(b"{\"command\":\"drop\"}\n").await.unwrap();
-        assert!(read_line(&mut stream).await.unwrap().contains("\"error\""));
+        assert!(read_line(&mut stream, 1000).await.unwrap().contains("\"error\""));
         drop(stop);
     };
     tokio::join!(server, client);

@@ -4,6 +4,7 @@
 //! unless that needs it. Nothing that lasts is changed, and a running pipeline is not disturbed.
 
 mod kafka;
+mod left_out;
 mod postgres;
 mod report;
 mod routed;
@@ -124,7 +125,7 @@ async fn start(config: &Config, source: Source, progress: &Progress, report: &mu
             NAME,
             "the first start creates the slot; changes that commit from then on are delivered",
         ),
-        Ok(Verdict::Resume(resumed)) => {
+        Ok(Verdict::Resume { checkpoint: resumed, .. }) => {
             report.ok(NAME, format!(
                 "a start goes on after {}; the WAL that waits was not decoded: a change in it that cannot be delivered, such as one that was written while a publication was missing, ends the stream there",
                 resumed.position

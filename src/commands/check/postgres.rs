@@ -46,7 +46,7 @@ pub(super) async fn inspect(config: &Config, report: &mut Report) -> Option<Sour
         }
     };
     judge_server(config, &server, report);
-    let client = replication(config, &server, report).await;
+    let client = replication(config, &server, &catalog, report).await;
     let mut source = Source { catalog, client, slot: None, needs: Needs::default() };
     // Each on its own: that one cannot be looked at says nothing of the other.
     if let Err(error) = slot(config, &server, &mut source, report).await {
@@ -80,8 +80,14 @@ fn connection_advice(config: &Config, error: &Error) -> Option<String> {
         Error::Connect { .. } | Error::TimedOut { .. } | Error::Closed | Error::Io(_) => {
             "check postgres.hosts and postgres.port, that the server runs, its listen_addresses, and firewalls".into()
         }
-        Error::ReadOnly { .. } | Error::Standby { .. } => {
+        Error::NotPrimary { .. } | Error::ReadOnly { .. } | Error::Standby { .. } => {
             "list the primary in postgres.hosts, or set postgres.target_session_attrs = \"any\"".into()
+        }
+        Error::Pooler { .. } | Error::Setting { .. } => {
+            "set postgres.hosts and postgres.port to those of PostgreSQL itself, behind the pooler".into()
+        }
+        Error::ServersDiffer { .. } => {
+            "list servers one by one in postgres.hosts, instead of a name that leads to several".into()
         }
         Error::ServerTooOld { .. } => format!("upgrade PostgreSQL to {SERVER_VERSION_MIN} or later"),
         Error::Tls { .. } | Error::TlsFile { .. } | Error::TlsSettings(_) => {
@@ -104,11 +110,13 @@ fn hba_advice(config: &Config) -> String {
 async fn replication(
     config: &Config,
     server: &Server,
+    catalog: &Catalog,
     report: &mut Report,
 ) -> Option<ReplicationClient> {
     const NAME: &str = "postgres.replication";
     let asked = async {
         let mut client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
+        client.same_server(catalog)?;
         client.identify_system().await.map(|system| (client, system))
     };
     match asked.await {
@@ -158,7 +166,7 @@ pub(super) fn judge_server(config: &Config, server: &Server, report: &mut Report
         report.warning(
             "postgres.standby",
             "this server is a standby: from version 16 on a slot can be read from it, before that not at all, and nothing carries the slot over to the primary",
-            "list the primary in postgres.hosts, and set postgres.target_session_attrs = \"read-write\"",
+            "list the primary in postgres.hosts, and leave postgres.target_session_attrs at \"primary\"",
         );
     }
     judge_wal_limit(server, report);

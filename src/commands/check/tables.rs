@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::left_out;
 use super::report::Report;
 use super::sql::{alter_table, identifier, table};
 use crate::config::{Binary, Config, Outbox};
 use crate::plan::{self, Draft, SchemaRequest, Settings};
-use crate::postgres::{Catalog, Error, Publication, PublishedColumn, PublishedTable};
+use crate::postgres::{
+    Catalog, Error, Publication, PublishedColumn, PublishedTable, UnloggedColumn,
+};
 use crate::wal::{Relation, ReplicaIdentity};
 
 /// A topic that the pipeline will write.
@@ -34,10 +37,12 @@ pub(super) async fn inspect(
     let publications = catalog.publications(names).await?;
     let tables = catalog.published_tables(names).await?;
     judge_publications(config, &publications, &tables, report);
-    judge_tables(&publications, &tables, report);
+    let unlogged = catalog.unlogged_columns(names).await?;
+    judge_tables(&publications, &tables, &unlogged, report);
+    judge_unlogged(&unlogged, report);
     judge_types(config, &catalog.published_types(names).await?, report);
     let relations = catalog.published_relations(names).await?;
-    judge_outboxes(config, &relations, report);
+    left_out::inspect(config, catalog, report).await?;
     plans(config, catalog, &relations, report).await
 }
 
@@ -146,7 +151,7 @@ fn is_outbox(config: &Config, table: &PublishedTable) -> bool {
 }
 
 /// The first few of a list.
-fn shortened(names: &[String]) -> String {
+pub(super) fn shortened(names: &[String]) -> String {
     const SHOWN: usize = 5;
     let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(SHOWN) {
@@ -156,11 +161,16 @@ fn shortened(names: &[String]) -> String {
 }
 
 /// Judges the replica identities.
-fn judge_tables(publications: &[Publication], tables: &[PublishedTable], report: &mut Report) {
+fn judge_tables(
+    publications: &[Publication],
+    tables: &[PublishedTable],
+    unlogged: &[UnloggedColumn],
+    report: &mut Report,
+) {
     const NAME: &str = "postgres.identity";
     let is_needed = publications.iter().any(|it| it.has_update || it.has_delete);
     let lacking: Vec<_> = tables.iter().filter(|it| is_needed && !it.has_usable_identity).collect();
-    if !tables.is_empty() && lacking.is_empty() {
+    if !tables.is_empty() && lacking.is_empty() && unlogged.is_empty() {
         let count = tables.len();
         report.ok(NAME, format!("published tables: {count}, each with a usable replica identity"));
     }
@@ -186,6 +196,42 @@ fn judge_tables(publications: &[Publication], tables: &[PublishedTable], report:
                 change("REPLICA IDENTITY FULL"),
                 if it.is_partitioned { "\nand the same for each partition" } else { "" }
             ),
+        );
+    }
+}
+
+/// Judges generated columns that replica identities have and the stream has not.
+fn judge_unlogged(columns: &[UnloggedColumn], report: &mut Report) {
+    for it in columns {
+        let harm = if it.is_refused {
+            format!(
+                "publication {:?} does not publish it: PostgreSQL refuses every UPDATE and DELETE of the table",
+                it.publication
+            )
+        } else {
+            "the stream does not have it: updates and deletes do not say of which row they are"
+                .to_owned()
+        };
+        let change = |change| alter_table(&it.namespace, &it.table, change);
+        let fix = match (it.is_refused, it.is_stored) {
+            (true, true) => format!(
+                "ALTER PUBLICATION {} SET (publish_generated_columns = stored);",
+                identifier(&it.publication)
+            ),
+            (true, false) => format!(
+                "one of:\n{}\n{}",
+                change("REPLICA IDENTITY DEFAULT"),
+                change("REPLICA IDENTITY USING INDEX …")
+            ),
+            (false, _) => change("REPLICA IDENTITY FULL"),
+        };
+        report.failed(
+            "postgres.identity",
+            format!(
+                "table {}.{}: column {} of its replica identity is generated, and {harm}",
+                it.namespace, it.table, it.name
+            ),
+            fix,
         );
     }
 }
@@ -221,31 +267,6 @@ fn judge_types(config: &Config, columns: &[PublishedColumn], report: &mut Report
     }
 }
 
-/// Judges whether the configured outboxes are published; their columns are the plan's matter.
-fn judge_outboxes(config: &Config, relations: &[Relation], report: &mut Report) {
-    for outbox in &config.outboxes {
-        let is_it = |relation: &Relation| {
-            relation.namespace == outbox.namespace && relation.name == outbox.table
-        };
-        if relations.iter().any(is_it) {
-            continue;
-        }
-        let publication = config.replication.publications.first().map(|name| identifier(name));
-        report.failed(
-            "postgres.outbox",
-            format!(
-                "outbox table {}.{} is in none of the publications, or does not exist",
-                outbox.namespace, outbox.table
-            ),
-            format!(
-                "ALTER PUBLICATION {} ADD TABLE {};",
-                publication.unwrap_or_default(),
-                table(&outbox.namespace, &outbox.table)
-            ),
-        );
-    }
-}
-
 /// Compiles the plans as the stream will, and collects what they need.
 async fn plans(
     config: &Config,
@@ -269,6 +290,7 @@ async fn plans(
         let facts = catalog.describe(relation).await?;
         match plan::compile(relation, &facts, &settings) {
             Ok(draft) => {
+                judge_leaf(relation, &draft, report);
                 compiled += 1;
                 needs.topics.extend(topics(&draft));
                 needs.schemas.extend(draft.schemas);
@@ -284,6 +306,24 @@ async fn plans(
         report.ok(NAME, format!("tables that can be written: {compiled}"));
     }
     Ok(needs)
+}
+
+/// Judges whether old rows are logged by the partitions as the table promises.
+fn judge_leaf(relation: &Relation, draft: &Draft, report: &mut Report) {
+    let Some((namespace, name)) = &draft.odd_leaf else { return };
+    let lacking = match relation.identity {
+        ReplicaIdentity::Full => "the columns outside of it",
+        _ if draft.has_key => "columns of the key, which stops the pipeline",
+        _ => "a key",
+    };
+    report.failed(
+        "postgres.identity",
+        format!(
+            "table {}.{}: its partition {namespace}.{name}, and each like it, has a replica identity of its own (it is not inherited), so in updates and deletes of its rows the stream lacks {lacking}",
+            relation.namespace, relation.name
+        ),
+        alter_table(namespace, name, "REPLICA IDENTITY FULL"),
+    );
 }
 
 /// The topics of a plan, and whether it gives its records a key.

@@ -196,7 +196,7 @@ fn servers_are_judged() {
         check(judge("", replica), &[version, failed, limit]);
     }
     let unlimited = Server { max_slot_wal_keep_size_mb: -1, in_recovery: true, ..server() };
-    let standby = (Warning, "postgres.standby", &["read-write"][..]);
+    let standby = (Warning, "postgres.standby", &["target_session_attrs"][..]);
     let none = (Warning, "postgres.wal_limit", &["nothing limits"][..]);
     check(judge("", unlimited), &[version, level, standby, none]);
     let messages = "[outbox_messages]\nprefix = \"outbox\"";

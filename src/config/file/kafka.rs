@@ -9,8 +9,8 @@ use toml::Spanned;
 
 use super::Surroundings;
 use super::value::{
-    Fault, Given, Key, SecretKeys, Time, certificate, choice, contradiction, is_topic,
-    read_secret_file, text_or, within,
+    Fault, Given, Key, SecretKeys, Time, certificate, choice, contradiction, is_topic, text_or,
+    within,
 };
 use crate::config::{self, KafkaSecurity, KafkaTls, Sasl, Secret, reserved};
 
@@ -244,7 +244,7 @@ fn properties(
                 ));
             }
             Property::Plain(text) => Secret::new(text.clone()),
-            Property::File(path) => read_secret_file(&around.path(path)).map_err(fault)?,
+            Property::File(path) => Secret::from_file(&around.path(path)).map_err(fault)?,
             Property::Env(variable) => {
                 let text = around.environment.get(variable).ok_or_else(|| {
                     fault(format!("names the environment variable {variable:?}, which is not set"))

@@ -17,7 +17,7 @@ use super::Surroundings;
 use super::value::{
     Fault, Given, Key, SecretKeys, Time, certificate, choice, contradiction, within,
 };
-use crate::config::{self, ChannelBinding, Host, Secret, SslMode, SslRootCert};
+use crate::config::{self, ChannelBinding, Host, Secret, SslMode, SslRootCert, Target};
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,8 +73,8 @@ const NOT_FOLLOWED: &[&str] = &[
     "PGSSLMINPROTOCOLVERSION",
     "PGSSLNEGOTIATION",
 ];
-/// The value is whether hosts that are read-only are skipped.
-const TARGETS: &[(&str, bool)] = &[("any", false), ("read-write", true), ("primary", true)];
+const TARGETS: &[(&str, Target)] =
+    &[("any", Target::Any), ("read-write", Target::ReadWrite), ("primary", Target::Primary)];
 
 pub(super) fn build(
     section: Option<Spanned<Postgres>>,
@@ -83,7 +83,6 @@ pub(super) fn build(
     let section = &section.map(Spanned::into_inner).unwrap_or_default();
     followed(around)?;
     let user = user(section, around)?;
-    let hosts = hosts(section, around)?;
     let limit = |name, key, default| {
         let bounds = (Time::millis(100), Time::seconds(24 * 3600));
         within(name, key, default, bounds).map(|Time(duration)| duration)
@@ -101,8 +100,8 @@ pub(super) fn build(
         ssl_root_cert: tls.root_cert,
         ssl_client_cert: tls.client_cert,
         channel_binding: tls.channel_binding,
-        read_write_only: read_write_only(section, around, &hosts)?,
-        hosts,
+        target: target(section, around)?,
+        hosts: hosts(section, around)?,
         application_name: text("postgres.application_name", &section.application_name, "PGAPPNAME")
             .unwrap_or_else(|| "walbrook".to_owned()),
         connect_timeout: connect_timeout(section, around)?,
@@ -364,17 +363,12 @@ fn binding(
     Ok(binding)
 }
 
-/// With several hosts, the one that can be written to is meant, unless the operator says otherwise.
-fn read_write_only(
-    section: &Postgres,
-    around: &Surroundings<'_>,
-    hosts: &[Host],
-) -> Result<bool, Fault> {
+/// A standby is meant only by who says so: a name or an address that is the primary's may lead to a
+/// standby while servers change their roles.
+fn target(section: &Postgres, around: &Surroundings<'_>) -> Result<Target, Fault> {
     let name = "postgres.target_session_attrs";
-    let key = &section.target_session_attrs;
-    let written = section.hosts.is_some() || around.environment.get("PGHOST").is_some();
-    given(name, key, "PGTARGETSESSIONATTRS", around)
-        .map_or(Ok(written && 1 < hosts.len()), |given| choice(&given, TARGETS))
+    given(name, &section.target_session_attrs, "PGTARGETSESSIONATTRS", around)
+        .map_or(Ok(Target::Primary), |given| choice(&given, TARGETS))
 }
 
 fn connect_timeout(section: &Postgres, around: &Surroundings<'_>) -> Result<Duration, Fault> {

@@ -5,8 +5,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
@@ -14,6 +13,7 @@ use toml::Spanned;
 
 use super::Surroundings;
 use crate::config::Secret;
+use crate::config::secret::refuse_world_readable;
 
 /// A key that the operator may leave out.
 pub(super) type Key<T> = Option<Spanned<T>>;
@@ -164,7 +164,7 @@ impl SecretKeys<'_> {
             advice,
         )?;
         if let Some(file) = self.file {
-            let secret = read_secret_file(&around.path(file.get_ref()));
+            let secret = Secret::from_file(&around.path(file.get_ref()));
             return secret.map(Some).map_err(|why| Fault::at(file, format!("`{name}_file` {why}")));
         }
         let Some(variable) = self.env else { return Ok(None) };
@@ -192,33 +192,6 @@ pub(super) fn inline_secret(name: &str) -> String {
          use `{name}_file` (a file that only walbrook can read) or `{name}_env` (the name of an \
          environment variable)"
     )
-}
-
-/// The content of a secret's file without its last newline.
-pub(super) fn read_secret_file(path: &Path) -> Result<Secret, String> {
-    refuse_world_readable(path)?;
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("cannot be read from {}: {error}", path.display()))?;
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    if text.is_empty() {
-        return Err(format!("is empty: {}", path.display()));
-    }
-    Ok(Secret::new(text.to_owned()))
-}
-
-fn refuse_world_readable(path: &Path) -> Result<(), String> {
-    let metadata = std::fs::metadata(path)
-        .map_err(|error| format!("cannot be read from {}: {error}", path.display()))?;
-    let mode = metadata.permissions().mode() & 0o777;
-    if metadata.is_file() && mode & 0o007 != 0 {
-        return Err(format!(
-            "is a file that every user of this machine can use (mode {mode:04o}): \
-             run chmod o-rwx {}",
-            path.display()
-        ));
-    }
-    Ok(())
 }
 
 /// A duration such as `"5s"` or `"100ms"`.

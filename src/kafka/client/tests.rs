@@ -1,9 +1,11 @@
 //! Options of clients: what is set, what is refused, what is never shown.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use super::*;
 use crate::config::{BatchLimits, KafkaSecurity, Secret, Topics};
+use crate::edges::Class;
 
 /// A sink's configuration against `bootstrap_servers`.
 pub(in crate::kafka) fn config(bootstrap_servers: &str) -> SinkConfig {
@@ -100,4 +102,35 @@ fn the_last_trouble_explains_why_no_answer_came() {
     assert_eq!(error.to_string(), "kafka: no answer after 1.0s: asking (refused)");
     context.error(KafkaError::Global(RDKafkaErrorCode::Authentication), "invalid credentials");
     assert!(matches!(context.unanswered("asking", waited), Error::Authentication { .. }));
+}
+
+#[test]
+fn a_refusal_is_forgotten_when_a_call_is_answered() {
+    let context = Context::default();
+    context.error(KafkaError::Global(RDKafkaErrorCode::Authentication), "invalid credentials");
+    context.on_answer();
+    assert!(context.refused().is_none());
+    let error = context.unanswered("asking", Duration::from_secs(1));
+    assert_eq!(error.to_string(), "kafka: no answer after 1.0s: asking");
+}
+
+#[test]
+fn a_password_that_was_renewed_since_is_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    let write = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    write("old");
+    let mut sink = config("b:1");
+    let password = Secret::from_file(&file).unwrap();
+    let (mechanism, user) = ("PLAIN".into(), "cdc".into());
+    sink.kafka.security.sasl = Some(Sasl::Password { mechanism, user, password });
+    let context = Context::new(&sink.kafka);
+    context.error(KafkaError::Global(RDKafkaErrorCode::Authentication), "invalid credentials");
+    assert_eq!(context.refused().unwrap().class(), Class::Fatal);
+    write("new");
+    assert_eq!(context.refused().unwrap().class(), Class::Retry);
+    assert_eq!(base(&sink.kafka).unwrap().get("sasl.password"), Some("new"));
 }

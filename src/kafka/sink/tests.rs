@@ -45,9 +45,11 @@ fn checkpoint(commit_lsn: u64) -> Checkpoint {
         state: checkpoint::State::Streaming,
         stream: Stream { publications: vec!["p".into()], messages: true, oids: BTreeMap::new() },
         position: Position { commit_lsn: Lsn(commit_lsn), ordinal: 1 },
+        xid: None,
         confirm: Lsn(commit_lsn),
         inside: None,
         accepted: None,
+        omissions: Vec::new(),
     }
 }
 
@@ -190,7 +192,7 @@ fn a_checkpoint_that_cannot_be_used_is_fatal_and_named() {
         initialise(&config.kafka, &producer, Duration::from_secs(10)).unwrap();
         producer.begin_transaction().unwrap();
         let topic = &config.kafka.checkpoint_topic;
-        producer.send(BaseRecord::to(topic).key("slot").payload(value)).unwrap();
+        producer.send(BaseRecord::with_opaque_to(topic, 0).key("slot").payload(value)).unwrap();
         producer.commit_transaction(Duration::from_secs(10)).unwrap();
         let error = KafkaSink::new(config.clone()).unwrap().recover().unwrap_err();
         assert_eq!(error.class(), Class::Fatal, "{error:?}");

@@ -1,7 +1,7 @@
 //! What stops the stream while its messages become records.
 
 use crate::plan;
-use crate::position::{Lsn, Position, Xid};
+use crate::position::{Lsn, Position};
 use crate::wal::RelationId;
 
 /// What stops the stream.
@@ -18,18 +18,16 @@ pub enum Error {
     /// A plan could not be made or a change not encoded.
     #[error(transparent)]
     Plan(#[from] plan::Error),
-    /// The change at the checkpoint's position is not the one that was there.
+    /// What the slot sends again at the checkpoint's position is not what was there.
     #[error(
-        "the checkpoint is inside transaction {xid} at {position} (change at {lsn}), but the slot now shows {found} there: \
-         publication, slot or server are not the same; see `walbrook checkpoint accept`"
+        "the checkpoint is at {position}, where {was} was read, but the slot now shows {found} there: publication, slot or server \
+         are not the same (a server that was rolled back to an earlier state is not); compare, then `walbrook checkpoint accept --position {position} --reason …`"
     )]
     Resume {
-        /// The checkpoint's transaction.
-        xid: Xid,
         /// The checkpoint's position.
         position: Position,
-        /// The LSN of the change there.
-        lsn: Lsn,
+        /// What was there.
+        was: String,
         /// What is there now.
         found: String,
     },
@@ -53,6 +51,12 @@ impl Error {
     #[must_use]
     pub fn needs_text(&self) -> bool {
         matches!(self, Self::TextMode { .. })
+    }
+
+    /// Whether it is about what a row or its table is, so that the stream before it is in no doubt.
+    #[must_use]
+    pub fn spares_complete(&self) -> bool {
+        matches!(self, Self::Plan(_) | Self::TextMode { .. })
     }
 
     /// Whether the checkpoint does not fit the stream.

@@ -1,6 +1,8 @@
 //! The assembler under a scheduler: random transactions, random limits, crashes at every step. The
 //! model of PostgreSQL sends what a slot would, the model of Kafka keeps what was committed.
 
+mod relations;
+
 use std::collections::BTreeSet;
 
 use super::*;
@@ -81,9 +83,11 @@ fn first_checkpoint() -> Checkpoint {
             oids: BTreeMap::new(),
         },
         position: Position::ZERO,
+        xid: None,
         confirm: Lsn::ZERO,
         inside: None,
         accepted: None,
+        omissions: Vec::new(),
     }
 }
 
@@ -105,8 +109,8 @@ fn settings() -> Settings {
     }
 }
 
-fn assembler(limits: BatchLimits, checkpoint: Checkpoint) -> Assembler {
-    Assembler::new(settings(), limits, None, false, checkpoint)
+fn assembler(limits: BatchLimits, checkpoint: Checkpoint, comes_again: bool) -> Assembler {
+    Assembler::new(settings(), limits, None, false, checkpoint, comes_again)
 }
 
 /// A generator of numbers that needs no crate: xorshift.
@@ -137,7 +141,9 @@ fn live(draw: &mut Draw, xacts: &[ModelXact], limits: BatchLimits, kafka: &mut K
     let ends =
         xacts.iter().map(|xact| xact.end_lsn()).filter(|end| *end <= kafka.checkpoint.confirm);
     let confirmed = ends.filter(|_| draw.below(3) != 0).last().unwrap_or(Lsn::ZERO);
-    let mut assembler = assembler(limits, kafka.checkpoint.clone());
+    let position = kafka.checkpoint.position;
+    let comes_again = 0 < position.ordinal && confirmed <= position.commit_lsn;
+    let mut assembler = assembler(limits, kafka.checkpoint.clone(), comes_again);
     let mut batch = Batch::default();
     let context = Context { now_us: 0 };
     let crash_at = draw.below(300);
@@ -147,11 +153,17 @@ fn live(draw: &mut Draw, xacts: &[ModelXact], limits: BatchLimits, kafka: &mut K
         loop {
             step += 1;
             if step == crash_at {
+                // Killed, or told to stop.
+                if draw.below(2) == 0 && assembler.seal_complete(&mut batch) {
+                    kafka.commit(&batch);
+                }
                 return false;
             }
             match assembler.on_message(lsn, &message, &context, &mut batch).unwrap() {
                 Step::Continue => break,
                 Step::Boundary => {
+                    // As the server's, which says up to where it has come.
+                    assembler.on_keepalive(Lsn(lsn.0 + 8)).unwrap();
                     if assembler.has_target(&batch) || draw.below(5) == 0 {
                         hand_over(&mut assembler, &mut batch, kafka);
                     }
@@ -204,6 +216,39 @@ fn every_change_is_committed_once_in_order_whatever_crashes() {
     }
 }
 
+#[test]
+fn what_is_to_be_left_out_is_and_nothing_else_whatever_crashes() {
+    let xact = |commit_lsn, changes| ModelXact { commit_lsn, changes };
+    let xacts = [xact(1000, 5), xact(1100, 30), xact(1200, 4)];
+    let limits = BatchLimits {
+        target_records: 3,
+        max_records: 7,
+        target_bytes: 1 << 20,
+        max_bytes: 1 << 21,
+    };
+    for seed in 1..=120 {
+        let mut draw = Draw(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(seed));
+        let ordinal = 1 + draw.below(30);
+        let position = Position { commit_lsn: Lsn(1100), ordinal };
+        // Now and then another change has the position.
+        let is_it = seed % 4 != 0;
+        let xid = Xid(if is_it { 1100 } else { 1101 });
+        let change = Inside { xid, lsn: Lsn(1050 + (ordinal - 1) / 3) };
+        let omission = Omission { position, change, reason: "known".to_owned() };
+        let checkpoint = Checkpoint { omissions: vec![omission], ..first_checkpoint() };
+        let mut kafka = Kafka { records: Vec::new(), checkpoint, txns: 0 };
+        while !live(&mut draw, &xacts, limits, &mut kafka) {}
+        let all = xacts.iter().flat_map(|xact| {
+            let commit_lsn = Lsn(xact.commit_lsn);
+            (1..=xact.changes).map(move |ordinal| Position { commit_lsn, ordinal })
+        });
+        let want: Vec<_> = all.filter(|it| !is_it || *it != position).collect();
+        let found: Vec<_> = kafka.records.iter().map(|(position, _)| *position).collect();
+        assert_eq!(found, want, "seed {seed}");
+        assert_eq!(kafka.checkpoint.omissions, [], "seed {seed}");
+    }
+}
+
 fn check(seed: u64, xacts: &[ModelXact], limits: BatchLimits, kafka: &Kafka) {
     let position =
         |xact: &ModelXact, ordinal| Position { commit_lsn: Lsn(xact.commit_lsn), ordinal };
@@ -222,6 +267,33 @@ fn check(seed: u64, xacts: &[ModelXact], limits: BatchLimits, kafka: &Kafka) {
     assert_eq!((kafka.checkpoint.confirm, kafka.checkpoint.inside), (end, None), "seed {seed}");
 }
 
+const LIMITS: BatchLimits = BatchLimits {
+    target_bytes: 1 << 20,
+    max_bytes: 1 << 21,
+    target_records: 100,
+    max_records: 200,
+};
+
+/// Goes on from a checkpoint in a stream of these transactions and then a keep-alive.
+fn resume(checkpoint: Checkpoint, comes_again: bool, xacts: &[ModelXact]) -> Result<(), Error> {
+    let mut assembler = assembler(LIMITS, checkpoint, comes_again);
+    let mut batch = Batch::default();
+    for (lsn, bytes) in stream(xacts, Lsn::ZERO) {
+        let message = Message::parse(&bytes).unwrap();
+        assembler.on_message(lsn, &message, &Context { now_us: 0 }, &mut batch)?;
+    }
+    assembler.on_keepalive(Lsn(5000))
+}
+
+#[track_caller]
+fn check_resumed(name: &str, outcome: Result<(), Error>, is_right: bool) {
+    match outcome {
+        Ok(()) => assert!(is_right, "{name}"),
+        Err(Error::Resume { .. }) => assert!(!is_right, "{name}"),
+        Err(other) => panic!("{name}: {other}"),
+    }
+}
+
 #[test]
 fn a_resumed_transaction_must_be_the_one_that_was_left() {
     let xact = ModelXact { commit_lsn: 1000, changes: 9 };
@@ -237,24 +309,34 @@ fn a_resumed_transaction_must_be_the_one_that_was_left() {
     for (name, inside, position, is_right) in cases {
         let checkpoint =
             Checkpoint { inside: Some(*inside), position: *position, ..first_checkpoint() };
-        let limits = BatchLimits {
-            target_bytes: 1 << 20,
-            max_bytes: 1 << 21,
-            target_records: 100,
-            max_records: 200,
-        };
-        let mut assembler = assembler(limits, checkpoint);
-        let mut batch = Batch::default();
-        let mut messages = vec![relation_message()];
-        xact.messages(&mut messages);
-        let outcome = messages.iter().try_for_each(|(lsn, bytes)| {
-            let message = Message::parse(bytes).unwrap();
-            assembler.on_message(*lsn, &message, &Context { now_us: 0 }, &mut batch).map(drop)
-        });
-        match outcome {
-            Ok(()) => assert!(is_right, "{name}"),
-            Err(Error::Resume { .. }) => assert!(!is_right, "{name}"),
-            Err(other) => panic!("{name}: {other}"),
-        }
+        check_resumed(name, resume(checkpoint, true, &[xact]), *is_right);
+    }
+}
+
+/// A server that was rolled back on its timeline has other transactions where those of the
+/// checkpoint were.
+#[test]
+fn a_transaction_that_must_come_again_is_the_one_that_was_read() {
+    let xact = |commit_lsn| ModelXact { commit_lsn, changes: 2 };
+    let complete = |xid: u32| Checkpoint {
+        position: Position { commit_lsn: Lsn(1000), ordinal: 2 },
+        xid: Some(Xid(xid)),
+        confirm: Lsn(1008),
+        ..first_checkpoint()
+    };
+    let unknown = Checkpoint { xid: None, ..complete(0) };
+    let around = [xact(900), xact(1000), xact(1100)];
+    let cases: &[(&str, Checkpoint, bool, &[ModelXact], bool)] = &[
+        ("the same", complete(1000), true, &around, true),
+        ("an older checkpoint does not tell", unknown.clone(), true, &around, true),
+        ("another xid", complete(999), true, &around, false),
+        ("others before and behind", complete(1000), true, &[xact(900), xact(1100)], false),
+        ("others, and the xid was not kept", unknown, true, &[xact(900), xact(1100)], false),
+        ("only others before", complete(1000), true, &[xact(900)], false),
+        ("nothing up to a keep-alive behind it", complete(1000), true, &[], false),
+        ("confirmed already", complete(1000), false, &[xact(1100)], true),
+    ];
+    for (name, checkpoint, comes_again, xacts, is_right) in cases {
+        check_resumed(name, resume(checkpoint.clone(), *comes_again, xacts), *is_right);
     }
 }

@@ -16,6 +16,7 @@ use super::*;
 use crate::batch::{Record, headers};
 use crate::change::{Op, Xact};
 use crate::config::{Before, Format, OnOutboxUpdate, Routing};
+use crate::facts::Leaf;
 use crate::position::{Lsn, Position, Xid};
 use crate::types::{TypeFacts, TypeShape};
 use crate::wal::{Message, RelationColumn, RelationId, ReplicaIdentity};

@@ -217,6 +217,54 @@ fn a_row_that_is_no_event_is_an_error() {
     assert!(matches!(error, Error::Contradiction { .. }), "{error}");
 }
 
+/// Whoever may insert into an outbox would else stop the pipeline.
+#[test]
+fn an_event_that_has_no_topic_or_is_not_readable_is_a_dead_letter() {
+    let mut outbox = outbox();
+    outbox.routing.dead_letter_topic = Some("outbox.dead".to_owned());
+    outbox.routing.topic_allow = regex::Regex::new(".*").unwrap();
+    let long = "x".repeat(300);
+    let good = [Text(ID), Text("order"), Text("42"), Text("T"), Text("{}"), Null];
+    // The column, what is in it, and what the dead letter then says: id, key, value, topic.
+    let topic = Some("outbox.event.order");
+    let cases: &[(usize, Wire<'_>, &str, [Option<&str>; 4])] = &[
+        (0, Null, "column id is NULL", [None, Some("42"), Some("{}"), topic]),
+        (1, Null, "column aggregatetype is NULL", [Some(ID), Some("42"), Some("{}"), None]),
+        (
+            1,
+            Text("or der"),
+            "its topic is refused",
+            [Some(ID), Some("42"), Some("{}"), Some("outbox.event.or der")],
+        ),
+        (
+            1,
+            Text(&long),
+            "its topic is refused",
+            [Some(ID), Some("42"), Some("{}"), Some(&format!("outbox.event.{long}"))],
+        ),
+        (2, Binary(b"1"), "column aggregateid is not", [Some(ID), None, Some("{}"), topic]),
+        (4, Unchanged, "column payload was not sent", [Some(ID), Some("42"), None, topic]),
+        (4, Binary(b"?{}"), "column payload is not", [Some(ID), Some("42"), Some("?{}"), topic]),
+    ];
+    for (index, column, error, [id, key, value, topic]) in cases {
+        let mut row = good;
+        row[*index] = *column;
+        let mut bench = bench(&outbox);
+        assert_eq!(bench.encode(&Wired::insert(&row)).unwrap(), Step::Done, "{error}");
+        let [record] = bench.batch.records() else { panic!("one record") };
+        let event = bench.event(record);
+        let mut headers = vec![json!(["id", id]), json!(["eventType", "T"])];
+        let told = event["headers"][2][1].as_str().unwrap();
+        assert!(told.starts_with(error), "{told}");
+        headers.push(json!(["walbrook.error", told]));
+        headers.extend(topic.map(|topic| json!(["walbrook.topic", topic])));
+        let expect =
+            json!({ "topic": "outbox.dead", "key": key, "value": value, "headers": headers });
+        assert_eq!(event, expect);
+        assert_eq!(record.operation.name(), "dead_letter");
+    }
+}
+
 #[test]
 fn an_outbox_that_lacks_columns_or_types_is_refused() {
     let error =
@@ -371,4 +419,47 @@ fn text_forms_are_those_of_sql() {
         bench.encode(&Wired::insert(&row)).unwrap();
         assert_eq!(bench.event(&bench.batch.records()[0])["key"], expect);
     }
+}
+
+/// What the plan of a table with an outbox's columns is: `Err` names the outbox that it is like.
+#[track_caller]
+fn check_kin(table: &str, ancestors: Option<&[&str]>, lacks: &str, expect: Result<bool, &str>) {
+    let settings = Settings { outboxes: vec![outbox()], ..settings() };
+    let columns = ["id", "aggregatetype", "aggregateid", "type", "payload"];
+    let columns = columns.into_iter().filter(|name| *name != lacks);
+    let columns: Vec<_> = columns.map(|name| (name, TEXT, name == "id")).collect();
+    let named = |table: &str| {
+        let (namespace, name) = table.split_once('.').unwrap();
+        (namespace.to_owned(), name.to_owned())
+    };
+    let (namespace, name) = named(table);
+    let relation = Relation { namespace, ..relation(&name, ReplicaIdentity::Default, &columns) };
+    let ancestors = ancestors.map(|names| names.iter().map(|name| named(name)).collect());
+    let facts = TableFacts { ancestors, ..facts(&["id"], &["id"]) };
+    let found = compile(&relation, &facts, &settings).map(|draft| draft.schemas.is_empty());
+    match (found, expect) {
+        (Ok(is_outbox), Ok(expect)) => assert_eq!(is_outbox, expect, "{table}"),
+        (Err(Error::OutboxLike { outbox, .. }), Err(expect)) => assert_eq!(outbox, expect),
+        (found, _) => panic!("{table}: {found:?}, expected {expect:?}"),
+    }
+}
+
+#[test]
+fn rows_of_an_outbox_are_never_rows_of_a_table() {
+    let like = Err("shop.outbox");
+    check_kin("shop.outbox", None, "", Ok(true));
+    check_kin("shop.outbox", Some(&[]), "", Ok(true));
+    // Its partitions, at any depth, and children.
+    check_kin("shop.outbox_1", Some(&["shop.outbox"]), "", Ok(true));
+    check_kin("parts.outbox_1", Some(&["parts.half", "shop.outbox"]), "", Ok(true));
+    // One that is gone; those of other outboxes, one of them gone.
+    check_kin("shop.outbox_1", None, "", like);
+    check_kin("tenant.outbox", Some(&[]), "", like);
+    check_kin("tenant.outbox", None, "", like);
+    // Tables.
+    check_kin("shop.letter", Some(&[]), "", Ok(false));
+    check_kin("shop.letter_1", Some(&["shop.letter"]), "", Ok(false));
+    check_kin("tenant.outbox", Some(&[]), "aggregatetype", Ok(false));
+    check_kin("shop.scratch", None, "aggregatetype", Ok(false));
+    check_kin("scratch.letter", None, "", Ok(false));
 }

@@ -123,14 +123,13 @@ fn a_nullable_column_of_the_index_is_optional_in_key_and_before() {
     let columns = [("a", INT4, true), ("b", INT4, false)];
     let relation = relation("t", ReplicaIdentity::Index, &columns);
     let mut bench = Bench::new(compile(&relation, &facts(&["b"], &[]), &settings()).unwrap());
-    bench.encode(&Wired::delete(b'K', &[Wire::Null, Wire::Null])).unwrap();
+    bench.encode(&Wired::insert(&[Wire::Text("5"), Wire::Text("6")])).unwrap();
     bench.encode(&Wired::delete(b'K', &[Wire::Text("5"), Wire::Null])).unwrap();
     let lines: Vec<_> = bench.batch.records().iter().map(|record| bench.line(record)).collect();
     assert_eq!(
         lines,
         [
-            r#"0 {"a":null} d {"a":null,"b":null} -> null"#,
-            r#"1 {"a":null} tombstone"#,
+            r#"0 {"a":5} c null -> {"a":5,"b":6}"#,
             r#"0 {"a":5} d {"a":5,"b":null} -> null"#,
             r#"1 {"a":5} tombstone"#,
         ]

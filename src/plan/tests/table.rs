@@ -276,15 +276,16 @@ fn a_contradiction_names_the_column_and_leaves_the_batch() {
     let count = |found| Contradiction::ColumnCount { want: 3, found };
     let good = [ONE, Text("a"), Null];
     let cases = [
-        (Wired::insert(&[Null, Text("a"), Null]), null("id")),
+        (
+            Wired::insert(&[Null, Text("a"), Null]),
+            Contradiction::KeyNull { column: "id".to_owned() },
+        ),
         (Wired::insert(&[ONE, Null, Null]), null("note")),
         (Wired::insert(&[ONE, Text("a")]), count(2)),
         (Wired::update(None, &[ONE, Null, Null]), null("note")),
-        (Wired::update(Some((b'K', &[Null, Null, Null])), &good), null("id")),
         (Wired::update(Some((b'K', &[ONE])), &good), count(1)),
         // The second record of three fails.
         (Wired::update(Some((b'K', &[TWO, Null, Null])), &[ONE, Null, Null]), null("note")),
-        (Wired::delete(b'K', &[Null, Null, Null]), null("id")),
         (Wired::delete(b'K', &[]), count(0)),
     ];
     for (wired, expect) in cases {
@@ -312,6 +313,14 @@ fn other_errors_name_table_column_and_position_and_no_value() {
             "table shop.items, column id: the key's value is not in the stream at 0/100#1",
         ),
         (
+            Wired::delete(b'K', &[Null, Text("a"), Null]),
+            "table shop.items, column id: the key's value is not in the stream at 0/100#1",
+        ),
+        (
+            Wired::update(Some((b'K', &[Null, Null, Null])), &[ONE, Text("a"), Null]),
+            "table shop.items, column id: the key's value is not in the stream at 0/100#1",
+        ),
+        (
             Wired::delete(b'O', &[ONE, Text("a"), Null]),
             "table shop.items: the change at 0/100#1 does not belong to this plan",
         ),
@@ -325,4 +334,108 @@ fn other_errors_name_table_column_and_position_and_no_value() {
         assert_eq!(error.to_string(), expect);
         assert!(!format!("{error:?}").contains("canary"));
     }
+}
+
+/// A partitioned table `a integer not null, b integer not null, c integer`: by its own identity and
+/// primary key, and those of its partitions (none is FULL).
+fn parted(
+    identity: ReplicaIdentity,
+    flagged: &str,
+    primary_key: &[&str],
+    leaves: &[Option<&[&str]>],
+    before: Before,
+) -> Bench {
+    let columns: Vec<_> = ["a", "b", "c"].map(|name| (name, INT4, flagged.contains(name))).into();
+    let relation = relation("parted", identity, &columns);
+    let mut facts = facts(&["a", "b"], primary_key);
+    let leaf = |columns: &Option<&[&str]>| Leaf {
+        table: ("shop".to_owned(), "leaf".to_owned()),
+        identity: columns.map(|names| names.iter().map(|name| (*name).to_owned()).collect()),
+    };
+    facts.leaves = leaves.iter().map(leaf).collect();
+    let mut settings = settings();
+    settings.tables.before = before;
+    Bench::new(compile(&relation, &facts, &settings).unwrap())
+}
+
+#[test]
+fn an_old_row_has_what_its_partition_logs_and_no_null_that_was_not_sent() {
+    use ReplicaIdentity::{Default, Full};
+    let [one, two] = [ONE, TWO];
+    let check = |mut bench: Bench, wired: Wired, expect: &[&str]| {
+        bench.encode(&wired).unwrap();
+        let lines: Vec<_> = bench.batch.records().iter().map(|record| bench.line(record)).collect();
+        assert_eq!(lines, expect);
+    };
+    let both = [Before::Separate, Before::Debezium];
+    for (before, b) in both.into_iter().zip(["null", "0"]) {
+        // The table is FULL and a partition is not: the letter promises what the row does not have.
+        let bench = || parted(Full, "abc", &["a"], &[None, Some(&["a"])], before);
+        let delete = format!(r#"0 {{"a":1}} d {{"a":1,"b":{b},"c":null}} -> null"#);
+        let tombstone = r#"1 {"a":1} tombstone"#;
+        check(bench(), Wired::delete(b'O', &[one, Null, Null]), &[&delete, tombstone]);
+        // What is sent is told.
+        let delete = r#"0 {"a":1} d {"a":1,"b":2,"c":1} -> null"#;
+        check(bench(), Wired::delete(b'O', &[one, two, one]), &[delete, tombstone]);
+        let update = Wired::update(Some((b'O', &[one, two, one])), &[one, Unchanged, two]);
+        let line = r#"0 {"a":1} u {"a":1,"b":2,"c":1} -> {"a":1,"b":2,"c":2}"#;
+        check(bench(), update, &[line]);
+        // The other way round: the letter promises less.
+        let bench = parted(Default, "a", &["a"], &[None], before);
+        check(bench, Wired::delete(b'K', &[one, two, one]), &[delete, tombstone]);
+        // Without a key of its own a table has that of its partitions, in its order.
+        let bench = parted(Default, "", &[], &[Some(&["b", "a"])], before);
+        let delete = r#"0 {"b":2,"a":1} d {"a":1,"b":2,"c":null} -> null"#;
+        let tombstone = r#"1 {"b":2,"a":1} tombstone"#;
+        check(bench, Wired::delete(b'K', &[one, two, Null]), &[delete, tombstone]);
+        // Or none, if they differ: the old row is told as far as it is known.
+        let bench = parted(Default, "", &[], &[Some(&["a"]), Some(&["b"])], before);
+        let delete = format!(r#"0 null d {{"a":1,"b":{b},"c":null}} -> null"#);
+        check(bench, Wired::delete(b'K', &[one, Null, Null]), &[&delete]);
+    }
+    let schema = |bench: &Bench| {
+        let schema: Value = serde_json::from_str(&bench.schemas[0].schema_json).unwrap();
+        schema.pointer("/fields/0/type/1/name").unwrap().as_str().unwrap().to_owned()
+    };
+    assert_eq!(schema(&parted(Full, "abc", &["a"], &[None], Before::Separate)), "Value");
+    let partial = parted(Full, "abc", &["a"], &[Some(&["a"])], Before::Separate);
+    assert_eq!(schema(&partial), "Before");
+}
+
+#[test]
+fn an_old_row_without_its_key_is_an_error_that_names_the_partition() {
+    use ReplicaIdentity::{Default, Full};
+    let cases = [
+        (parted(Default, "a", &["a"], &[Some(&["b"])], Before::Separate), b'K'),
+        (parted(Default, "ab", &["a", "b"], &[None, Some(&["b"])], Before::Separate), b'K'),
+        (parted(Full, "abc", &["a"], &[Some(&["a"]), Some(&["b"])], Before::Separate), b'O'),
+    ];
+    for (mut bench, kind) in cases {
+        let old = [Null, TWO, Null];
+        let update = Wired::update(Some((kind, &old)), &[ONE, ONE, Null]);
+        for wired in [Wired::delete(kind, &old), update] {
+            let error = bench.encode(&wired).unwrap_err();
+            let Error::KeyNotSent { column, leaf, .. } = &error else { panic!("{error}") };
+            assert_eq!((&**column, leaf.as_ref().map(|leaf| &*leaf.1)), ("a", Some("leaf")));
+        }
+    }
+}
+
+#[test]
+fn an_old_row_of_which_nothing_is_sent_is_an_error() {
+    // Its identity is a generated column, which the stream does not have.
+    let mut bench = parted(ReplicaIdentity::Index, "", &[], &[], Before::Separate);
+    let nothing = [Null, Null, Null];
+    bench.encode(&Wired::insert(&[ONE, TWO, Null])).unwrap();
+    for wired in
+        [Wired::delete(b'K', &nothing), Wired::update(Some((b'K', &nothing)), &[ONE, TWO, Null])]
+    {
+        let error = bench.encode(&wired).unwrap_err();
+        assert!(matches!(error, Error::IdentityNotSent { .. }), "{error}");
+    }
+    // A whole row may be all NULL.
+    let columns = [("id", INT4, true)];
+    let relation = relation("log", ReplicaIdentity::Full, &columns);
+    let mut bench = Bench::new(compile(&relation, &facts(&[], &[]), &settings()).unwrap());
+    assert_eq!(bench.encode(&Wired::delete(b'O', &[Null])).unwrap(), Step::Done);
 }

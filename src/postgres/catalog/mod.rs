@@ -8,28 +8,31 @@ mod publication;
 mod published;
 mod relation;
 mod slot;
+mod snapshot;
+mod survey;
 mod table;
 
+use std::future::Future;
 use std::io;
 use std::time::Duration;
 
 use tokio_postgres::config::{ChannelBinding as Binding, SslMode, SslNegotiation};
 use tokio_postgres::types::{FromSql, ToSql};
-use tokio_postgres::{Client, Connection, Row};
+use tokio_postgres::{Client, Connection, Row, SimpleQueryMessage};
 
 use crate::config::{ChannelBinding, Postgres};
-use crate::types::SESSION_SETTINGS;
 
 use super::auth;
 use super::connect::{self, Peer};
 use super::error::{Error, PassfileWarning, ServerError};
 use super::handover::{Handover, Secured};
 use super::quote::startup_option;
-use super::replication::SERVER_VERSION_MIN;
+use super::session::{self, Settings};
 use super::socket::Socket;
 
-pub use publication::{Publication, PublishedColumn, PublishedTable};
+pub use publication::{Publication, PublishedColumn, PublishedTable, UnloggedColumn};
 pub use slot::{SlotFacts, Walsender};
+pub use survey::{Survey, SurveyedColumn, SurveyedTable};
 
 /// A connection for catalog queries. All queries are bounded by `statement_timeout`.
 pub struct Catalog {
@@ -39,6 +42,8 @@ pub struct Catalog {
     peer: Peer,
     /// The major version, such as 17.
     server_major: u32,
+    /// When the server was started, in its words.
+    server_started: String,
     /// Longer than the server's own limit: for a server that does not answer at all.
     timeout: Duration,
 }
@@ -85,26 +90,34 @@ impl Catalog {
     }
 
     async fn start(postgres: &Postgres, socket: Socket, peer: Peer) -> Result<Self, Error> {
-        let config = client_config(postgres, &peer);
+        let asked = settings(postgres);
+        let config = client_config(postgres, &peer, &asked);
         let (client, connection) = config
             .connect_raw(socket, Handover)
             .await
             .map_err(|error| connect_error(&error, postgres, &peer))?;
-        let setting = |name| connection.parameter(name).unwrap_or_default();
-        let version = setting("server_version");
-        let major = version.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-        let server_major = major.parse().unwrap_or_default();
-        if server_major < SERVER_VERSION_MIN {
-            return Err(Error::ServerTooOld { host: peer.host, version: version.to_owned() });
-        }
-        let is_read_only = ["in_hot_standby", "default_transaction_read_only"]
-            .iter()
-            .any(|name| setting(name) == "on");
-        if postgres.read_write_only && is_read_only {
-            return Err(Error::ReadOnly { host: peer.host });
-        }
+        let server_major = session::suits(postgres, &peer.host, |name| connection.parameter(name))?;
         let timeout = postgres.statement_timeout + postgres.connect_timeout;
-        Ok(Self { client, connection: Some(connection), peer, server_major, timeout })
+        let (connection, server_started) = (Some(connection), String::new());
+        let mut catalog = Self { client, connection, peer, server_major, server_started, timeout };
+        catalog.settle(&asked.on(server_major)).await?;
+        Ok(catalog)
+    }
+
+    /// Holds the session against what was asked for. In the simple protocol: a pooler that shares
+    /// its sessions would first lose the statement.
+    async fn settle(&mut self, asked: &Settings) -> Result<(), Error> {
+        let question = asked.question();
+        let answer = self.client.simple_query(&question);
+        let messages = drive(&mut self.connection, &self.peer, self.timeout, answer).await?;
+        let row = messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        let row = row.ok_or_else(|| Error::Protocol("no answer about the settings".to_owned()))?;
+        let found = (0..row.len()).map(|index| row.get(index));
+        self.server_started = asked.settle(&self.peer.host, found)?;
+        Ok(())
     }
 
     /// What the server says of itself.
@@ -131,6 +144,16 @@ impl Catalog {
         })
     }
 
+    /// The timeline that the server writes or, as a standby, follows.
+    ///
+    /// # Errors
+    ///
+    /// If the query fails.
+    pub async fn timeline(&mut self) -> Result<u32, Error> {
+        let timeline: i32 = field(&self.row(TIMELINE_SQL, &[]).await?, 0)?;
+        Ok(timeline.unsigned_abs())
+    }
+
     /// Asks for nothing: whether the server still answers on this connection.
     ///
     /// # Errors
@@ -138,6 +161,10 @@ impl Catalog {
     /// If it does not.
     pub async fn ping(&mut self) -> Result<(), Error> {
         self.rows("SELECT", &[]).await.map(drop)
+    }
+
+    pub(super) fn server_started(&self) -> &str {
+        &self.server_started
     }
 
     /// The host we are connected to, for logs: `name:port`, or the socket's path.
@@ -154,28 +181,8 @@ impl Catalog {
 
     /// Sends a query and drives the connection until its rows are there.
     async fn rows(&mut self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
-        let Some(connection) = &mut self.connection else { return Err(Error::Closed) };
         let query = self.client.query(sql, values);
-        let answer = tokio::time::timeout(self.timeout, async {
-            tokio::select! {
-                biased;
-                rows = query => Answer::Rows(rows),
-                end = connection => Answer::End(end),
-            }
-        });
-        match answer.await {
-            Ok(Answer::Rows(rows)) => rows.map_err(|error| query_error(&error)),
-            Ok(Answer::End(end)) => {
-                self.connection = None;
-                Err(end.map_or_else(|error| query_error(&error), |()| Error::Closed))
-            }
-            Err(_) => {
-                self.connection = None;
-                let limit_ms = self.timeout.as_millis();
-                let host = self.peer.host.clone();
-                Err(Error::TimedOut { host, doing: "a catalog query", limit_ms })
-            }
-        }
+        drive(&mut self.connection, &self.peer, self.timeout, query).await
     }
 
     async fn row(&mut self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Row, Error> {
@@ -187,22 +194,51 @@ impl Catalog {
     }
 }
 
-enum Answer {
-    End(Result<(), tokio_postgres::Error>),
-    Rows(Result<Vec<Row>, tokio_postgres::Error>),
+/// Drives the connection until `query` has its answer.
+async fn drive<T>(
+    kept: &mut Option<Connection<Socket, Secured>>,
+    peer: &Peer,
+    timeout: Duration,
+    query: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, Error> {
+    let Some(connection) = kept else { return Err(Error::Closed) };
+    let answer = tokio::time::timeout(timeout, async {
+        tokio::select! {
+            biased;
+            answer = query => Answer::Query(answer),
+            end = connection => Answer::End(end),
+        }
+    });
+    match answer.await {
+        Ok(Answer::Query(answer)) => answer.map_err(|error| query_error(&error)),
+        Ok(Answer::End(end)) => {
+            *kept = None;
+            Err(end.map_or_else(|error| query_error(&error), |()| Error::Closed))
+        }
+        Err(_) => {
+            *kept = None;
+            let (host, limit_ms) = (peer.host.clone(), timeout.as_millis());
+            Err(Error::TimedOut { host, doing: "a catalog query", limit_ms })
+        }
+    }
 }
 
-fn client_config(postgres: &Postgres, peer: &Peer) -> tokio_postgres::Config {
-    let statement_timeout = format!("{}ms", postgres.statement_timeout.as_millis());
-    let own = [
-        ("statement_timeout", statement_timeout.as_str()),
+enum Answer<T> {
+    End(Result<(), tokio_postgres::Error>),
+    Query(Result<T, tokio_postgres::Error>),
+}
+
+fn settings(postgres: &Postgres) -> Settings {
+    Settings::with(&[
+        ("statement_timeout", session::shown(postgres.statement_timeout)),
         // Nothing that a user has created may stand before the catalog's own names.
-        ("search_path", "pg_catalog"),
-        ("standard_conforming_strings", "on"),
-    ];
-    // Values that stand in the catalog are printed as the stream prints them.
-    let options =
-        own.iter().chain(SESSION_SETTINGS).map(|(name, value)| startup_option(name, value));
+        ("search_path", "pg_catalog".to_owned()),
+        ("standard_conforming_strings", "on".to_owned()),
+    ])
+}
+
+fn client_config(postgres: &Postgres, peer: &Peer, asked: &Settings) -> tokio_postgres::Config {
+    let options = asked.parameters().map(|(name, value)| startup_option(name, value));
     let options: Vec<String> = options.collect();
     let mut config = tokio_postgres::Config::new();
     config
@@ -292,3 +328,12 @@ SELECT current_setting('server_version_num')::int4, current_setting('wal_level')
        EXISTS (SELECT FROM pg_proc
                WHERE proname = 'pg_logical_emit_message'
                  AND has_function_privilege('public', oid, 'EXECUTE'))";
+
+/// What IDENTIFY_SYSTEM says, which only a walsender can be asked. A standby's control file follows
+/// when it writes the next pages.
+const TIMELINE_SQL: &str = "\
+SELECT CASE WHEN pg_is_in_recovery()
+            THEN (SELECT greatest(c.timeline_id, r.min_recovery_end_timeline)
+                  FROM pg_control_checkpoint() c, pg_control_recovery() r)
+            ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int4
+       END";

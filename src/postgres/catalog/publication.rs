@@ -66,6 +66,23 @@ pub struct PublishedColumn {
     pub is_generated: bool,
 }
 
+/// A generated column in the replica identity of a published table, which the stream does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnloggedColumn {
+    /// The PostgreSQL schema of its table.
+    pub namespace: String,
+    /// Its table, or the partition.
+    pub table: String,
+    /// Its name.
+    pub name: String,
+    /// A publication that does not publish it.
+    pub publication: String,
+    /// Whether it is stored, so that a publication can publish it (18+).
+    pub is_stored: bool,
+    /// Whether PostgreSQL refuses to update and delete rows for that (18+).
+    pub is_refused: bool,
+}
+
 impl Catalog {
     /// Those of the named publications that exist.
     ///
@@ -115,6 +132,35 @@ impl Catalog {
         rows.iter().map(table).collect()
     }
 
+    /// Generated columns that replica identities have and the stream has not. From version 18 on it
+    /// matters what any publication of a table publishes, not just the named ones.
+    ///
+    /// Source: `pub_contains_invalid_column` in
+    /// <https://github.com/postgres/postgres/blob/REL_18_STABLE/src/backend/commands/publicationcmds.c>
+    ///
+    /// # Errors
+    ///
+    /// If the query fails.
+    pub async fn unlogged_columns(
+        &mut self,
+        publications: &[String],
+    ) -> Result<Vec<UnloggedColumn>, Error> {
+        let is_refused = GENERATED_SINCE <= self.server_major;
+        let sql = over_published(self.server_major, UNLOGGED_SQL);
+        let rows = self.rows(&sql, &[&publications, &is_refused]).await?;
+        let column = |row| {
+            Ok(UnloggedColumn {
+                namespace: field(row, 0)?,
+                table: field(row, 1)?,
+                name: field(row, 2)?,
+                publication: field(row, 3)?,
+                is_stored: field(row, 4)?,
+                is_refused,
+            })
+        };
+        rows.iter().map(column).collect()
+    }
+
     /// The columns of the named publications and what their types mean to us: one that is not
     /// known ([`Kind::is_known`]) needs the slot to be read in text form.
     ///
@@ -141,6 +187,45 @@ impl Catalog {
         rows.iter().map(column).collect()
     }
 }
+
+/// The version from which on generated columns can be published, and must be.
+const GENERATED_SINCE: u32 = 18;
+
+/// `$2` is whether other publications matter, and the whole row as identity. Of the others those
+/// count that list the table, or a root of it, or all tables (not those of schemas).
+const UNLOGGED_SQL: &str = "\
+, lineage (relid, listed) AS (
+    SELECT relid, relid FROM tree
+    UNION
+    SELECT lineage.relid, i.inhparent
+    FROM lineage
+    JOIN pg_inherits i ON i.inhrelid = lineage.listed
+    JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition)
+SELECT DISTINCT ON (n.nspname, c.relname, a.attnum)
+       n.nspname::text, c.relname::text, a.attname::text, p.pubname::text, a.attgenerated = 's'
+FROM tree
+JOIN pg_class c ON c.oid = tree.relid AND c.relkind = 'r'
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attgenerated <> '' AND NOT a.attisdropped
+JOIN pg_publication p ON (p.pubupdate OR p.pubdelete) AND ($2 OR p.pubname = ANY ($1::text[]))
+    AND (p.puballtables OR p.oid = tree.publication
+         OR EXISTS (SELECT FROM lineage
+                    JOIN pg_publication_rel r ON r.prrelid = lineage.listed
+                    WHERE lineage.relid = c.oid AND r.prpubid = p.oid))
+WHERE (c.relreplident = 'f' AND $2
+       OR EXISTS (SELECT FROM pg_index i
+                  WHERE i.indrelid = c.oid
+                    AND (c.relreplident = 'd' AND i.indisprimary
+                         OR c.relreplident = 'i' AND i.indisreplident)
+                    AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])))
+  AND NOT coalesce(
+      (SELECT bool_or(nullif(to_jsonb(r) -> 'prattrs', 'null') @> to_jsonb(b.attnum))
+       FROM lineage
+       JOIN pg_publication_rel r ON r.prrelid = lineage.listed AND r.prpubid = p.oid
+       JOIN pg_attribute b ON b.attrelid = r.prrelid AND b.attname = a.attname
+       WHERE lineage.relid = c.oid),
+      a.attgenerated = 's' AND to_jsonb(p) ->> 'pubgencols' = 's', false)
+ORDER BY n.nspname, c.relname, a.attnum, p.pubname";
 
 const PUBLICATIONS_SQL: &str = "\
 SELECT pubname::text, puballtables, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot,

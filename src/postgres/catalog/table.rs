@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::facts::TableFacts;
+use crate::facts::{Leaf, TableFacts};
 use crate::types::{TypeCatalog, TypeFacts, TypeShape};
 use crate::wal::{Relation, RelationColumn, ReplicaIdentity};
 
@@ -34,8 +34,31 @@ impl Catalog {
             defaults: defaults(&columns)?,
             primary_key,
             identity_index: flagged(&keys, IS_IDENTITY)?,
+            leaves: self.leaves(relation).await?,
+            ancestors: self.ancestors(relation).await?,
             types: self.types(&oids).await?,
         })
+    }
+
+    /// The partitions that hold the rows of a table, one for each replica identity that they have.
+    async fn leaves(&mut self, relation: &Relation) -> Result<Vec<Leaf>, Error> {
+        let leaf = |row| {
+            let is_full = field::<&str>(row, 2)? == "f";
+            let identity = if is_full { None } else { Some(field(row, 3)?) };
+            Ok(Leaf { table: (field(row, 0)?, field(row, 1)?), identity })
+        };
+        self.rows(LEAVES_SQL, &[&relation.id.0]).await?.iter().map(leaf).collect()
+    }
+
+    /// What the table is a partition or a child of; `None` if it is not there.
+    async fn ancestors(
+        &mut self,
+        relation: &Relation,
+    ) -> Result<Option<Vec<(String, String)>>, Error> {
+        let rows = self.rows(ANCESTORS_SQL, &[&relation.id.0]).await?;
+        let name = |row: &Row| Ok((field(row, 0)?, field(row, 1)?));
+        let Some((_, above)) = rows.split_first() else { return Ok(None) };
+        above.iter().map(name).collect::<Result<_, _>>().map(Some)
     }
 
     /// The facts of types and of all that they are made of.
@@ -189,6 +212,50 @@ CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
 WHERE i.indrelid = $1 AND (i.indisprimary OR i.indisreplident) AND k.place <= i.indnkeyatts
 ORDER BY i.indexrelid, k.place";
+
+/// Partitions that are published by themselves have none. A partition's identity is its own: it is
+/// not inherited, and ALTER TABLE … REPLICA IDENTITY of the root changes no partition's.
+const LEAVES_SQL: &str = "\
+WITH RECURSIVE tree (relid) AS (
+    SELECT $1::oid
+    UNION
+    SELECT i.inhrelid
+    FROM tree
+    JOIN pg_inherits i ON i.inhparent = tree.relid AND NOT i.inhdetachpending
+    JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition
+    WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p'),
+leaf AS (
+    SELECT n.nspname::text AS namespace, c.relname::text AS name, c.relreplident::text AS identity,
+           ARRAY(
+               SELECT a.attname::text
+               FROM pg_index i
+               CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
+               JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+               WHERE i.indrelid = c.oid AND i.indimmediate AND k.place <= i.indnkeyatts
+                 AND (c.relreplident = 'd' AND i.indisprimary
+                      OR c.relreplident = 'i' AND i.indisreplident)
+               ORDER BY k.place) AS columns
+    FROM tree
+    JOIN pg_class c ON c.oid = tree.relid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'r' AND tree.relid <> $1)
+SELECT DISTINCT ON (identity, columns) namespace, name, identity, columns
+FROM leaf
+ORDER BY identity, columns, namespace, name";
+
+/// The table itself comes first.
+const ANCESTORS_SQL: &str = "\
+WITH RECURSIVE ancestor (relid, distance) AS (
+    SELECT $1::oid, 0
+    UNION
+    SELECT i.inhparent, ancestor.distance + 1
+    FROM ancestor
+    JOIN pg_inherits i ON i.inhrelid = ancestor.relid)
+SELECT n.nspname::text, c.relname::text
+FROM ancestor
+JOIN pg_class c ON c.oid = ancestor.relid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+ORDER BY ancestor.distance";
 
 /// A true array is the one that its element names as its array type; `name`, `point` and others
 /// have an element too.

@@ -2,6 +2,7 @@
 //! nobody knows. How rows change is in [`rows`], how schemas do in [`evolution`].
 
 mod evolution;
+mod identities;
 mod rows;
 
 use std::collections::HashMap;

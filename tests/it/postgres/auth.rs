@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use walbrook::config::{self, ChannelBinding, Host, Postgres as Settings, Secret};
+use walbrook::config::{self, ChannelBinding, Host, Postgres as Settings, Secret, Target};
 use walbrook::edges::Class;
 use walbrook::postgres::{Catalog, Error, TransportKind};
 
@@ -195,22 +195,22 @@ fn hosts_are_tried_in_order_until_one_takes_writes() {
         let unknown = host("no-such-host.invalid", 5432);
         let standby = host("localhost", read_only.port());
         let writable = local(&primary, "postgres").hosts.remove(0);
-        let by = |hosts: &[&Host], read_write_only| Settings {
+        let by = |hosts: &[&Host], target| Settings {
             hosts: hosts.iter().map(|&host| host.clone()).collect(),
-            read_write_only,
+            target,
             ..local(&primary, "postgres")
         };
         let all = [&dead, &unknown, &standby, &writable];
-        assert_eq!(connect(&by(&all, true)).await.unwrap(), TransportKind::Unix);
-        assert_eq!(connect(&by(&all, false)).await.unwrap(), TransportKind::Tcp);
-        let error = connect(&by(&[&dead, &standby], true)).await.unwrap_err();
+        assert_eq!(connect(&by(&all, Target::ReadWrite)).await.unwrap(), TransportKind::Unix);
+        assert_eq!(connect(&by(&all, Target::Any)).await.unwrap(), TransportKind::Tcp);
+        let error = connect(&by(&[&dead, &standby], Target::ReadWrite)).await.unwrap_err();
         assert!(matches!(error, Error::ReadOnly { .. }), "{error}");
         assert_eq!(error.class(), Class::Retry);
-        let error = connect(&by(&[&dead], false)).await.unwrap_err();
+        let error = connect(&by(&[&dead], Target::Any)).await.unwrap_err();
         assert!(matches!(error, Error::Connect { .. }), "{error}");
         assert_eq!(error.class(), Class::Retry);
         // Who refuses us ends the search: the next host would be another database's.
-        let mut settings = by(&[&standby, &writable], false);
+        let mut settings = by(&[&standby, &writable], Target::Any);
         settings.database = "missing".to_owned();
         assert_eq!(connect(&settings).await.unwrap_err().sqlstate(), Some("3D000"));
     });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use walbrook::config::Postgres as Settings;
 use walbrook::edges::Class;
 use walbrook::position::Lsn;
-use walbrook::postgres::{Catalog, Start};
+use walbrook::postgres::{Catalog, Start, UnloggedColumn};
 use walbrook::types::{Kind, Printed};
 use walbrook::wal::{Relation, RelationColumn, RelationId, ReplicaIdentity};
 
@@ -262,6 +262,67 @@ fn a_key_that_is_newer_than_the_rows_is_none_of_theirs_also_with_a_column_list()
                 let before = Relation { identity, ..before.clone() };
                 let primary_key = catalog.describe(&before).await.unwrap().primary_key;
                 assert_eq!(primary_key, key, "{list}, {identity:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn generated_columns_in_an_identity_are_found() {
+    run(LIMIT, async {
+        const SETUP: &str = "
+            CREATE TABLE ix (id int, s int GENERATED ALWAYS AS (id * 2) STORED NOT NULL);
+            CREATE UNIQUE INDEX ix_s ON ix (s);
+            ALTER TABLE ix REPLICA IDENTITY USING INDEX ix_s;
+            CREATE TABLE ful (id int PRIMARY KEY, s int GENERATED ALWAYS AS (id * 2) STORED);
+            ALTER TABLE ful REPLICA IDENTITY FULL;
+            CREATE TABLE fine (id int PRIMARY KEY, s int GENERATED ALWAYS AS (id * 2) STORED);
+            CREATE TABLE root (id int, s int GENERATED ALWAYS AS (id * 2) STORED)
+                PARTITION BY RANGE (id);
+            CREATE TABLE leaf PARTITION OF root FOR VALUES FROM (0) TO (10);
+            ALTER TABLE leaf REPLICA IDENTITY FULL;
+            CREATE PUBLICATION ours FOR TABLE ix, ful, fine, root
+                WITH (publish_via_partition_root = true);";
+        for version in [14, 17, 18] {
+            let server = Postgres::start(&Options { version, ..Options::default() });
+            let mut catalog = Catalog::connect(&local(&server, "postgres")).await.unwrap();
+            server.execute("postgres", SETUP).await;
+            let mut found = async || {
+                let found = catalog.unlogged_columns(&names(&["ours"])).await.unwrap();
+                let told = |it: UnloggedColumn| {
+                    assert_eq!(it.is_refused, version == 18);
+                    format!("{}.{} {} {}", it.table, it.name, it.publication, it.is_stored)
+                };
+                found.into_iter().map(told).collect::<Vec<_>>()
+            };
+            if version < 18 {
+                assert_eq!(found().await, ["ix.s ours true"], "{version}");
+                continue;
+            }
+            let all = ["ful.s ours true", "ix.s ours true", "leaf.s ours true"];
+            assert_eq!(found().await, all);
+            let client = server.client("postgres").await;
+            for table in ["ful", "ix", "leaf"] {
+                let refused = client.batch_execute(&format!("DELETE FROM {table}")).await;
+                assert_eq!(refused.unwrap_err().code().unwrap().code(), "42P10", "{table}");
+            }
+            let publish = "ALTER PUBLICATION ours SET (publish_generated_columns = stored)";
+            server.execute("postgres", publish).await;
+            assert!(found().await.is_empty());
+            client
+                .batch_execute("DELETE FROM ful; DELETE FROM ix; DELETE FROM leaf")
+                .await
+                .unwrap();
+            // One publication that lacks it is enough, and nothing helps a virtual one.
+            let other = "CREATE PUBLICATION other FOR TABLE ful;
+                CREATE TABLE virt (id int, v int GENERATED ALWAYS AS (id * 2) VIRTUAL);
+                ALTER TABLE virt REPLICA IDENTITY FULL;
+                ALTER PUBLICATION ours ADD TABLE virt";
+            server.execute("postgres", other).await;
+            assert_eq!(found().await, ["ful.s other true", "virt.v ours false"]);
+            for table in ["ful", "virt"] {
+                let refused = client.batch_execute(&format!("DELETE FROM {table}")).await;
+                assert_eq!(refused.unwrap_err().code().unwrap().code(), "42P10", "{table}");
             }
         }
     });

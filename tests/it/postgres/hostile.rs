@@ -9,6 +9,7 @@ use walbrook::config::{ChannelBinding, Postgres as Settings, SslMode};
 use walbrook::edges::Class;
 use walbrook::position::Lsn;
 use walbrook::postgres::{Error, Start};
+use walbrook::types::SESSION_SETTINGS;
 
 use super::{settings, walsender};
 use crate::support::run;
@@ -133,6 +134,18 @@ fn what_is_not_postgres_is_an_error_with_or_without_an_answer() {
     });
 }
 
+/// The row that says that the session's settings are as they were asked for.
+fn as_asked() -> Vec<u8> {
+    let shared = SESSION_SETTINGS.iter().map(|(_, value)| *value);
+    let row: Vec<_> = ["10s"].into_iter().chain(shared).chain(["0", "0", "2026-11-28"]).collect();
+    let mut body = u16::try_from(row.len()).unwrap().to_be_bytes().to_vec();
+    for value in row {
+        body.extend(u32::try_from(value.len()).unwrap().to_be_bytes());
+        body.extend(value.bytes());
+    }
+    body
+}
+
 /// A halted server: its kernel keeps the connection and takes the command.
 #[test]
 fn a_walsender_that_does_not_answer_a_command_is_left() {
@@ -143,7 +156,10 @@ fn a_walsender_that_does_not_answer_a_command_is_left() {
             ..served(|stream| {
                 listen(stream)?;
                 stream.write_all(&message(b'R', &[0, 0, 0, 0]))?;
-                stream.write_all(&message(b'S', b"server_version\x0017.0\0"))?;
+                stream.write_all(&message(b'S', b"server_version\x0016.0\0"))?;
+                stream.write_all(&message(b'Z', b"I"))?;
+                listen(stream)?;
+                stream.write_all(&message(b'D', &as_asked()))?;
                 stream.write_all(&message(b'Z', b"I"))?;
                 // The command, and that the client hangs up.
                 listen(stream)?;

@@ -1,10 +1,12 @@
 //! The edge to PostgreSQL, against real servers (and, in `hostile`, against false ones).
 
 mod auth;
+mod between;
 mod catalog;
 mod hostile;
 mod published;
 mod stream;
+mod survey;
 mod tls;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +15,7 @@ use std::time::Duration;
 
 use walbrook::config::{
     Binary, ChannelBinding, Failover, Host, Postgres as Settings, Replication, Secret, SslMode,
-    SslRootCert,
+    SslRootCert, Target,
 };
 use walbrook::postgres::{Catalog, Error, ReplicationClient, TransportKind};
 
@@ -99,7 +101,7 @@ fn settings(host: &str, port: u16, user: &str) -> Settings {
         ssl_root_cert: SslRootCert::None,
         ssl_client_cert: None,
         channel_binding: ChannelBinding::Prefer,
-        read_write_only: false,
+        target: Target::Any,
         application_name: "walbrook".to_owned(),
         connect_timeout: limit,
         statement_timeout: limit,

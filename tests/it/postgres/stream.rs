@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use walbrook::config::{Postgres as Settings, SslMode};
+use walbrook::config::{Postgres as Settings, SslMode, Target};
 use walbrook::edges::{Class, Transport};
 use walbrook::position::Lsn;
 use walbrook::postgres::{
@@ -295,12 +295,12 @@ fn a_new_timeline_knows_its_ancestor() {
         std::fs::write(&signal, "").unwrap();
         process::give_away(&signal, 0o600);
         server.launch();
-        // It takes connections before it has left recovery, and writes only afterwards.
-        let writable = Settings { read_write_only: true, ..settings };
+        // It takes connections before it has left recovery.
+        let primary = Settings { target: Target::Primary, ..settings };
         let mut client = until_async(LIMIT, "the promotion", async || {
-            let client = walsender(&writable).await;
+            let client = walsender(&primary).await;
             client.map_err(|error| match error {
-                Error::ReadOnly { .. } => error.to_string(),
+                Error::NotPrimary { .. } => error.to_string(),
                 other => panic!("{other}"),
             })
         })

@@ -1,10 +1,11 @@
 //! A primary that is gone, and a standby in its place.
 
+use super::refusals::moved;
 use super::{TABLE, TEST_LIMIT, ids};
 use crate::support::flow::{self, LIMIT, ends_with, position, query, until_value};
 use crate::support::postgres::{Options, Postgres};
 use crate::support::stack::{Space, shared};
-use crate::support::walbrook::Walbrook;
+use crate::support::walbrook::{Walbrook, command};
 use crate::support::{records, run, until_async};
 
 /// A standby that has everything: its timeline is another, and the pipeline goes on there by
@@ -71,6 +72,57 @@ fn a_promoted_standby_is_followed_if_it_has_all_that_is_in_kafka() {
         {
             assert!(error.contains(part), "{part:?} is not in: {error}");
         }
+    });
+}
+
+/// The stream of a standby outlives its promotion. What it brings then is of the new timeline, so
+/// the next start finds nothing that this server never had.
+#[test]
+fn a_stream_from_a_standby_goes_on_through_its_promotion() {
+    run(TEST_LIMIT, async {
+        let stack = shared();
+        let mut primary = Postgres::start(&Options::default());
+        let space = Space::new(&primary, "promoted").await;
+        primary.execute(&space.database, TABLE).await;
+        primary.stop("INT");
+        let mut standby = primary.standby(&[
+            format!("primary_conninfo = 'host=127.0.0.1 port={} user=postgres'", primary.port()),
+            "hot_standby_feedback = on".to_owned(),
+        ]);
+        primary.launch();
+        standby.launch();
+        let any = ("postgres", "target_session_attrs = \"any\"");
+        let config = moved(&flow::config(stack, &space, &[any]), &stack.postgres, &standby);
+        // On a standby a slot is made only by who says so, and when the primary has told what runs.
+        let own = config.clone();
+        let making = tokio::task::spawn_blocking(move || command(&own, &["slot", "create"]));
+        until_async(LIMIT, "the slot is made", async || {
+            primary.execute("postgres", "SELECT pg_log_standby_snapshot()").await;
+            if making.is_finished() { Ok(()) } else { Err("not yet".to_owned()) }
+        })
+        .await;
+        let made = making.await.unwrap();
+        assert!(made.status.success(), "{made:?}");
+        let mut walbrook = Walbrook::spawn(&config);
+        space.ready(&standby, &mut walbrook).await;
+        insert(&primary, &space, 10).await;
+        primary.stop("INT");
+        promote(&standby).await;
+        // A second or so later it knows.
+        until_async(LIMIT, "the checkpoint is of the new timeline", async || {
+            insert(&standby, &space, 1).await;
+            flow::drained(&standby, &space, LIMIT).await?;
+            let timeline = timeline(&space);
+            if timeline == 2 { Ok(()) } else { Err(format!("timeline {timeline}")) }
+        })
+        .await;
+        assert!(walbrook.stop(LIMIT).success());
+        let mut walbrook = Walbrook::spawn(&config);
+        space.ready(&standby, &mut walbrook).await;
+        insert(&standby, &space, 10).await;
+        flow::drained(&standby, &space, LIMIT).await.unwrap();
+        check_once(&standby, &space).await;
+        assert!(walbrook.stop(LIMIT).success());
     });
 }
 

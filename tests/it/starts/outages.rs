@@ -235,6 +235,34 @@ fn kafka_that_is_away() {
     });
 }
 
+/// It hangs while nothing that is published is written: the slot is not advanced, and that shows.
+#[test]
+fn kafka_that_hangs_while_no_row_comes() {
+    run(TEST_LIMIT, async {
+        let stack = Stack::start();
+        let mut flow = Flow::start(&stack, "hangs", TABLE, &[QUICK]).await;
+        flow.drain().await;
+        until(LIMIT, "it has nothing", || lags(&flow, false));
+        until_ready(&flow, 200);
+        stack.kafka.signal("STOP");
+        flow.execute("SELECT pg_logical_emit_message(true, 'filler', repeat('x', 100000))").await;
+        let start = Instant::now();
+        let body = until_ready(&flow, 503);
+        println!("not ready after {:?} without Kafka: {body}", start.elapsed());
+        assert!(body.contains("no progress for 3"), "{body}");
+        assert!(start.elapsed() < Duration::from_secs(45), "{:?}", start.elapsed());
+        goes_on(&flow, "walbrook_lag_seconds", 1.0).await;
+        goes_on(&flow, "walbrook_lag_bytes", WAL).await;
+        let lag = metric(&get(&flow, "metrics").1, "walbrook_lag_seconds");
+        assert!(30.0 < lag && lag < start.elapsed().as_secs_f64() + 2.0, "{lag}");
+        stack.kafka.signal("CONT");
+        flow.drain().await;
+        until_ready(&flow, 200);
+        until(LIMIT, "it has nothing", || lags(&flow, false));
+        flow.stop();
+    });
+}
+
 #[test]
 fn postgres_that_is_away() {
     run(TEST_LIMIT, async {

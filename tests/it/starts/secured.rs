@@ -115,6 +115,17 @@ fn the_whole_path_over_tls_with_scram_and_acls() {
         flow.execute("INSERT INTO t (v) SELECT 'x' FROM generate_series(1, 10)").await;
         flow.drain().await;
         check_once(&flow).await;
+
+        // The password is another one by now: each connection reads the file anew.
+        std::fs::write(&postgres_password, "new-cAnArY\n").unwrap();
+        flow.execute(
+            "ALTER ROLE cdc PASSWORD 'new-cAnArY';
+             SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'cdc';
+             INSERT INTO t (v) VALUES ('z')",
+        )
+        .await;
+        flow.drain().await;
+        check_once(&flow).await;
         assert!(!flow.walbrook.log().concat().contains("cAnArY"));
         flow.stop();
 

@@ -12,6 +12,7 @@ pub(crate) mod kafka;
 pub(crate) mod postgis;
 pub(crate) mod postgres;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod records;
 pub(crate) mod registry;
 pub(crate) mod stack;

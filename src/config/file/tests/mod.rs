@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Binary, ChannelBinding, Host, Sasl, SslMode, SslRootCert};
+use crate::config::{Binary, ChannelBinding, Host, Sasl, SslMode, SslRootCert, Target};
 
 /// The least that a configuration needs.
 const MINIMAL: &str = r#"
@@ -58,7 +58,7 @@ fn the_least_configuration_has_every_default() {
     assert_eq!(config.postgres.database, "walbrook");
     assert_eq!(config.postgres.ssl_mode, SslMode::Prefer);
     assert_eq!(config.postgres.hosts.len(), 2);
-    assert!(!config.postgres.read_write_only);
+    assert_eq!(config.postgres.target, Target::Primary);
     assert_eq!(config.replication.binary, Binary::Auto);
     assert_eq!(config.replication.wal_sender_timeout, Duration::from_secs(10));
     assert_eq!(config.kafka.transactional_id, "walbrook.shop.walbrook");
@@ -82,7 +82,6 @@ fn hosts_are_read_as_libpq_reads_them() {
         let host = |(host, port): &(&str, u16)| Host { host: (*host).to_owned(), port: *port };
         let expect: Vec<_> = expect.iter().map(host).collect();
         assert_eq!(config.postgres.hosts, expect, "{lines} {variables:?}");
-        config.postgres
     };
     check("", &[], &[("/var/run/postgresql", 5432), ("localhost", 5432)]);
     check("", &[("PGPORT", "5433")], &[("/var/run/postgresql", 5433), ("localhost", 5433)]);
@@ -91,11 +90,17 @@ fn hosts_are_read_as_libpq_reads_them() {
     check("hosts = [\"db\"]", &[("PGHOST", "x"), ("PGPORT", "7")], &[("db", 7)]);
     check("hosts = [\"db:1\", \"e\"]\nport = 2", &[("PGPORT", "7")], &[("db", 1), ("e", 2)]);
     let text = "hosts = [\"[::1]:1\", \"fe80::1\", \"[::2]\", \"/sockets\"]";
-    let config =
-        check(text, &[], &[("::1", 1), ("fe80::1", 5432), ("::2", 5432), ("/sockets", 5432)]);
-    assert!(config.read_write_only, "several hosts: the writable one is meant");
-    let any = format!("{text}\ntarget_session_attrs = \"any\"");
-    assert!(!minimal_with("postgres", &any).postgres.read_write_only);
+    check(text, &[], &[("::1", 1), ("fe80::1", 5432), ("::2", 5432), ("/sockets", 5432)]);
+}
+
+/// One name leads to whatever server has it now, so it makes no difference how many there are.
+#[test]
+fn a_standby_is_meant_only_by_who_says_so() {
+    for hosts in ["", "hosts = [\"db\"]", "hosts = [\"/sockets\"]", "hosts = [\"a\", \"b\"]"] {
+        assert_eq!(minimal_with("postgres", hosts).postgres.target, Target::Primary, "{hosts}");
+        let any = format!("{hosts}\ntarget_session_attrs = \"any\"");
+        assert_eq!(minimal_with("postgres", &any).postgres.target, Target::Any, "{hosts}");
+    }
 }
 
 #[test]
@@ -126,7 +131,7 @@ fn the_environment_fills_what_the_file_leaves_out() {
     assert_eq!(postgres.application_name, "brook");
     assert_eq!(postgres.connect_timeout, Duration::from_secs(3));
     assert_eq!(postgres.channel_binding, ChannelBinding::Require);
-    assert!(postgres.read_write_only);
+    assert_eq!(postgres.target, Target::ReadWrite);
 }
 
 #[test]

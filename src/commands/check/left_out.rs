@@ -1,0 +1,85 @@
+//! What the publications leave out of the stream, of which PostgreSQL never tells: outboxes, unlogged
+//! tables, rows and columns.
+
+use super::report::Report;
+use super::sql::{identifier, table};
+use super::tables::shortened;
+use crate::config::{Config, Outbox};
+use crate::postgres::{Catalog, Error, Survey, SurveyedTable};
+
+/// Looks at what is left out.
+pub(super) async fn inspect(
+    config: &Config,
+    catalog: &mut Catalog,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let publications = &config.replication.publications;
+    let outboxes: Vec<String> = config.outboxes.iter().map(|it| it.table.clone()).collect();
+    let survey = catalog.survey(publications, &[], &outboxes).await?;
+    for outbox in &config.outboxes {
+        judge_outbox(config, outbox, &survey, report);
+    }
+    judge_extents(&survey, report);
+    let unlogged = catalog.unlogged_tables(publications).await?;
+    if !unlogged.is_empty() {
+        report.warning(
+            "postgres.unlogged",
+            format!(
+                "unlogged tables are not in the WAL, so their changes do not reach Kafka, though a publication is of all tables: {}",
+                shortened(&unlogged)
+            ),
+            "leave it so, or ALTER TABLE … SET LOGGED; what they hold by then is not delivered",
+        );
+    }
+    Ok(())
+}
+
+/// Judges whether the inserts of an outbox are in the stream; its columns are the plan's matter.
+pub(super) fn judge_outbox(config: &Config, outbox: &Outbox, survey: &Survey, report: &mut Report) {
+    const NAME: &str = "postgres.outbox";
+    let Outbox { namespace, table: name, .. } = outbox;
+    let is_it = |it: &&SurveyedTable| it.namespace == *namespace && it.name == *name;
+    let publication = config.replication.publications.first().map(|name| identifier(name));
+    let publication = publication.unwrap_or_default();
+    let Some(found) = survey.tables.iter().find(is_it).filter(|it| it.is_published()) else {
+        return report.failed(
+            NAME,
+            format!(
+                "outbox table {namespace}.{name} is in none of the publications, or does not exist"
+            ),
+            format!("ALTER PUBLICATION {publication} ADD TABLE {};", table(namespace, name)),
+        );
+    };
+    if !found.is_named {
+        report.warning(
+            NAME,
+            format!("outbox table {namespace}.{name} is published by its partitions; their rows are its events"),
+            format!(
+                "leave it so, or ALTER PUBLICATION {publication} SET (publish_via_partition_root = true);"
+            ),
+        );
+    }
+}
+
+/// Says where rows and columns are left out: that is what the operator wanted, or forgot.
+pub(super) fn judge_extents(survey: &Survey, report: &mut Report) {
+    const NAME: &str = "postgres.extents";
+    let named = |is_it: &dyn Fn(&SurveyedTable) -> bool| {
+        let tables = survey.tables.iter().filter(|it| it.is_named && is_it(it));
+        tables.map(|it| format!("{}.{}", it.namespace, it.name)).collect::<Vec<_>>()
+    };
+    let filtered = named(&|table| table.row_filter.is_some());
+    if !filtered.is_empty() {
+        report.ok(
+            NAME,
+            format!(
+                "row filters leave out rows of {} (a row that comes to pass one arrives as a create, one that ceases to as a delete)",
+                shortened(&filtered)
+            ),
+        );
+    }
+    let listed = named(&|table| table.column_list.is_some());
+    if !listed.is_empty() {
+        report.ok(NAME, format!("column lists leave out columns of {}", shortened(&listed)));
+    }
+}

@@ -1,0 +1,190 @@
+//! What the stream announces of tables, against what the catalog says of them.
+
+use super::*;
+use crate::facts::Leaf;
+use crate::plan::SchemaRequest;
+
+const ROOT: u32 = 10;
+const LEAF: u32 = 11;
+const OTHER: u32 = 12;
+
+/// A `Relation` of columns of type integer, and whether the identity has them.
+fn relation(id: u32, identity: u8, columns: &[(&str, bool)]) -> Vec<u8> {
+    let name = format!("public\0t{id}\0");
+    let head = [b"R", &id.to_be_bytes()[..], name.as_bytes(), &[identity]].concat();
+    let count = u16::try_from(columns.len()).unwrap().to_be_bytes();
+    let column = |(name, is_identity): &(&str, bool)| {
+        let name = format!("{name}\0");
+        [&[u8::from(*is_identity)], name.as_bytes(), &23_u32.to_be_bytes(), &[0xff; 4]].concat()
+    };
+    [head, count.to_vec(), columns.iter().flat_map(column).collect()].concat()
+}
+
+/// A row's columns: numbers of one digit, and `n` for NULL.
+fn tuple(kind: u8, columns: &str) -> Vec<u8> {
+    let count = u16::try_from(columns.len()).unwrap().to_be_bytes();
+    let column = |digit: u8| match digit {
+        b'n' => b"n".to_vec(),
+        digit => [b"t", &1_u32.to_be_bytes()[..], &[digit]].concat(),
+    };
+    [&[kind], &count[..], &columns.bytes().flat_map(column).collect::<Vec<u8>>()].concat()
+}
+
+fn insert(id: u32, columns: &str) -> Vec<u8> {
+    [&b"I"[..], &id.to_be_bytes(), &tuple(b'N', columns)].concat()
+}
+
+fn delete(id: u32, kind: u8, columns: &str) -> Vec<u8> {
+    [&b"D"[..], &id.to_be_bytes(), &tuple(kind, columns)].concat()
+}
+
+fn facts(primary_key: &[&str]) -> TableFacts {
+    let names: Vec<_> = primary_key.iter().map(|name| (*name).to_owned()).collect();
+    TableFacts { primary_key: names.clone(), not_null: names, ..TableFacts::default() }
+}
+
+/// A transaction that is never complete.
+struct Open {
+    assembler: Assembler,
+    batch: Batch,
+    facts: TableFacts,
+    /// The schemas of each plan that was made.
+    plans: Vec<Vec<SchemaRequest>>,
+}
+
+impl Open {
+    fn new(facts: TableFacts) -> Self {
+        let limits = BatchLimits {
+            target_bytes: 1 << 20,
+            max_bytes: 1 << 21,
+            target_records: 100,
+            max_records: 200,
+        };
+        let assembler = assembler(limits, first_checkpoint(), false);
+        let mut open = Self { assembler, batch: Batch::default(), facts, plans: Vec::new() };
+        let begin = [&b"B"[..], &1000_u64.to_be_bytes(), &[0; 8], &[0, 0, 0, 1]].concat();
+        open.feed(&begin).unwrap();
+        open
+    }
+
+    fn feed(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let message = Message::parse(bytes).unwrap();
+        let context = Context { now_us: 0 };
+        loop {
+            match self.assembler.on_message(Lsn(990), &message, &context, &mut self.batch)? {
+                Step::Need(Need::Plan(owner)) => {
+                    let draft = self.assembler.draft(owner, self.facts.clone())?.unwrap();
+                    self.plans.push(draft.schemas.clone());
+                    let ids = vec![SchemaId(1); draft.schemas.len()];
+                    self.assembler.install(owner, draft, &ids);
+                }
+                Step::Continue => return Ok(()),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn feed_all<const N: usize>(&mut self, messages: [Vec<u8>; N]) -> Result<(), Error> {
+        messages.iter().try_for_each(|message| self.feed(message))
+    }
+
+    /// The names of the last plan's key fields, and the record that `before` is.
+    fn last(&self) -> (String, String) {
+        let schemas = self.plans.last().unwrap();
+        let schema = |at: usize| -> serde_json::Value {
+            schemas.get(at).map_or_else(Default::default, |schema| {
+                serde_json::from_str(&schema.schema_json).unwrap()
+            })
+        };
+        let fields = schema(1)["fields"].as_array().cloned().unwrap_or_default();
+        let names = fields.iter().map(|field| field["name"].as_str().unwrap().to_owned());
+        let before =
+            schema(0).pointer("/fields/0/type/1/name").unwrap().as_str().unwrap().to_owned();
+        (names.collect(), before)
+    }
+}
+
+fn said(key: &str, before: &str) -> (String, String) {
+    (key.to_owned(), before.to_owned())
+}
+
+#[test]
+fn what_the_stream_does_not_tell_is_asked_again_when_a_relation_comes_again() {
+    let table = relation(ROOT, b'f', &[("a", true), ("b", true)]);
+    let mut open = Open::new(facts(&[]));
+    open.feed_all([table.clone(), insert(ROOT, "12")]).unwrap();
+    assert_eq!(open.last(), said("", "Value"));
+    // A primary key is added, which sends the same shape once more.
+    open.facts = facts(&["b"]);
+    open.feed_all([insert(ROOT, "12"), table.clone(), insert(ROOT, "12")]).unwrap();
+    assert_eq!((open.plans.len(), open.last()), (2, said("b", "Value")));
+    // What a row has shown stays so: b was not NULL only later.
+    let table = relation(ROOT, b'd', &[("a", true), ("b", false)]);
+    open.feed_all([table.clone(), insert(ROOT, "12"), insert(ROOT, "1n")]).unwrap();
+    let nullable = open.plans.last().unwrap().clone();
+    open.feed_all([table, insert(ROOT, "12")]).unwrap();
+    assert_eq!(open.plans.last(), Some(&nullable));
+}
+
+#[test]
+fn rows_that_are_older_than_the_primary_key_have_none_where_the_stream_does_not_say() {
+    let table = relation(ROOT, b'f', &[("a", true), ("b", true)]);
+    let mut open = Open::new(facts(&["b"]));
+    open.feed_all([table.clone(), insert(ROOT, "12"), insert(ROOT, "1n")]).unwrap();
+    assert_eq!(open.last(), said("", "Value"));
+    open.feed_all([delete(ROOT, b'O', "1n"), table, insert(ROOT, "12")]).unwrap();
+    assert_eq!(open.last(), said("b", "Value"));
+}
+
+#[test]
+fn a_leaf_is_judged_by_its_own_announcement() {
+    let columns = |flags: [bool; 2]| [("a", flags[0]), ("b", flags[1])];
+    let root = relation(ROOT, b'f', &columns([true, true]));
+    let full = relation(LEAF, b'f', &columns([true, true]));
+    let default = relation(OTHER, b'd', &columns([true, false]));
+    let mut open = Open::new(facts(&["a"]));
+    open.feed_all([root.clone(), full, insert(ROOT, "12")]).unwrap();
+    assert_eq!(open.last(), said("a", "Value"));
+    // The catalog knows nothing of a leaf that was dropped since; the stream does.
+    open.feed_all([root.clone(), default, delete(ROOT, b'O', "1n")]).unwrap();
+    assert_eq!(open.last(), said("a", "Before"));
+    // Meanwhile it has become FULL, and says so.
+    let full = relation(OTHER, b'f', &columns([true, true]));
+    open.feed_all([root, full, delete(ROOT, b'O', "12")]).unwrap();
+    assert_eq!(open.last(), said("a", "Value"));
+}
+
+#[test]
+fn tables_that_are_announced_one_after_the_other_are_not_partitions_of_each_other() {
+    let columns = [("a", true), ("b", true)];
+    let [full, other] = [b'f', b'd']
+        .map(|identity| relation(if identity == b'f' { ROOT } else { OTHER }, identity, &columns));
+    let truncate =
+        [&b"T"[..], &2_u32.to_be_bytes(), b"\0", &ROOT.to_be_bytes(), &OTHER.to_be_bytes()]
+            .concat();
+    let mut open = Open::new(facts(&["a"]));
+    open.feed_all([full.clone(), other.clone(), truncate, insert(ROOT, "12")]).unwrap();
+    assert_eq!(open.plans.len(), 2);
+    assert!(open.plans[0][0].schema_json.contains("\"name\":\"Value\""));
+    assert!(!open.plans[0][0].schema_json.contains("\"name\":\"Before\""));
+    // Of the first there was only a delete that told nothing.
+    let mut open = Open::new(facts(&["a"]));
+    open.feed_all([full, other, insert(OTHER, "12"), insert(ROOT, "12")]).unwrap();
+    assert_eq!(open.last(), said("a", "Value"));
+}
+
+#[test]
+fn a_row_without_its_key_stops_and_names_the_leaf() {
+    let root = relation(ROOT, b'd', &[("a", true), ("b", false)]);
+    let leaf = relation(LEAF, b'i', &[("a", false), ("b", true)]);
+    let mut facts = facts(&["a"]);
+    // What the catalog says by now does not help.
+    facts.leaves = vec![Leaf { table: ("public".into(), "t11".into()), identity: None }];
+    let mut open = Open::new(facts);
+    open.feed_all([root, leaf, insert(ROOT, "12")]).unwrap();
+    let error = open.feed(&delete(ROOT, b'K', "n2")).unwrap_err().to_string();
+    for part in ["public.t10", "column a", "\"public\".\"t11\"", "REPLICA IDENTITY FULL"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    assert_eq!(open.last(), said("a", "Before"));
+}

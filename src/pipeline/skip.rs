@@ -1,0 +1,132 @@
+//! The operator's decision to leave out one change: it is found in the stream, kept in a file, and
+//! named in the checkpoint, in this order. The slot is held meanwhile (I4), and nothing is confirmed.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use tokio::time::sleep_until;
+
+use super::alive::send_due_status;
+use super::attempt::{commit, expected, kafka_sink};
+use super::operator::{Held, Look, nothing_to_adopt, with_writer};
+use super::search::{Found, Search, Step};
+use super::start::{self, Refusal, Verdict};
+use super::writer::Writer;
+use super::{Error, Stop, clock, source};
+use crate::checkpoint::{Checkpoint, Omission};
+use crate::config::Config;
+use crate::edges::Transport;
+use crate::kafka;
+use crate::position::{Lsn, Position};
+use crate::wal::{Frame, Message, Session};
+
+/// A change that will be left out.
+#[derive(Debug)]
+pub struct Skipped {
+    /// `insert`, `update`, …
+    pub operation: &'static str,
+    /// What it was done to.
+    pub table: String,
+    /// The checkpoint now.
+    pub now: Checkpoint,
+}
+
+/// Leaves out the change at `position`, and no other, from the next run on; it is kept in `file`,
+/// which must be new.
+///
+/// # Errors
+///
+/// If there is no such change to come, a start would be refused, somebody else holds the slot, or a
+/// server does not answer. Then nothing is changed.
+pub async fn skip(
+    config: &Config,
+    position: Position,
+    reason: &str,
+    file: &Path,
+    stop: &mut Stop,
+) -> Result<Skipped, Error> {
+    let work =
+        async |writer: &mut _| hold_and_skip(config, position, reason, file, writer, stop).await;
+    with_writer(kafka_sink(config)?, work).await
+}
+
+async fn hold_and_skip(
+    config: &Config,
+    position: Position,
+    reason: &str,
+    file: &Path,
+    writer: &mut Writer<kafka::Error>,
+    stop: &mut Stop,
+) -> Result<Skipped, Error> {
+    let look = Look::new(config).await?;
+    if !look.is_readable {
+        return Err(nothing_to_adopt(config, &look.found));
+    }
+    // As text, which people can read.
+    let Held { mut transport, mut session, server, checkpoint } =
+        look.hold(config, false, writer, stop).await?;
+    let verdict = start::judge(&expected(config), &server, checkpoint.as_ref())?;
+    let Verdict::Resume { checkpoint, .. } = verdict else {
+        let slot = config.replication.slot.clone();
+        return Err(Refusal::NoSlot { slot, confirm: Lsn::ZERO }.into());
+    };
+    start::may_omit(position, &server, &checkpoint)?;
+    let found = find(&mut transport, &mut session, stop, position).await?;
+    keep(&found, reason, file).map_err(|source| Error::File { path: file.to_owned(), source })?;
+    let Found { change, operation, table, .. } = found;
+    let mut now = *checkpoint;
+    now.omissions.retain(|it| it.position != position);
+    now.omissions.push(Omission { position, change, reason: reason.to_owned() });
+    now.omissions.sort_by_key(|it| it.position);
+    commit(writer, now.clone()).await?;
+    transport.close().await;
+    Ok(Skipped { operation, table, now })
+}
+
+/// Reads the stream up to the change; nothing is confirmed.
+async fn find<T: Transport>(
+    transport: &mut T,
+    session: &mut Session,
+    stop: &mut Stop,
+    position: Position,
+) -> Result<Found, Error> {
+    let mut search = Search::new(position);
+    loop {
+        while let Some(frame) = transport.next_frame().map_err(source::<T>)? {
+            let step = match Frame::parse(frame)? {
+                Frame::XLogData { start, body, .. } => {
+                    session.on_data(start);
+                    search.on_message(start, &Message::parse(body)?)
+                }
+                Frame::Keepalive { wal_end, reply_requested, .. } => {
+                    session.on_keepalive(clock::now(), wal_end, reply_requested);
+                    search.on_keepalive(wal_end)
+                }
+            };
+            match step {
+                Step::Continue => {}
+                Step::Found(found) => return Ok(found),
+                Step::Missing(found) => return Err(Refusal::NoChange { position, found }.into()),
+            }
+        }
+        send_due_status(transport, session).await.map_err(source::<T>)?;
+        tokio::select! {
+            filled = transport.fill() => drop(filled.map_err(source::<T>)?),
+            () = stop.wait() => return Err(Error::Stopped),
+            () = sleep_until(session.deadline().into()) => {}
+        }
+    }
+}
+
+/// Writes the change to a new file that only its owner may read, and waits until it is there.
+fn keep(found: &Found, reason: &str, file: &Path) -> std::io::Result<()> {
+    let mut row = found.row.clone();
+    row.insert("reason".to_owned(), reason.into());
+    let mut text = serde_json::to_string_pretty(&row)?;
+    text.push('\n');
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
