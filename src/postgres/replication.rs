@@ -453,7 +453,7 @@ mod tests {
         is_send(|| -> Option<Stream> { None });
         fn futures(postgres: &Postgres, replication: &Replication) -> impl Send {
             let connect = ReplicationClient::connect(postgres, replication);
-            (connect, super::super::Catalog::connect(postgres))
+            (connect, Catalog::connect(postgres))
         }
         let _ = futures;
     }
