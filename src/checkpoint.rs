@@ -4,6 +4,8 @@
 //! Kafka transaction (I2). Every format ever written is a golden file that must still be read; a
 //! newer one is refused by name.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::position::{Lsn, Position, Xid};
@@ -67,6 +69,21 @@ pub struct Stream {
     pub publications: Vec<String>,
     /// Whether logical messages are part of the stream.
     pub messages: bool,
+    /// The publications' OIDs, as the last start found them; what is dropped and made again has
+    /// another. They shape no ordinal. Empty in a record of a version that did not know them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub oids: BTreeMap<String, u32>,
+}
+
+/// A publication that was dropped and made again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remade {
+    /// Its name.
+    pub name: String,
+    /// Its OID before.
+    pub was: u32,
+    /// Its OID now.
+    pub is: u32,
 }
 
 /// A change inside a transaction: what it must show when it comes again.
@@ -123,6 +140,16 @@ pub enum Error {
         /// The column in the record's JSON.
         column: usize,
     },
+}
+
+impl Stream {
+    /// The publications of both that have other OIDs in `oids`.
+    pub fn remade(&self, oids: &BTreeMap<String, u32>) -> impl Iterator<Item = Remade> {
+        self.oids.iter().filter_map(|(name, was)| {
+            let is = oids.get(name).filter(|is| *is != was)?;
+            Some(Remade { name: name.clone(), was: *was, is: *is })
+        })
+    }
 }
 
 impl Checkpoint {

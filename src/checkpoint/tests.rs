@@ -6,6 +6,7 @@ const GOLDEN: &[&str] = &[
     include_str!("../../tests/golden/checkpoint/format-1.json"),
     include_str!("../../tests/golden/checkpoint/format-1-creating.json"),
     include_str!("../../tests/golden/checkpoint/format-1-inside.json"),
+    include_str!("../../tests/golden/checkpoint/format-1-oids.json"),
     include_str!("../../tests/golden/checkpoint/format-1-omissions.json"),
     include_str!("../../tests/golden/checkpoint/format-1-xid.json"),
 ];
@@ -40,4 +41,17 @@ fn what_is_no_checkpoint_is_refused_without_showing_it() {
         assert!(matches!(error, Error::Unreadable { .. }), "{error}");
         assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
     }
+}
+
+#[test]
+fn a_publication_that_was_made_again_is_told() {
+    let oids =
+        |oids: &[(&str, u32)]| oids.iter().map(|(name, oid)| ((*name).into(), *oid)).collect();
+    let was =
+        Stream { publications: Vec::new(), messages: false, oids: oids(&[("a", 1), ("b", 2)]) };
+    let remade: Vec<_> = was.remade(&oids(&[("a", 1), ("b", 3), ("c", 4)])).collect();
+    assert_eq!(remade, [Remade { name: "b".to_owned(), was: 2, is: 3 }]);
+    // Nothing is known of those that a record does not have.
+    let unknown = Stream { oids: BTreeMap::new(), ..was };
+    assert_eq!(unknown.remade(&oids(&[("a", 1)])).count(), 0);
 }

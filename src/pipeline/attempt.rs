@@ -3,6 +3,7 @@
 //! Who cannot take the slot touches nothing in Kafka. Only where no slot exists yet does the fence
 //! come first, because there is nothing to hold.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tracing::{info, warn};
@@ -16,7 +17,7 @@ use super::telemetry::Telemetry;
 use super::writer::{Done, Writer};
 use super::{Error, Stop, clock, sink};
 use crate::batch::Batch;
-use crate::checkpoint::{Checkpoint, FORMAT, State, Stream};
+use crate::checkpoint::{Checkpoint, FORMAT, Remade, State, Stream};
 use crate::config::{Binary, Config, Failover};
 use crate::kafka::{self, KafkaSink, SinkConfig};
 use crate::plan::{self, Settings};
@@ -76,11 +77,7 @@ impl Attempt<'_> {
         let mut catalog = Catalog::connect(&self.config.postgres).await?;
         look(&mut catalog, slot, self.telemetry).await?;
         let mut client = replication(self.config, &catalog).await?;
-        let stream = expected(self.config).stream;
-        require_publications(&mut catalog, &stream.publications).await?;
-        let columns = catalog.published_types(&stream.publications).await?;
-        self.refuse_shared_fields(&columns)?;
-        let is_binary = self.is_binary(&columns);
+        let (expected, is_binary) = self.prepare(&mut catalog).await?;
         let system = client.identify_system().await?;
         let history = history(&mut client, &system).await?;
         match server(&mut catalog, slot, &system, Vec::new()).await?.slot {
@@ -94,14 +91,15 @@ impl Attempt<'_> {
                 self.create(client, &mut catalog, &system).await?;
                 return Err(Error::SlotCreated);
             }
-            Some(found) if start::is_usable(&expected(self.config), &found)? => {}
+            Some(found) if start::is_usable(&expected, &found)? => {}
             Some(_) => {
                 self.refuse(client, &mut catalog, &system, history).await?;
                 return Err(Error::SlotCreated);
             }
         }
         let is_standby = client.is_standby();
-        let started = client.start_replication(from_confirmed(slot, &stream, is_binary)).await;
+        let started =
+            client.start_replication(from_confirmed(slot, &expected.stream, is_binary)).await;
         let mut transport = match started {
             Err(error @ postgres::Error::SlotActive { pid, .. }) => {
                 self.end_dead_holder(&mut catalog, pid).await;
@@ -109,17 +107,15 @@ impl Attempt<'_> {
             }
             started => started?,
         };
-        let transport_kind = transport.transport_kind();
-        info!(%slot, is_binary, ?transport_kind, "holding the replication slot");
+        info!(%slot, is_binary, transport_kind = ?transport.transport_kind(), "holding the replication slot");
         self.telemetry.enter(Phase::Recovering);
         let mut session = session(self.config);
         self.writer.recover()?;
         let watched = watched(&mut catalog, slot, self.telemetry);
-        let recovered = recovered(self.writer);
-        let recovered =
-            alive(&mut transport, &mut session, self.stop, watched, recovered).await??;
+        let answer = recovered(self.writer);
+        let recovered = alive(&mut transport, &mut session, self.stop, watched, answer).await??;
         let server = server(&mut catalog, slot, &system, history).await?;
-        match start::judge(&expected(self.config), &server, recovered.as_ref())? {
+        match start::judge(&expected, &server, recovered.as_ref())? {
             Verdict::Create => {
                 drop(transport);
                 info!(%slot, "the slot was left half made; making it anew");
@@ -128,6 +124,7 @@ impl Attempt<'_> {
                 Err(Error::SlotCreated)
             }
             Verdict::Resume { checkpoint, comes_again } => {
+                tell_of_remade(recovered.as_ref(), &expected.stream);
                 let checkpoint = *checkpoint;
                 Ok(Held {
                     transport,
@@ -140,6 +137,16 @@ impl Attempt<'_> {
                 })
             }
         }
+    }
+
+    /// What is expected, and whether the stream can have binary form: what the catalog tells.
+    async fn prepare(&mut self, catalog: &mut Catalog) -> Result<(Expected, bool), Error> {
+        let mut expected = expected(self.config);
+        let Stream { publications, oids, .. } = &mut expected.stream;
+        *oids = require_publications(catalog, publications).await?;
+        let columns = catalog.published_types(publications).await?;
+        self.refuse_shared_fields(&columns)?;
+        Ok((expected, self.is_binary(&columns)))
     }
 
     async fn stream(self, held: Held) -> Result<(), Error> {
@@ -285,16 +292,29 @@ pub(super) async fn replication(
     Ok(client)
 }
 
-/// Missing publications would only show at the first change.
+/// The OIDs of the publications, all of which must exist: that one is missing would only show at the
+/// first change.
 pub(super) async fn require_publications(
     catalog: &mut Catalog,
     names: &[String],
-) -> Result<(), Error> {
+) -> Result<BTreeMap<String, u32>, Error> {
     let found = catalog.publications(names).await?;
-    let is_missing = |name: &&String| !found.iter().any(|publication| publication.name == **name);
-    match names.iter().find(is_missing) {
+    let oids: BTreeMap<_, _> = found.into_iter().map(|it| (it.name, it.oid)).collect();
+    match names.iter().find(|name| !oids.contains_key(*name)) {
         Some(name) => Err(start::Refusal::NoPublication { name: name.clone() }.into()),
-        None => Ok(()),
+        None => Ok(oids),
+    }
+}
+
+/// What was written between would end the stream, but what they publish may be another.
+fn tell_of_remade(before: Option<&Checkpoint>, now: &Stream) {
+    for Remade { name, was, is } in before.iter().flat_map(|it| it.stream.remade(&now.oids)) {
+        warn!(
+            publication = name,
+            was,
+            is,
+            "a publication was dropped and made again since the last start; see what it publishes now"
+        );
     }
 }
 
@@ -341,6 +361,7 @@ pub(super) fn expected(config: &Config) -> Expected {
         stream: Stream {
             publications: config.replication.publications.clone(),
             messages: config.message_outbox.is_some(),
+            oids: BTreeMap::new(),
         },
     }
 }

@@ -183,7 +183,8 @@ async fn decide(
     decision: Decision<'_>,
     stop: &mut Stop,
 ) -> Result<Outcome, Error> {
-    let work = async |writer: &mut _| hold_and_decide(config, decision, writer, stop).await;
+    let work =
+        async |writer: &mut _| Box::pin(hold_and_decide(config, decision, writer, stop)).await;
     with_writer(sink, work).await
 }
 

@@ -487,14 +487,16 @@ fn last(checkpoint: &Checkpoint) -> Lsn {
 }
 
 fn same_stream(expected: &Expected, checkpoint: &Checkpoint) -> Result<(), Refusal> {
-    if checkpoint.inside.is_none() || checkpoint.stream == expected.stream {
+    let (was, is) = (&checkpoint.stream, &expected.stream);
+    let is_same = (&was.publications, was.messages) == (&is.publications, is.messages);
+    if checkpoint.inside.is_none() || is_same {
         return Ok(());
     }
     let show = |stream: &Stream| {
         let messages = if stream.messages { ", with messages" } else { "" };
         format!("{}{messages}", stream.publications.join(", "))
     };
-    Err(Refusal::StreamChanged { was: show(&checkpoint.stream), is: show(&expected.stream) })
+    Err(Refusal::StreamChanged { was: show(was), is: show(is) })
 }
 
 /// What keeps a slot from being lost for this reason again.

@@ -22,6 +22,7 @@ use crate::config::{ChannelBinding, Postgres};
 
 use super::connect::Peer;
 use super::error::{Error, INVALID_PASSWORD, ServerError};
+use super::report::Report;
 use super::wire::{Wire, invalid, unexpected};
 
 /// A longer message before the connection is ready is an attack or not PostgreSQL.
@@ -92,7 +93,7 @@ async fn authenticate(wire: &mut Wire, postgres: &Postgres, peer: &Peer) -> Resu
                 scram.is_verified = true;
             }
             Message::ErrorResponse(body) => {
-                let server = ServerError::parse(body.fields()).map_err(invalid)?;
+                let server = Report::parse(body.fields())?.server;
                 return Err(refusal(server, postgres, peer));
             }
             other => return Err(unsupported(&other, peer)),
@@ -180,7 +181,7 @@ async fn settings(
             }
             Message::ReadyForQuery(_) => return Ok(settings),
             Message::ErrorResponse(body) => {
-                let server = ServerError::parse(body.fields()).map_err(invalid)?;
+                let server = Report::parse(body.fields())?.server;
                 return Err(refusal(server, postgres, peer));
             }
             _ => return Err(unexpected("start-up")),

@@ -7,8 +7,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use fallible_iterator::FallibleIterator;
-use postgres_protocol::message::backend::ErrorFields;
 use tokio_postgres::error::DbError;
 
 use crate::edges::Class;
@@ -105,11 +103,13 @@ pub enum Error {
          and nothing behind it is delivered ({server}). If another publication has these changes, read with that one until they have passed; \
          else, once every publication of `replication.publications` exists, `walbrook checkpoint accept --reason …` goes on behind that time and \
          says from where to where changes are missing",
-        .server.at()
+        .lsn.map_or_else(|| "some LSN".to_owned(), |lsn| lsn.to_string())
     )]
     MissingPublication {
         /// What it said.
         server: ServerError,
+        /// The change that was being decoded.
+        lsn: Option<Lsn>,
     },
     /// The configuration names no host.
     #[error("no host of PostgreSQL is configured")]
@@ -319,7 +319,7 @@ impl Error {
     #[must_use]
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
-            Self::MissingPublication { server }
+            Self::MissingPublication { server, .. }
             | Self::Password { server, .. }
             | Self::Pooler { server, .. }
             | Self::Refused { server, .. }
@@ -339,10 +339,6 @@ pub struct ServerError {
     pub code: String,
     /// `ERROR`, `FATAL` or `PANIC`; of a notice `WARNING`, `NOTICE` or less.
     pub severity: String,
-    /// The server's function that reported it, which no translation changes.
-    pub routine: String,
-    /// The change that was being decoded.
-    pub lsn: Option<Lsn>,
     /// The primary message, where it is safe to show.
     pub message: Option<String>,
 }
@@ -355,45 +351,8 @@ impl ServerError {
         Self {
             code: code.to_owned(),
             severity: severity.to_owned(),
-            routine: String::new(),
-            lsn: None,
             message: is_safe.then(|| message.to_owned()),
         }
-    }
-
-    /// Reads the fields of an ErrorResponse or NoticeResponse.
-    pub(super) fn parse(mut fields: ErrorFields<'_>) -> Result<Self, io::Error> {
-        let (mut code, mut severity, mut message) = (String::new(), String::new(), String::new());
-        let (mut routine, mut lsn) = (String::new(), None);
-        while let Some(field) = fields.next()? {
-            let value = String::from_utf8_lossy(field.value_bytes());
-            match field.type_() {
-                b'C' => code = value.into_owned(),
-                b'M' => message = value.into_owned(),
-                b'R' => routine = value.into_owned(),
-                // 'S' is translated; 'V' is not, and servers since 9.6 send it.
-                b'V' => severity = value.into_owned(),
-                b'S' if severity.is_empty() => severity = value.into_owned(),
-                b'W' => lsn = decoded_lsn(&value),
-                _ => {}
-            }
-        }
-        Ok(Self { routine, lsn, ..Self::new(&code, &severity, &message) })
-    }
-
-    /// Whether changes are left out of the stream, for a publication that was missing then.
-    ///
-    /// Source: `src/backend/replication/pgoutput/pgoutput.c` of PostgreSQL, `LoadPublications`.
-    pub(super) fn tells_of_a_missing_publication(&self) -> bool {
-        matches!(
-            (self.code.as_str(), self.routine.as_str()),
-            (UNDEFINED_OBJECT, "get_publication_oid")
-                | (NOT_IN_PREREQUISITE_STATE, "LoadPublications")
-        )
-    }
-
-    fn at(&self) -> String {
-        self.lsn.map_or_else(|| "some LSN".to_owned(), |lsn| lsn.to_string())
     }
 
     /// The process id that "replication slot … is active for PID n" names.
@@ -467,8 +426,6 @@ const PROTOCOL_VIOLATION: &str = "08P01";
 pub(super) const FEATURE_NOT_SUPPORTED: &str = "0A000";
 /// `object_not_in_prerequisite_state`: an invalidated slot, `wal_level`, a standby.
 pub(super) const NOT_IN_PREREQUISITE_STATE: &str = "55000";
-/// `undefined_object`.
-const UNDEFINED_OBJECT: &str = "42704";
 /// `invalid_password`.
 pub(super) const INVALID_PASSWORD: &str = "28P01";
 /// `invalid_authorization_specification`: no line of pg_hba.conf lets us in.
@@ -490,14 +447,6 @@ fn text_note(code: &str, message: &Option<String>) -> String {
 /// Classes whose primary message holds names and states only.
 const SAFE_CLASSES: &[&str] =
     &["08", "0A", "22023", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "F0"];
-
-/// The LSN of a change that was being decoded, from the line of CONTEXT that has nothing but names
-/// and that: `slot "s", output plugin "pgoutput", in the change callback, associated LSN 0/1945CB0`.
-fn decoded_lsn(context: &str) -> Option<Lsn> {
-    let line = context.lines().find(|line| line.contains("pgoutput"))?;
-    let words = line.rsplit(|c: char| !c.is_ascii_hexdigit() && c != '/');
-    words.filter_map(|word| word.parse().ok()).next()
-}
 
 /// A handshake that ended in a verdict (of ours on the server's certificate, or of the server on
 /// ours) ends the same way the next time; one that broke does not.
@@ -606,29 +555,6 @@ mod tests {
         ];
         for (message, expect) in cases {
             assert_eq!(ServerError::new("55006", "ERROR", message).pid(), expect, "{message}");
-        }
-    }
-
-    #[test]
-    fn the_lsn_is_read_from_the_line_of_the_output_plugin() {
-        let cases = [
-            (
-                "slot \"s\", output plugin \"pgoutput\", in the change callback, associated LSN 0/1945CB0",
-                Some(Lsn(0x194_5CB0)),
-            ),
-            (
-                "Slot »1/2«, Output-Plugin »pgoutput«, im Callback change, zugehörige LSN 16/B374D848",
-                Some(Lsn(0x16_B374_D848)),
-            ),
-            (
-                "row 1/2\nスロット\"s\"、出力プラグイン\"pgoutput\"、changeコールバック、LSN 2/A。\nrow 3/4",
-                Some(Lsn(0x2_0000_000A)),
-            ),
-            ("slot \"s\", output plugin \"pgoutput\", in the startup callback", None),
-            ("row 1/2", None),
-        ];
-        for (context, expect) in cases {
-            assert_eq!(decoded_lsn(context), expect, "{context}");
         }
     }
 

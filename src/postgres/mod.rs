@@ -22,6 +22,7 @@ mod input;
 mod passfile;
 mod quote;
 mod replication;
+mod report;
 mod session;
 mod socket;
 mod sslmode;

@@ -21,9 +21,9 @@ use super::catalog::Catalog;
 use super::connect::{self, Peer, within};
 use super::error::{
     Error, FEATURE_NOT_SUPPORTED, NOT_IN_PREREQUISITE_STATE, OBJECT_IN_USE, PassfileWarning,
-    ServerError,
 };
 use super::quote::{identifier, identifier_list, literal};
+use super::report::Report;
 use super::session::{self, Settings};
 use super::socket::{Socket, TransportKind};
 use super::stream::Stream;
@@ -258,10 +258,10 @@ impl ReplicationClient {
                 return Ok(());
             }
             match parse(tag, self.wire.input.body(body))? {
-                Message::NoticeResponse(notice) => self.wire.on_notice(notice.fields())?,
+                Message::NoticeResponse(notice) => self.wire.notices.on_notice(notice.fields())?,
                 Message::ParameterStatus(_) => {}
                 Message::ErrorResponse(body) => {
-                    let server = ServerError::parse(body.fields()).map_err(invalid)?;
+                    let server = Report::parse(body.fields())?.server;
                     return Err(self.slot_error(slot, Error::Server(server)));
                 }
                 _ => return Err(unexpected("the start of replication")),
@@ -348,7 +348,7 @@ impl ReplicationClient {
                     self.settings.insert(name, body.value().map_err(invalid)?.to_owned());
                 }
                 Ok(Message::ErrorResponse(body)) => {
-                    refusal = Some(ServerError::parse(body.fields()).map_err(invalid)?);
+                    refusal = Some(Report::parse(body.fields())?.server);
                 }
                 Ok(Message::ReadyForQuery(_)) => break,
                 Ok(_) => return Err(unexpected("the answer to a command")),

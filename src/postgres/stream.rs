@@ -17,10 +17,11 @@ use postgres_protocol::message::frontend::{self, CopyData};
 use crate::edges::{Class, Transport};
 
 use super::auth::unsendable;
-use super::error::{Error, ServerError};
+use super::error::Error;
 use super::input::MESSAGE_BYTES_MAX;
+use super::report::Report;
 use super::socket::TransportKind;
-use super::wire::{Wire, invalid, parse, unexpected};
+use super::wire::{Wire, parse, unexpected};
 
 /// How long [`Stream::close`] waits for the walsender to go.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -61,15 +62,8 @@ impl Stream {
             }
         }
         match parse(tag, self.wire.input.body(body))? {
-            Message::ErrorResponse(body) => {
-                let server = ServerError::parse(body.fields()).map_err(invalid)?;
-                Err(if server.tells_of_a_missing_publication() {
-                    Error::MissingPublication { server }
-                } else {
-                    Error::Server(server)
-                })
-            }
-            Message::NoticeResponse(body) => self.wire.on_notice(body.fields()),
+            Message::ErrorResponse(body) => Err(Report::parse(body.fields())?.into_error()),
+            Message::NoticeResponse(body) => self.wire.notices.on_notice(body.fields()),
             _ => Err(unexpected("the stream")),
         }
     }

@@ -1,18 +1,17 @@
 //! Messages over a [`Socket`]: what start-up, the walsender's commands and the stream share.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
 use bytes::BytesMut;
-use postgres_protocol::message::backend::{self, Message};
+use postgres_protocol::message::backend::Message;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
-use tracing::{info, warn};
 
-use super::error::{Error, ServerError};
+use super::error::Error;
 use super::input::Input;
+use super::report::Notices;
 use super::socket::{Socket, TransportKind};
 
 /// A connection: its socket, what was read and not taken, what is to be sent.
@@ -20,17 +19,13 @@ pub(super) struct Wire {
     pub(super) input: Input,
     /// Bytes to send; what a cancelled [`Self::flush`] left is sent by the next.
     pub(super) output: BytesMut,
-    /// How often the server has said what, by SQLSTATE and routine.
-    notices: HashMap<(String, String), u64>,
+    pub(super) notices: Notices,
     socket: Socket,
 }
 
-/// So many kinds of notices are told apart; of more nothing is said.
-const NOTICES_MAX: usize = 64;
-
 impl Wire {
     pub(super) fn new(socket: Socket) -> Self {
-        Self { input: Input::new(), output: BytesMut::new(), notices: HashMap::new(), socket }
+        Self { input: Input::new(), output: BytesMut::new(), notices: Notices::default(), socket }
     }
 
     /// Sends what is in `output`. Cancel-safe.
@@ -80,34 +75,10 @@ impl Wire {
                 continue;
             };
             match parse(tag, self.input.body(body))? {
-                Message::NoticeResponse(notice) => self.on_notice(notice.fields())?,
+                Message::NoticeResponse(notice) => self.notices.on_notice(notice.fields())?,
                 message => return Ok(message),
             }
         }
-    }
-
-    /// Logs a notice, unless it tells of what is missing from the stream: that is an error. One that
-    /// is repeated is logged ever more rarely.
-    pub(super) fn on_notice(&mut self, fields: backend::ErrorFields<'_>) -> Result<(), Error> {
-        let notice = ServerError::parse(fields).map_err(invalid)?;
-        if notice.tells_of_a_missing_publication() {
-            return Err(Error::MissingPublication { server: notice });
-        }
-        let said = (notice.code.clone(), notice.routine.clone());
-        if NOTICES_MAX <= self.notices.len() && !self.notices.contains_key(&said) {
-            return Ok(());
-        }
-        let times = self.notices.entry(said).or_default();
-        *times += 1;
-        let (times, routine) = (*times, &notice.routine);
-        match notice.severity.as_str() {
-            _ if !times.is_power_of_two() => {}
-            "WARNING" => {
-                warn!(%notice, routine, times, "postgresql warns on the replication connection")
-            }
-            _ => info!(%notice, routine, times, "postgresql says on the replication connection"),
-        }
-        Ok(())
     }
 
     /// Closes the sending side.

@@ -1,5 +1,6 @@
 //! The sink against a real broker: what is committed, who is fenced, what an outage leaves.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -60,7 +61,7 @@ fn checkpoint(config: &SinkConfig, commit_lsn: u64, ordinal: u64) -> Checkpoint 
         timeline: 1,
         slot: config.slot.clone(),
         state: State::Streaming,
-        stream: Stream { publications: vec!["p".into()], messages: true },
+        stream: Stream { publications: vec!["p".into()], messages: true, oids: BTreeMap::new() },
         position: Position { commit_lsn: Lsn(commit_lsn), ordinal },
         confirm: Lsn(commit_lsn + 8),
         xid: None,

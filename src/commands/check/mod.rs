@@ -17,11 +17,13 @@ use self::report::Report;
 use self::tables::Needs;
 use super::schema::payload_schemas;
 use super::{print, said};
+use crate::checkpoint::{Checkpoint, Remade};
 use crate::cli::Exit;
 use crate::config::Config;
 use crate::edges::Class;
 use crate::pipeline::{self, start::Verdict};
 use crate::plan::SchemaRequest;
+use crate::postgres::Catalog;
 use crate::registry::{Registration, Registry};
 
 /// Looks at every prerequisite and prints what it found, or prints the SQL.
@@ -123,12 +125,35 @@ async fn start(config: &Config, source: Source, progress: &Progress, report: &mu
             NAME,
             "the first start creates the slot; changes that commit from then on are delivered",
         ),
-        Ok(Verdict::Resume { checkpoint, .. }) => {
-            report.ok(NAME, format!("a start goes on after {}", checkpoint.position));
+        Ok(Verdict::Resume { checkpoint: resumed, .. }) => {
+            report.ok(NAME, format!(
+                "a start goes on after {}; the WAL that waits was not decoded: a change in it that cannot be delivered, such as one that was written while a publication was missing, ends the stream there",
+                resumed.position
+            ));
+            remade(config, &mut catalog, checkpoint.as_deref(), report).await;
         }
         Err(error) => report.error(NAME, &error, None),
     }
     client.close().await;
+}
+
+/// Whether publications were dropped and made again since the last start.
+async fn remade(
+    config: &Config,
+    catalog: &mut Catalog,
+    checkpoint: Option<&Checkpoint>,
+    report: &mut Report,
+) {
+    // That one is missing, or cannot be looked at, was said of the publications.
+    let Ok(found) = catalog.publications(&config.replication.publications).await else { return };
+    let oids = found.into_iter().map(|it| (it.name, it.oid)).collect();
+    for Remade { name, was, is } in checkpoint.iter().flat_map(|it| it.stream.remade(&oids)) {
+        report.warning(
+            "start",
+            format!("publication {name:?} was dropped and made again since the last start (its OID was {was}, and is {is}): if a change in the WAL that waits was written between, the stream ends there"),
+            "see that it publishes what it did; if the stream ends, its error says what to do",
+        );
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! no transactions behind its protocol (what is written is visible at once), so what is committed
 //! is the business of the tests against a real broker.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ fn checkpoint(commit_lsn: u64) -> Checkpoint {
         timeline: 1,
         slot: "slot".into(),
         state: checkpoint::State::Streaming,
-        stream: Stream { publications: vec!["p".into()], messages: true },
+        stream: Stream { publications: vec!["p".into()], messages: true, oids: BTreeMap::new() },
         position: Position { commit_lsn: Lsn(commit_lsn), ordinal: 1 },
         xid: None,
         confirm: Lsn(commit_lsn),

@@ -79,7 +79,11 @@ fn first_checkpoint() -> Checkpoint {
         timeline: 1,
         slot: "s".to_owned(),
         state: State::Streaming,
-        stream: Stream { publications: vec!["p".to_owned()], messages: false },
+        stream: Stream {
+            publications: vec!["p".to_owned()],
+            messages: false,
+            oids: BTreeMap::new(),
+        },
         position: Position::ZERO,
         xid: None,
         confirm: Lsn::ZERO,

@@ -17,6 +17,7 @@ fn config(more: &str) -> Config {
 
 fn publication() -> Publication {
     Publication {
+        oid: 1,
         name: "main".to_owned(),
         is_all_tables: false,
         has_insert: true,

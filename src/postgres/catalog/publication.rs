@@ -13,6 +13,8 @@ use super::{Catalog, field};
 pub struct Publication {
     /// Its name.
     pub name: String,
+    /// Its OID.
+    pub oid: u32,
     /// FOR ALL TABLES.
     pub is_all_tables: bool,
     /// Whether INSERT is published.
@@ -98,6 +100,7 @@ impl Catalog {
                 has_delete: field(row, 4)?,
                 has_truncate: field(row, 5)?,
                 is_via_root: field(row, 6)?,
+                oid: field(row, 7)?,
             })
         };
         rows.iter().map(publication).collect()
@@ -225,7 +228,8 @@ WHERE (c.relreplident = 'f' AND $2
 ORDER BY n.nspname, c.relname, a.attnum, p.pubname";
 
 const PUBLICATIONS_SQL: &str = "\
-SELECT pubname::text, puballtables, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot
+SELECT pubname::text, puballtables, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot,
+       oid
 FROM pg_publication
 WHERE pubname = ANY ($1::text[])
 ORDER BY pubname";

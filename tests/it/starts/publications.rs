@@ -1,6 +1,7 @@
 //! Publications that were missing while changes were written: what they had is not in the stream,
 //! and nothing behind it is confirmed until an operator goes on with the gap.
 
+use serde_json::Value;
 use tokio_postgres::Client;
 
 use super::refusals::moved;
@@ -210,6 +211,36 @@ fn another_publication_that_has_the_changes_is_read_first() {
         site.drain().await;
         assert_eq!(site.rows(), [1, 2, 3]);
         assert!(walbrook.stop(LIMIT).success());
+    });
+}
+
+/// One that was made again while walbrook was away is told, once; nothing was written between.
+#[test]
+fn a_publication_that_was_made_again_is_told() {
+    run(TEST_LIMIT, async {
+        let site = Site::new(17, TABLE).await;
+        let mut walbrook = site.spawn().await;
+        site.insert(1).await;
+        site.drain().await;
+        assert!(walbrook.stop(LIMIT).success());
+        assert_eq!(flow::lines_at(&walbrook, "WARN"), [Value::Null; 0]);
+        site.each(&[DROP, CREATE]).await;
+        let checked = command(&site.config, &["check"]);
+        assert!(checked.stdout.contains("was dropped and made again"), "{checked:?}");
+        assert!(checked.stdout.contains("the WAL that waits was not decoded"), "{checked:?}");
+        for is_told in [true, false] {
+            let mut walbrook = site.spawn().await;
+            site.insert(if is_told { 2 } else { 3 }).await;
+            site.drain().await;
+            assert!(walbrook.stop(LIMIT).success());
+            let warnings = flow::lines_at(&walbrook, "WARN");
+            assert_eq!(warnings.len(), usize::from(is_told), "{warnings:?}");
+            let oids = warnings.iter().filter(|line| line["was"].as_u64() < line["is"].as_u64());
+            assert_eq!(oids.count(), warnings.len(), "{warnings:?}");
+        }
+        assert_eq!(site.rows(), [1, 2, 3]);
+        let checked = command(&site.config, &["check"]);
+        assert!(!checked.stdout.contains("was dropped and made again"), "{checked:?}");
     });
 }
 
