@@ -1,12 +1,15 @@
-//! The first proof: walbrook is killed again and again while writers write, and at the end Kafka
-//! holds every committed change exactly once.
+//! The first proof: walbrook is killed and stopped again and again while writers write, and at the
+//! end Kafka holds every committed change exactly once.
 //!
 //! The truth is written by triggers in the writers' own transactions, so what is rolled back has no
-//! truth. Kills fall at random times after a start, the first start among them; the test counts
-//! what they hit and fails when a kind was hit too rarely. `WALBROOK_SEED` repeats a run's draws.
+//! truth. Ends (SIGKILL, SIGTERM, `walbrook stop`) fall at random times after a start, the first
+//! start among them; the test counts what kills hit and fails when a kind was hit too rarely. It
+//! runs with batches that hold most transactions whole, and with some that cut most of them.
+//! `WALBROOK_SEED` repeats a run's draws.
 
 mod verify;
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,17 +18,63 @@ use fastrand::Rng;
 use tokio_postgres::Client;
 
 use crate::support::stack::{Space, Stack, shared};
-use crate::support::walbrook::Walbrook;
-use crate::support::{run, until_async};
+use crate::support::walbrook::{Walbrook, command};
+use crate::support::{process, run, until, until_async};
 
-const KILLS_MIN: usize = 20;
-const KILLS_MAX: usize = 80;
-const HITS_MIN: usize = 3;
-const WRITERS: u64 = 3;
 const ACCOUNTS: u64 = 30;
-/// `batch.target_records`, `batch.max_records`: small, so that there are many Kafka transactions.
-const TARGET: u64 = 200;
-const MAX: u64 = 2000;
+const ROUNDS_MAX: usize = 200;
+/// How long a stop may take.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+
+/// What differs between the runs of the test.
+#[derive(Debug)]
+struct Scale {
+    /// `batch.target_records`: small, so that there are many Kafka transactions.
+    target: u64,
+    /// `batch.max_records`.
+    max: u64,
+    /// Rows of a transaction that is cut whatever else there is, in some rounds.
+    large: u64,
+    writers: u64,
+    /// Up to so many statements a writer's transaction has.
+    statements: u32,
+    /// Up to so long a writer rests after each transaction, so that walbrook keeps up.
+    rest_ms: u64,
+    /// Up to so long after it streams walbrook is ended.
+    life_ms: u64,
+    kills_min: usize,
+    /// Of SIGTERM, and of `walbrook stop`.
+    stops_min: usize,
+    /// Kills of each kind.
+    hits_min: usize,
+}
+
+/// Most transactions are whole.
+static WHOLE: Scale = Scale {
+    target: 200,
+    max: 2000,
+    large: 4017,
+    writers: 3,
+    statements: 40,
+    rest_ms: 4,
+    life_ms: 1000,
+    kills_min: 20,
+    stops_min: 4,
+    hits_min: 3,
+};
+/// Most transactions are cut, and many starts go on inside of one that takes longer than they live.
+static CUT: Scale = Scale {
+    target: 15,
+    max: 30,
+    large: 20_000,
+    writers: 1,
+    statements: 160,
+    rest_ms: 60,
+    life_ms: 250,
+    kills_min: 8,
+    stops_min: 8,
+    hits_min: 1,
+};
 
 const TABLES: &str = "
     CREATE TABLE account (
@@ -82,6 +131,15 @@ const TABLES: &str = "
 
 #[test]
 fn every_committed_change_is_in_kafka_exactly_once_whatever_is_killed() {
+    check(&WHOLE);
+}
+
+#[test]
+fn every_committed_change_is_in_kafka_exactly_once_where_most_transactions_are_cut() {
+    check(&CUT);
+}
+
+fn check(scale: &'static Scale) {
     run(Duration::from_secs(900), async {
         let stack = shared();
         let space = Space::new(&stack.postgres, "kill").await;
@@ -90,17 +148,17 @@ fn every_committed_change_is_in_kafka_exactly_once_whatever_is_killed() {
         println!("kill test: WALBROOK_SEED={seed}");
         let mut rng = Rng::with_seed(seed);
         stack.postgres.execute(&space.database, TABLES).await;
-        let config = config(stack, &space);
+        let config = config(stack, &space, scale);
 
-        let hits = kill_while_writing(stack, &space, &config, &mut rng).await;
+        let hits = end_while_writing(stack, &space, &config, scale, &mut rng).await;
         settle(stack, &space, &config).await;
         println!("kill test: {hits:?}");
-        verify::verify(stack, &space).await;
-        hits.assert_enough();
+        verify::verify(stack, &space, scale).await;
+        assert!(hits.is_enough(scale), "the kills did not hit enough: {hits:?}");
     });
 }
 
-fn config(stack: &Stack, space: &Space) -> String {
+fn config(stack: &Stack, space: &Space, scale: &Scale) -> String {
     format!(
         "pipeline = \"{pipeline}\"
         [postgres]
@@ -125,10 +183,12 @@ fn config(stack: &Stack, space: &Space) -> String {
         table = \"public.outbox\"
         topic = \"{prefix}.event.{{route}}\"
         [batch]
-        target_records = {TARGET}
-        max_records = {MAX}
+        target_records = {target}
+        max_records = {max}
         [http]
         listen = \"off\"
+        [control]
+        socket = \"{socket}\"
         [log]
         format = \"json\"
         level = \"info,walbrook=debug\"
@@ -141,13 +201,18 @@ fn config(stack: &Stack, space: &Space) -> String {
         bootstrap = stack.kafka.bootstrap(),
         registry = stack.registry.url(),
         prefix = space.prefix,
+        target = scale.target,
+        max = scale.max,
+        socket = process::folder("control").join("socket").display(),
     )
 }
 
-/// What the kills hit.
+/// How often it was ended, and what the kills hit.
 #[derive(Debug, Default)]
 struct Hits {
     kills: usize,
+    terms: usize,
+    stops: usize,
     creation: usize,
     recovery: usize,
     open_txn: usize,
@@ -156,13 +221,39 @@ struct Hits {
 }
 
 impl Hits {
-    fn is_enough(&self) -> bool {
+    fn is_enough(&self, scale: &Scale) -> bool {
         let least = self.recovery.min(self.open_txn).min(self.before_confirm);
-        KILLS_MIN <= self.kills && HITS_MIN <= least && 1 <= self.creation
+        scale.kills_min <= self.kills
+            && scale.stops_min <= self.terms.min(self.stops)
+            && scale.hits_min <= least
+            && 1 <= self.creation
     }
 
-    fn assert_enough(&self) {
-        assert!(self.is_enough(), "the kills did not hit enough: {self:?}");
+    /// Ends it in one of three ways.
+    fn end(&mut self, walbrook: &mut Walbrook, config: &str, rng: &mut Rng) {
+        match rng.u32(0..3) {
+            0 => {
+                walbrook.kill();
+                self.count(&walbrook.log());
+                return;
+            }
+            1 => {
+                self.terms += 1;
+                walbrook.signal("TERM");
+            }
+            _ => {
+                self.stops += 1;
+                // It may have no socket yet.
+                until(STOP_LIMIT, "walbrook stop", || {
+                    let told = command(config, &["stop"]);
+                    if told.status.success() { Ok(()) } else { Err(told.stderr) }
+                });
+            }
+        }
+        let status = walbrook.wait(STOP_LIMIT);
+        // Before its first line it does not listen yet.
+        let is_early = status.signal().is_some() && walbrook.log().is_empty();
+        assert!(status.success() || is_early, "{status}: {}", walbrook.tail());
     }
 
     /// Reads off the log what was under way when it ended.
@@ -193,35 +284,45 @@ impl Hits {
     }
 }
 
-async fn kill_while_writing(stack: &Stack, space: &Space, config: &str, rng: &mut Rng) -> Hits {
+async fn end_while_writing(
+    stack: &Stack,
+    space: &Space,
+    config: &str,
+    scale: &'static Scale,
+    rng: &mut Rng,
+) -> Hits {
     let mut hits = kill_the_first_start(stack, space, config, rng).await;
     let stop = Arc::new(AtomicBool::new(false));
     let mut writers = Vec::new();
-    for writer in 0..WRITERS {
+    for writer in 0..scale.writers {
         let client = stack.postgres.client(&space.database).await;
         let (rng, stop) = (rng.fork(), Arc::clone(&stop));
-        writers.push(tokio::spawn(write(client, writer, rng, stop)));
+        writers.push(tokio::spawn(write(client, writer, scale, rng, stop)));
     }
     let large = stack.postgres.client(&space.database).await;
-    while hits.kills < KILLS_MAX && !hits.is_enough() {
+    for round in 0..ROUNDS_MAX {
+        if hits.is_enough(scale) {
+            break;
+        }
         // In every round one that nearly fills a batch and then one that must stay whole in it; in
         // some one that must be cut.
-        insert_lines(&large, TARGET * 9 / 10).await;
-        insert_lines(&large, MAX - TARGET).await;
-        if hits.kills % 5 == 1 {
-            insert_lines(&large, 2 * MAX + 17).await;
+        insert_lines(&large, scale.target * 9 / 10).await;
+        insert_lines(&large, scale.max - scale.target).await;
+        if round % 5 == 1 {
+            insert_lines(&large, scale.large).await;
         }
         let mut walbrook = Walbrook::spawn(config);
         // From the start, so that some hit recovery; or once it streams, however slow the machine.
         let limit_ms = if rng.bool() {
             walbrook.wait_for_message(Duration::from_secs(60), "streaming");
-            1000
+            scale.life_ms
         } else {
-            2000
+            scale.life_ms + 1000
         };
+        // As often in its first tens of milliseconds as in the rest: a start has much to go wrong.
+        let limit_ms = limit_ms >> rng.u32(0..6);
         tokio::time::sleep(Duration::from_millis(rng.u64(0..limit_ms))).await;
-        walbrook.kill();
-        hits.count(&walbrook.log());
+        hits.end(&mut walbrook, config, rng);
     }
     stop.store(true, Ordering::Relaxed);
     for writer in writers {
@@ -262,13 +363,19 @@ async fn insert_lines(client: &Client, count: u64) {
 }
 
 /// One writer: transactions of random size, with savepoints and rollbacks, until told to stop.
-async fn write(client: Client, writer: u64, mut rng: Rng, stop: Arc<AtomicBool>) {
+async fn write(
+    client: Client,
+    writer: u64,
+    scale: &'static Scale,
+    mut rng: Rng,
+    stop: Arc<AtomicBool>,
+) {
     let mut next_line = 1_000_000_000 * (writer + 1);
     while !stop.load(Ordering::Relaxed) {
         client.batch_execute("BEGIN").await.unwrap();
         let account = rng.u64(1..=ACCOUNTS);
         change_account(&client, account, rng.bool()).await;
-        for _ in 0..rng.u32(0..40) {
+        for _ in 0..rng.u32(0..scale.statements) {
             match rng.u32(0..10) {
                 0 => {
                     client.batch_execute("SAVEPOINT s").await.unwrap();
@@ -293,7 +400,7 @@ async fn write(client: Client, writer: u64, mut rng: Rng, stop: Arc<AtomicBool>)
         }
         let end = if rng.u32(0..10) == 0 { "ROLLBACK" } else { "COMMIT" };
         client.batch_execute(end).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(rng.u64(0..4))).await;
+        tokio::time::sleep(Duration::from_millis(rng.u64(0..scale.rest_ms))).await;
     }
 }
 
@@ -348,6 +455,6 @@ async fn settle(stack: &Stack, space: &Space, config: &str) {
         if row.get(0) { Ok(()) } else { Err(row.get::<_, String>(1)) }
     })
     .await;
-    let status = walbrook.stop(Duration::from_secs(20));
+    let status = walbrook.stop(STOP_LIMIT);
     assert_eq!(status.code(), Some(0), "{}", walbrook.tail());
 }
