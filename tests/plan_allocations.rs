@@ -107,6 +107,7 @@ fn plan(settings: &Settings) -> (Plan, TopicTable) {
 fn settings(outboxes: Vec<Outbox>) -> Settings {
     Settings {
         prefix: "srv".to_owned(),
+        checkpoint_topic: "walbrook.shop.checkpoint".to_owned(),
         database: "shopdb".to_owned(),
         tables: Tables {
             before: Before::Separate,

@@ -424,8 +424,8 @@ impl Assembler {
     }
 
     fn resume_error(&self, found: String) -> Error {
-        let mut was =
-            self.base_xid().map_or("a change".to_owned(), |xid| format!("transaction {xid}"));
+        let xid = self.base_xid();
+        let mut was = xid.map_or_else(|| "a change".to_owned(), |xid| format!("transaction {xid}"));
         if let Some(inside) = self.base.inside {
             was = format!("{was}, change at {}", inside.lsn);
         }

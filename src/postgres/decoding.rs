@@ -14,7 +14,9 @@ impl Error {
     #[must_use]
     pub fn repeatable(&self) -> Option<[u8; 5]> {
         match self {
-            Self::Server(server) if server.severity == "ERROR" && self.class() == Class::Retry => {
+            Self::Decoding { server, .. } | Self::Server(server)
+                if server.severity == "ERROR" && self.class() == Class::Retry =>
+            {
                 let is_passing = PASSING_CLASSES.iter().any(|class| server.code.starts_with(class));
                 server.code.as_bytes().try_into().ok().filter(|_| !is_passing)
             }
@@ -27,7 +29,7 @@ impl Error {
     #[must_use]
     pub fn change_lsn(&self) -> Option<Lsn> {
         match self {
-            Self::Server(server) => server.lsn,
+            Self::Decoding { lsn, .. } => Some(*lsn),
             _ => None,
         }
     }
@@ -36,7 +38,7 @@ impl Error {
     #[must_use]
     pub fn is_too_large(&self) -> bool {
         match self {
-            Self::Server(server) => server.is_too_large(),
+            Self::Decoding { server, .. } | Self::Server(server) => server.is_too_large(),
             error => matches!(error, Self::FrameTooLarge { .. }),
         }
     }

@@ -58,7 +58,10 @@ impl Report {
         if self.tells_of_a_missing_publication() {
             return Error::MissingPublication { server: self.server, lsn: self.lsn };
         }
-        Error::Server(self.server)
+        match self.lsn {
+            Some(lsn) => Error::Decoding { server: self.server, lsn },
+            None => Error::Server(self.server),
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 //! Real requests against a bound port.
+#![expect(clippy::disallowed_methods, reason = "real time passes between requests")]
 
 use std::time::Duration;
 

@@ -102,7 +102,7 @@ fn a_table_that_left_the_stream_is_found() {
     let away = SurveyedTable { namespace: "archive".to_owned(), ..unpublished(1, "orders") };
     check(&before, &[away, other.clone()], &[&["public.orders", "it is archive.orders now"]]);
     let unlogged = SurveyedTable { is_logged: false, ..unpublished(1, "orders") };
-    check(&before, &[unlogged, other.clone()], &[&["public.orders was made UNLOGGED"]]);
+    check(&before, &[unlogged, other], &[&["public.orders was made UNLOGGED"]]);
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn outboxes_of_the_configuration_are_looked_for() {
     };
     let other = table(2, "other");
     let check = |tables: &[SurveyedTable], expect: &[&[&str]]| {
-        check_with(&config, &[(survey(&[tables, &[other.clone()]].concat()), expect)]);
+        check_with(&config, &[(survey(&[tables, std::slice::from_ref(&other)].concat()), expect)]);
     };
     let tenant = SurveyedTable { relation: RelationId(3), ..outbox("tenant") };
     let missing = &["outbox table public.outbox does not exist"][..];
@@ -242,7 +242,7 @@ fn outboxes_of_the_configuration_are_looked_for() {
     check(&[], &[missing]);
     check(&[unpublished(1, "outbox")], &[&["public.outbox is in none of the publications"]]);
     let like = &["tenant.outbox has the columns of outbox public.outbox"][..];
-    check(&[tenant.clone()], &[like, &[missing[0], "tenant.outbox"]]);
+    check(std::slice::from_ref(&tenant), &[like, &[missing[0], "tenant.outbox"]]);
     check(&[outbox("public"), tenant.clone()], &[like]);
     let ordinary = SurveyedTable { columns: other.columns.clone(), ..tenant.clone() };
     check(&[outbox("public"), ordinary], &[]);

@@ -116,7 +116,7 @@ fn what_the_stream_does_not_tell_is_asked_again_when_a_relation_comes_again() {
     assert_eq!(open.last(), said("", "Value"));
     // A primary key is added, which sends the same shape once more.
     open.facts = facts(&["b"]);
-    open.feed_all([insert(ROOT, "12"), table.clone(), insert(ROOT, "12")]).unwrap();
+    open.feed_all([insert(ROOT, "12"), table, insert(ROOT, "12")]).unwrap();
     assert_eq!((open.plans.len(), open.last()), (2, said("b", "Value")));
     // What a row has shown stays so: b was not NULL only later.
     let table = relation(ROOT, b'd', &[("a", true), ("b", false)]);
