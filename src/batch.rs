@@ -171,6 +171,14 @@ pub struct Mark {
     records: usize,
 }
 
+impl Mark {
+    /// Whether no record is before it.
+    #[must_use]
+    pub fn is_start(self) -> bool {
+        self.records == 0
+    }
+}
+
 impl Batch {
     /// A batch of no records: a checkpoint of its own.
     #[must_use]
@@ -217,6 +225,20 @@ impl Batch {
     pub fn truncate(&mut self, mark: Mark) {
         self.bytes.truncate(mark.bytes);
         self.records.truncate(mark.records);
+    }
+
+    /// Moves everything after `mark` into `rest`, which is empty.
+    pub fn split_off(&mut self, mark: Mark, rest: &mut Self) {
+        debug_assert!(rest.is_empty(), "what is moved comes first");
+        let own = |range: Range<usize>| range.start - mark.bytes..range.end - mark.bytes;
+        rest.bytes.extend_from_slice(self.bytes.get(mark.bytes..).unwrap_or_default());
+        rest.records.extend(self.records.drain(mark.records..).map(|record| Record {
+            key: record.key.map(own),
+            value: record.value.map(own),
+            headers: own(record.headers),
+            ..record
+        }));
+        self.bytes.truncate(mark.bytes);
     }
 
     /// Empties the batch, keeping its memory.

@@ -538,6 +538,20 @@ impl Assembler {
         true
     }
 
+    /// Moves what is of an unfinished transaction into `rest`, which is empty, and gives the batch its
+    /// checkpoint: for a wait. `false`, and nothing is changed, if that would commit no record.
+    pub fn seal_apart(&mut self, batch: &mut Batch, rest: &mut Batch) -> bool {
+        let Some(boundary) = self.boundary.take_if(|it| !it.mark.is_start()) else { return false };
+        batch.split_off(boundary.mark, rest);
+        if let Some(xact) = self.xact {
+            rest.note_commit_time(xact.commit_time_us);
+        }
+        batch.starts_inside = self.starts_inside;
+        self.starts_inside = false;
+        self.finish(batch, boundary.position, boundary.xid, None);
+        true
+    }
+
     /// Whether all of the position's transaction is at or before it: it has ended in this stream, or
     /// had in Kafka.
     fn is_complete(&self, position: Position) -> bool {

@@ -205,15 +205,36 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             return Ok(false);
         }
         let Some(spare) = self.spare.take() else { return Ok(false) };
-        let mut batch = std::mem::replace(&mut self.current, spare);
-        self.assembler.seal(&mut batch, self.session.keepalive());
+        self.assembler.seal(&mut self.current, self.session.keepalive());
+        self.commit_current(spare)?;
+        Ok(true)
+    }
+
+    /// Hands over what is complete, where the open transaction may have to wait for long.
+    fn hand_over_complete(&mut self) -> Result<(), Error> {
+        while let Some(done) = self.around.writer.try_done()? {
+            self.on_done(done)?;
+        }
+        if !self.around.writer.is_idle() {
+            return Ok(());
+        }
+        let Some(mut spare) = self.spare.take() else { return Ok(()) };
+        if self.assembler.seal_apart(&mut self.current, &mut spare) {
+            return self.commit_current(spare);
+        }
+        self.spare = Some(spare);
+        Ok(())
+    }
+
+    /// Gives the writer the current batch, which is sealed; the other one takes its place.
+    fn commit_current(&mut self, next: Box<Batch>) -> Result<(), Error> {
+        let batch = std::mem::replace(&mut self.current, next);
         self.committing = Received {
             oldest_commit_us: batch.oldest_commit_us,
             committing_since: Some(clock::now()),
         };
         self.tell_skipped();
-        self.around.writer.commit(batch)?;
-        Ok(true)
+        Ok(self.around.writer.commit(batch)?)
     }
 
     /// Says what made no record.
@@ -464,6 +485,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                     attempt += 1;
                     let until = clock::now() + delay;
                     self.around.telemetry.enter(Phase::Backoff { attempt, until });
+                    self.hand_over_complete()?;
                     let Surroundings { catalog, stop, slot, telemetry, .. } = &mut self.around;
                     let (nothing, look) = (std::future::pending(), look(catalog, slot, telemetry));
                     alive(&mut self.transport, &mut self.session, stop, nothing, look).await??;

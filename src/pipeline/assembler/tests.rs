@@ -162,6 +162,13 @@ fn live(draw: &mut Draw, xacts: &[ModelXact], limits: BatchLimits, kafka: &mut K
                 }
                 return false;
             }
+            if draw.below(20) == 0 {
+                let mut rest = Batch::default();
+                if assembler.seal_apart(&mut batch, &mut rest) {
+                    kafka.commit(&batch);
+                    batch = rest;
+                }
+            }
             match assembler.on_message(lsn, &message, &context, &mut batch).unwrap() {
                 Step::Continue => break,
                 Step::Boundary => {

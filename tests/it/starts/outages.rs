@@ -66,6 +66,41 @@ fn lags(flow: &Flow<'_>, wanted: bool) -> Result<(), String> {
     if (0.0 < lag) == wanted { Ok(()) } else { Err(format!("it lags by {lag} s")) }
 }
 
+/// A new table that waits for the registry does not hold up what was complete before it.
+#[test]
+fn a_table_that_waits_for_the_registry_lets_the_others_go() {
+    run(TEST_LIMIT, async {
+        let mut stack = Stack::start();
+        let two = "
+            CREATE TABLE t (id bigserial PRIMARY KEY, v text);
+            CREATE TABLE late (id bigserial PRIMARY KEY, v text);
+            CREATE PUBLICATION walbrook FOR TABLE t, late;";
+        let mut flow = Flow::start(&stack, "late", two, &[QUICK]).await;
+        flow.execute("INSERT INTO t (v) VALUES ('known')").await;
+        flow.drain().await;
+        // Both transactions are there when it goes on, so that one read brings both.
+        flow.walbrook.signal("STOP");
+        flow.execute("INSERT INTO t (v) VALUES ('complete')").await;
+        flow.execute("INSERT INTO late (v) VALUES ('waits')").await;
+        let Flow { space, config, walbrook, client, .. } = flow;
+        stack.registry.kill();
+        let flow = Flow { stack: &stack, space, config, walbrook, client };
+        flow.walbrook.signal("CONT");
+        until(LIMIT, "what was complete", || match flow.records("public.t").len() {
+            2 => Ok(()),
+            count => Err(format!("{count} records")),
+        });
+        assert!(flow.records("public.late").is_empty());
+        let Flow { space, config, walbrook, client, .. } = flow;
+        stack.registry.launch();
+        let mut flow = Flow { stack: &stack, space, config, walbrook, client };
+        flow.drain().await;
+        check_once(&flow).await;
+        assert_eq!(flow.records("public.late").len(), 1);
+        flow.stop();
+    });
+}
+
 #[test]
 fn a_registry_that_is_away() {
     run(TEST_LIMIT, async {
