@@ -327,11 +327,14 @@ pub fn judge(
     }
     same_stream(expected, checkpoint)?;
     let position = checkpoint.position;
+    let is_same = is_read_alike(&checkpoint.stream, &expected.stream);
     let comes_again = 0 < position.ordinal
         && confirmed <= position.commit_lsn
-        && checkpoint.stream == expected.stream;
+        && (checkpoint.inside.is_some() || checkpoint.xid.is_some() && is_same);
     let (timeline, stream) = (server.timeline, expected.stream.clone());
-    let checkpoint = Checkpoint { timeline, stream, accepted: None, ..checkpoint.clone() };
+    // Read with other publications the slot need not show that transaction, now or later.
+    let xid = checkpoint.xid.filter(|_| is_same);
+    let checkpoint = Checkpoint { timeline, stream, xid, accepted: None, ..checkpoint.clone() };
     Ok(Verdict::Resume { checkpoint: Box::new(checkpoint), comes_again })
 }
 
@@ -488,8 +491,7 @@ fn last(checkpoint: &Checkpoint) -> Lsn {
 
 fn same_stream(expected: &Expected, checkpoint: &Checkpoint) -> Result<(), Refusal> {
     let (was, is) = (&checkpoint.stream, &expected.stream);
-    let is_same = (&was.publications, was.messages) == (&is.publications, is.messages);
-    if checkpoint.inside.is_none() || is_same {
+    if checkpoint.inside.is_none() || is_read_alike(was, is) {
         return Ok(());
     }
     let show = |stream: &Stream| {
@@ -497,6 +499,11 @@ fn same_stream(expected: &Expected, checkpoint: &Checkpoint) -> Result<(), Refus
         format!("{}{messages}", stream.publications.join(", "))
     };
     Err(Refusal::StreamChanged { was: show(was), is: show(is) })
+}
+
+/// Whether the same is asked of the slot; what publications of those names had is in its past.
+fn is_read_alike(was: &Stream, is: &Stream) -> bool {
+    (&was.publications, was.messages) == (&is.publications, is.messages)
 }
 
 /// What keeps a slot from being lost for this reason again.

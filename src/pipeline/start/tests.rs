@@ -41,7 +41,7 @@ fn checkpoint() -> Checkpoint {
         state: State::Streaming,
         stream: expected().stream,
         position: Position { commit_lsn: Lsn(140), ordinal: 3 },
-        xid: None,
+        xid: Some(Xid(741)),
         confirm: Lsn(150),
         inside: None,
         accepted: None,
@@ -95,6 +95,21 @@ fn the_checkpoint_s_transaction_comes_again_unless_it_is_confirmed_or_another_st
     check_within(|_, server, _| slot(server, 140), again);
     check_within(|_, server, _| slot(server, 141), not);
     check_within(|expected, _, _| expected.stream.publications.push("q".to_owned()), not);
+    // Nor does it the next time, when the checkpoint has their names.
+    check_within(|expected, _, _| expected.stream.publications.push("q".to_owned()), "xid: None");
+    check_within(|_, _, checkpoint| checkpoint.as_mut().unwrap().xid = None, not);
+    // Publications that were made anew had their past; and what was cut must come in any case.
+    let remade = |expected: &mut Expected| expected.stream.oids = [("p".to_owned(), 7)].into();
+    check_within(|expected, _, _| remade(expected), again);
+    check_within(
+        |expected, _, checkpoint| {
+            remade(expected);
+            let checkpoint = checkpoint.as_mut().unwrap();
+            (checkpoint.xid, checkpoint.confirm) = (None, Lsn(130));
+            checkpoint.inside = Some(Inside { xid: Xid(1), lsn: Lsn(135) });
+        },
+        again,
+    );
     check_within(|_, _, checkpoint| checkpoint.as_mut().unwrap().position.ordinal = 0, not);
 }
 
