@@ -174,8 +174,13 @@ impl ProducerContext<NoCustomPartitioner> for Context {
     fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
         let Err((error, record)) = result else { return };
         let code = code_of(error);
-        // The records that fall with the one that failed.
-        if matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) {
+        // The records that fall with the one that failed, in its request or behind it.
+        if matches!(
+            code,
+            RDKafkaErrorCode::InvalidDifferentRecord
+                | RDKafkaErrorCode::PurgeInflight
+                | RDKafkaErrorCode::PurgeQueue
+        ) {
             return;
         }
         if let Ok(mut heard) = self.heard.lock() {
