@@ -26,6 +26,9 @@ use super::wire::{Wire, parse, unexpected};
 /// How long [`Stream::close`] waits for the walsender to go.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long a broken connection is read for what the server said last: it is there, or never comes.
+const LAST_WORDS_LIMIT: Duration = Duration::from_millis(500);
+
 /// A running stream; it holds the slot until it is closed or dropped.
 #[derive(Debug)]
 pub struct Stream {
@@ -47,6 +50,20 @@ impl Stream {
     #[must_use]
     pub fn transport_kind(&self) -> TransportKind {
         self.wire.kind()
+    }
+
+    /// Why the server has hung up, if it said so. What it sent before that was not taken, and comes
+    /// again.
+    async fn last_words(&mut self) -> Option<Error> {
+        let reading = async {
+            loop {
+                while self.next_frame()?.is_some() {}
+                self.wire.fill().await?;
+            }
+        };
+        let read: Result<Result<(), Error>, _> =
+            tokio::time::timeout(LAST_WORDS_LIMIT, reading).await;
+        read.ok()?.err().filter(|error| error.sqlstate().is_some())
     }
 
     /// A message other than CopyData; `Ok` if the stream goes on.
@@ -99,7 +116,10 @@ impl Transport for Stream {
     /// Cancel-safe: what a dropped call did not send goes out with the next.
     async fn send(&mut self, frame: &[u8]) -> Result<(), Error> {
         CopyData::new(frame).map_err(unsendable)?.write(&mut self.wire.output);
-        self.wire.flush().await
+        match self.wire.flush().await {
+            Err(error @ Error::Io(_)) => Err(self.last_words().await.unwrap_or(error)),
+            sent => sent,
+        }
     }
 
     /// Ends the stream in good order and waits, for a moment, until the walsender has gone and the
