@@ -9,7 +9,7 @@ mod plans;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::alive::{alive, look, make_way, send_due_status, send_status, watched};
 use super::assembler::{Assembler, Need, Owner, Step};
@@ -300,7 +300,10 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             return Ok(());
         }
         self.next_tick = now + TICK;
-        make_way(&self.session)?;
+        // In a transaction nothing can be confirmed, and a server that stops would not wait for it.
+        if self.assembler.is_at_boundary() {
+            make_way(&self.session)?;
+        }
         let silence = self.session.silence();
         // A silent walsender may be decoding a large transaction of which it sends nothing, and would
         // have to begin again.
@@ -522,14 +525,22 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             self.settle(limit).await?;
         }
         let status = self.session.status(clock::now());
-        send_status(&mut self.transport, status).await.map_err(source::<T>)
+        // A server that has failed has hung up; the next start tells it what is in Kafka.
+        if let Err(error) = send_status(&mut self.transport, status).await {
+            debug!(%error, "the last status did not go out");
+        }
+        Ok(())
     }
 
     /// Waits until the writer is idle, or until `limit`.
     async fn settle(&mut self, limit: tokio::time::Instant) -> Result<(), Error> {
         while !self.around.writer.is_idle() {
             tokio::select! {
-                done = self.around.writer.done() => self.on_done(done?)?,
+                done = self.around.writer.done() => match done? {
+                    // A topic that could not be made, for what is not committed now.
+                    Done::Failed { is_txn: false, .. } => {}
+                    done => self.on_done(done)?,
+                },
                 () = sleep_until(limit) => return Err(Error::StopTimeout),
             }
         }

@@ -30,8 +30,8 @@ pub struct Session {
     received: Lsn,
     confirmed: Lsn,
     keepalive: Lsn,
-    /// Since when the server waits for a confirmation that it asked for.
-    wanted_since: Option<Instant>,
+    /// Since when the server waits for a confirmation that it asked for, and of what.
+    wanted: Option<(Instant, Lsn)>,
     /// Whether anything came since the last status.
     is_heard: bool,
     /// How long we have listened in vain for the reply that we asked for.
@@ -50,7 +50,7 @@ impl Session {
             received: Lsn::ZERO,
             confirmed: Lsn::ZERO,
             keepalive: Lsn::ZERO,
-            wanted_since: None,
+            wanted: None,
             is_heard: true,
             silence: None,
             silence_max,
@@ -82,7 +82,7 @@ impl Session {
             self.next_status = now;
             // A server that only wants a sign of life has what it asks about.
             if self.confirmed < self.keepalive {
-                self.wanted_since.get_or_insert(now);
+                self.wanted.get_or_insert((now, self.keepalive));
             }
         }
     }
@@ -91,9 +91,9 @@ impl Session {
     pub fn confirm(&mut self, now: Instant, lsn: Lsn) {
         self.confirmed = self.confirmed.max(lsn);
         self.received = self.received.max(lsn);
-        if self.wanted_since.is_some() {
+        if let Some((_, lsn)) = self.wanted {
             self.next_status = now;
-            self.wanted_since = self.wanted_since.filter(|_| self.confirmed < self.keepalive);
+            self.wanted = self.wanted.filter(|_| self.confirmed < lsn);
         }
     }
 
@@ -140,7 +140,7 @@ impl Session {
     /// yet. A walsender that is told to stop waits like that.
     #[must_use]
     pub fn wanted_since(&self) -> Option<Instant> {
-        self.wanted_since
+        self.wanted.map(|(since, _)| since)
     }
 
     /// How long the server owes us a reply.
@@ -213,6 +213,10 @@ mod tests {
         // About more than that, it waits until it has it.
         session.on_keepalive(start, Lsn(101), true);
         assert_eq!(session.wanted_since(), Some(start));
+        // Other log that follows it is not what it asked about.
+        session.on_keepalive(start, Lsn(900), false);
+        session.confirm(start, Lsn(101));
+        assert_eq!(session.wanted_since(), None);
     }
 
     #[test]
