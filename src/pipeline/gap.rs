@@ -6,6 +6,7 @@
 //! its log from the slot's `restart_lsn` to there; that is what this costs.
 
 use std::ops::AsyncFnMut;
+use std::time::Duration;
 
 use tokio::time::sleep_until;
 use tracing::info;
@@ -67,10 +68,13 @@ const RECORD_ALIGN: u64 = 8;
 
 /// Whether the stream of what commits from `lsn` on reaches a commit, or `end`.
 async fn is_readable(config: &Config, lsn: Lsn, end: Lsn) -> Result<bool, Error> {
-    let client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
     let options = expected(config).stream;
     let start = from_confirmed(&config.replication.slot, &options, false);
-    let mut stream = client.start_replication(Start { lsn, ..start }).await?;
+    let mut stream = when_free(async || {
+        let client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
+        client.start_replication(Start { lsn, ..start }).await
+    })
+    .await?;
     let read = read(config, &mut stream, end).await;
     // So that the slot is free for the next.
     stream.close().await;
@@ -84,6 +88,26 @@ async fn is_readable(config: &Config, lsn: Lsn, end: Lsn) -> Result<bool, Error>
         Err(error) => Err(error),
     }
 }
+
+/// Does something with the slot. The walsender of ours that had it last may still decode, and gives
+/// it up when it next looks.
+pub(super) async fn when_free<T>(
+    mut work: impl AsyncFnMut() -> Result<T, postgres::Error>,
+) -> Result<T, postgres::Error> {
+    let limit = clock::now() + FREE_LIMIT;
+    loop {
+        match work().await {
+            Err(postgres::Error::SlotActive { .. }) if clock::now() < limit => {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            worked => return worked,
+        }
+    }
+}
+
+/// How long that may take, and how often it is tried.
+const FREE_LIMIT: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Reads up to the end of a transaction that has changes, or to `end`; confirms nothing.
 async fn read(config: &Config, stream: &mut Stream, end: Lsn) -> Result<(), Error> {

@@ -236,8 +236,9 @@ impl Error {
     fn of_stream(class: Class, error: Box<postgres::Error>, assembler: &Assembler) -> Self {
         let Some(code) = error.repeatable() else { return Self::Source { class, error } };
         let complete = assembler.complete_end();
-        let place = error.change_lsn().unwrap_or(complete);
-        Self::Repeatable { fault: Fault { code, place }, complete, error }
+        let change = error.change_lsn();
+        let fault = Fault { code, place: change.unwrap_or(complete), is_named: change.is_some() };
+        Self::Repeatable { fault, complete, error }
     }
 
     /// The same, when it has repeated itself.
@@ -390,6 +391,10 @@ async fn supervise(
             writer.discard().await?;
             continue;
         };
+        // An attempt that ends elsewhere never came to that change, which may pass the next time.
+        if !matches!(ended, Err(Error::Change { .. })) {
+            *refused = None;
+        }
         let progress: Option<Instant> = telemetry.last_commit();
         let ending = ended.as_ref().map_or_else(Error::ending, |()| Ending::Stopped);
         if let (Err(error), Ending::TextMode, false) = (&ended, ending, is_text_forced) {

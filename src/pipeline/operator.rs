@@ -320,9 +320,14 @@ async fn pass_gap(
 /// Moves a slot that nobody holds on to what a checkpoint in Kafka covers (I1).
 async fn move_slot(config: &Config, confirmed: Lsn, to: Lsn) -> Result<(), Error> {
     if confirmed < to {
-        let mut client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
-        client.advance_slot(&config.replication.slot, to).await?;
-        client.close().await;
+        gap::when_free(async || {
+            let mut client =
+                ReplicationClient::connect(&config.postgres, &config.replication).await?;
+            client.advance_slot(&config.replication.slot, to).await?;
+            client.close().await;
+            Ok(())
+        })
+        .await?;
     }
     Ok(())
 }

@@ -41,6 +41,16 @@ pub struct Fault {
     pub code: [u8; 5],
     /// The change that the server named, else the end of the last complete transaction before.
     pub place: Lsn,
+    /// Whether it named one.
+    pub is_named: bool,
+}
+
+impl Fault {
+    /// How often in a row it is the same thing that fails. Where no change was named something else
+    /// may have, and pass: by the time of that many the delays add up to most of a minute.
+    fn times_max(self) -> u32 {
+        if self.is_named { 2 } else { 10 }
+    }
 }
 
 /// What to do next.
@@ -65,8 +75,8 @@ pub struct Supervisor {
     failures: u32,
     last_progress: Option<Instant>,
     is_text_forced: bool,
-    /// How the stream failed the last time, until there is progress.
-    fault: Option<Fault>,
+    /// How the stream failed the last time, and how often in a row, until there is progress.
+    fault: Option<(Fault, u32)>,
 }
 
 impl Supervisor {
@@ -98,10 +108,13 @@ impl Supervisor {
             Ending::Failed(Class::Fenced) | Ending::SlotBusy => Action::Standby(self.standby_poll),
             Ending::Failed(Class::Retry) => self.again(),
             // What the server decodes is the same each time, and so is what comes of it.
-            Ending::Repeatable(fault) if self.fault == Some(fault) => Action::Die,
             Ending::Repeatable(fault) => {
-                self.fault = Some(fault);
-                self.again()
+                let times = match self.fault {
+                    Some((last, times)) if last == fault => times + 1,
+                    _ => 1,
+                };
+                self.fault = Some((fault, times));
+                if fault.times_max() <= times { Action::Die } else { self.again() }
             }
             Ending::Stopped => Action::Leave,
             // It was in text form already.
@@ -149,8 +162,10 @@ mod tests {
     #[test]
     fn a_fault_that_repeats_itself_at_its_place_is_permanent() {
         let s = Duration::from_secs;
-        let fault =
-            |code: &[u8; 5], place| Ending::Repeatable(Fault { code: *code, place: Lsn(place) });
+        let at = |code: &[u8; 5], place, is_named| {
+            Ending::Repeatable(Fault { code: *code, place: Lsn(place), is_named })
+        };
+        let fault = |code, place| at(code, place, true);
         let retry = Ending::Failed(Class::Retry);
         let start = Instant::now();
         let later = |seconds| Some(start + s(seconds));
@@ -176,6 +191,10 @@ mod tests {
         check(&[(division, None), (fault(b"22012", 101), None)], false);
         check(&[(division, None), (fault(b"XX000", 100), None)], false);
         check(&[(retry, None), (retry, None), (retry, None)], false);
+        // Where the server named no change it may be another one.
+        let somewhere = at(b"XX000", 100, false);
+        check(&[(somewhere, None); 9], false);
+        check(&[(somewhere, None); 10], true);
     }
 
     #[test]
