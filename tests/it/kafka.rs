@@ -305,7 +305,7 @@ fn topics_are_created_as_configured_or_must_exist() {
     creating.topics.create.as_mut().unwrap().replication_factor = 5;
     let mut sink = ready(&creating);
     let error = sink.ensure_topic("too.many.replicas").unwrap_err();
-    assert!(matches!(error, Error::TopicRefused { .. }), "{error}");
+    assert!(matches!(error, Error::TooFewBrokers { .. }), "{error}");
 
     creating.topics.create = None;
     let mut sink = ready(&creating);
@@ -464,7 +464,7 @@ fn probes_read_what_check_compares() {
     assert_eq!(probe::topic(&config.kafka, "missing").unwrap(), None, "only tried");
     creation.replication_factor = 2;
     let error = probe::may_create(&config.kafka, "missing", &creation).unwrap_err();
-    assert!(matches!(error, Error::TopicRefused { .. }), "{error:?}");
+    assert!(matches!(error, Error::TooFewBrokers { .. }), "{error:?}");
 
     config.kafka.transaction_timeout = Duration::from_mins(16);
     let error = probe::transactions(&config).unwrap_err();

@@ -61,6 +61,7 @@ fn a_setting_that_a_pooler_drops_is_an_error() {
             "database",
             "replication",
             "wal_sender_timeout",
+            "client_min_messages",
             "client_encoding",
             "DateStyle",
             "IntervalStyle",
