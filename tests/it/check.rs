@@ -455,6 +455,12 @@ fn what_the_publications_leave_out() {
         unlogged.failed(&[]);
         unlogged.says("postgres.unlogged", "warning", &["public.people", "SET LOGGED"]);
 
+        let by_other = "CREATE UNIQUE INDEX other ON letters_open (sent);
+            ALTER TABLE letters_open REPLICA IDENTITY USING INDEX other";
+        stack.postgres.execute(&space.database, by_other).await;
+        let words = ["partition public.letters_open", "lacks the event's id", "a second event"];
+        Checked::new(&config).says("postgres.outbox", "warning", &words);
+
         let inserts = "ALTER PUBLICATION walbrook SET (publish = 'insert')";
         stack.postgres.execute(&space.database, inserts).await;
         let words = ["DELETE is not published", "a second event", "row filter"];
