@@ -34,6 +34,16 @@ pub struct TableFacts {
     pub types: TypeCatalog,
 }
 
+impl TableFacts {
+    /// The partitions that log old rows: of one without any identity PostgreSQL refuses to change
+    /// rows.
+    pub fn logging(&self) -> impl Iterator<Item = &Leaf> {
+        let is_logging =
+            |leaf: &&Leaf| leaf.identity.as_ref().is_none_or(|identity| !identity.is_empty());
+        self.leaves.iter().filter(is_logging)
+    }
+}
+
 /// A partition that holds rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaf {

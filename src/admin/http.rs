@@ -4,6 +4,7 @@
 //! here runs on the reader's thread, and whoever reaches the port may ask: connections, their time
 //! and the work that they make have limits.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -19,7 +20,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::metrics::Metrics;
 use crate::status::{Status, is_ready};
@@ -49,7 +50,8 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(|source| Error::Bind { address, source })
 }
 
-/// How many connections there are at once; the next one waits.
+/// How many connections there are at once; the next one closes the oldest, so that whoever holds
+/// them all open holds up nobody.
 const CONNECTIONS_MAX: usize = 32;
 
 /// How long a client may take for the head of a request, and at last for its answer.
@@ -76,14 +78,19 @@ pub async fn serve(
 ) {
     let shared = Arc::new(Shared { metrics, status, text: Mutex::default() });
     let (stopping, stopped) = watch::channel(());
-    let mut connections = JoinSet::new();
+    let (mut connections, mut by_age) = (JoinSet::new(), VecDeque::new());
     let mut shutdown = pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
+            accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(converse(stream, Arc::clone(&shared), stopped.clone()));
+                    by_age.retain(|connection: &AbortHandle| !connection.is_finished());
+                    if CONNECTIONS_MAX <= by_age.len() && let Some(oldest) = by_age.pop_front() {
+                        oldest.abort();
+                    }
+                    let conversation = converse(stream, Arc::clone(&shared), stopped.clone());
+                    by_age.push_back(connections.spawn(conversation));
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             },

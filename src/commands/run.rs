@@ -57,13 +57,19 @@ pub async fn run(config: &Config) -> anyhow::Result<Exit> {
         }
         Err(error) => {
             let exit = exit_of(&error);
-            let hope = match exit {
-                Exit::Unexpected => "that should not happen",
-                _ => "a restart would fail in the same way",
-            };
-            error!(error = said(&error), "walbrook ends: {hope}");
+            error!(error = said(&error), "walbrook ends: {}", outlook(exit));
             Ok(exit)
         }
+    }
+}
+
+/// What a restart would come to.
+fn outlook(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Permanent => "a restart would fail in the same way",
+        Exit::Refused => "an operator must decide before it is started again",
+        Exit::Busy | Exit::Unreachable => "a restart may do better",
+        Exit::CheckFailed | Exit::Ok | Exit::Unexpected | Exit::Usage => "that should not happen",
     }
 }
 
@@ -83,4 +89,17 @@ async fn on_signals(stopper: &Stopper, over: impl Future<Output = ()>) -> std::i
     info!("told to stop: committing what is complete");
     stopper.stop();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_permanent_is_said_to_fail_again() {
+        for exit in Exit::ALL {
+            let fails_again = outlook(exit).contains("in the same way");
+            assert_eq!(fails_again, exit == Exit::Permanent, "{exit:?}");
+        }
+    }
 }

@@ -252,6 +252,16 @@ impl Error {
         }
     }
 
+    /// The same where a row is too large for a message, which needs no second look.
+    fn for_good_if_too_large(self) -> Self {
+        match &self {
+            Self::Source { error, .. } if is_too_large(error.as_ref()) => {
+                Self::Repeated { error: Box::new(self), is_too_large: true }
+            }
+            _ => self,
+        }
+    }
+
     /// Whether what was complete before it may be committed: not where Kafka failed, nor where the
     /// stream itself is in doubt.
     fn spares_complete(&self) -> bool {
@@ -299,6 +309,10 @@ fn needs_text(error: &(dyn std::error::Error + 'static)) -> bool {
     const UNDEFINED_FUNCTION: &str = "42883";
     let error = error.downcast_ref::<postgres::Error>();
     error.and_then(postgres::Error::sqlstate) == Some(UNDEFINED_FUNCTION)
+}
+
+fn is_too_large(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<postgres::Error>().is_some_and(postgres::Error::is_too_large)
 }
 
 /// What to do about a row that does not fit into one message of PostgreSQL.

@@ -73,7 +73,8 @@ async fn hold_and_skip(
         return Err(Refusal::NoSlot { slot, confirm: Lsn::ZERO }.into());
     };
     start::may_omit(position, &server, &checkpoint)?;
-    let found = find(&mut transport, &mut session, stop, position).await?;
+    let found = find(&mut transport, &mut session, stop, position).await;
+    let found = found.map_err(Error::for_good_if_too_large)?;
     keep(&found, reason, file).map_err(|source| Error::File { path: file.to_owned(), source })?;
     let Found { change, operation, table, .. } = found;
     let mut now = *checkpoint;
@@ -129,4 +130,26 @@ fn keep(found: &Found, reason: &str, file: &Path) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edges::Class;
+    use crate::pipeline::supervisor::Ending;
+    use crate::postgres::{self, ServerError, Stream};
+
+    #[test]
+    fn a_change_whose_text_is_too_large_does_not_come_later_either() {
+        let error = |code: &str, message: &str| {
+            let (code, severity) = (code.to_owned(), "ERROR".to_owned());
+            let server = ServerError { code, severity, message: Some(message.to_owned()) };
+            source::<Stream>(postgres::Error::Server(server)).for_good_if_too_large()
+        };
+        let large = error("XX000", "invalid memory alloc request size 1200000003");
+        assert!(large.to_string().contains("must fit into one message of 1 GiB"), "{large}");
+        assert_eq!(large.ending(), Ending::Failed(Class::Fatal));
+        let passing = error("57P01", "terminating connection");
+        assert_eq!(passing.ending(), Ending::Failed(Class::Retry));
+    }
 }

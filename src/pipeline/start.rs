@@ -509,7 +509,8 @@ fn is_read_alike(was: &Stream, is: &Stream) -> bool {
 /// What keeps a slot from being lost for this reason again.
 ///
 /// Source: <https://www.postgresql.org/docs/current/view-pg-replication-slots.html>
-fn prevention(reason: &str) -> &'static str {
+#[must_use]
+pub fn prevention(reason: &str) -> &'static str {
     match reason {
         "idle_timeout" => "Raise idle_replication_slot_timeout",
         "rows_removed" => {

@@ -54,7 +54,7 @@ impl Shape {
         let key_values = values.of_keys();
         let key = key(relation, facts);
         let has_flags = relation.columns.iter().any(|column| column.is_identity);
-        let has_leaves = logging(facts).next().is_some();
+        let has_leaves = facts.logging().next().is_some();
         let columns = relation.columns.iter().map(|column| {
             let kind = facts.types.resolve(column.type_oid, column.type_modifier);
             // PostgreSQL takes no nullable column into such an identity.
@@ -65,7 +65,7 @@ impl Shape {
                 name: column.name.clone(),
                 default: facts.defaults.get(&column.name).cloned(),
                 is_identity: (if has_flags { column.is_identity } else { has_leaves })
-                    && logging(facts).all(|leaf| leaf.carries(&column.name)),
+                    && facts.logging().all(|leaf| leaf.carries(&column.name)),
                 is_optional_in_key: needs_null(&kind, &key_values),
                 is_optional: is_nullable || needs_null(&kind, values),
                 key_kind: without_labels(&kind),
@@ -76,7 +76,7 @@ impl Shape {
             table: format!("{}.{}", relation.namespace, relation.name),
             columns: columns.collect(),
             is_whole: relation.identity == ReplicaIdentity::Full
-                && logging(facts).all(|leaf| leaf.identity.is_none()),
+                && facts.logging().all(|leaf| leaf.identity.is_none()),
             odd_leaf: odd_leaf(relation, facts, &key).map(|leaf| leaf.table.clone()),
             key,
         }
@@ -221,7 +221,7 @@ fn key(relation: &Relation, facts: &TableFacts) -> Vec<usize> {
 
 /// What the partitions identify their rows by, if all do so by the same columns.
 fn leaves_key(relation: &Relation, facts: &TableFacts) -> Option<Vec<usize>> {
-    let mut identities = logging(facts).map(|leaf| indexes(relation, leaf.identity.as_deref()?));
+    let mut identities = facts.logging().map(|leaf| indexes(relation, leaf.identity.as_deref()?));
     let first = identities.next()??;
     identities.all(|it| it.is_some_and(|it| is_same_set(&it, &first))).then_some(first)
 }
@@ -236,11 +236,6 @@ pub fn leaf(relation: &Relation) -> Leaf {
     }
 }
 
-/// The partitions that log old rows: of one without any identity PostgreSQL refuses to change rows.
-fn logging(facts: &TableFacts) -> impl Iterator<Item = &Leaf> {
-    facts.leaves.iter().filter(|leaf| leaf.identity.as_ref().is_none_or(|it| !it.is_empty()))
-}
-
 /// A partition whose old rows lack a column of the key, or anything where the table's are said to
 /// be whole, or that has another identity than the others where the table has none.
 fn odd_leaf<'f>(relation: &Relation, facts: &'f TableFacts, key: &[usize]) -> Option<&'f Leaf> {
@@ -250,9 +245,9 @@ fn odd_leaf<'f>(relation: &Relation, facts: &'f TableFacts, key: &[usize]) -> Op
     };
     let is_other = |leaf: &&Leaf| match relation.identity {
         ReplicaIdentity::Full => leaf.identity.is_some(),
-        _ => key.is_empty() && logging(facts).any(|first| first.identity != leaf.identity),
+        _ => key.is_empty() && facts.logging().any(|first| first.identity != leaf.identity),
     };
-    logging(facts).find(lacks_key).or_else(|| logging(facts).find(is_other))
+    facts.logging().find(lacks_key).or_else(|| facts.logging().find(is_other))
 }
 
 /// The key by what stream and catalog say of the table itself.

@@ -96,6 +96,9 @@ impl ReplicationClient {
             ("wal_sender_timeout", session::shown(replication.wal_sender_timeout)),
             // From version 18 on only a warning tells that changes are missing from the stream.
             ("client_min_messages", "warning".to_owned()),
+            // Each command has a limit of ours, or is to have none: a slot moves through all that is
+            // between, for as long as decoding it takes.
+            ("statement_timeout", "0".to_owned()),
         ]);
         let start = |socket, peer| Self::start(postgres, &asked, socket, peer);
         connect::establish(postgres, start).await

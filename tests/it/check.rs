@@ -162,7 +162,11 @@ fn a_schema_that_the_registry_would_refuse_is_named_and_nothing_is_registered() 
         rule("BACKWARD");
         let refused = Checked::new(&config);
         refused.failed(&["registry.schema"]);
-        refused.says("registry.schema", "failed", &[&subject, "not compatible", "PUT /config/"]);
+        refused.says(
+            "registry.schema",
+            "failed",
+            &[&subject, "not compatible", "PUT /config/", "Apicurio"],
+        );
         refused.says("registry.schema", "ok", &["registered: 0", "new and compatible: 1"]);
         rule("NONE");
         Checked::new(&config).says("registry.schema", "ok", &["new and compatible: 2"]);
@@ -170,6 +174,30 @@ fn a_schema_that_the_registry_would_refuse_is_named_and_nothing_is_registered() 
         assert_eq!(registry.subjects().into_iter().filter(ours).collect::<Vec<_>>(), [&*subject]);
         let versions = format!("{}/subjects/{subject}/versions", registry.url());
         assert_eq!(http::get(&versions).unwrap(), (200, "[1]".to_owned()));
+    });
+}
+
+/// What is stricter than the schema that readers have is no reason to stop: `run` keeps it nullable.
+#[test]
+fn a_schema_that_run_would_keep_nullable_is_no_failure() {
+    run(LIMIT, async {
+        let mut flow = flow::Flow::start(shared(), "check_kept", TABLE, &[]).await;
+        flow.execute("INSERT INTO orders VALUES (1, 1)").await;
+        flow.drain().await;
+        flow.stop();
+        let subject = format!("{}.public.orders-value", flow.space.prefix);
+        let rule = format!("{}/config/{subject}", flow.stack.registry.url());
+        assert_eq!(registry::put(&rule, "{\"compatibility\":\"BACKWARD\"}"), 200);
+        flow.execute("ALTER TABLE orders ALTER total SET NOT NULL").await;
+        let strict = Checked::new(&flow.config);
+        strict.failed(&[]);
+        let words = [&subject, "will keep those of its columns nullable", "FORWARD", "Apicurio"];
+        strict.says("registry.schema", "warning", &words);
+        strict.says("registry.schema", "ok", &["registered: 2", "new and compatible: 0"]);
+        flow.restart().await;
+        flow.execute("INSERT INTO orders VALUES (2, 2)").await;
+        flow.drain().await;
+        flow.stop();
     });
 }
 
@@ -426,6 +454,12 @@ fn what_the_publications_leave_out() {
         let unlogged = Checked::new(&config);
         unlogged.failed(&[]);
         unlogged.says("postgres.unlogged", "warning", &["public.people", "SET LOGGED"]);
+
+        let by_other = "CREATE UNIQUE INDEX other ON letters_open (sent);
+            ALTER TABLE letters_open REPLICA IDENTITY USING INDEX other";
+        stack.postgres.execute(&space.database, by_other).await;
+        let words = ["partition public.letters_open", "lacks the event's id", "a second event"];
+        Checked::new(&config).says("postgres.outbox", "warning", &words);
 
         let inserts = "ALTER PUBLICATION walbrook SET (publish = 'insert')";
         stack.postgres.execute(&space.database, inserts).await;

@@ -5,6 +5,7 @@ use super::report::Report;
 use super::sql::{identifier, table};
 use super::tables::shortened;
 use crate::config::{Config, Outbox};
+use crate::facts::{Leaf, TableFacts};
 use crate::postgres::{Catalog, Error, Survey, SurveyedTable};
 use crate::wal::Relation;
 
@@ -20,7 +21,9 @@ pub(super) async fn inspect(
     let survey = catalog.survey(publications, &[], &outboxes).await?;
     for outbox in &config.outboxes {
         judge_outbox(config, outbox, &survey, report);
-        judge_moves(outbox, &survey, relations, report);
+        let Some((table, relation)) = partitioned(outbox, &survey, relations) else { continue };
+        let facts = catalog.describe(relation).await?;
+        judge_moves(outbox, &survey, table, &facts, report);
     }
     judge_extents(&survey, report);
     let unlogged = catalog.unlogged_tables(publications).await?;
@@ -64,24 +67,38 @@ pub(super) fn judge_outbox(config: &Config, outbox: &Outbox, survey: &Survey, re
     }
 }
 
+/// An outbox that is published as one table, and has partitions.
+fn partitioned<'a>(
+    outbox: &Outbox,
+    survey: &'a Survey,
+    relations: &'a [Relation],
+) -> Option<(&'a SurveyedTable, &'a Relation)> {
+    let Outbox { namespace, table: name, .. } = outbox;
+    let is_it = |it: &&SurveyedTable| it.namespace == *namespace && it.name == *name;
+    let found = survey.tables.iter().find(is_it).filter(|it| it.is_partitioned && it.is_named)?;
+    let is_it = |it: &&Relation| it.namespace == *namespace && it.name == *name;
+    Some((found, relations.iter().find(is_it)?))
+}
+
 /// Judges whether an UPDATE that moves a row of a partitioned outbox can be told from a new event: by
 /// the DELETE of the same id before it.
-fn judge_moves(outbox: &Outbox, survey: &Survey, relations: &[Relation], report: &mut Report) {
+fn judge_moves(
+    outbox: &Outbox,
+    survey: &Survey,
+    found: &SurveyedTable,
+    facts: &TableFacts,
+    report: &mut Report,
+) {
     let Outbox { namespace, table: name, id_column, .. } = outbox;
-    let is_it = |it: &&SurveyedTable| it.namespace == *namespace && it.name == *name;
-    let found = survey.tables.iter().find(is_it).filter(|it| it.is_partitioned && it.is_named);
-    let is_it = |it: &&Relation| it.namespace == *namespace && it.name == *name;
-    let Some((found, relation)) = found.zip(relations.iter().find(is_it)) else { return };
     let mut publications = survey.publications.iter();
     let has_delete = publications.any(|it| it.has_delete && found.publications.contains(&it.name));
-    let has_id = relation.columns.iter().any(|it| it.name == *id_column && it.is_identity);
-    if has_delete && has_id {
-        return;
-    }
-    let why = if has_delete {
-        "its replica identity lacks the event's id"
-    } else {
-        "DELETE is not published"
+    // A partition's identity is its own, and by it its old rows are logged.
+    let why = match facts.logging().find(|leaf| !leaf.carries(id_column)) {
+        _ if !has_delete => "DELETE is not published".to_owned(),
+        Some(Leaf { table: (schema, leaf), .. }) => format!(
+            "the replica identity of its partition {schema}.{leaf}, and each like it, lacks the event's id"
+        ),
+        None => return,
     };
     report.warning(
         "postgres.outbox",

@@ -6,6 +6,7 @@
 mod kafka;
 mod left_out;
 mod postgres;
+mod registry;
 mod report;
 mod routed;
 mod sql;
@@ -15,16 +16,12 @@ use self::kafka::Progress;
 use self::postgres::Source;
 use self::report::Report;
 use self::tables::Needs;
-use super::schema::payload_schemas;
-use super::{print, said};
+use super::print;
 use crate::checkpoint::{Checkpoint, Remade};
 use crate::cli::Exit;
 use crate::config::Config;
-use crate::edges::Class;
 use crate::pipeline::{self, start::Verdict};
-use crate::plan::SchemaRequest;
 use crate::postgres::Catalog;
-use crate::registry::{Registration, Registry};
 
 /// Looks at every prerequisite and prints what it found, or prints the SQL.
 ///
@@ -41,66 +38,12 @@ pub async fn check(config: &Config, is_sql: bool, is_json: bool) -> anyhow::Resu
     let nothing = Needs::default();
     let needs = source.as_ref().map_or(&nothing, |source| &source.needs);
     let progress = kafka::inspect(config, &needs.topics, &mut report);
-    registry(config, &needs.schemas, &mut report).await;
+    registry::inspect(config, &needs.tables, &mut report).await;
     if let Some(source) = source {
         start(config, source, &progress, &mut report).await;
     }
     print(&if is_json { report.to_json() } else { report.to_text() })?;
     Ok(if report.has_failed() { Exit::CheckFailed } else { Exit::Ok })
-}
-
-/// Looks at the schema registry.
-async fn registry(config: &Config, of_tables: &[SchemaRequest], report: &mut Report) {
-    const NAME: &str = "registry.connection";
-    let Some(configured) = &config.registry else { return };
-    let mut registry = match Registry::new(configured) {
-        Ok(registry) => registry,
-        Err(error) => return report.error(NAME, &error, None),
-    };
-    match registry.ping().await {
-        Ok(()) => report.ok(NAME, format!("{} answers", configured.urls.join(", "))),
-        Err(error) => {
-            return report.failed(
-                NAME,
-                said(&error),
-                "check registry.urls (with the base path of its Confluent API), that the registry runs, the log-in in [registry], and firewalls",
-            );
-        }
-    }
-    let tables = config.outboxes.iter().map(|outbox| &outbox.routing);
-    let routings = tables.chain(config.message_outbox.iter().map(|outbox| &outbox.routing));
-    let payloads: Vec<_> = routings.flat_map(payload_schemas).collect();
-    schemas(&mut registry, of_tables.iter().chain(&payloads), report).await;
-}
-
-/// Looks at what would be registered. Whether it may be registered only registering would tell.
-async fn schemas(
-    registry: &mut Registry,
-    wanted: impl Iterator<Item = &SchemaRequest>,
-    report: &mut Report,
-) {
-    const NAME: &str = "registry.schema";
-    let (mut found, mut new) = (0, 0);
-    for SchemaRequest { subject, schema_json } in wanted {
-        match registry.rehearse(subject, schema_json).await {
-            Ok(Registration::Found) => found += 1,
-            Ok(Registration::New) => new += 1,
-            Ok(Registration::Incompatible { message }) => report.failed(
-                NAME,
-                format!("the schema of subject {subject} is not compatible with what is registered: {message}"),
-                format!("set the registry's rule of that subject to what its table does: PUT /config/{subject} {{\"compatibility\": \"FORWARD\"}}, or NONE"),
-            ),
-            Err(error) => {
-                report.error(NAME, &error, None);
-                if error.class() != Class::Fatal {
-                    return;
-                }
-            }
-        }
-    }
-    if 0 < found + new {
-        report.ok(NAME, format!("schemas that are registered: {found}; that are new and compatible: {new} (whether they may be registered was not tried)"));
-    }
 }
 
 /// Whether a start would go on from what slot and checkpoint say together.

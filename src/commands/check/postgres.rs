@@ -7,7 +7,7 @@ use super::report::Report;
 use super::sql::identifier;
 use super::tables::{self, Needs};
 use crate::config::{Config, MessageOutbox};
-use crate::pipeline;
+use crate::pipeline::{self, start};
 use crate::postgres::{
     Catalog, Error, ReplicationClient, SERVER_VERSION_MIN, Server, SlotFacts, Walsender,
 };
@@ -287,7 +287,7 @@ pub(super) fn judge_slot(
         report.failed(
             NAME,
             format!("{name:?} is lost ({reason}): changes after {} are gone", confirmed(slot)),
-            "raise max_slot_wal_keep_size; then walbrook checkpoint accept --reason … makes the slot anew and goes on with the gap",
+            format!("{}; then walbrook checkpoint accept --reason … makes the slot anew and goes on with the gap", start::prevention(reason)),
         );
     } else {
         report

@@ -6,7 +6,8 @@ use super::left_out;
 use super::report::Report;
 use super::sql::{alter_table, identifier, table};
 use crate::config::{Binary, Config, Outbox};
-use crate::plan::{self, Draft, SchemaRequest, Settings};
+use crate::facts::TableFacts;
+use crate::plan::{self, Draft, Settings};
 use crate::postgres::{
     Catalog, Error, Publication, PublishedColumn, PublishedTable, UnloggedColumn,
 };
@@ -24,7 +25,14 @@ pub(super) struct Wanted {
 #[derive(Default)]
 pub(super) struct Needs {
     pub(super) topics: Vec<Wanted>,
-    pub(super) schemas: Vec<SchemaRequest>,
+    pub(super) tables: Vec<Captured>,
+}
+
+/// A table, or outbox, that can be written.
+pub(super) struct Captured {
+    pub(super) relation: Relation,
+    pub(super) facts: TableFacts,
+    pub(super) draft: Draft,
 }
 
 /// Looks at publications and tables; returns what they need.
@@ -293,7 +301,7 @@ async fn plans(
                 judge_leaf(relation, &draft, report);
                 compiled += 1;
                 needs.topics.extend(topics(&draft));
-                needs.schemas.extend(draft.schemas);
+                needs.tables.push(Captured { relation: relation.clone(), facts, draft });
             }
             Err(error) => report.error(NAME, &error, None),
         }

@@ -258,7 +258,11 @@ fn slots_are_judged() {
     let active = SlotFacts { is_active: true, active_pid: Some(7), ..slot() };
     check(judge(server(), Some(active)), &[(Ok, name, &["held by process 7"])]);
     let lost = SlotFacts { wal_status: Some("lost".into()), ..slot() };
-    check(judge(server(), Some(lost)), &[(Failed, name, &["wal_removed", "checkpoint accept"])]);
+    let advice = ["wal_removed", "Raise max_slot_wal_keep_size", "checkpoint accept"];
+    check(judge(server(), Some(lost)), &[(Failed, name, &advice)]);
+    let idle = SlotFacts { invalidation_reason: Some("idle_timeout".into()), ..slot() };
+    let advice = ["Raise idle_replication_slot_timeout", "checkpoint accept"];
+    check(judge(server(), Some(idle)), &[(Failed, name, &advice)]);
     let two_phase = SlotFacts { is_two_phase: true, ..slot() };
     check(judge(server(), Some(two_phase)), &[(Failed, name, &["two_phase", "anew"])]);
     let foreign = SlotFacts { plugin: Some("wal2json".into()), is_active: true, ..slot() };

@@ -96,7 +96,8 @@ fn catalog_and_stream_are_of_one_server() {
 }
 
 /// Limits that an operator sets for the role end neither the stream in the middle of a transaction,
-/// nor the catalog's connection while nothing is asked, nor the making of a slot that waits.
+/// nor the catalog's connection while nothing is asked, nor the making of a slot that waits, nor the
+/// moving of one over much of the log.
 #[test]
 fn limits_of_the_role_do_not_end_a_session() {
     run(LIMIT, async {
@@ -123,8 +124,19 @@ fn limits_of_the_role_do_not_end_a_session() {
             writer.batch_execute("COMMIT").await.unwrap();
         };
         let (point, ()) = tokio::join!(client.create_slot("limits", false), made);
-        point.unwrap();
+        let point = point.unwrap();
         catalog.ping().await.unwrap();
+
+        // It lasts as long as its function cannot be looked up.
+        let mut mover = walsender(&settings).await.unwrap();
+        writer.batch_execute("BEGIN; LOCK TABLE pg_catalog.pg_proc").await.unwrap();
+        let held = async {
+            tokio::time::sleep(2 * PAST).await;
+            writer.batch_execute("COMMIT").await.unwrap();
+        };
+        let (moved, ()) = tokio::join!(mover.advance_slot("limits", point), held);
+        moved.unwrap();
+        mover.close().await;
 
         let rows = "INSERT INTO t (v) SELECT repeat('x', 1000) FROM generate_series(1, 30000)";
         writer.batch_execute(rows).await.unwrap();

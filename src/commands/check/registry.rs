@@ -1,0 +1,146 @@
+//! The schema registry's side: that it answers, and what it would say to the schemas.
+
+use super::super::said;
+use super::super::schema::payload_schemas;
+use super::report::Report;
+use super::tables::Captured;
+use crate::config::Config;
+use crate::edges::Class;
+use crate::plan::{self, SchemaRequest, Settings};
+use crate::registry::{Error, Registration, Registry};
+
+/// Looks at the schema registry.
+pub(super) async fn inspect(config: &Config, tables: &[Captured], report: &mut Report) {
+    const NAME: &str = "registry.connection";
+    let Some(configured) = &config.registry else { return };
+    let mut registry = match Registry::new(configured) {
+        Ok(registry) => registry,
+        Err(error) => return report.error(NAME, &error, None),
+    };
+    match registry.ping().await {
+        Ok(()) => report.ok(NAME, format!("{} answers", configured.urls.join(", "))),
+        Err(error) => {
+            return report.failed(
+                NAME,
+                said(&error),
+                "check registry.urls (with the base path of its Confluent API), that the registry runs, the log-in in [registry], and firewalls",
+            );
+        }
+    }
+    let outboxes = config.outboxes.iter().map(|outbox| &outbox.routing);
+    let routings = outboxes.chain(config.message_outbox.iter().map(|outbox| &outbox.routing));
+    let payloads: Vec<_> = routings.flat_map(payload_schemas).collect();
+    if let Err(error) = schemas(config, &mut registry, tables, &payloads, report).await {
+        report.error(SCHEMA, &error, None);
+    }
+}
+
+const SCHEMA: &str = "registry.schema";
+
+/// Looks at what would be registered. Whether it may be registered only registering would tell.
+async fn schemas(
+    config: &Config,
+    registry: &mut Registry,
+    tables: &[Captured],
+    payloads: &[SchemaRequest],
+    report: &mut Report,
+) -> Result<(), Error> {
+    let settings = Settings::new(config);
+    let mut fit = rehearse(registry, payloads, report).await?;
+    for table in tables {
+        let schemas = &table.draft.schemas;
+        let mut found = rehearse(registry, schemas, report).await?;
+        if !found.misfits.is_empty()
+            && let Some(recalled) = recalled(registry, &settings, table).await?
+        {
+            let again = rehearse(registry, &recalled, report).await?;
+            if again.misfits.is_empty() {
+                warn(&found.misfits, report);
+                found = again;
+            }
+        }
+        fit.registered += found.registered;
+        fit.new += found.new;
+        fit.misfits.extend(found.misfits);
+    }
+    for (subject, message) in &fit.misfits {
+        report.failed(
+            SCHEMA,
+            format!("the schema of subject {subject} is not compatible with what is registered: {message}"),
+            advice(subject),
+        );
+    }
+    if 0 < fit.registered + fit.new {
+        report.ok(SCHEMA, format!(
+            "schemas that are registered: {}; that are new and compatible: {} (whether they may be registered was not tried)",
+            fit.registered, fit.new
+        ));
+    }
+    Ok(())
+}
+
+/// What registering would come to.
+#[derive(Default)]
+struct Fit {
+    registered: usize,
+    new: usize,
+    /// Subjects whose schema does not go with those before it, and why.
+    misfits: Vec<(String, String)>,
+}
+
+/// Ends where the registry does not answer any more.
+async fn rehearse(
+    registry: &mut Registry,
+    wanted: &[SchemaRequest],
+    report: &mut Report,
+) -> Result<Fit, Error> {
+    let mut fit = Fit::default();
+    for SchemaRequest { subject, schema_json } in wanted {
+        match registry.rehearse(subject, schema_json).await {
+            Ok(Registration::Found) => fit.registered += 1,
+            Ok(Registration::New) => fit.new += 1,
+            Ok(Registration::Incompatible { message }) => {
+                fit.misfits.push((subject.clone(), message));
+            }
+            Err(error) if error.class() == Class::Fatal => report.error(SCHEMA, &error, None),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(fit)
+}
+
+/// A table's schemas with what the newest ones have as nullable, as `run` would register them then;
+/// `None` if they are the same.
+async fn recalled(
+    registry: &mut Registry,
+    settings: &Settings,
+    Captured { relation, facts, draft }: &Captured,
+) -> Result<Option<Vec<SchemaRequest>>, Error> {
+    let mut newest = Vec::new();
+    for SchemaRequest { subject, .. } in &draft.schemas {
+        let text = registry.newest(subject).await?;
+        newest.extend(text.map(|text| (subject.clone(), text)));
+    }
+    let mut facts = facts.clone();
+    plan::recall(relation, &mut facts, &newest);
+    let Ok(mut recalled) = plan::compile(relation, &facts, settings) else { return Ok(None) };
+    recalled.keep(&newest);
+    Ok((recalled.schemas != draft.schemas).then_some(recalled.schemas))
+}
+
+fn warn(misfits: &[(String, String)], report: &mut Report) {
+    for (subject, message) in misfits {
+        report.warning(
+            SCHEMA,
+            format!("the schema of subject {subject} is not compatible with what is registered ({message}), so `walbrook run` will keep those of its columns nullable that are so in the newest one"),
+            format!("leave it so, or {}", advice(subject)),
+        );
+    }
+}
+
+fn advice(subject: &str) -> String {
+    format!(
+        "set the registry's rule of that subject to what its table does: PUT /config/{subject} {{\"compatibility\": \"FORWARD\"}}, or NONE \
+         (Apicurio takes a subject's NONE for no rule of its own, so there the global rule must be NONE too)"
+    )
+}
