@@ -1,6 +1,6 @@
 //! `walbrook run`: the pipeline with its endpoints, until SIGTERM or SIGINT.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info};
 
@@ -18,6 +18,8 @@ use crate::status::Status;
 ///
 /// If an endpoint cannot be bound or signals cannot be caught.
 pub async fn run(config: &Config) -> anyhow::Result<Exit> {
+    // First, so that a stop is heard from the first line in the log on.
+    let (term, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (metrics, (status, watched)) = (Metrics::new(), watch::channel(Status::default()));
     let http = match config.http_listen {
         Some(address) => Some(http::bind(address).await?),
@@ -47,9 +49,8 @@ pub async fn run(config: &Config) -> anyhow::Result<Exit> {
         tokio::join!(http, control);
     };
     info!(version = env!("CARGO_PKG_VERSION"), pipeline = %config.pipeline, "walbrook starts");
-    let (result, (), caught) =
-        tokio::join!(pipeline, endpoints, on_signals(&stopper, over(is_over.clone())));
-    caught?;
+    let signals = on_signals(term, interrupt, &stopper, over(is_over.clone()));
+    let (result, (), ()) = tokio::join!(pipeline, endpoints, signals);
     match result {
         Ok(()) => {
             info!("walbrook has stopped");
@@ -78,17 +79,19 @@ async fn over(mut is_over: Stop) {
 }
 
 /// Stops the pipeline at the first signal, until the pipeline is over.
-async fn on_signals(stopper: &Stopper, over: impl Future<Output = ()>) -> std::io::Result<()> {
-    let mut term = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+async fn on_signals(
+    mut term: Signal,
+    mut interrupt: Signal,
+    stopper: &Stopper,
+    over: impl Future<Output = ()>,
+) {
     tokio::select! {
         _ = term.recv() => {}
         _ = interrupt.recv() => {}
-        () = over => return Ok(()),
+        () = over => return,
     }
     info!("told to stop: committing what is complete");
     stopper.stop();
-    Ok(())
 }
 
 #[cfg(test)]

@@ -138,7 +138,7 @@ fn what_is_not_postgres_is_an_error_with_or_without_an_answer() {
 fn as_asked() -> Vec<u8> {
     let shared = SESSION_SETTINGS.iter().map(|(_, value)| *value);
     let row: Vec<_> =
-        ["10s", "warning"].into_iter().chain(shared).chain(["0", "0", "2026-11-28"]).collect();
+        ["10s", "warning", "0"].into_iter().chain(shared).chain(["0", "0", "2026-11-28"]).collect();
     let mut body = u16::try_from(row.len()).unwrap().to_be_bytes().to_vec();
     for value in row {
         body.extend(u32::try_from(value.len()).unwrap().to_be_bytes());

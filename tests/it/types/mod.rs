@@ -152,7 +152,24 @@ impl Place {
     }
 
     async fn catalog(&self) -> Catalog {
-        Catalog::connect(&self.settings).await.unwrap()
+        if self.decodes_slots {
+            return Catalog::connect(&self.settings).await.unwrap();
+        }
+        // PGlite takes no settings at log-in, and all its connections are one session.
+        let asked = [
+            ("statement_timeout", "30s"),
+            ("search_path", "pg_catalog"),
+            ("standard_conforming_strings", "on"),
+            ("idle_session_timeout", "0"),
+            ("lock_timeout", "0"),
+            ("jit", "off"),
+        ];
+        for (name, value) in asked {
+            self.client.batch_execute(&format!("SET {name} = '{value}'")).await.unwrap();
+        }
+        let catalog = Catalog::connect(&self.settings).await.unwrap();
+        self.client.batch_execute("RESET search_path").await.unwrap();
+        catalog
     }
 }
 
