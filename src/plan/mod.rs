@@ -133,6 +133,10 @@ pub fn compile(
         let body = Body::Outbox(Box::new(draft));
         return Ok(Draft::of_events(topics, body));
     }
+    if let Some(column) = facts.unknown_key.clone() {
+        let table = format!("{}.{}", relation.namespace, relation.name);
+        return Err(Error::KeyUnknown { table, column });
+    }
     let (draft, topic, schemas) = TableDraft::compile(relation, &shape, settings)?;
     if topic == settings.checkpoint_topic {
         let table = format!("{}.{}", relation.namespace, relation.name);
