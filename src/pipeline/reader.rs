@@ -444,7 +444,6 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
     /// Registers schemas; a registry that is down makes us wait, not lose.
     async fn register(&mut self, schemas: &[SchemaRequest]) -> Result<Vec<SchemaId>, Error> {
         let mut ids = Vec::with_capacity(schemas.len());
-        let (mut delay, delay_max) = self.around.retry_delays;
         let mut attempt = 0;
         while let Some(schema) = schemas.get(ids.len()) {
             self.note_waiting();
@@ -459,23 +458,32 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                     self.around.telemetry.enter(Phase::Streaming);
                     ids.push(id);
                 }
-                Err(error) if registry.class(&error) == Class::Retry => {
-                    warn!(subject = %schema.subject, %error, retry_in = ?delay, "the schema registry does not answer as it should; waiting for it");
-                    attempt += 1;
-                    let until = clock::now() + delay;
-                    self.around.telemetry.enter(Phase::Backoff { attempt, until });
-                    let Surroundings { catalog, stop, slot, telemetry, .. } = &mut self.around;
-                    let (nothing, look) = (std::future::pending(), look(catalog, slot, telemetry));
-                    alive(&mut self.transport, &mut self.session, stop, nothing, look).await??;
-                    let nap = tokio::time::sleep(delay);
-                    let watch = watched(catalog, slot, telemetry);
-                    alive(&mut self.transport, &mut self.session, stop, watch, nap).await?;
-                    delay = (delay * 2).min(delay_max);
-                }
-                Err(error) => return Err(error.into()),
+                Err(error) => self.await_registry(&schema.subject, error, &mut attempt).await?,
             }
         }
         Ok(ids)
+    }
+
+    /// Waits until the registry is to be asked again, if what it said may pass.
+    async fn await_registry(
+        &mut self,
+        subject: &str,
+        error: registry::Error,
+        attempt: &mut u32,
+    ) -> Result<(), Error> {
+        let (delay, delay_max) = self.around.retry_delays;
+        let Surroundings { registry, catalog, stop, slot, telemetry, .. } = &mut self.around;
+        if registry.as_ref().is_none_or(|registry| registry.class(&error) != Class::Retry) {
+            return Err(error.into());
+        }
+        let delay = delay.saturating_mul(2_u32.saturating_pow(*attempt)).min(delay_max);
+        *attempt += 1;
+        warn!(%subject, %error, retry_in = ?delay, "the schema registry does not answer as it should; waiting for it");
+        telemetry.enter(Phase::Backoff { attempt: *attempt, until: clock::now() + delay });
+        let (nothing, look) = (std::future::pending(), look(catalog, slot, telemetry));
+        alive(&mut self.transport, &mut self.session, stop, nothing, look).await??;
+        let (nap, watch) = (tokio::time::sleep(delay), watched(catalog, slot, telemetry));
+        alive(&mut self.transport, &mut self.session, stop, watch, nap).await
     }
 
     /// Commits what is complete, confirms it and closes: the way out of a stop.

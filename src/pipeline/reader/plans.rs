@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::super::alive::alive;
+use super::super::alive::{alive, watched};
 use super::super::assembler::Owner;
 use super::super::{Error, clock};
-use super::Reader;
+use super::{Reader, Surroundings};
 use crate::edges::{Sink, Transport};
 use crate::facts::TableFacts;
 use crate::plan::{self, Draft};
+use crate::registry;
+use crate::status::Phase;
 use crate::wal::RelationId;
 
 /// How often a catalog that does not show a transaction yet is asked again.
@@ -62,18 +64,10 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         facts: &mut TableFacts,
         draft: &mut Draft,
     ) -> Result<bool, Error> {
-        let (Owner::Relation(id), [topic]) = (owner, &draft.topics[..]) else { return Ok(false) };
-        if draft.schemas.is_empty() {
-            return Ok(false);
-        }
+        let Owner::Relation(id) = owner else { return Ok(false) };
         let mut newest = Vec::new();
-        for side in ["value", "key"] {
-            let Some(registry) = self.around.registry.as_mut() else { return Ok(false) };
-            let subject = format!("{topic}-{side}");
-            let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
-            let ask = registry.newest(&subject);
-            let text = alive(&mut self.transport, &mut self.session, stop, nothing, ask).await??;
-            newest.extend(text.map(|text| (subject, text)));
+        for subject in &draft.subjects {
+            newest.extend(self.newest(subject).await?.map(|text| (subject.clone(), text)));
         }
         let Some(relation) = self.assembler.relation(id) else { return Ok(false) };
         plan::recall(relation, facts, &newest);
@@ -84,6 +78,24 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         let is_other = recalled.schemas != draft.schemas;
         *draft = recalled;
         Ok(is_other)
+    }
+
+    /// The newest schema of a subject, as patiently as one is registered.
+    async fn newest(&mut self, subject: &str) -> Result<Option<String>, Error> {
+        let mut attempt = 0;
+        loop {
+            self.note_waiting();
+            let Surroundings { registry, catalog, stop, slot, telemetry, .. } = &mut self.around;
+            let registry = registry.as_mut().ok_or(registry::Error::Missing)?;
+            let (ask, watch) = (registry.newest(subject), watched(catalog, slot, telemetry));
+            match alive(&mut self.transport, &mut self.session, stop, watch, ask).await? {
+                Ok(text) => {
+                    self.around.telemetry.enter(Phase::Streaming);
+                    return Ok(text);
+                }
+                Err(error) => self.await_registry(subject, error, &mut attempt).await?,
+            }
+        }
     }
 
     async fn describe(&mut self, id: RelationId) -> Result<TableFacts, Error> {

@@ -206,6 +206,24 @@ fn the_newest_schemas_say_what_the_catalog_does_not() {
     assert_eq!(stricter.primary_key, ["b", "a"]);
 }
 
+/// Of a table that is gone nobody knows a key: where keys may have a schema is the formats' matter.
+#[test]
+fn the_subjects_of_a_table_are_those_of_its_formats() {
+    let relation = relation("t", ReplicaIdentity::Full, &[("a", INT4, true)]);
+    let [value, key] = ["srv.shop.t-value", "srv.shop.t-key"];
+    for (key_format, value_format, expect) in [
+        (Format::Avro, Format::Avro, &[value, key][..]),
+        (Format::Avro, Format::Json, &[key]),
+        (Format::String, Format::Avro, &[value]),
+        (Format::String, Format::Json, &[]),
+    ] {
+        let mut settings = settings();
+        (settings.tables.key_format, settings.tables.value_format) = (key_format, value_format);
+        let gone = TableFacts { is_gone: true, ..TableFacts::default() };
+        assert_eq!(compile(&relation, &gone, &settings).unwrap().subjects, expect);
+    }
+}
+
 #[test]
 fn a_key_that_cannot_be_told_ends_a_table_and_no_outbox() {
     let mut facts = facts(&[], &[]);
