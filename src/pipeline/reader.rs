@@ -6,6 +6,7 @@
 
 mod plans;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
@@ -20,11 +21,11 @@ use super::{Error, STOP_LIMIT, Stop, TICK, clock, sink, source};
 use crate::batch::Batch;
 use crate::edges::{Class, Sink, Transport};
 use crate::plan::{Context, Route, SchemaId, SchemaRequest};
-use crate::position::{Lsn, Position};
+use crate::position::{Lsn, Position, Xid};
 use crate::postgres::Catalog;
 use crate::registry::{self, Registry};
 use crate::status::Phase;
-use crate::wal::{Frame, Message, Session};
+use crate::wal::{Frame, Message, RelationId, Session};
 
 /// A read that brought less than this, while the writer is busy, is followed by a
 /// [nap](Transport::nap): the walsender makes one send() per row, and a receiver that wakes for each
@@ -75,6 +76,8 @@ pub(super) struct Reader<'a, T, S: Sink> {
     spare: Option<Box<Batch>>,
     /// A frame that is to be fed again.
     pending: Option<Vec<u8>>,
+    /// Relations whose plans are of a catalog that did not show this transaction.
+    guesses: BTreeMap<RelationId, Xid>,
     /// When the last checkpoint was committed.
     checkpoint_at: Instant,
     last_fill: usize,
@@ -114,6 +117,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             current: Box::new(current),
             spare: Some(Box::new(spare)),
             pending: None,
+            guesses: BTreeMap::new(),
             checkpoint_at: clock::now(),
             last_fill: 0,
             committing: Received::default(),
@@ -299,6 +303,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         if self.next_survey <= now {
             self.survey().await?;
         }
+        self.amend().await?;
         self.server_end = self.server_end.max(self.session.received());
         self.around.telemetry.on_progress(&Progress {
             received: self.session.received(),
