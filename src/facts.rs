@@ -19,6 +19,8 @@ pub struct TableFacts {
     pub defaults: BTreeMap<String, String>,
     /// The columns of the primary key in key order; empty if there is none.
     pub primary_key: Vec<String>,
+    /// A column of the primary key of which cannot be told which it was when the relation was sent.
+    pub unknown_key: Option<String>,
     /// The columns of the replica identity index in key order, where the identity is an index.
     pub identity_index: Vec<String>,
     /// Its partitions that hold rows, one for each replica identity that they have: an old row is

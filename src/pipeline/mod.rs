@@ -209,7 +209,6 @@ impl Error {
     fn located(self, assembler: &Assembler) -> Self {
         let is_of_change = match &self {
             Self::Assembler(error) => matches!(**error, assembler::Error::Plan(_)),
-            Self::Postgres(error) => matches!(**error, postgres::Error::KeyUnknown { .. }),
             _ => false,
         };
         match (self, assembler.pending()) {

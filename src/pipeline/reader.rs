@@ -6,6 +6,7 @@
 
 mod plans;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
@@ -20,11 +21,11 @@ use super::{Error, STOP_LIMIT, Stop, TICK, clock, sink, source};
 use crate::batch::Batch;
 use crate::edges::{Class, Sink, Transport};
 use crate::plan::{Context, Route, SchemaId, SchemaRequest};
-use crate::position::{Lsn, Position};
+use crate::position::{Lsn, Position, Xid};
 use crate::postgres::Catalog;
 use crate::registry::{self, Registry};
 use crate::status::Phase;
-use crate::wal::{Frame, Message, Session};
+use crate::wal::{Frame, Message, RelationId, Session};
 
 /// A read that brought less than this, while the writer is busy, is followed by a
 /// [nap](Transport::nap): the walsender makes one send() per row, and a receiver that wakes for each
@@ -75,6 +76,8 @@ pub(super) struct Reader<'a, T, S: Sink> {
     spare: Option<Box<Batch>>,
     /// A frame that is to be fed again.
     pending: Option<Vec<u8>>,
+    /// Relations whose plans are of a catalog that did not show this transaction.
+    guesses: BTreeMap<RelationId, Xid>,
     /// When the last checkpoint was committed.
     checkpoint_at: Instant,
     last_fill: usize,
@@ -114,6 +117,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             current: Box::new(current),
             spare: Some(Box::new(spare)),
             pending: None,
+            guesses: BTreeMap::new(),
             checkpoint_at: clock::now(),
             last_fill: 0,
             committing: Received::default(),
@@ -323,6 +327,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         if self.next_survey <= now {
             self.survey().await?;
         }
+        self.amend().await?;
         self.server_end = self.server_end.max(self.session.received());
         self.around.telemetry.on_progress(&Progress {
             received: self.session.received(),
@@ -468,7 +473,6 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
     /// Registers schemas; a registry that is down makes us wait, not lose.
     async fn register(&mut self, schemas: &[SchemaRequest]) -> Result<Vec<SchemaId>, Error> {
         let mut ids = Vec::with_capacity(schemas.len());
-        let (mut delay, delay_max) = self.around.retry_delays;
         let mut attempt = 0;
         while let Some(schema) = schemas.get(ids.len()) {
             self.note_waiting();
@@ -483,24 +487,34 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                     self.around.telemetry.enter(Phase::Streaming);
                     ids.push(id);
                 }
-                Err(error) if registry.class(&error) == Class::Retry => {
-                    warn!(subject = %schema.subject, %error, retry_in = ?delay, "the schema registry does not answer as it should; waiting for it");
-                    attempt += 1;
-                    let until = clock::now() + delay;
-                    self.around.telemetry.enter(Phase::Backoff { attempt, until });
-                    self.hand_over_complete()?;
-                    let Surroundings { catalog, stop, slot, telemetry, .. } = &mut self.around;
-                    let (nothing, look) = (std::future::pending(), look(catalog, slot, telemetry));
-                    alive(&mut self.transport, &mut self.session, stop, nothing, look).await??;
-                    let nap = tokio::time::sleep(delay);
-                    let watch = watched(catalog, slot, telemetry);
-                    alive(&mut self.transport, &mut self.session, stop, watch, nap).await?;
-                    delay = (delay * 2).min(delay_max);
-                }
-                Err(error) => return Err(error.into()),
+                Err(error) => self.await_registry(&schema.subject, error, &mut attempt).await?,
             }
         }
         Ok(ids)
+    }
+
+    /// Waits until the registry is to be asked again, if what it said may pass.
+    async fn await_registry(
+        &mut self,
+        subject: &str,
+        error: registry::Error,
+        attempt: &mut u32,
+    ) -> Result<(), Error> {
+        let (delay, delay_max) = self.around.retry_delays;
+        let Surroundings { registry, telemetry, .. } = &mut self.around;
+        if registry.as_ref().is_none_or(|registry| registry.class(&error) != Class::Retry) {
+            return Err(error.into());
+        }
+        let delay = delay.saturating_mul(2_u32.saturating_pow(*attempt)).min(delay_max);
+        *attempt += 1;
+        warn!(%subject, %error, retry_in = ?delay, "the schema registry does not answer as it should; waiting for it");
+        telemetry.enter(Phase::Backoff { attempt: *attempt, until: clock::now() + delay });
+        self.hand_over_complete()?;
+        let Surroundings { catalog, stop, slot, telemetry, .. } = &mut self.around;
+        let (nothing, look) = (std::future::pending(), look(catalog, slot, telemetry));
+        alive(&mut self.transport, &mut self.session, stop, nothing, look).await??;
+        let (nap, watch) = (tokio::time::sleep(delay), watched(catalog, slot, telemetry));
+        alive(&mut self.transport, &mut self.session, stop, watch, nap).await
     }
 
     /// Commits what is complete, confirms it and closes: the way out of a stop.

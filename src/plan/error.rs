@@ -61,6 +61,19 @@ pub enum Error {
         /// Where the change is.
         position: Position,
     },
+    /// Rows are from before their primary key's columns were renamed, or were others, and the stream
+    /// does not say which columns those were.
+    #[error(
+        "table {table}: which column of the rows that wait is column \"{column}\" of the primary key cannot be told, \
+         since columns were renamed and others dropped: rename it back until they are published, or drop the primary key so long \
+         (their records then have no key)"
+    )]
+    KeyUnknown {
+        /// The table.
+        table: String,
+        /// The column of the primary key as it is now.
+        column: String,
+    },
     /// Of an old row the stream has nothing, so that nobody could tell which row it was.
     #[error(
         "table {table}: the old row at {position} has no value of its replica identity: that lies in generated columns, which are not in the stream; \

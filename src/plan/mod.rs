@@ -98,6 +98,8 @@ pub struct Draft {
     pub topics: Vec<String>,
     /// Schemas to register; [`Draft::finish`] wants their ids in this order.
     pub schemas: Vec<SchemaRequest>,
+    /// The subjects of a table's schemas, the key's also where it has no key.
+    pub subjects: Vec<String>,
     /// Columns of types that are published as PostgreSQL's text: column and type.
     pub unknown: Vec<(String, String)>,
     /// Whether its records have a key.
@@ -133,6 +135,10 @@ pub fn compile(
         let body = Body::Outbox(Box::new(draft));
         return Ok(Draft::of_events(topics, body));
     }
+    if let Some(column) = facts.unknown_key.clone() {
+        let table = format!("{}.{}", relation.namespace, relation.name);
+        return Err(Error::KeyUnknown { table, column });
+    }
     let (draft, topic, schemas) = TableDraft::compile(relation, &shape, settings)?;
     if topic == settings.checkpoint_topic {
         let table = format!("{}.{}", relation.namespace, relation.name);
@@ -142,6 +148,7 @@ pub fn compile(
     Ok(Draft {
         topics,
         schemas,
+        subjects: table::subjects(&topic, settings),
         unknown: shape.unknown(),
         has_key: !shape.key.is_empty(),
         odd_leaf: shape.odd_leaf,
@@ -256,8 +263,8 @@ pub fn compile_message_outbox(settings: &Settings) -> Result<Option<Draft>, Erro
 impl Draft {
     /// Of an outbox, whose schemas are its routes' matter.
     fn of_events(topics: Vec<String>, body: Body) -> Self {
-        let (schemas, unknown) = (Vec::new(), Vec::new());
-        Self { topics, schemas, unknown, has_key: true, odd_leaf: None, body }
+        let (schemas, subjects, unknown) = (Vec::new(), Vec::new(), Vec::new());
+        Self { topics, schemas, subjects, unknown, has_key: true, odd_leaf: None, body }
     }
 
     /// The plan, once its topics exist and its schemas are registered.

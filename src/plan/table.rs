@@ -176,6 +176,14 @@ impl TableDraft {
     }
 }
 
+/// The subjects of a table's schemas, as far as it has any.
+pub(super) fn subjects(topic: &str, settings: &Settings) -> Vec<String> {
+    let tables = &settings.tables;
+    let sides = [("value", tables.value_format), ("key", tables.key_format)];
+    let sides = sides.into_iter().filter(|(_, format)| *format == Format::Avro);
+    sides.map(|(side, _)| format!("{topic}-{side}")).collect()
+}
+
 /// How the values of keys become fields. A key of several columns as a string is JSON, which has
 /// Debezium's representation.
 fn key_values(settings: &Settings) -> Values {

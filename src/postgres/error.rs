@@ -91,19 +91,6 @@ pub enum Error {
         /// Why the password file was not used.
         passfile: Option<PassfileWarning>,
     },
-    /// Rows are from before their primary key's columns were renamed, or were others, and the stream
-    /// does not say which columns those were.
-    #[error(
-        "table {table}: which column of the rows that wait is column \"{column}\" of the primary key cannot be told, \
-         since columns were renamed and others dropped: rename it back until they are published, or drop the primary key so long \
-         (their records then have no key)"
-    )]
-    KeyUnknown {
-        /// `schema.table`.
-        table: String,
-        /// The column of the primary key as it is now.
-        column: String,
-    },
     /// Changes are from when a publication was missing, so the stream does not have them. Up to
     /// version 17 the server says so by an error, from then on by a warning.
     #[error(
@@ -295,7 +282,6 @@ impl Error {
             Self::AuthMethod { .. }
             | Self::Authentication { .. }
             | Self::ChannelBinding { .. }
-            | Self::KeyUnknown { .. }
             | Self::MissingPublication { .. }
             | Self::NoHost
             | Self::NoPassword { .. }

@@ -265,17 +265,17 @@ impl Registry {
         Ok(id)
     }
 
-    /// The text of the newest schema under `subject`; `None` if it has none.
+    /// The text of the newest schema under `subject`; `None` if it has none, or we may not read it.
     ///
     /// # Errors
     ///
-    /// If no URL answers, or a permission is missing.
+    /// If no URL answers, or the credentials are refused.
     pub async fn newest(&mut self, subject: &str) -> Result<Option<String>, Error> {
         let path = ["subjects", subject, "versions", "latest"];
         let parse = |body: &[u8]| serde_json::from_slice::<Version>(body).ok();
         match self.ask(&Method::GET, &path, subject, None, parse).await {
             Ok(version) => Ok(Some(version.schema)),
-            Err(Error::Absent { .. }) => Ok(None),
+            Err(Error::Absent { .. } | Error::Denied { status: 403, .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }

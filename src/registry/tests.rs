@@ -214,3 +214,22 @@ async fn tls_works_with_a_private_authority_and_client_certificate() {
     Registry::new(&config).unwrap().ping().await.unwrap();
     assert!(asked.join().unwrap().starts_with("GET /schemas/types "));
 }
+
+/// Who may write a subject and not read it goes on as if it had no schema; a gateway's 404 is no word
+/// of the registry.
+#[tokio::test]
+async fn a_newest_schema_that_may_not_be_read_is_none() {
+    for (status, body) in [(403, ""), (404, r#"{"error_code":40401}"#)] {
+        let (url, asked) = server(vec![(status, body.into())]);
+        let mut registry = Registry::new(&config(vec![url])).unwrap();
+        assert_eq!(registry.newest("t-value").await.unwrap(), None, "{status}");
+        asked.join().unwrap();
+    }
+    let answers = vec![(200, r#"{"schema":"s"}"#.into()), (404, String::new())];
+    let (url, asked) = server(answers);
+    let mut registry = Registry::new(&config(vec![url])).unwrap();
+    assert_eq!(registry.newest("t-value").await.unwrap().as_deref(), Some("s"));
+    let error = registry.newest("t-value").await.unwrap_err();
+    assert_eq!(registry.class(&error), Class::Retry, "{error}");
+    asked.join().unwrap();
+}

@@ -184,20 +184,13 @@ pub(super) fn judge_server(config: &Config, server: &Server, report: &mut Report
 /// A walsender of a name that is listed there is waited for by every commit.
 fn judge_synchronous(config: &Config, server: &Server, report: &mut Report) {
     let (names, own) = (&server.synchronous_standby_names, &config.postgres.application_name);
-    if is_listed(names, own) {
+    if server.waits_for(own) {
         report.warning(
             "postgres.synchronous",
             format!("synchronous_standby_names ({names}) holds for walbrook, whose application_name is {own:?}: each commit on the server waits until it is in Kafka and confirmed, so for seconds, and as long as Kafka is away"),
             "list the standbys by name in synchronous_standby_names, or set postgres.application_name to a name that is not listed",
         );
     }
-}
-
-/// Whether `FIRST 1 (a, b)`, `ANY 1 (a, b)`, `1 (a, b)` or `a, b` holds for this name.
-fn is_listed(setting: &str, name: &str) -> bool {
-    let list = setting.split_once('(').map_or(setting, |(_, list)| list.trim_end_matches(')'));
-    let names = list.split(',').map(|listed| listed.trim().trim_matches('"'));
-    names.into_iter().any(|listed| listed == "*" || listed.eq_ignore_ascii_case(name))
 }
 
 fn wal_level_advice(server: &Server) -> &'static str {

@@ -22,6 +22,7 @@ impl Assembler {
         if entry.is_keyless {
             facts.primary_key.clear();
             facts.identity_index.clear();
+            facts.unknown_key = None;
         }
         let leaves = self.relations.values().filter(|leaf| leaf.root == Some(id));
         facts.leaves.extend(leaves.map(|leaf| plan::leaf(&leaf.relation)));

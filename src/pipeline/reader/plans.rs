@@ -5,19 +5,23 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::super::alive::alive;
+use super::super::alive::{alive, watched};
 use super::super::assembler::Owner;
 use super::super::{Error, clock};
-use super::Reader;
+use super::{Reader, Surroundings};
 use crate::edges::{Sink, Transport};
 use crate::facts::TableFacts;
 use crate::plan::{self, Draft};
+use crate::position::Xid;
+use crate::registry;
+use crate::status::Phase;
 use crate::wal::RelationId;
 
 /// How often a catalog that does not show a transaction yet is asked again.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// After so long an operator is told.
+/// After so long an operator is told; and a transaction that may wait for our own confirmation is not
+/// waited for any longer.
 const TELL_AFTER: Duration = Duration::from_secs(1);
 
 /// And after so long the connection is given up for a while.
@@ -25,10 +29,29 @@ const VISIBLE_LIMIT: Duration = Duration::from_secs(60);
 
 impl<T: Transport, S: Sink> Reader<'_, T, S> {
     pub(super) async fn plan(&mut self, owner: Owner) -> Result<(), Error> {
-        let mut facts = match owner {
+        let facts = match owner {
             Owner::Messages => TableFacts::default(),
-            Owner::Relation(id) => self.describe(id).await?,
+            Owner::Relation(id) => {
+                self.await_visible(id).await?;
+                self.describe(id).await?
+            }
         };
+        self.make(owner, facts).await
+    }
+
+    /// Makes the plans anew that were guesses, once the catalog shows what they were guesses of.
+    pub(super) async fn amend(&mut self) -> Result<(), Error> {
+        for (id, xid) in self.guesses.clone() {
+            if self.assembler.is_at_boundary() && self.shows(xid).await? {
+                self.guesses.remove(&id);
+                let facts = self.describe(id).await?;
+                self.make(Owner::Relation(id), facts).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn make(&mut self, owner: Owner, mut facts: TableFacts) -> Result<(), Error> {
         let Some(mut draft) = self.assembler.draft(owner, facts.clone())? else { return Ok(()) };
         if facts.is_gone {
             self.recall(owner, &mut facts, &mut draft).await?;
@@ -62,18 +85,10 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         facts: &mut TableFacts,
         draft: &mut Draft,
     ) -> Result<bool, Error> {
-        let (Owner::Relation(id), [topic]) = (owner, &draft.topics[..]) else { return Ok(false) };
-        if draft.schemas.is_empty() {
-            return Ok(false);
-        }
+        let Owner::Relation(id) = owner else { return Ok(false) };
         let mut newest = Vec::new();
-        for side in ["value", "key"] {
-            let Some(registry) = self.around.registry.as_mut() else { return Ok(false) };
-            let subject = format!("{topic}-{side}");
-            let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
-            let ask = registry.newest(&subject);
-            let text = alive(&mut self.transport, &mut self.session, stop, nothing, ask).await??;
-            newest.extend(text.map(|text| (subject, text)));
+        for subject in &draft.subjects {
+            newest.extend(self.newest(subject).await?.map(|text| (subject.clone(), text)));
         }
         let Some(relation) = self.assembler.relation(id) else { return Ok(false) };
         plan::recall(relation, facts, &newest);
@@ -86,8 +101,25 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         Ok(is_other)
     }
 
+    /// The newest schema of a subject, as patiently as one is registered.
+    async fn newest(&mut self, subject: &str) -> Result<Option<String>, Error> {
+        let mut attempt = 0;
+        loop {
+            self.note_waiting();
+            let Surroundings { registry, catalog, stop, slot, telemetry, .. } = &mut self.around;
+            let registry = registry.as_mut().ok_or(registry::Error::Missing)?;
+            let (ask, watch) = (registry.newest(subject), watched(catalog, slot, telemetry));
+            match alive(&mut self.transport, &mut self.session, stop, watch, ask).await? {
+                Ok(text) => {
+                    self.around.telemetry.enter(Phase::Streaming);
+                    return Ok(text);
+                }
+                Err(error) => self.await_registry(subject, error, &mut attempt).await?,
+            }
+        }
+    }
+
     async fn describe(&mut self, id: RelationId) -> Result<TableFacts, Error> {
-        self.await_visible(id).await?;
         let Some(relation) = self.assembler.relation(id) else { return Ok(TableFacts::default()) };
         let describe = self.around.catalog.describe(relation);
         let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
@@ -96,19 +128,19 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
 
     /// Waits until the catalog shows what the row's transaction did to tables. PostgreSQL sends a
     /// transaction once it is flushed, and shows it a moment later, or when a synchronous standby has
-    /// it; who asks before that may be told that a new table has no key.
+    /// it; who asks before that may be told that a new table has no key. If that standby may be us,
+    /// the transaction waits for us in turn: then the plan is a guess, until it shows.
     ///
     /// Source: `RecordTransactionCommit` and `CommitTransaction` in
     /// <https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/access/transam/xact.c>
     async fn await_visible(&mut self, id: RelationId) -> Result<(), Error> {
+        self.guesses.remove(&id);
         let Some(xid) = self.assembler.xid() else { return Ok(()) };
         let since = clock::now();
         let mut is_told = false;
         loop {
             self.note_waiting();
-            let shows = self.around.catalog.shows(xid);
-            let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
-            if alive(&mut self.transport, &mut self.session, stop, nothing, shows).await?? {
+            if self.shows(xid).await? {
                 return Ok(());
             }
             let waited = clock::now().saturating_duration_since(since);
@@ -120,6 +152,13 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
                 && let Some(relation) = self.assembler.relation(id)
             {
                 let table = format!("{}.{}", relation.namespace, relation.name);
+                let asked = self.around.catalog.waits_for_us();
+                let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+                if alive(&mut self.transport, &mut self.session, stop, nothing, asked).await?? {
+                    warn!(%table, %xid, "a committed transaction is not visible yet, and may wait for walbrook itself (synchronous_standby_names holds for its application_name): the table is taken as the catalog shows it by now, and anew later, so a table that is made or changed in this transaction may have records without its key");
+                    self.guesses.insert(id, xid);
+                    return Ok(());
+                }
                 warn!(%table, %xid, "a committed transaction is not visible yet, and a table's first row waits for that: is a synchronous standby away (synchronous_standby_names)?");
                 is_told = true;
             }
@@ -127,5 +166,11 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             let nap = tokio::time::sleep(LOOK_EVERY);
             alive(&mut self.transport, &mut self.session, stop, nothing, nap).await?;
         }
+    }
+
+    async fn shows(&mut self, xid: Xid) -> Result<bool, Error> {
+        let shows = self.around.catalog.shows(xid);
+        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+        Ok(alive(&mut self.transport, &mut self.session, stop, nothing, shows).await??)
     }
 }

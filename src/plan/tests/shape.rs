@@ -3,6 +3,7 @@
 use super::*;
 
 const INT4: u32 = 23;
+const TEXT: u32 = 25;
 
 /// The names of the key's columns for an identity, flagged columns, primary key and identity index,
 /// of a table with the columns `a`, `b` and `c`.
@@ -203,6 +204,38 @@ fn the_newest_schemas_say_what_the_catalog_does_not() {
     stricter.not_null.sort();
     assert_eq!(stricter.not_null, ["a", "b", "e"]);
     assert_eq!(stricter.primary_key, ["b", "a"]);
+}
+
+/// Of a table that is gone nobody knows a key: where keys may have a schema is the formats' matter.
+#[test]
+fn the_subjects_of_a_table_are_those_of_its_formats() {
+    let relation = relation("t", ReplicaIdentity::Full, &[("a", INT4, true)]);
+    let [value, key] = ["srv.shop.t-value", "srv.shop.t-key"];
+    for (key_format, value_format, expect) in [
+        (Format::Avro, Format::Avro, &[value, key][..]),
+        (Format::Avro, Format::Json, &[key]),
+        (Format::String, Format::Avro, &[value]),
+        (Format::String, Format::Json, &[]),
+    ] {
+        let mut settings = settings();
+        (settings.tables.key_format, settings.tables.value_format) = (key_format, value_format);
+        let gone = TableFacts { is_gone: true, ..TableFacts::default() };
+        assert_eq!(compile(&relation, &gone, &settings).unwrap().subjects, expect);
+    }
+}
+
+#[test]
+fn a_key_that_cannot_be_told_ends_a_table_and_no_outbox() {
+    let mut facts = facts(&[], &[]);
+    facts.unknown_key = Some("k".to_owned());
+    let table = relation("t", ReplicaIdentity::Full, &[("a", INT4, true)]);
+    let error = compile(&table, &facts, &settings()).unwrap_err().to_string();
+    assert!(error.starts_with("table shop.t: ") && error.contains("\"k\""), "{error}");
+    let columns = [("id", TEXT, true), ("aggregatetype", TEXT, true), ("aggregateid", TEXT, true)];
+    let columns = [&columns[..], &[("type", TEXT, true), ("payload", TEXT, true)]].concat();
+    let relation = relation("outbox", ReplicaIdentity::Full, &columns);
+    let settings = Settings { outboxes: vec![outbox::outbox()], ..settings() };
+    compile(&relation, &facts, &settings).unwrap();
 }
 
 #[test]

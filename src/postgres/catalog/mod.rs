@@ -9,6 +9,7 @@ mod published;
 mod relation;
 mod slot;
 mod snapshot;
+mod standby;
 mod survey;
 mod table;
 

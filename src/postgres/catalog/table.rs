@@ -15,28 +15,24 @@ impl Catalog {
     ///
     /// # Errors
     ///
-    /// If a query fails, or [`Error::KeyUnknown`].
+    /// If a query fails.
     pub async fn describe(&mut self, relation: &Relation) -> Result<TableFacts, Error> {
         let columns = self.rows(COLUMNS_SQL, &[&relation.id.0]).await?;
         let not_null = flagged(&columns, IS_NOT_NULL)?;
         let keys = self.rows(KEYS_SQL, &[&relation.id.0]).await?;
-        let mut primary_key = flagged(&keys, IS_PRIMARY)?;
-        if matches!(relation.identity, ReplicaIdentity::Full | ReplicaIdentity::Nothing) {
-            let names = columns.iter().map(|row| field(row, 0)).collect::<Result<Vec<_>, _>>()?;
-            primary_key = as_it_was(relation, &keys, &names)?;
-        }
-        if is_newer(relation, &keys, &primary_key)? {
-            primary_key.clear();
-        }
+        let (primary_key, identity_index, unknown_key) = key(relation, &columns, &keys)?;
+        let leaves = self.leaves(relation).await?;
+        // Last of what is asked by the table, which may be dropped meanwhile.
         let (ancestors, is_partitioned) = self.kin(relation).await?;
         let oids: Vec<u32> = relation.columns.iter().map(|column| column.type_oid).collect();
         Ok(TableFacts {
-            is_gone: columns.is_empty(),
+            is_gone: ancestors.is_none(),
             not_null,
             defaults: defaults(&columns)?,
             primary_key,
-            identity_index: flagged(&keys, IS_IDENTITY)?,
-            leaves: self.leaves(relation).await?,
+            unknown_key,
+            identity_index,
+            leaves,
             ancestors,
             is_partitioned,
             types: self.types(&oids).await?,
@@ -101,14 +97,62 @@ fn defaults(rows: &[Row]) -> Result<BTreeMap<String, String>, Error> {
     Ok(defaults)
 }
 
-/// The primary key under the names that its columns had when the relation was sent, where the stream
-/// does not say which columns they are: columns may have changed names since. What stays is a
-/// column's place. `names` are the columns' names now.
-fn as_it_was(relation: &Relation, rows: &[Row], names: &[&str]) -> Result<Vec<String>, Error> {
-    let mut primary_key = Vec::new();
+/// The primary key and the identity's index under the names that their columns had when the relation
+/// was sent, and the column for which that cannot be told. Which columns are the identity the stream
+/// says, unless all or none are: there what the place tells is proven, or not believed.
+fn key(
+    relation: &Relation,
+    columns: &[Row],
+    rows: &[Row],
+) -> Result<(Vec<String>, Vec<String>, Option<String>), Error> {
+    let names = columns.iter().map(|row| field(row, 0)).collect::<Result<Vec<_>, _>>()?;
+    let mut primary_key = flagged(rows, IS_PRIMARY)?;
+    let mut identity_index = flagged(rows, IS_IDENTITY)?;
+    let mut unknown_key = None;
+    let was = |flag| as_it_was(relation, rows, flag, &names);
+    match relation.identity {
+        ReplicaIdentity::Full | ReplicaIdentity::Nothing => match was(IS_PRIMARY)? {
+            Ok(found) => primary_key = found,
+            Err(column) => (primary_key, unknown_key) = (Vec::new(), Some(column)),
+        },
+        ReplicaIdentity::Default => match was(IS_PRIMARY)? {
+            Ok(found) if is_identity(relation, &found) => primary_key = found,
+            _ => {}
+        },
+        ReplicaIdentity::Index => match was(IS_IDENTITY)? {
+            Ok(found) if is_identity(relation, &found) => {
+                identity_index = found;
+                primary_key = was(IS_PRIMARY)?.unwrap_or(primary_key);
+            }
+            _ => {}
+        },
+    }
+    if is_newer(relation, rows, &primary_key)? {
+        primary_key.clear();
+    }
+    Ok((primary_key, identity_index, unknown_key))
+}
+
+/// Whether these are the columns that the stream says are the identity.
+fn is_identity(relation: &Relation, names: &[String]) -> bool {
+    let is_named = |column: &RelationColumn| names.contains(&column.name);
+    relation.columns.iter().all(|column| column.is_identity == is_named(column))
+        && names.len() == relation.columns.iter().filter(|column| column.is_identity).count()
+}
+
+/// The columns of a key under the names that they had when the relation was sent, or the one for which
+/// that cannot be told: columns may have changed names since. What stays is a column's place. `names`
+/// are the columns' names now.
+fn as_it_was(
+    relation: &Relation,
+    rows: &[Row],
+    flag: usize,
+    names: &[&str],
+) -> Result<Result<Vec<String>, String>, Error> {
+    let mut key = Vec::new();
     for row in rows {
-        let (name, is_primary): (&str, bool) = (field(row, 0)?, field(row, IS_PRIMARY)?);
-        if !is_primary {
+        let name: &str = field(row, 0)?;
+        if !field(row, flag)? {
             continue;
         }
         let place: Option<i64> = field(row, PLACE)?;
@@ -116,17 +160,30 @@ fn as_it_was(relation: &Relation, rows: &[Row], names: &[&str]) -> Result<Vec<St
         let lost = usize::try_from(field::<i64>(row, LOST)?).unwrap_or(usize::MAX);
         let found = match (place.map(|place| relation.columns.get(place)), lost) {
             // Newer than the rows.
-            (Some(None), _) => return Ok(Vec::new()),
+            (Some(None), _) => return Ok(Ok(Vec::new())),
+            // A column list, or an expression, that is gone since left out one before it.
+            (Some(_), 0) if is_unmoved(relation, names, name) => Some(name),
             (Some(Some(column)), 0) => Some(&*column.name),
             _ => by_name(relation, names, name, place, lost),
         };
-        let found = found.ok_or_else(|| Error::KeyUnknown {
-            table: format!("{}.{}", relation.namespace, relation.name),
-            column: name.to_owned(),
-        })?;
-        primary_key.push(found.to_owned());
+        let Some(found) = found else { return Ok(Err(name.to_owned())) };
+        key.push(found.to_owned());
     }
-    Ok(primary_key)
+    Ok(Ok(key))
+}
+
+/// Whether the rows have the name, and all their names stand today in the order in which they stood:
+/// then nothing speaks for a column that was renamed.
+fn is_unmoved(relation: &Relation, names: &[&str], name: &str) -> bool {
+    let places: Option<Vec<_>> = places(relation, names).collect();
+    relation.columns.iter().any(|column| column.name == name)
+        && places.is_some_and(|places| places.is_sorted())
+}
+
+/// Where the names of the rows' columns stand today.
+fn places(relation: &Relation, names: &[&str]) -> impl Iterator<Item = Option<usize>> {
+    let place = |column: &RelationColumn| names.iter().position(|it| **it == *column.name);
+    relation.columns.iter().map(place)
 }
 
 /// The column that has the name now, if nothing speaks against it: names that were exchanged come in
@@ -139,8 +196,7 @@ fn by_name<'a>(
     place: Option<usize>,
     lost: usize,
 ) -> Option<&'a str> {
-    let place_now = |column: &RelationColumn| names.iter().position(|it| **it == *column.name);
-    let places: Vec<_> = relation.columns.iter().map(place_now).collect();
+    let places: Vec<_> = places(relation, names).collect();
     let index = relation.columns.iter().position(|column| column.name == name);
     let is_it = match index {
         None => !places.contains(&None),

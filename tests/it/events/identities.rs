@@ -267,3 +267,31 @@ fn a_catalog_that_is_behind_the_stream_is_waited_for() {
         flow.stop();
     });
 }
+
+/// A transaction that waits for walbrook's own confirmation cannot be waited for in turn.
+#[test]
+fn a_synchronous_standby_does_not_wait_for_itself() {
+    run(TEST_LIMIT, async {
+        let stack = Stack::start();
+        let ddl = "CREATE PUBLICATION walbrook FOR ALL TABLES";
+        let mut flow = Flow::start(&stack, "itself", ddl, &[]).await;
+        flow.execute("ALTER SYSTEM SET synchronous_standby_names = '*'").await;
+        flow.execute("SELECT pg_reload_conf()").await;
+        until_value(&flow.client, "SHOW synchronous_standby_names", "*").await;
+        flow.execute(
+            "BEGIN; CREATE TABLE t (b int, a int, PRIMARY KEY (a, b));
+             ALTER TABLE t REPLICA IDENTITY FULL; INSERT INTO t VALUES (1, 2); COMMIT",
+        )
+        .await;
+        let warned = lines_at(&flow.walbrook, "WARN");
+        assert!(warned.iter().any(|line| said(line, "table") == "public.t"), "{warned:?}");
+        // Each waits until the one before is confirmed and shows: the guess does not stay.
+        for a in 3..6 {
+            flow.execute(&format!("INSERT INTO t VALUES (1, {a})")).await;
+        }
+        let told = flow.told("public.t").await;
+        assert_eq!(told[0], r#"c null null {"b":1,"a":2}"#);
+        assert_eq!(told[3], r#"c {"a":5,"b":1} null {"b":1,"a":5}"#);
+        flow.stop();
+    });
+}
