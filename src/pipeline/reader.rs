@@ -43,8 +43,9 @@ const SURVEY_EVERY: Duration = Duration::from_secs(20);
 /// Of all time, that may take one part in so many.
 const SURVEY_SHARE: u32 = 100;
 
-/// A catalog too large to be surveyed in this time is not.
-const SURVEY_LIMIT: Duration = Duration::from_secs(5);
+/// A catalog too large to be surveyed in this time is not. The server holds it too, since what is
+/// asked next, such as whether it lives, waits behind a query that it still runs.
+const SURVEY_LIMIT: Duration = Duration::from_secs(4);
 
 /// How long a server whose walsender is silent has to answer on the catalog connection.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -365,9 +366,11 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
     /// Asks what is published; no answer in time is no harm.
     async fn survey(&mut self) -> Result<(), Error> {
         let (since, (relations, names)) = (clock::now(), self.around.telemetry.subjects());
-        let survey = self.around.catalog.survey(self.around.publications, &relations, &names);
-        let query = tokio::time::timeout(SURVEY_LIMIT, survey);
-        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+        let Surroundings { catalog, publications, stop, .. } = &mut self.around;
+        let survey = catalog.survey(publications, &relations, &names, SURVEY_LIMIT);
+        // The server ends it before.
+        let query = tokio::time::timeout(SURVEY_LIMIT + SLOT_LIMIT, survey);
+        let nothing = std::future::pending();
         let survey = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
         match survey {
             Ok(Ok(survey)) => self.around.telemetry.on_survey(&survey),
