@@ -39,6 +39,10 @@ struct Boundary {
 /// make again, and tables come and go.
 const TOPICS_MAX: usize = 50_000;
 
+/// How many relations are known before the stream is begun anew: the server announces the shape of
+/// each once in a stream, so that none can be forgotten before.
+const RELATIONS_MAX: usize = 50_000;
+
 /// The row that reaches a limit goes beyond it; most do by less than this.
 const LAST_ROW_BYTES: usize = 1 << 20;
 /// A key that changes makes as many records.
@@ -52,6 +56,7 @@ pub struct Assembler {
     message_prefix: Option<String>,
     is_binary: bool,
     relations: BTreeMap<RelationId, Entry>,
+    relations_max: usize,
     /// The relation that was announced last, until a change comes.
     announced: Option<RelationId>,
     /// The plan of logical messages, once one was an event.
@@ -106,6 +111,7 @@ impl Assembler {
             message_prefix,
             is_binary,
             relations: BTreeMap::new(),
+            relations_max: RELATIONS_MAX,
             announced: None,
             messages: None,
             topics: Arc::default(),
@@ -497,6 +503,16 @@ impl Assembler {
     #[must_use]
     pub fn is_at_boundary(&self) -> bool {
         self.xact.is_none()
+    }
+
+    /// Whether too many relations are known, and the stream may begin anew here: it has brought
+    /// something that a checkpoint can cover, or it would end here again and again.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        let is_ahead = |boundary: Boundary| self.base.position < boundary.position;
+        self.is_at_boundary()
+            && self.relations_max < self.relations.len()
+            && self.boundary.is_some_and(is_ahead)
     }
 
     /// The end of the last complete transaction that was taken: what the next checkpoint covers.

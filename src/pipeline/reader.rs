@@ -9,7 +9,7 @@ mod plans;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::alive::{alive, look, make_way, send_due_status, send_status, watched};
 use super::assembler::{Assembler, Need, Owner, Step};
@@ -189,6 +189,10 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             let step = take(frame, session, assembler, &context, current)?;
             self.pending = matches!(step, Step::Full | Step::Need(_)).then(|| frame.to_vec());
             match step {
+                Step::Boundary if assembler.is_crowded() => {
+                    info!("the stream has announced more tables than are kept; it begins anew");
+                    return Err(Error::Crowded);
+                }
                 Step::Boundary | Step::Continue => {}
                 Step::Full => {
                     if !self.hand_over()? {
