@@ -7,6 +7,7 @@
 mod entry;
 mod error;
 mod plans;
+mod seal;
 mod step;
 
 use std::cmp::Ordering;
@@ -39,6 +40,10 @@ struct Boundary {
 /// make again, and tables come and go.
 const TOPICS_MAX: usize = 50_000;
 
+/// How many relations are known before the stream is begun anew: the server announces the shape of
+/// each once in a stream, so that none can be forgotten before.
+const RELATIONS_MAX: usize = 50_000;
+
 /// The row that reaches a limit goes beyond it; most do by less than this.
 const LAST_ROW_BYTES: usize = 1 << 20;
 /// A key that changes makes as many records.
@@ -52,6 +57,7 @@ pub struct Assembler {
     message_prefix: Option<String>,
     is_binary: bool,
     relations: BTreeMap<RelationId, Entry>,
+    relations_max: usize,
     /// The relation that was announced last, until a change comes.
     announced: Option<RelationId>,
     /// The plan of logical messages, once one was an event.
@@ -106,6 +112,7 @@ impl Assembler {
             message_prefix,
             is_binary,
             relations: BTreeMap::new(),
+            relations_max: RELATIONS_MAX,
             announced: None,
             messages: None,
             topics: Arc::default(),
@@ -499,6 +506,16 @@ impl Assembler {
         self.xact.is_none()
     }
 
+    /// Whether too many relations are known, and the stream may begin anew here: it has brought
+    /// something that a checkpoint can cover, or it would end here again and again.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        let is_ahead = |boundary: Boundary| self.base.position < boundary.position;
+        self.is_at_boundary()
+            && self.relations_max < self.relations.len()
+            && self.boundary.is_some_and(is_ahead)
+    }
+
     /// The end of the last complete transaction that was taken: what the next checkpoint covers.
     #[must_use]
     pub fn complete_end(&self) -> Lsn {
@@ -508,76 +525,6 @@ impl Assembler {
     /// The server went on on this timeline, and the stream with it.
     pub fn on_timeline(&mut self, timeline: u32) {
         self.base.timeline = self.base.timeline.max(timeline);
-    }
-
-    /// Gives the batch its checkpoint. `keepalive` is the highest keep-alive LSN, which counts only
-    /// between transactions, when nothing is in flight.
-    pub fn seal(&mut self, batch: &mut Batch, keepalive: Lsn) {
-        if self.is_at_boundary() {
-            self.confirm = self.confirm.max(keepalive);
-        }
-        let inside = self.inside;
-        batch.starts_inside = self.starts_inside && !batch.is_empty();
-        batch.ends_inside = inside.is_some() && !batch.is_empty();
-        self.starts_inside = inside.is_some();
-        let Self { position, xid, .. } = *self;
-        self.finish(batch, position, xid, inside);
-        // The next batch is empty, so that no record names a topic.
-        if self.topics_max < self.topics.len() {
-            self.forget_plans();
-        }
-    }
-
-    /// Takes back what is of an unfinished transaction and gives the batch its checkpoint: for a
-    /// stop. `false` if nothing is left to commit.
-    pub fn seal_complete(&mut self, batch: &mut Batch) -> bool {
-        let Some(boundary) = self.boundary.take() else { return false };
-        batch.truncate(boundary.mark);
-        batch.starts_inside = self.starts_inside && !batch.is_empty();
-        self.finish(batch, boundary.position, boundary.xid, None);
-        true
-    }
-
-    /// Moves what is of an unfinished transaction into `rest`, which is empty, and gives the batch its
-    /// checkpoint: for a wait. `false`, and nothing is changed, if that would commit no record.
-    pub fn seal_apart(&mut self, batch: &mut Batch, rest: &mut Batch) -> bool {
-        let Some(boundary) = self.boundary.take_if(|it| !it.mark.is_start()) else { return false };
-        batch.split_off(boundary.mark, rest);
-        if let Some(xact) = self.xact {
-            rest.note_commit_time(xact.commit_time_us);
-        }
-        batch.starts_inside = self.starts_inside;
-        self.starts_inside = false;
-        self.finish(batch, boundary.position, boundary.xid, None);
-        true
-    }
-
-    /// Whether all of the position's transaction is at or before it: it has ended in this stream, or
-    /// had in Kafka.
-    fn is_complete(&self, position: Position) -> bool {
-        position.commit_lsn <= self.previous_commit_lsn
-            || self.base.inside.is_none() && position == self.base.position
-    }
-
-    fn finish(
-        &mut self,
-        batch: &mut Batch,
-        position: Position,
-        xid: Option<Xid>,
-        inside: Option<Inside>,
-    ) {
-        assert!(self.base.position <= position, "checkpoints do not go back (I3)");
-        assert!(self.base.confirm <= self.confirm, "confirmation does not go back (I1)");
-        assert!(
-            inside.is_some() || self.is_complete(position),
-            "a position is complete only when its transaction was seen to end (I1)"
-        );
-        self.base.position = position;
-        self.base.confirm = self.confirm;
-        self.base.omissions.retain(|it| position < it.position);
-        self.boundary = None;
-        batch.topics = Arc::clone(&self.topics);
-        batch.checkpoint = Some(Checkpoint { xid, inside, accepted: None, ..self.base.clone() });
     }
 }
 

@@ -118,6 +118,9 @@ pub enum Error {
         /// How long we have listened.
         silence: Duration,
     },
+    /// The stream has announced more tables than are kept in memory.
+    #[error("the stream has announced more tables than are kept in memory")]
+    Crowded,
     /// The slot was made; streaming starts with the next attempt.
     #[error("the replication slot was created")]
     SlotCreated,
@@ -191,7 +194,7 @@ impl Error {
                 Ending::Failed(Class::Retry)
             }
             Self::Stopped => Ending::Stopped,
-            Self::SlotCreated => Ending::Created,
+            Self::Crowded | Self::SlotCreated => Ending::Created,
             Self::Assembler(_)
             | Self::Change { .. }
             | Self::File { .. }
@@ -267,6 +270,7 @@ impl Error {
         match self {
             Self::Assembler(error) => error.spares_complete(),
             Self::Change { .. }
+            | Self::Crowded
             | Self::NotVisible { .. }
             | Self::Postgres(_)
             | Self::Registry(_)

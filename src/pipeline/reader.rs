@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::alive::{alive, look, make_way, send_due_status, send_status, watched};
 use super::assembler::{Assembler, Need, Owner, Step};
@@ -44,8 +44,9 @@ const SURVEY_EVERY: Duration = Duration::from_secs(20);
 /// Of all time, that may take one part in so many.
 const SURVEY_SHARE: u32 = 100;
 
-/// A catalog too large to be surveyed in this time is not.
-const SURVEY_LIMIT: Duration = Duration::from_secs(5);
+/// A catalog too large to be surveyed in this time is not. The server holds it too, since what is
+/// asked next, such as whether it lives, waits behind a query that it still runs.
+const SURVEY_LIMIT: Duration = Duration::from_secs(4);
 
 /// How long a server whose walsender is silent has to answer on the catalog connection.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -192,6 +193,10 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             let step = take(frame, session, assembler, &context, current)?;
             self.pending = matches!(step, Step::Full | Step::Need(_)).then(|| frame.to_vec());
             match step {
+                Step::Boundary if assembler.is_crowded() => {
+                    info!("the stream has announced more tables than are kept; it begins anew");
+                    return Err(Error::Crowded);
+                }
                 Step::Boundary | Step::Continue => {}
                 Step::Full => {
                     if !self.hand_over()? {
@@ -394,9 +399,11 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
     /// Asks what is published; no answer in time is no harm.
     async fn survey(&mut self) -> Result<(), Error> {
         let (since, (relations, names)) = (clock::now(), self.around.telemetry.subjects());
-        let survey = self.around.catalog.survey(self.around.publications, &relations, &names);
-        let query = tokio::time::timeout(SURVEY_LIMIT, survey);
-        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+        let Surroundings { catalog, publications, stop, .. } = &mut self.around;
+        let survey = catalog.survey(publications, &relations, &names, SURVEY_LIMIT);
+        // The server ends it before.
+        let query = tokio::time::timeout(SURVEY_LIMIT + SLOT_LIMIT, survey);
+        let nothing = std::future::pending();
         let survey = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
         match survey {
             Ok(Ok(survey)) => self.around.telemetry.on_survey(&survey),

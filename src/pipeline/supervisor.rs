@@ -8,7 +8,7 @@ use crate::position::Lsn;
 /// How one attempt to stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The slot was made: go on at once.
+    /// Nothing is wrong, such as when the slot was made: go on at once.
     Created,
     /// An error of this class.
     Failed(Class),

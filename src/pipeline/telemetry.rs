@@ -33,8 +33,8 @@ pub struct Telemetry {
     counters: HashMap<String, TableCounters>,
     last_commit: Option<Instant>,
     lag: Lag,
-    /// What was told of tables: columns of unknown types, odd partitions, and that they are published.
-    told: BTreeSet<(String, String)>,
+    /// Of tables: columns of unknown types, odd partitions, and that they are published.
+    told: Told,
     watch: Watch,
     /// What the watch found when it last looked.
     findings: BTreeSet<Finding>,
@@ -51,7 +51,7 @@ impl Telemetry {
             counters: HashMap::new(),
             last_commit: None,
             lag: Lag::default(),
-            told: BTreeSet::new(),
+            told: Told::default(),
             watch: Watch::new(config),
             findings: BTreeSet::new(),
         }
@@ -275,12 +275,12 @@ impl Telemetry {
     pub(super) fn on_plan(&mut self, relation: &Relation, draft: &Draft) {
         let Relation { namespace, name, .. } = relation;
         let table = format!("{namespace}.{name}");
-        if self.told.insert((table.clone(), String::new())) {
+        if self.told.is_new(&table, "") {
             info!(%table, "publishing a table");
         }
         let partition = draft.odd_leaf.as_ref().map(|(schema, leaf)| format!("{schema}.{leaf}"));
         if let Some(partition) = partition
-            && self.told.insert((table.clone(), partition.clone()))
+            && self.told.is_new(&table, &partition)
         {
             warn!(
                 %table,
@@ -303,10 +303,7 @@ impl Telemetry {
         type_name: &str,
     ) {
         let table = format!("{namespace}.{table}");
-        if TABLES_MAX <= self.told.len() {
-            self.told.clear();
-        }
-        if self.told.insert((table.clone(), column.to_owned())) {
+        if self.told.is_new(&table, column) {
             warn!(
                 %table,
                 column,
@@ -314,6 +311,20 @@ impl Telemetry {
                 "a type that is not known: the slot is read in text mode, and PostgreSQL's text is published"
             );
         }
+    }
+}
+
+/// What was told of tables, each once.
+#[derive(Debug, Default)]
+struct Told(BTreeSet<(String, String)>);
+
+impl Told {
+    /// Whether it was not told; from now on it was.
+    fn is_new(&mut self, table: &str, what: &str) -> bool {
+        if TABLES_MAX <= self.0.len() {
+            self.0.clear();
+        }
+        self.0.insert((table.to_owned(), what.to_owned()))
     }
 }
 
@@ -339,4 +350,21 @@ pub(super) struct Progress {
 /// Microseconds as seconds; a clock that is behind the server's gives zero.
 fn seconds(us: i64) -> f64 {
     Duration::from_micros(u64::try_from(us).unwrap_or(0)).as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_told_is_forgotten_when_it_is_too_much() {
+        let mut told = Told::default();
+        assert!(told.is_new("public.a", ""));
+        assert!(!told.is_new("public.a", ""));
+        for table in 0..TABLES_MAX {
+            assert!(told.is_new(&table.to_string(), ""));
+        }
+        assert!(told.0.len() < TABLES_MAX);
+        assert!(told.is_new("public.a", ""));
+    }
 }

@@ -145,11 +145,15 @@ fn elsewhere(at: &[String]) -> String {
 /// A table's PostgreSQL schema and name.
 type Name = (String, String);
 
+/// How many tables are remembered that are not there any more, by OID or by name.
+const GONE_MAX: usize = 1000;
+
 /// What was published since the process began.
 #[derive(Debug)]
 pub struct Watch {
     outboxes: Vec<Outbox>,
     publications: Vec<String>,
+    gone_max: usize,
     /// Whether a publication without tables has its use: logical messages.
     has_messages: bool,
     /// The most that each publication offered.
@@ -195,6 +199,7 @@ impl Watch {
         Self {
             outboxes: config.outboxes.clone(),
             publications: config.replication.publications.clone(),
+            gone_max: GONE_MAX,
             has_messages: config.message_outbox.is_some(),
             offers: BTreeMap::new(),
             tables: config.outboxes.iter().map(|it| (outbox(it), unseen.clone())).collect(),
@@ -228,6 +233,7 @@ impl Watch {
             self.look_at_extent(table, &mut findings);
         }
         self.look_at_files(survey, &mut findings);
+        self.forget(survey);
         findings.extend(self.lasting.iter().cloned());
         findings
     }
@@ -250,7 +256,8 @@ impl Watch {
             if best.is_via_root && !found.is_via_root {
                 findings.insert(Finding::ViaRootLost { publication: publication() });
             }
-            if !has_tables && (best.has_tables || !self.has_messages) {
+            let is_in_use = self.has_messages || found.is_open;
+            if !has_tables && (best.has_tables || !is_in_use) {
                 findings.insert(Finding::Empty { publication: publication() });
             }
             best.operations.extend(operations);
@@ -270,7 +277,7 @@ impl Watch {
             let here = by_name.get(&(&**namespace, &**name)).copied();
             let it = known.relation.and_then(|relation| by_relation.get(&relation).copied());
             let Some(found) = here.or(it) else { continue };
-            if found.is_published() || known.is_partition && !found.is_partition {
+            if survey.is_published(found) || known.is_partition && !found.is_partition {
                 continue;
             }
             let table = format!("{namespace}.{name}");
@@ -288,6 +295,12 @@ impl Watch {
     }
 
     fn look_at_outboxes(&self, survey: &Survey, findings: &mut BTreeSet<Finding>) {
+        let is_outbox = |table: &SurveyedTable| {
+            let is_it = |it: &Outbox| it.namespace == table.namespace && it.table == table.name;
+            self.outboxes.iter().any(is_it)
+        };
+        let found = survey.tables.iter().filter(|table| is_outbox(table));
+        let outboxes: Vec<RelationId> = found.map(|table| table.relation).collect();
         for outbox in &self.outboxes {
             let full = format!("{}.{}", outbox.namespace, outbox.table);
             let namesakes: Vec<_> =
@@ -297,10 +310,8 @@ impl Watch {
                 findings.insert(Finding::OutboxMissing { outbox: full.clone(), at });
             }
             for table in namesakes {
-                let is_configured = self
-                    .outboxes
-                    .iter()
-                    .any(|it| it.namespace == table.namespace && it.table == table.name);
+                let is_configured =
+                    is_outbox(table) || table.above.iter().any(|it| outboxes.contains(it));
                 let mut columns = outbox.columns();
                 let has_columns =
                     columns.all(|name| table.columns.iter().any(|it| it.name == name));
@@ -309,6 +320,26 @@ impl Watch {
                     findings.insert(Finding::OutboxLike { table, outbox });
                 }
             }
+        }
+    }
+
+    /// Forgets tables of which nothing is left, when they are many: one that is made again under the
+    /// name of a former one is not expected by then.
+    fn forget(&mut self, survey: &Survey) {
+        let outboxes: HashSet<(&str, &str)> =
+            self.outboxes.iter().map(|it| (&*it.namespace, &*it.table)).collect();
+        let there: HashSet<RelationId> = survey.tables.iter().map(|it| it.relation).collect();
+        let names: HashSet<(&str, &str)> =
+            survey.tables.iter().map(|it| (&*it.namespace, &*it.name)).collect();
+        let stays = |(namespace, name): &Name, known: &Known| {
+            let name = (&**namespace, &**name);
+            known.relation.is_some_and(|it| there.contains(&it))
+                || names.contains(&name)
+                || outboxes.contains(&name)
+        };
+        let gone = self.tables.iter().filter(|(name, known)| !stays(name, known)).count();
+        if self.gone_max < gone {
+            self.tables.retain(|name, known| stays(name, known));
         }
     }
 
@@ -388,10 +419,46 @@ impl File {
 /// its own default in. (VACUUM FULL, CLUSTER and TRUNCATE change the file only.)
 fn has_new_values(before: &[SurveyedColumn], now: &[SurveyedColumn]) -> bool {
     now.iter().any(|column| match before.iter().find(|it| it.number == column.number) {
-        Some(same) => same.form != column.form,
+        Some(same) => !is_kept(same.form, column.form),
         None => column.is_filled,
     })
 }
+
+/// Whether values stay as they are when a column gets another type and modifier: limits that are
+/// longer or gone. Others may need no rewrite either, such as a domain's; a rewrite of another cause
+/// must then come within one look.
+///
+/// Source: `varchar_support`, `numeric_support` and their like in
+/// <https://github.com/postgres/postgres/tree/REL_18_STABLE/src/backend/utils/adt>
+fn is_kept(before: (u32, i32), now: (u32, i32)) -> bool {
+    const UNLIMITED: i32 = -1;
+    let (type_oid, limit) = now;
+    if before.0 != type_oid {
+        return matches!((before.0, now), (VARCHAR, (TEXT, _)) | (TEXT, (VARCHAR, UNLIMITED)));
+    }
+    let is_longer = || before.1 != UNLIMITED && before.1 <= limit;
+    // A numeric's modifier is its precision above its scale, and 4.
+    let scale = |modifier: i32| (modifier - 4) & 0xffff;
+    before.1 == limit
+        || match type_oid {
+            VARCHAR | VARBIT | TIME | TIMETZ | TIMESTAMP | TIMESTAMPTZ => {
+                limit == UNLIMITED || is_longer()
+            }
+            NUMERIC => limit == UNLIMITED || is_longer() && scale(before.1) == scale(limit),
+            INTERVAL => limit == UNLIMITED,
+            _ => false,
+        }
+}
+
+const TEXT: u32 = 25;
+const VARCHAR: u32 = 1043;
+const TIME: u32 = 1083;
+const TIMESTAMP: u32 = 1114;
+const TIMESTAMPTZ: u32 = 1184;
+const INTERVAL: u32 = 1186;
+const TIMETZ: u32 = 1266;
+const VARBIT: u32 = 1562;
+const NUMERIC: u32 = 1700;
 
 fn operations(publication: &Publication) -> BTreeSet<&'static str> {
     [

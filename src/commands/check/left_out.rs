@@ -18,7 +18,8 @@ pub(super) async fn inspect(
 ) -> Result<(), Error> {
     let publications = &config.replication.publications;
     let outboxes: Vec<String> = config.outboxes.iter().map(|it| it.table.clone()).collect();
-    let survey = catalog.survey(publications, &[], &outboxes).await?;
+    let limit = config.postgres.statement_timeout;
+    let survey = catalog.survey(publications, &[], &outboxes, limit).await?;
     for outbox in &config.outboxes {
         judge_outbox(config, outbox, &survey, report);
         let Some((table, relation)) = partitioned(outbox, &survey, relations) else { continue };
@@ -47,7 +48,7 @@ pub(super) fn judge_outbox(config: &Config, outbox: &Outbox, survey: &Survey, re
     let is_it = |it: &&SurveyedTable| it.namespace == *namespace && it.name == *name;
     let publication = config.replication.publications.first().map(|name| identifier(name));
     let publication = publication.unwrap_or_default();
-    let Some(found) = survey.tables.iter().find(is_it).filter(|it| it.is_published()) else {
+    let Some(found) = survey.tables.iter().find(is_it).filter(|it| survey.is_published(it)) else {
         return report.failed(
             NAME,
             format!(

@@ -351,6 +351,39 @@ fn a_transaction_that_must_come_again_is_the_one_that_was_read() {
     }
 }
 
+/// A stream that has announced too many relations ends where a checkpoint covers something new.
+#[test]
+fn a_stream_with_too_many_relations_ends_at_a_boundary_that_is_progress() {
+    let xacts = [900, 1000].map(|commit_lsn| ModelXact { commit_lsn, changes: 1 });
+    let check = |relations_max, start: Checkpoint, expect: &[bool]| {
+        let mut assembler = assembler(LIMITS, start, false);
+        assembler.relations_max = relations_max;
+        let (mut batch, context) = (Batch::default(), Context { now_us: 0 });
+        let mut crowded = Vec::new();
+        for (lsn, bytes) in stream(&xacts, Lsn::ZERO) {
+            let message = Message::parse(&bytes).unwrap();
+            let mut step = assembler.on_message(lsn, &message, &context, &mut batch).unwrap();
+            if let Step::Need(Need::Plan(owner)) = step {
+                let draft = assembler.draft(owner, TableFacts::default()).unwrap().unwrap();
+                let ids = vec![SchemaId(1); draft.schemas.len()];
+                assembler.install(owner, draft, &ids);
+                step = assembler.on_message(lsn, &message, &context, &mut batch).unwrap();
+            }
+            if matches!(step, Step::Boundary) {
+                crowded.push(assembler.is_crowded());
+            } else {
+                assert!(!assembler.is_crowded(), "{message:?}");
+            }
+        }
+        assert_eq!(crowded, expect);
+    };
+    check(1, first_checkpoint(), &[false, false]);
+    check(0, first_checkpoint(), &[true, true]);
+    // Nothing but what Kafka has: the next attempt would end here again.
+    let position = Position { commit_lsn: Lsn(900), ordinal: 1 };
+    check(0, Checkpoint { position, ..first_checkpoint() }, &[false, true]);
+}
+
 /// Tables that come and go leave nothing behind that grows.
 #[test]
 fn plans_and_topics_are_forgotten_and_made_again() {

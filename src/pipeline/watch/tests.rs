@@ -20,6 +20,7 @@ fn publication() -> Publication {
         oid: 1,
         name: "main".to_owned(),
         is_all_tables: false,
+        is_open: false,
         has_insert: true,
         has_update: true,
         has_delete: true,
@@ -45,6 +46,7 @@ fn table(oid: u32, name: &str) -> SurveyedTable {
         is_logged: true,
         is_named: true,
         publications: vec!["main".to_owned()],
+        above: Vec::new(),
         file: oid,
         columns: vec![column(1, "id"), column(2, "total")],
         row_filter: None,
@@ -162,6 +164,15 @@ fn publications_that_offer_less_are_found() {
     check_with(&config(""), &[(of(narrow), &[])]);
     check_with(&config(""), &[(of(by_leaves), &[])]);
     check_with(&config(""), &[(empty.clone(), &[&["holds no table"]])]);
+    // Tables to come are in it, but those that were there are not.
+    let open = |tables: &[SurveyedTable]| Survey {
+        publications: vec![Publication { is_open: true, ..publication() }],
+        tables: tables.to_vec(),
+    };
+    check_with(
+        &config(""),
+        &[(open(&[]), &[]), (open(&tables), &[]), (open(&[]), &[&["holds no table"]])],
+    );
     check_with(&config("[outbox_messages]\nprefix = \"events\""), &[(empty, &[])]);
 }
 
@@ -204,6 +215,33 @@ fn rewrites_that_give_rows_other_values_are_found() {
     check(&orders, &rewritten(&|_| ()), &[]);
     check(&orders, &rewritten(&|columns| columns.push(more(false))), &[]);
     check(&orders, &rewritten(&|columns| drop(columns.pop())), &[]);
+    // Longer or no limits need no rewrite; shorter ones may change values.
+    let varchar = |length| (1043, length + 4);
+    let numeric = |precision, scale| (1700, (precision << 16 | scale) + 4);
+    let cases = [
+        (varchar(10), varchar(20), false),
+        (varchar(10), (1043, -1), false),
+        (varchar(10), (25, -1), false),
+        ((25, -1), (1043, -1), false),
+        (numeric(8, 2), numeric(10, 2), false),
+        (numeric(8, 2), (1700, -1), false),
+        ((1114, 0), (1114, 3), false),
+        ((1186, 3), (1186, -1), false),
+        (varchar(20), varchar(10), true),
+        ((25, -1), varchar(10), true),
+        (numeric(8, 2), numeric(10, 1), true),
+        ((1700, -1), numeric(10, 2), true),
+        ((1114, 3), (1114, 0), true),
+        // CHAR(n) is filled up with blanks.
+        ((1042, 14), (1042, 24), true),
+    ];
+    for (before, after, is_found) in cases {
+        let mut columns = orders.clone();
+        columns[0].columns[1].form = before;
+        let after = rewritten(&|columns| columns[1].form = after);
+        let expect = &[found][..usize::from(is_found)];
+        check(&columns, &after, expect);
+    }
     // The catalog alone.
     let mut widened = orders.clone();
     widened[0].columns[1].form = (25, -1);
@@ -246,8 +284,18 @@ fn outboxes_of_the_configuration_are_looked_for() {
     check(&[outbox("public"), tenant.clone()], &[like]);
     let ordinary = SurveyedTable { columns: other.columns.clone(), ..tenant.clone() };
     check(&[outbox("public"), ordinary], &[]);
+    let part = SurveyedTable { above: vec![RelationId(1)], ..tenant.clone() };
+    check(&[outbox("public"), part], &[]);
     let elsewhere = SurveyedTable { publications: Vec::new(), is_named: false, ..tenant };
     check(&[outbox("public"), elsewhere], &[]);
+    // By leaves that are listed one by one.
+    let root = SurveyedTable { is_partitioned: true, ..unpublished(1, "outbox") };
+    let leaf = |oid| SurveyedTable { above: vec![RelationId(1)], ..table(oid, "leaf") };
+    let left_out = SurveyedTable { publications: Vec::new(), is_named: false, ..leaf(5) };
+    let unpublished = &["public.outbox is in none of the publications"][..];
+    check(&[root.clone(), leaf(4), leaf(5)], &[]);
+    check(&[root.clone(), leaf(4), left_out], &[unpublished]);
+    check(&[root], &[unpublished]);
 }
 
 #[test]
@@ -258,4 +306,17 @@ fn a_table_whose_rows_came_is_known_also_if_it_was_never_seen_published() {
     assert_eq!(watch.subjects().0, [RelationId(1), RelationId(2)]);
     let found = watch.look(&survey(&[table(2, "other"), unpublished(1, "orders")]));
     assert_eq!(found.len(), 1, "{found:?}");
+}
+
+#[test]
+fn tables_of_which_nothing_is_left_are_forgotten_when_they_are_many() {
+    let mut watch = Watch::new(&config("[[outbox]]\ntable = \"public.outbox\""));
+    watch.gone_max = 2;
+    let names = |watch: &Watch| watch.subjects().1;
+    let stays = table(1, "stays");
+    watch.look(&survey(&[stays.clone(), table(2, "a"), table(3, "b"), table(4, "c")]));
+    watch.look(&survey(&[stays.clone(), unpublished(4, "c_old")]));
+    assert_eq!(names(&watch), ["a", "b", "c", "outbox", "stays"]);
+    watch.look(&survey(std::slice::from_ref(&stays)));
+    assert_eq!(names(&watch), ["outbox", "stays"]);
 }

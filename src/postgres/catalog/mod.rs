@@ -18,7 +18,7 @@ use std::io;
 use std::time::Duration;
 
 use tokio_postgres::config::{ChannelBinding as Binding, SslMode, SslNegotiation};
-use tokio_postgres::types::{FromSql, ToSql};
+use tokio_postgres::types::{FromSql, ToSql, Type};
 use tokio_postgres::{Client, Connection, Row, SimpleQueryMessage};
 
 use crate::config::{ChannelBinding, Postgres};
@@ -45,7 +45,9 @@ pub struct Catalog {
     server_major: u32,
     /// When the server was started, in its words.
     server_started: String,
-    /// Longer than the server's own limit: for a server that does not answer at all.
+    /// The server's limit for a query.
+    statement_timeout: Duration,
+    /// Longer than that: for a server that does not answer at all.
     timeout: Duration,
 }
 
@@ -102,9 +104,16 @@ impl Catalog {
             .await
             .map_err(|error| connect_error(&error, postgres, &peer))?;
         let server_major = session::suits(postgres, &peer.host, |name| connection.parameter(name))?;
-        let timeout = postgres.statement_timeout + postgres.connect_timeout;
-        let (connection, server_started) = (Some(connection), String::new());
-        let mut catalog = Self { client, connection, peer, server_major, server_started, timeout };
+        let statement_timeout = postgres.statement_timeout;
+        let mut catalog = Self {
+            client,
+            connection: Some(connection),
+            peer,
+            server_major,
+            server_started: String::new(),
+            statement_timeout,
+            timeout: statement_timeout + postgres.connect_timeout,
+        };
         catalog.settle(&asked.on(server_major)).await?;
         Ok(catalog)
     }
@@ -192,6 +201,32 @@ impl Catalog {
         drive(&mut self.connection, &self.peer, self.timeout, query).await
     }
 
+    /// The same for a query that the server is to end after `limit`. All goes out at once: whoever
+    /// gives up on the answer, and whatever becomes of the query, the session's own limit is back
+    /// behind it.
+    async fn rows_within(
+        &mut self,
+        limit: Duration,
+        sql: &str,
+        values: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, Error> {
+        let set = |limit: Duration| format!("SET statement_timeout = {}", limit.as_millis());
+        let before = set(limit.min(self.statement_timeout));
+        let behind = set(self.statement_timeout);
+        let client = &self.client;
+        let query = async {
+            let (before, rows, behind) = tokio::join!(
+                biased;
+                client.batch_execute(&before),
+                client.query_typed(sql, values),
+                client.batch_execute(&behind),
+            );
+            before.and(behind)?;
+            rows
+        };
+        drive(&mut self.connection, &self.peer, self.timeout, query).await
+    }
+
     async fn row(&mut self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Row, Error> {
         let mut rows = self.rows(sql, values).await?;
         match rows.pop() {
@@ -241,6 +276,8 @@ fn settings(postgres: &Postgres) -> Settings {
         // Nothing that a user has created may stand before the catalog's own names.
         ("search_path", "pg_catalog".to_owned()),
         ("standard_conforming_strings", "on".to_owned()),
+        // Compiling takes longer than what is asked.
+        ("jit", "off".to_owned()),
     ])
 }
 

@@ -4,7 +4,7 @@ use crate::types::Kind;
 use crate::wal::{RelationId, ReplicaIdentity};
 
 use super::super::error::Error;
-use super::published::over_published;
+use super::published::{SCHEMAS_SINCE, over_published};
 use super::relation::replica_identity;
 use super::{Catalog, field};
 
@@ -17,6 +17,8 @@ pub struct Publication {
     pub oid: u32,
     /// FOR ALL TABLES.
     pub is_all_tables: bool,
+    /// Whether tables to come are in it by themselves: of all tables, or of PostgreSQL schemas.
+    pub is_open: bool,
     /// Whether INSERT is published.
     pub has_insert: bool,
     /// Whether UPDATE is published.
@@ -90,7 +92,9 @@ impl Catalog {
     ///
     /// If the query fails.
     pub async fn publications(&mut self, names: &[String]) -> Result<Vec<Publication>, Error> {
-        let rows = self.rows(PUBLICATIONS_SQL, &[&names]).await?;
+        let schemas = if self.server_major < SCHEMAS_SINCE { "" } else { OR_SCHEMAS };
+        let sql = format!("{PUBLICATIONS_SQL}{schemas}{BY_NAME}");
+        let rows = self.rows(&sql, &[&names]).await?;
         let publication = |row| {
             Ok(Publication {
                 name: field(row, 0)?,
@@ -101,6 +105,7 @@ impl Catalog {
                 has_truncate: field(row, 5)?,
                 is_via_root: field(row, 6)?,
                 oid: field(row, 7)?,
+                is_open: field(row, 8)?,
             })
         };
         rows.iter().map(publication).collect()
@@ -229,8 +234,12 @@ ORDER BY n.nspname, c.relname, a.attnum, p.pubname";
 
 const PUBLICATIONS_SQL: &str = "\
 SELECT pubname::text, puballtables, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot,
-       oid
-FROM pg_publication
+       oid, puballtables";
+
+const OR_SCHEMAS: &str = " OR EXISTS (SELECT FROM pg_publication_namespace WHERE pnpubid = p.oid)";
+
+const BY_NAME: &str = "
+FROM pg_publication p
 WHERE pubname = ANY ($1::text[])
 ORDER BY pubname";
 

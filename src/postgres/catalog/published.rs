@@ -24,7 +24,7 @@ pub(super) fn over_published(server_major: u32, query: &str) -> String {
     format!("{PUBLICATIONS}{schemas}{TREE}{query}")
 }
 
-const SCHEMAS_SINCE: u32 = 15;
+pub(super) const SCHEMAS_SINCE: u32 = 15;
 
 /// Catalogs, and foreign, temporary and unlogged tables, are never published.
 const PUBLICATIONS: &str = "\

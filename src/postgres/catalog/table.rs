@@ -20,7 +20,7 @@ impl Catalog {
         let columns = self.rows(COLUMNS_SQL, &[&relation.id.0]).await?;
         let not_null = flagged(&columns, IS_NOT_NULL)?;
         let keys = self.rows(KEYS_SQL, &[&relation.id.0]).await?;
-        let (primary_key, identity_index, unknown_key) = key(relation, &columns, &keys)?;
+        let Keys { primary_key, identity_index, unknown_key } = key(relation, &columns, &keys)?;
         let leaves = self.leaves(relation).await?;
         // Last of what is asked by the table, which may be dropped meanwhile.
         let (ancestors, is_partitioned) = self.kin(relation).await?;
@@ -97,14 +97,18 @@ fn defaults(rows: &[Row]) -> Result<BTreeMap<String, String>, Error> {
     Ok(defaults)
 }
 
-/// The primary key and the identity's index under the names that their columns had when the relation
-/// was sent, and the column for which that cannot be told. Which columns are the identity the stream
+/// Columns under the names that they had when the relation was sent.
+struct Keys {
+    primary_key: Vec<String>,
+    /// The identity's.
+    identity_index: Vec<String>,
+    /// The column for which the name cannot be told.
+    unknown_key: Option<String>,
+}
+
+/// The keys of a table as they were. Which columns are the identity the stream
 /// says, unless all or none are: there what the place tells is proven, or not believed.
-fn key(
-    relation: &Relation,
-    columns: &[Row],
-    rows: &[Row],
-) -> Result<(Vec<String>, Vec<String>, Option<String>), Error> {
+fn key(relation: &Relation, columns: &[Row], rows: &[Row]) -> Result<Keys, Error> {
     let names = columns.iter().map(|row| field(row, 0)).collect::<Result<Vec<_>, _>>()?;
     let mut primary_key = flagged(rows, IS_PRIMARY)?;
     let mut identity_index = flagged(rows, IS_IDENTITY)?;
@@ -130,7 +134,7 @@ fn key(
     if is_newer(relation, rows, &primary_key)? {
         primary_key.clear();
     }
-    Ok((primary_key, identity_index, unknown_key))
+    Ok(Keys { primary_key, identity_index, unknown_key })
 }
 
 /// Whether these are the columns that the stream says are the identity.

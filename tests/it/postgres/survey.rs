@@ -1,8 +1,8 @@
 //! What the catalog shows of rows that are not sent, on each version, held against what it showed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use walbrook::config::{self, Environment};
+use walbrook::config::{self, Environment, Postgres as Settings};
 use walbrook::pipeline::watch::Watch;
 use walbrook::postgres::Catalog;
 
@@ -33,6 +33,61 @@ fn what_postgres_does_not_tell_is_seen_in_its_catalog() {
     });
 }
 
+/// A survey that takes too long ends at the server, also if nobody waits for it any more: what is
+/// asked next gets its answer, and has the limit of before.
+#[test]
+fn a_survey_that_takes_too_long_holds_up_nothing() {
+    run(LIMIT, async {
+        let server = Postgres::start(&Options::default());
+        let statement_timeout = Duration::from_secs(3);
+        let settings = Settings { statement_timeout, ..local(&server, "postgres") };
+        let mut catalog = Catalog::connect(&settings).await.unwrap();
+        let locking = server.client("postgres").await;
+        locking.batch_execute("BEGIN; LOCK TABLE pg_publication").await.unwrap();
+        let (short, publications) = (Duration::from_millis(500), ["main".to_owned()]);
+        for patience in [LIMIT, short / 5] {
+            let survey = catalog.survey(&publications, &[], &[], short);
+            let answer = tokio::time::timeout(patience, survey).await;
+            if let Ok(survey) = answer {
+                assert_eq!(survey.unwrap_err().sqlstate(), Some("57014"));
+            }
+            let pong = tokio::time::timeout(short * 4, catalog.ping()).await;
+            pong.expect("the server answers").unwrap();
+        }
+        let since = Instant::now();
+        catalog.unlogged_tables(&publications).await.unwrap_err();
+        assert!(short * 4 < since.elapsed(), "{:?}", since.elapsed());
+        locking.batch_execute("COMMIT").await.unwrap();
+        catalog.survey(&publications, &[], &[], short).await.unwrap();
+    });
+}
+
+#[test]
+fn an_outbox_by_its_leaves_and_a_partition_that_leaves_miss_nothing() {
+    run(LIMIT, async {
+        let server = Postgres::start(&Options::default());
+        server.execute("postgres", DDL_LEAVES).await;
+        let mut case = Case::new(&server).await;
+        assert_eq!(case.findings().await, [""; 0]);
+        server.execute("postgres", "ALTER PUBLICATION main DROP TABLE outbox_1").await;
+        let findings = case.findings().await;
+        let names = findings.iter().map(|it| it.split(' ').nth(1).unwrap());
+        assert_eq!(names.collect::<Vec<_>>(), ["public.outbox", "public.outbox_1"], "{findings:?}");
+        server.execute("postgres", "ALTER PUBLICATION main ADD TABLE outbox_1").await;
+        assert_eq!(case.findings().await, [""; 0]);
+        // A reader of the table keeps it pending.
+        let (reading, detaching) =
+            (server.client("postgres").await, server.client("postgres").await);
+        reading.batch_execute("BEGIN; SELECT FROM parted").await.unwrap();
+        detaching.batch_execute("SET statement_timeout = '1s'").await.unwrap();
+        let detach = "ALTER TABLE parted DETACH PARTITION parted_1 CONCURRENTLY";
+        detaching.batch_execute(detach).await.unwrap_err();
+        let pending = "SELECT FROM pg_inherits WHERE inhdetachpending";
+        assert_eq!(detaching.query(pending, &[]).await.unwrap().len(), 1);
+        assert_eq!(case.findings().await, [""; 0]);
+    });
+}
+
 struct Case {
     catalog: Catalog,
     watch: Watch,
@@ -52,7 +107,7 @@ impl Case {
     async fn findings(&mut self) -> Vec<String> {
         let (relations, names) = self.watch.subjects();
         let publications = ["main", "more"].map(str::to_owned);
-        let survey = self.catalog.survey(&publications, &relations, &names).await.unwrap();
+        let survey = self.catalog.survey(&publications, &relations, &names, LIMIT).await.unwrap();
         self.watch.look(&survey).iter().map(ToString::to_string).collect()
     }
 }
@@ -74,6 +129,20 @@ CREATE PUBLICATION main FOR TABLE orders, measured, outbox, parted
 CREATE PUBLICATION more FOR TABLE alone;
 ";
 
+const DDL_LEAVES: &str = "
+CREATE SCHEMA parts;
+CREATE SCHEMA empty;
+CREATE TABLE outbox (id uuid, aggregatetype text, aggregateid text, type text, payload jsonb)
+    PARTITION BY LIST (type);
+CREATE TABLE outbox_1 PARTITION OF outbox FOR VALUES IN ('a');
+CREATE TABLE parts.outbox PARTITION OF outbox FOR VALUES IN ('b');
+CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY LIST (id);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
+CREATE TABLE parted_2 PARTITION OF parted FOR VALUES IN (2);
+CREATE PUBLICATION main FOR TABLE outbox_1, parts.outbox, parted;
+CREATE PUBLICATION more FOR TABLES IN SCHEMA empty;
+";
+
 const DDL_15: &str = "
 CREATE SCHEMA live;
 CREATE SCHEMA archive;
@@ -93,6 +162,18 @@ fn steps(version: u32) -> Vec<Step> {
         ("VACUUM FULL measured", &[]),
         ("ALTER TABLE measured ADD COLUMN w int DEFAULT 7, ADD COLUMN x text", &[]),
         ("VACUUM FULL measured", &[]),
+        ("ALTER TABLE measured ADD COLUMN y int, ADD COLUMN z varchar(5)", &[]),
+        (
+            "ALTER TABLE measured ALTER COLUMN z TYPE varchar(9); TRUNCATE measured;
+             INSERT INTO measured VALUES (1, 1)",
+            &[],
+        ),
+        (
+            "ALTER TABLE measured ADD COLUMN at timestamptz;
+             ALTER TABLE measured ALTER COLUMN at SET DEFAULT now(); TRUNCATE measured;
+             INSERT INTO measured VALUES (1, 1)",
+            &[],
+        ),
         ("TRUNCATE orders; ANALYZE orders; CREATE INDEX ON orders (total)", &[]),
         ("ALTER PUBLICATION main DROP TABLE orders", &[&["public.orders", "taken out"]]),
         ("ALTER PUBLICATION main ADD TABLE orders", &[]),
