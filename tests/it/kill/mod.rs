@@ -66,7 +66,7 @@ static WHOLE: Scale = Scale {
 static CUT: Scale = Scale {
     target: 15,
     max: 30,
-    large: 20_000,
+    large: 5000,
     writers: 1,
     statements: 160,
     rest_ms: 60,
@@ -140,7 +140,7 @@ fn every_committed_change_is_in_kafka_exactly_once_where_most_transactions_are_c
 }
 
 fn check(scale: &'static Scale) {
-    run(Duration::from_secs(900), async {
+    run(Duration::from_secs(1200), async {
         let stack = shared();
         let space = Space::new(&stack.postgres, "kill").await;
         let seed = std::env::var("WALBROOK_SEED").ok().and_then(|text| text.parse().ok());
@@ -448,7 +448,7 @@ async fn settle(stack: &Stack, space: &Space, config: &str) {
         client.query_one("SELECT pg_current_wal_lsn()::text", &[]).await.unwrap().get(0);
     let mut walbrook = Walbrook::spawn(config);
     let (client, end, slot) = (&client, &end, &space.slot);
-    until_async(Duration::from_secs(240), "everything is confirmed", || async move {
+    until_async(Duration::from_secs(480), "everything is confirmed", || async move {
         let statement = "SELECT confirmed_flush_lsn >= $1::text::pg_lsn, confirmed_flush_lsn::text \
                          FROM pg_replication_slots WHERE slot_name = $2";
         let row = client.query_one(statement, &[end, slot]).await.unwrap();
