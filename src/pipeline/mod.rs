@@ -381,7 +381,13 @@ fn unless_refused(
             *refused = Some((position, error));
             None
         }
-        ended => Some(ended.map_err(|(_, error)| error)),
+        ended => {
+            // One that ends elsewhere never came to that change, which may pass the next time.
+            if !matches!(ended, Err((_, Error::Change { .. }))) {
+                *refused = None;
+            }
+            Some(ended.map_err(|(_, error)| error))
+        }
     }
 }
 
@@ -408,10 +414,6 @@ async fn supervise(
             writer.discard().await?;
             continue;
         };
-        // An attempt that ends elsewhere never came to that change, which may pass the next time.
-        if !matches!(ended, Err(Error::Change { .. })) {
-            *refused = None;
-        }
         let progress: Option<Instant> = telemetry.last_commit();
         let ending = ended.as_ref().map_or_else(Error::ending, |()| Ending::Stopped);
         if let (Err(error), Ending::TextMode, false) = (&ended, ending, is_text_forced) {
