@@ -16,18 +16,10 @@ pub(crate) enum Parameters {
     Refuse(&'static [&'static str]),
 }
 
-/// The parameters that PgBouncer knows.
-pub(crate) const KNOWN: &[&str] = &[
-    "user",
-    "database",
-    "application_name",
-    "client_encoding",
-    "DateStyle",
-    "TimeZone",
-    "standard_conforming_strings",
-];
+/// The parameters that PgBouncer knows before 1.23.
+pub(crate) const KNOWN: &[&str] = KNOWN_SINCE_1_23.split_last().unwrap().1;
 
-/// The same and `replication`, which it knows since 1.23.
+/// The same and, last, `replication`, which it knows since then.
 pub(crate) const KNOWN_SINCE_1_23: &[&str] = &[
     "user",
     "database",
