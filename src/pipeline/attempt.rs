@@ -34,13 +34,28 @@ use crate::wal::Session;
 pub(super) struct Attempt<'a> {
     pub(super) config: &'a Config,
     pub(super) is_text_forced: bool,
-    /// A change that Kafka has refused, and how: the stream ends before it.
-    pub(super) refused: &'a mut Option<(Position, Error)>,
-    pub(super) holders: &'a mut Holders,
+    pub(super) memory: &'a mut Memory,
     pub(super) writer: &'a mut Writer<kafka::Error>,
-    pub(super) registry: Option<&'a mut Registry>,
     pub(super) telemetry: &'a mut Telemetry,
     pub(super) stop: &'a mut Stop,
+}
+
+/// What outlives an attempt.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// A change that Kafka has refused, and how: the stream ends before it.
+    pub(super) refused: Option<(Position, Error)>,
+    /// The registry: that it has answered once counts.
+    pub(super) registry: Option<Registry>,
+    holders: Holders,
+}
+
+impl Memory {
+    /// A memory of nothing but the registry that is configured.
+    pub(super) fn new(config: &Config) -> Result<Self, Error> {
+        let registry = config.registry.as_ref().map(Registry::new).transpose()?;
+        Ok(Self { registry, ..Self::default() })
+    }
 }
 
 /// A slot that is held, and where it goes on.
@@ -166,13 +181,13 @@ impl Attempt<'_> {
         let around = Surroundings::<KafkaSink> {
             writer: self.writer,
             catalog: &mut catalog,
-            registry: self.registry,
+            registry: self.memory.registry.as_mut(),
             slot,
             publications: &self.config.replication.publications,
             is_standby,
             telemetry: self.telemetry,
             stop: self.stop,
-            refused: self.refused,
+            refused: &mut self.memory.refused,
             checkpoint_interval: self.config.replication.checkpoint_interval,
             retry_delays: (
                 self.config.replication.retry_delay_min,
@@ -207,9 +222,10 @@ impl Attempt<'_> {
         let Ok(Some(walsender)) = catalog.walsender(pid).await else { return };
         let Ok(Some(facts)) = catalog.slot(slot).await else { return };
         let confirmed = facts.confirmed_flush.unwrap_or(Lsn::ZERO);
-        if self.holders.is_dead((pid, &walsender), confirmed, silence_max(self.config)) {
+        let holders = &mut self.memory.holders;
+        if holders.is_dead((pid, &walsender), confirmed, silence_max(self.config)) {
             let is_ended = catalog.terminate(slot, pid).await.unwrap_or(false);
-            self.holders.on_ended(pid, confirmed);
+            holders.on_ended(pid, confirmed);
             warn!(%slot, pid, is_ended, "the holder of the slot has long not replied; its walsender is told to end");
         }
     }

@@ -40,11 +40,9 @@ pub use writer::Gone;
 use crate::config::Config;
 use crate::kafka;
 use crate::position::Position;
-use crate::registry::Registry;
 use crate::status::Phase;
-use attempt::Attempt;
+use attempt::{Attempt, Memory};
 use error::{sink, source};
-use holder::Holders;
 use supervisor::{Action, Ending, Supervisor};
 
 /// How often metrics and status are brought up to date.
@@ -118,17 +116,12 @@ async fn supervise(
     let settings = &config.replication;
     let mut supervisor =
         Supervisor::new(settings.retry_delay_min, settings.retry_delay_max, settings.standby_poll);
-    // One for all attempts: that it has answered once counts.
-    let mut registry = config.registry.as_ref().map(Registry::new).transpose()?;
-    let mut refused = None;
-    let mut holders = Holders::default();
+    let mut memory = Memory::new(config)?;
     loop {
-        let is_text_forced = supervisor.is_text_forced();
-        let (registry, refused, holders) = (registry.as_mut(), &mut refused, &mut holders);
-        let attempt =
-            Attempt { config, is_text_forced, refused, holders, writer, registry, telemetry, stop };
+        let (is_text_forced, memory) = (supervisor.is_text_forced(), &mut memory);
+        let attempt = Attempt { config, is_text_forced, memory, writer, telemetry, stop };
         let ended = Box::pin(attempt.run()).await;
-        let Some(ended) = unless_refused(ended, refused) else {
+        let Some(ended) = unless_refused(ended, &mut memory.refused) else {
             writer.discard().await?;
             continue;
         };

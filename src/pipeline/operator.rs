@@ -3,11 +3,10 @@
 
 use super::alive::{alive, gone};
 use super::attempt::{
-    Attempt, commit, expected, first_checkpoint, from_confirmed, history, is_failover, kafka_sink,
-    recovered, replication, require_publications, server, session,
+    Attempt, Memory, commit, expected, first_checkpoint, from_confirmed, history, is_failover,
+    kafka_sink, recovered, replication, require_publications, server, session,
 };
 use super::gap;
-use super::holder::Holders;
 use super::start::jump::Jump;
 use super::start::{self, Refusal, Server, Verdict};
 use super::telemetry::Telemetry;
@@ -126,10 +125,8 @@ pub async fn create(
     let mut attempt = Attempt {
         config,
         is_text_forced: false,
-        refused: &mut None,
-        holders: &mut Holders::default(),
+        memory: &mut Memory::default(),
         writer: &mut writer,
-        registry: None,
         telemetry,
         stop,
     };
