@@ -6,7 +6,7 @@
 
 use super::{Server, fork, last};
 use crate::checkpoint::{Checkpoint, State};
-use crate::position::Lsn;
+use crate::position::{Lsn, Position};
 
 /// The distance from a checkpoint to the LSN where the slot goes on in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +35,13 @@ impl Jump {
         let Some(before) = before.filter(is_ours) else { return Self::Unknown { point } };
         // Behind a fork, what the checkpoint covers is not what this server has.
         let covered = fork(server, before).map_or(before.confirm, |end| end.min(before.confirm));
-        // Inside a transaction the position is ahead of what is confirmed: both may be.
-        let last = last(before);
+        // Inside a transaction the position is ahead of what is confirmed: both may be. What commits
+        // right at the point is sent too, a part of which may be in Kafka.
+        let Position { commit_lsn, ordinal } = before.position;
+        let comes_again = point < before.confirm || 0 < ordinal && point <= commit_lsn;
         Self::Known {
             gap: (covered < point).then_some((covered, point)),
-            repeat: (point < last).then_some((point, last)),
+            repeat: comes_again.then(|| (point, last(before))),
         }
     }
 }

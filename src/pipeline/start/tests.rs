@@ -286,6 +286,8 @@ fn what_is_accepted_says_what_is_missing_and_what_comes_again() {
         checkpoint.inside = Some(Inside { xid: Xid(1), lsn: Lsn(152) });
     };
     check_accept(inside, 155, known(Some((150, 155)), Some((155, 160))));
+    check_accept(inside, 160, known(Some((150, 160)), Some((160, 160))));
+    check_accept(inside, 161, known(Some((150, 161)), None));
     // Behind a fork, the checkpoint covers what another server had.
     let forked = |_: &mut Expected, server: &mut Server, _: &mut Option<Checkpoint>| {
         server.timeline = 2;
