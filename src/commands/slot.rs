@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::kafka;
 use crate::metrics::Metrics;
 use crate::pipeline::{self, Telemetry, stop_pair};
-use crate::postgres::{self, Catalog, ReplicationClient, SlotFacts, Walsender};
+use crate::postgres::{Catalog, ReplicationClient, SlotFacts, Walsender};
 use crate::status::Status;
 
 /// Creates, adopts, drops or shows the slot.
@@ -65,13 +65,9 @@ async fn create(config: &Config) -> Result<String, pipeline::Error> {
 async fn drop_slot(config: &Config, is_meant: bool) -> Result<String, pipeline::Error> {
     let name = &config.replication.slot;
     let mut catalog = Catalog::connect(&config.postgres).await?;
-    let Some(facts) = catalog.slot(name).await? else {
+    let Some(facts) = pipeline::free_slot(&mut catalog, name).await? else {
         return Ok(format!("there is no slot {name:?}"));
     };
-    if facts.is_active {
-        let (slot, pid) = (name.clone(), facts.active_pid);
-        return Err(postgres::Error::SlotActive { slot, pid }.into());
-    }
     pipeline::own_slot(config, &facts)?;
     let loss = loss(&facts);
     if !is_meant {

@@ -70,7 +70,7 @@ const RECORD_ALIGN: u64 = 8;
 async fn is_readable(config: &Config, lsn: Lsn, end: Lsn) -> Result<bool, Error> {
     let options = expected(config).stream;
     let start = from_confirmed(&config.replication.slot, &options, false);
-    let mut stream = when_free(async || {
+    let mut stream = when_free(FREE_LIMIT, async || {
         let client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
         client.start_replication(Start { lsn, ..start }).await
     })
@@ -89,12 +89,13 @@ async fn is_readable(config: &Config, lsn: Lsn, end: Lsn) -> Result<bool, Error>
     }
 }
 
-/// Does something with the slot. The walsender of ours that had it last may still decode, and gives
-/// it up when it next looks.
+/// Does something with the slot once it is free, for which it waits so long. The walsender that had
+/// it last gives it up when it notices that its receiver is gone.
 pub(super) async fn when_free<T>(
+    limit: Duration,
     mut work: impl AsyncFnMut() -> Result<T, postgres::Error>,
 ) -> Result<T, postgres::Error> {
-    let limit = clock::now() + FREE_LIMIT;
+    let limit = clock::now() + limit;
     loop {
         match work().await {
             Err(postgres::Error::SlotActive { .. }) if clock::now() < limit => {
@@ -105,8 +106,9 @@ pub(super) async fn when_free<T>(
     }
 }
 
-/// How long that may take, and how often it is tried.
-const FREE_LIMIT: Duration = Duration::from_secs(30);
+/// How long a walsender of ours may take that still decodes.
+pub(super) const FREE_LIMIT: Duration = Duration::from_secs(30);
+/// How often it is tried.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Reads up to the end of a transaction that has changes, or to `end`; confirms nothing.

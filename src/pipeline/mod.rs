@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
 pub use error::Error;
-pub use operator::{Outcome, accept, adopt, create, own_slot, readable_slot, rehearse};
+pub use operator::{Outcome, accept, adopt, create, free_slot, own_slot, readable_slot, rehearse};
 pub use skip::{Skipped, skip};
 pub use stop::{Stop, Stopper, stop_pair};
 pub use telemetry::Telemetry;

@@ -1,6 +1,8 @@
 //! The operator's decisions: adopt a slot, accept another checkpoint. Each holds the slot, fences,
 //! reads, and writes the new checkpoint in a transaction of its own, like any start (I4).
 
+use std::time::Duration;
+
 use super::alive::{alive, gone};
 use super::attempt::{
     Attempt, Memory, commit, expected, first_checkpoint, from_confirmed, history, is_failover,
@@ -107,12 +109,7 @@ pub async fn create(
     let mut client = replication(config, &catalog).await?;
     let system = client.identify_system().await?;
     let slot = &config.replication.slot;
-    if let Some(facts) = catalog.slot(slot).await?
-        && facts.is_active
-    {
-        let (slot, pid) = (slot.clone(), facts.active_pid);
-        return Err(postgres::Error::SlotActive { slot, pid }.into());
-    }
+    free_slot(&mut catalog, slot).await?;
     // A look that fences nobody: another instance may be about to take the slot.
     let checkpoint = kafka::read_checkpoint(config).map_err(sink::<KafkaSink>)?;
     if let Verdict::Resume { checkpoint, .. } =
@@ -138,6 +135,28 @@ pub async fn create(
         Err(error) => Err(error),
     }
 }
+
+/// The slot, if there is one and nobody holds it. What has just ended may hold it for a moment more,
+/// as a run does whose refusal an operator answers at once.
+///
+/// # Errors
+///
+/// [`postgres::Error::SlotActive`] if it is in use for longer than a moment; or if the query fails.
+pub async fn free_slot(
+    catalog: &mut Catalog,
+    slot: &str,
+) -> Result<Option<SlotFacts>, postgres::Error> {
+    gap::when_free(MOMENT, async || match catalog.slot(slot).await? {
+        Some(SlotFacts { is_active: true, active_pid: pid, .. }) => {
+            Err(postgres::Error::SlotActive { slot: slot.to_owned(), pid })
+        }
+        found => Ok(found),
+    })
+    .await
+}
+
+/// That moment: a walsender without a receiver ends when it next writes or reads.
+const MOMENT: Duration = Duration::from_secs(3);
 
 /// What a start would say, without holding the slot: advice, which may be out of date at once.
 ///
@@ -243,6 +262,7 @@ impl Look {
         let Self { mut catalog, client, system, history, .. } = self;
         let (slot, stream) = (&config.replication.slot, expected(config).stream);
         let from = from_confirmed(slot, &stream, is_binary);
+        free_slot(&mut catalog, slot).await?;
         let mut transport = client.start_replication(from).await?;
         let mut session = session(config);
         writer.recover()?;
@@ -317,7 +337,7 @@ async fn pass_gap(
 /// Moves a slot that nobody holds on to what a checkpoint in Kafka covers (I1).
 async fn move_slot(config: &Config, confirmed: Lsn, to: Lsn) -> Result<(), Error> {
     if confirmed < to {
-        gap::when_free(async || {
+        gap::when_free(gap::FREE_LIMIT, async || {
             let mut client =
                 ReplicationClient::connect(&config.postgres, &config.replication).await?;
             client.advance_slot(&config.replication.slot, to).await?;

@@ -1,5 +1,7 @@
 //! The commands of operators, on real servers.
 
+use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use apache_avro::Schema;
@@ -115,6 +117,28 @@ fn a_slot_is_created_looked_at_and_dropped() {
         assert_eq!(case.json(&["slot", "status", "--json"])["exists"], false);
         // The checkpoint is still there: making the slot anew would hide a gap.
         assert!(case.command(&["slot", "create"], 5).contains("checkpoint accept"));
+    });
+}
+
+/// What an operator does at once after the end of a run.
+#[test]
+fn a_slot_whose_walsender_has_not_noticed_the_end_yet_is_not_in_use() {
+    run(LIMIT, async {
+        let case = Case::new("slot_unnoticed", TABLE, "").await;
+        let mut walbrook = Walbrook::spawn(&case.config);
+        case.space.ready(&case.stack.postgres, &mut walbrook).await;
+        let walsender = case.json(&["slot", "status", "--json"])["active_pid"].to_string();
+        let signal = |signal: &str, pid: &str| {
+            assert!(Command::new("kill").args(["-s", signal, pid]).status().unwrap().success());
+        };
+        signal("STOP", &walsender);
+        let noticed = thread::spawn(move || {
+            thread::sleep(Duration::from_secs(1));
+            signal("CONT", &walsender);
+        });
+        walbrook.kill();
+        assert!(case.command(&["slot", "drop"], 0).contains("walbrook slot drop --yes"));
+        noticed.join().unwrap();
     });
 }
 

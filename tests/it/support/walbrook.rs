@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -15,6 +15,8 @@ use super::process::{self, Process, User};
 pub(crate) struct Walbrook {
     process: Process,
     log: Arc<Log>,
+    /// Each reads one pipe up to its end, which comes with the process's.
+    readers: Vec<JoinHandle<()>>,
     config: PathBuf,
 }
 
@@ -48,12 +50,12 @@ impl Walbrook {
         let log = Arc::new(Log::default());
         let child = process.child();
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        for pipe in [Box::new(out) as Box<dyn Read + Send>, Box::new(err)] {
+        let pipes = [Box::new(out) as Box<dyn Read + Send>, Box::new(err)];
+        let readers = pipes.into_iter().map(|pipe| {
             let log = Arc::clone(&log);
-            // Ends with the process, which closes the pipe.
-            thread::spawn(move || log.follow(pipe));
-        }
-        Self { process, log, config: config.to_owned() }
+            thread::spawn(move || log.follow(pipe))
+        });
+        Self { process, readers: readers.collect(), log, config: config.to_owned() }
     }
 
     /// The configuration file, to start another one.
@@ -73,23 +75,38 @@ impl Walbrook {
 
     /// SIGKILL.
     pub(crate) fn kill(&mut self) -> ExitStatus {
-        self.process.kill()
+        let status = self.process.kill();
+        self.read_to_the_end();
+        status
     }
 
     /// SIGTERM, and how it ended.
     pub(crate) fn stop(&mut self, limit: Duration) -> ExitStatus {
         self.process.signal("TERM");
-        self.process.wait(limit)
+        self.wait(limit)
     }
 
     /// Waits until it ends by itself.
     pub(crate) fn wait(&mut self, limit: Duration) -> ExitStatus {
-        self.process.wait(limit)
+        let status = self.process.wait(limit);
+        self.read_to_the_end();
+        status
     }
 
     /// How it ended, if it has.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        self.process.ended()
+        let ended = self.process.ended();
+        if ended.is_some() {
+            self.read_to_the_end();
+        }
+        ended
+    }
+
+    /// So that the log of a process that has ended is whole.
+    fn read_to_the_end(&mut self) {
+        for reader in self.readers.drain(..) {
+            reader.join().expect("a reader only reads");
+        }
     }
 
     /// All that it has logged so far.
