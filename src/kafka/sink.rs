@@ -213,6 +213,7 @@ impl KafkaSink {
         self.end(producer, batch, deadline)?;
         tracing::debug!(
             records,
+            ends_inside = batch.ends_inside,
             millis = deadline.elapsed().as_millis(),
             "kafka transaction committed"
         );

@@ -17,12 +17,15 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio_postgres::Client;
 
+use crate::support::flow::drained;
 use crate::support::stack::{Space, Stack, shared};
 use crate::support::walbrook::{Walbrook, command};
-use crate::support::{process, run, until, until_async};
+use crate::support::{process, run, until};
 
 const ACCOUNTS: u64 = 30;
 const ROUNDS_MAX: usize = 200;
+/// How long a start may take until it does what is waited for.
+const LIFE_LIMIT: Duration = Duration::from_secs(60);
 /// How long a stop may take.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
@@ -47,6 +50,8 @@ struct Scale {
     stops_min: usize,
     /// Kills of each kind.
     hits_min: usize,
+    /// Stops of a start that resumes a large transaction; there are many batches in one.
+    resumed_min: usize,
 }
 
 /// Most transactions are whole.
@@ -61,12 +66,13 @@ static WHOLE: Scale = Scale {
     kills_min: 20,
     stops_min: 4,
     hits_min: 3,
+    resumed_min: 0,
 };
 /// Most transactions are cut, and many starts go on inside of one that takes longer than they live.
 static CUT: Scale = Scale {
     target: 15,
     max: 30,
-    large: 5000,
+    large: 3000,
     writers: 1,
     statements: 160,
     rest_ms: 60,
@@ -74,6 +80,7 @@ static CUT: Scale = Scale {
     kills_min: 8,
     stops_min: 8,
     hits_min: 1,
+    resumed_min: 3,
 };
 
 const TABLES: &str = "
@@ -88,6 +95,7 @@ const TABLES: &str = "
     CREATE TABLE truth (
         seq bigserial PRIMARY KEY, xid text NOT NULL DEFAULT pg_current_xact_id()::text,
         relation text NOT NULL, op text NOT NULL, key text NOT NULL, version int NOT NULL);
+    CREATE TABLE unpublished (n int);
     CREATE FUNCTION note_account() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF TG_OP <> 'DELETE' THEN
             INSERT INTO truth (relation, op, key, version) VALUES
@@ -139,6 +147,14 @@ fn every_committed_change_is_in_kafka_exactly_once_where_most_transactions_are_c
     check(&CUT);
 }
 
+/// One run of the test.
+struct Case {
+    stack: &'static Stack,
+    space: Space,
+    config: String,
+    scale: &'static Scale,
+}
+
 fn check(scale: &'static Scale) {
     run(Duration::from_secs(1200), async {
         let stack = shared();
@@ -149,11 +165,12 @@ fn check(scale: &'static Scale) {
         let mut rng = Rng::with_seed(seed);
         stack.postgres.execute(&space.database, TABLES).await;
         let config = config(stack, &space, scale);
+        let case = Case { stack, space, config, scale };
 
-        let hits = end_while_writing(stack, &space, &config, scale, &mut rng).await;
-        settle(stack, &space, &config).await;
+        let hits = end_while_writing(&case, &mut rng).await;
+        settle(&case).await;
         println!("kill test: {hits:?}");
-        verify::verify(stack, &space, scale).await;
+        verify::verify(stack, &case.space, scale).await;
         assert!(hits.is_enough(scale), "the kills did not hit enough: {hits:?}");
     });
 }
@@ -217,6 +234,7 @@ struct Hits {
     recovery: usize,
     open_txn: usize,
     before_confirm: usize,
+    resumed: usize,
     other: usize,
 }
 
@@ -226,34 +244,66 @@ impl Hits {
         scale.kills_min <= self.kills
             && scale.stops_min <= self.terms.min(self.stops)
             && scale.hits_min <= least
+            && scale.resumed_min <= self.resumed
             && 1 <= self.creation
     }
 
     /// Ends it in one of three ways.
     fn end(&mut self, walbrook: &mut Walbrook, config: &str, rng: &mut Rng) {
-        match rng.u32(0..3) {
-            0 => {
-                walbrook.kill();
-                self.count(&walbrook.log());
-                return;
-            }
-            1 => {
-                self.terms += 1;
-                walbrook.signal("TERM");
-            }
-            _ => {
-                self.stops += 1;
-                // It may have no socket yet.
-                until(STOP_LIMIT, "walbrook stop", || {
-                    let told = command(config, &["stop"]);
-                    if told.status.success() { Ok(()) } else { Err(told.stderr) }
-                });
-            }
+        if rng.u32(0..3) == 0 {
+            walbrook.kill();
+            self.count(&walbrook.log());
+        } else {
+            self.stop(walbrook, config, rng);
+        }
+    }
+
+    /// Stops it in one of two ways.
+    fn stop(&mut self, walbrook: &mut Walbrook, config: &str, rng: &mut Rng) {
+        if rng.bool() {
+            self.terms += 1;
+            walbrook.signal("TERM");
+        } else {
+            self.stops += 1;
+            // It may have no socket yet.
+            until(STOP_LIMIT, "walbrook stop", || {
+                let told = command(config, &["stop"]);
+                if told.status.success() { Ok(()) } else { Err(told.stderr) }
+            });
         }
         let status = walbrook.wait(STOP_LIMIT);
         // Before its first line it does not listen yet.
         let is_early = status.signal().is_some() && walbrook.log().is_empty();
         assert!(status.success() || is_early, "{status}: {}", walbrook.tail());
+    }
+
+    /// Kills it inside a large transaction, and stops the next start while the server decodes that
+    /// again, or sends the part that Kafka has: what comes before it is there again, and has ended.
+    async fn stop_while_it_resumes(&mut self, case: &Case, client: &Client, rng: &mut Rng) {
+        let Case { stack, space, config, scale } = case;
+        settle(case).await;
+        insert_lines(client, 1).await;
+        let before = stack.postgres.wal_end().await;
+        // The server decodes it for a while before it sends a row.
+        let unpublished = "BEGIN; INSERT INTO unpublished SELECT generate_series(1, 600000)";
+        client.batch_execute(unpublished).await.unwrap();
+        insert_lines(client, scale.large).await;
+        client.batch_execute("COMMIT").await.unwrap();
+        let mut walbrook = Walbrook::spawn(config);
+        // More than what the writer does meanwhile has.
+        let mut cuts = rng.u32(60..140);
+        walbrook.wait_for(LIFE_LIMIT, "cut transactions", |line| {
+            cuts = cuts.saturating_sub(u32::from(line["ends_inside"] == true));
+            cuts == 0 && line["message"] == "kafka transaction opened"
+        });
+        walbrook.kill();
+        self.count(&walbrook.log());
+        let mut walbrook = Walbrook::spawn(config);
+        walbrook.wait_for_message(LIFE_LIMIT, "streaming");
+        stack.postgres.slot_decoded(&space.slot, &before).await;
+        tokio::time::sleep(Duration::from_millis(rng.u64(0..100))).await;
+        self.stop(&mut walbrook, config, rng);
+        self.resumed += 1;
     }
 
     /// Reads off the log what was under way when it ended.
@@ -284,14 +334,9 @@ impl Hits {
     }
 }
 
-async fn end_while_writing(
-    stack: &Stack,
-    space: &Space,
-    config: &str,
-    scale: &'static Scale,
-    rng: &mut Rng,
-) -> Hits {
-    let mut hits = kill_the_first_start(stack, space, config, rng).await;
+async fn end_while_writing(case: &Case, rng: &mut Rng) -> Hits {
+    let Case { stack, space, config, scale } = case;
+    let mut hits = kill_the_first_start(case, rng).await;
     let stop = Arc::new(AtomicBool::new(false));
     let mut writers = Vec::new();
     for writer in 0..scale.writers {
@@ -308,13 +353,16 @@ async fn end_while_writing(
         // some one that must be cut.
         insert_lines(&large, scale.target * 9 / 10).await;
         insert_lines(&large, scale.max - scale.target).await;
-        if round % 5 == 1 {
+        if round % 5 == 1 && scale.resumed_min == 0 {
             insert_lines(&large, scale.large).await;
+        }
+        if round % 5 == 1 && hits.resumed < scale.resumed_min {
+            hits.stop_while_it_resumes(case, &large, rng).await;
         }
         let mut walbrook = Walbrook::spawn(config);
         // From the start, so that some hit recovery; or once it streams, however slow the machine.
         let limit_ms = if rng.bool() {
-            walbrook.wait_for_message(Duration::from_secs(60), "streaming");
+            walbrook.wait_for_message(LIFE_LIMIT, "streaming");
             scale.life_ms
         } else {
             scale.life_ms + 1000
@@ -332,7 +380,8 @@ async fn end_while_writing(
 }
 
 /// Kills the first start while the slot is being created: an open transaction makes it wait.
-async fn kill_the_first_start(stack: &Stack, space: &Space, config: &str, rng: &mut Rng) -> Hits {
+async fn kill_the_first_start(case: &Case, rng: &mut Rng) -> Hits {
+    let Case { stack, space, config, .. } = case;
     let mut hits = Hits::default();
     let client = stack.postgres.client(&space.database).await;
     for _ in 0..2 {
@@ -442,19 +491,10 @@ async fn change_line(client: &Client, id: u64, choice: u32) {
 }
 
 /// Lets walbrook finish, in peace: everything is confirmed, and it stops when told to.
-async fn settle(stack: &Stack, space: &Space, config: &str) {
-    let client = stack.postgres.client(&space.database).await;
-    let end: String =
-        client.query_one("SELECT pg_current_wal_lsn()::text", &[]).await.unwrap().get(0);
+async fn settle(case: &Case) {
+    let Case { stack, space, config, .. } = case;
     let mut walbrook = Walbrook::spawn(config);
-    let (client, end, slot) = (&client, &end, &space.slot);
-    until_async(Duration::from_secs(480), "everything is confirmed", || async move {
-        let statement = "SELECT confirmed_flush_lsn >= $1::text::pg_lsn, confirmed_flush_lsn::text \
-                         FROM pg_replication_slots WHERE slot_name = $2";
-        let row = client.query_one(statement, &[end, slot]).await.unwrap();
-        if row.get(0) { Ok(()) } else { Err(row.get::<_, String>(1)) }
-    })
-    .await;
+    drained(&stack.postgres, space, Duration::from_secs(480)).await.unwrap();
     let status = walbrook.stop(STOP_LIMIT);
     assert_eq!(status.code(), Some(0), "{}", walbrook.tail());
 }

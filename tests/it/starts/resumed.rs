@@ -21,10 +21,15 @@ fn a_stop_soon_after_a_start_inside_a_cut_transaction_loses_none_of_it() {
         let rare = ("replication", "wal_sender_timeout = \"60s\"");
         let cut = ("batch", "target_records = 100\nmax_records = 500");
         let debug = ("log", "level = \"info,walbrook=debug\"");
-        let mut flow = Flow::start(shared(), "cut", TABLE, &[rare, cut, debug]).await;
+        let tables = format!("{TABLE}; CREATE TABLE unpublished (n int)");
+        let mut flow = Flow::start(shared(), "cut", &tables, &[rare, cut, debug]).await;
         for round in 0..4 {
             flow.execute("INSERT INTO t (v) VALUES ('before')").await;
-            flow.execute("INSERT INTO t (v) SELECT 'cut' FROM generate_series(1, 8000)").await;
+            let before = flow.stack.postgres.wal_end().await;
+            // The server decodes it for a while before it sends a row.
+            let cut = "BEGIN; INSERT INTO unpublished SELECT generate_series(1, 200000);
+                INSERT INTO t (v) SELECT 'cut' FROM generate_series(1, 8000); COMMIT";
+            flow.execute(cut).await;
             let is_cut = |line: &Value| {
                 said(line, "message") == "kafka transaction committed" && line["records"] == 500
             };
@@ -33,8 +38,8 @@ fn a_stop_soon_after_a_start_inside_a_cut_transaction_loses_none_of_it() {
             flow.stack.postgres.slot_active(&flow.space.slot, false).await;
             flow.walbrook = Walbrook::spawn(&flow.config);
             flow.walbrook.wait_for_message(LIMIT, "streaming");
-            // For so long it may stream.
-            tokio::time::sleep(Duration::from_millis(20 * round)).await;
+            flow.stack.postgres.slot_decoded(&flow.space.slot, &before).await;
+            tokio::time::sleep(Duration::from_millis(50 * round)).await;
             flow.stop();
             flow.restart().await;
         }

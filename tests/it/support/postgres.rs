@@ -195,6 +195,29 @@ impl Postgres {
         .await;
     }
 
+    /// Where the next WAL goes.
+    pub(crate) async fn wal_end(&self) -> String {
+        let client = self.client("postgres").await;
+        let query = "SELECT pg_current_wal_insert_lsn()::text";
+        client.query_one(query, &[]).await.unwrap().get(0)
+    }
+
+    /// Waits until the slot's walsender has decoded the WAL up to there: it has sent what committed
+    /// before.
+    pub(crate) async fn slot_decoded(&self, slot: &str, lsn: &str) {
+        let client = self.client("postgres").await;
+        let query = "SELECT sent_lsn >= $2::text::pg_lsn FROM pg_stat_replication
+                     JOIN pg_replication_slots ON pid = active_pid WHERE slot_name = $1";
+        until_async(Duration::from_secs(30), "the WAL is decoded", async || {
+            let rows = client.query(query, &[&slot, &lsn]).await.unwrap();
+            match rows.first().map(|row| row.get::<_, Option<bool>>(0)) {
+                Some(Some(true)) => Ok(()),
+                state => Err(format!("{state:?}")),
+            }
+        })
+        .await;
+    }
+
     fn configure(&self, options: &Options) {
         let data = self.data();
         let mut conf = format!(

@@ -127,7 +127,7 @@ impl Walbrook {
         &self,
         limit: Duration,
         what: &str,
-        wanted: impl Fn(&Value) -> bool,
+        wanted: impl FnMut(&Value) -> bool,
     ) -> Value {
         self.wait_from(0, limit, what, wanted)
     }
@@ -148,7 +148,7 @@ impl Walbrook {
         mut seen: usize,
         limit: Duration,
         what: &str,
-        wanted: impl Fn(&Value) -> bool,
+        mut wanted: impl FnMut(&Value) -> bool,
     ) -> Value {
         let deadline = Instant::now() + limit;
         let mut lines = self.log.lines.lock().unwrap();
