@@ -10,6 +10,7 @@ mod message;
 mod reader;
 mod relation;
 mod session;
+mod transcode;
 mod tuple;
 
 pub use frame::{Frame, status_update};
@@ -17,6 +18,7 @@ pub use message::{Message, OldTuple, OldTupleKind, RelationBody, RelationIds};
 pub use reader::{Error, Reader};
 pub use relation::{Relation, RelationColumn, RelationId, ReplicaIdentity};
 pub use session::{Session, Status};
+pub use transcode::Transcoder;
 pub use tuple::{Column, Columns, Tuple};
 
 #[cfg(test)]

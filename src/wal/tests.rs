@@ -297,7 +297,7 @@ proptest! {
 }
 
 /// Read once for all cases.
-static BODIES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(golden_bodies);
+pub(super) static BODIES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(golden_bodies);
 
 /// Parses and, where that succeeds, reads everything that is in the message.
 fn walk(body: &[u8]) {

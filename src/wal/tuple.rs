@@ -56,6 +56,24 @@ impl<'a> Tuple<'a> {
         Ok(Self { columns: reader.since(columns), len })
     }
 
+    /// Appends it as the stream carries it, with what `rewrite` appends in place of a text.
+    pub(super) fn write(
+        &self,
+        out: &mut Vec<u8>,
+        mut rewrite: impl FnMut(&[u8], &mut Vec<u8>),
+    ) -> Result<(), Error> {
+        out.extend_from_slice(&self.len.to_be_bytes());
+        for column in self.columns() {
+            match column {
+                Column::Binary(value) => sized(b'b', out, |out| out.extend_from_slice(value))?,
+                Column::Null => out.push(b'n'),
+                Column::Text(value) => sized(b't', out, |out| rewrite(value, out))?,
+                Column::Unchanged => out.push(b'u'),
+            }
+        }
+        Ok(())
+    }
+
     /// How many columns there are.
     #[inline]
     #[must_use]
@@ -133,3 +151,21 @@ impl<'a> Iterator for Columns<'a> {
 }
 
 impl ExactSizeIterator for Columns<'_> {}
+
+/// Appends a value behind its tag and its length, which is known when it is there.
+fn sized(tag: u8, out: &mut Vec<u8>, value: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
+    const LENGTH: [u8; 4] = [0; 4];
+    out.push(tag);
+    let offset = out.len();
+    out.extend_from_slice(&LENGTH);
+    value(out);
+    let bytes = out.len().saturating_sub(offset + LENGTH.len());
+    let length = i32::try_from(bytes).map_err(|_| {
+        let count = i64::try_from(bytes).unwrap_or(i64::MAX);
+        Error::BadCount { reading: "column length as UTF-8", offset, count }
+    })?;
+    if let Some(place) = out.get_mut(offset..).and_then(|rest| rest.first_chunk_mut()) {
+        *place = length.to_be_bytes();
+    }
+    Ok(())
+}

@@ -15,7 +15,7 @@ mod position;
 #[path = "../../../src/wal/mod.rs"]
 mod wal;
 
-use wal::{Column, Frame, Message, Tuple};
+use wal::{Column, Frame, Message, Transcoder, Tuple};
 
 fuzz_target!(|bytes: &[u8]| {
     // As a frame, and as the body of one.
@@ -53,6 +53,27 @@ fn read(body: &[u8]) {
             walk(new, body);
         }
         _ => {}
+    }
+    for encoding in [encoding_rs::EUC_JP, encoding_rs::WINDOWS_1253] {
+        transcode(encoding, body);
+    }
+}
+
+/// What is read is read in any encoding, and never has a character in place of a byte that has none.
+fn transcode(encoding: &'static encoding_rs::Encoding, body: &[u8]) {
+    let mut transcoder = Transcoder::new(Some(encoding));
+    let message = transcoder.parse(body).expect("it was read before");
+    let (Message::Insert { new: before, .. }, Message::Insert { new: after, .. }) =
+        (Message::parse(body).expect("the same"), message)
+    else {
+        return;
+    };
+    assert_eq!(before.len(), after.len());
+    for columns in before.columns().zip(after.columns()) {
+        if let (Column::Text(before), Column::Text(after)) = columns {
+            let expect = encoding.decode_without_bom_handling_and_without_replacement(before);
+            assert_eq!(str::from_utf8(after).ok(), expect.as_deref());
+        }
     }
 }
 
