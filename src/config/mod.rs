@@ -12,6 +12,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use encoding_rs::Encoding;
+
 pub use environment::Environment;
 pub use file::{Error, load};
 pub use secret::Secret;
@@ -88,6 +90,9 @@ pub struct Postgres {
     pub channel_binding: ChannelBinding,
     /// `target_session_attrs`.
     pub target: Target,
+    /// In what the text of a database is that has no encoding (SQL_ASCII); `None` is UTF-8. In it every
+    /// byte below 0x80 is ASCII.
+    pub text_encoding: Option<&'static Encoding>,
     /// `application_name`.
     pub application_name: String,
     /// `connect_timeout`, for each host.

@@ -28,7 +28,7 @@ use crate::postgres::{
 use crate::registry::Registry;
 use crate::status::Phase;
 use crate::types::Kind;
-use crate::wal::Session;
+use crate::wal::{Session, Transcoder};
 
 /// What one attempt works with.
 pub(super) struct Attempt<'a> {
@@ -194,7 +194,8 @@ impl Attempt<'_> {
                 self.config.replication.retry_delay_max,
             ),
         };
-        Reader::new(transport, session, assembler, around).run().await
+        let transcoder = Transcoder::new(self.config.postgres.text_encoding);
+        Reader::new(transport, session, transcoder, assembler, around).run().await
     }
 
     /// A lost slot cannot be held by anybody, so it is judged (and may be made anew) without.
@@ -246,7 +247,10 @@ impl Attempt<'_> {
 
     /// Whether the slot can be read in binary form; warns once of each type that forbids it.
     fn is_binary(&mut self, columns: &[PublishedColumn]) -> bool {
-        if self.is_text_forced || self.config.replication.binary == Binary::Never {
+        let Config { postgres, replication, .. } = self.config;
+        // Of the binary form only a value's type says what in it is text.
+        let is_transcoded = postgres.text_encoding.is_some();
+        if self.is_text_forced || is_transcoded || replication.binary == Binary::Never {
             return false;
         }
         let mut is_binary = true;

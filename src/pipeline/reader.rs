@@ -1,6 +1,6 @@
 //! The reader: frames in, sealed batches out, committed batches back, status to the walsender.
 //!
-//! One task, one loop; the life of a row is `next_frame` → [`Message`] → [`Assembler`] → batch →
+//! One task, one loop; the life of a row is `next_frame` → [`Transcoder::parse`] → [`Assembler`] → batch →
 //! writer → home → [`Session::confirm`]. Here alone an LSN is confirmed: at the start what the last
 //! checkpoint says, then what each committed batch's says.
 
@@ -25,7 +25,7 @@ use crate::position::{Lsn, Position, Xid};
 use crate::postgres::Catalog;
 use crate::registry::{self, Registry};
 use crate::status::Phase;
-use crate::wal::{Frame, Message, RelationId, Session};
+use crate::wal::{Frame, RelationId, Session, Transcoder};
 
 /// A read that brought less than this, while the writer is busy, is followed by a
 /// [nap](Transport::nap): the walsender makes one send() per row, and a receiver that wakes for each
@@ -71,6 +71,7 @@ pub(super) struct Surroundings<'a, S: Sink> {
 pub(super) struct Reader<'a, T, S: Sink> {
     transport: T,
     session: Session,
+    transcoder: Transcoder,
     assembler: Assembler,
     around: Surroundings<'a, S>,
     current: Box<Batch>,
@@ -106,6 +107,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
     pub(super) fn new(
         transport: T,
         session: Session,
+        transcoder: Transcoder,
         assembler: Assembler,
         around: Surroundings<'a, S>,
     ) -> Self {
@@ -113,6 +115,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         Self {
             transport,
             session,
+            transcoder,
             assembler,
             around,
             current: Box::new(current),
@@ -179,6 +182,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                 return Ok(Pause::Room);
             }
             let Self { transport, pending, session, assembler, current, around, .. } = self;
+            let transcoder = &mut self.transcoder;
             let is_next = |(it, _): &mut (Position, _)| assembler.pending() == Some(*it);
             if let Some((position, error)) = around.refused.take_if(is_next) {
                 return Err(Error::Change { position, error: Box::new(error) });
@@ -190,7 +194,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                     None => return Ok(Pause::Data),
                 },
             };
-            let step = take(frame, session, assembler, &context, current)?;
+            let step = take(frame, transcoder, session, assembler, &context, current)?;
             self.pending = matches!(step, Step::Full | Step::Need(_)).then(|| frame.to_vec());
             match step {
                 Step::Boundary if assembler.is_crowded() => {
@@ -572,6 +576,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
 /// Takes one frame: a keep-alive for the session, or a message for the assembler.
 fn take(
     frame: &[u8],
+    transcoder: &mut Transcoder,
     session: &mut Session,
     assembler: &mut Assembler,
     context: &Context,
@@ -580,7 +585,7 @@ fn take(
     match Frame::parse(frame)? {
         Frame::XLogData { start, body, .. } => {
             session.on_data(start);
-            let message = Message::parse(body)?;
+            let message = transcoder.parse(body)?;
             Ok(assembler.on_message(start, &message, context, batch)?)
         }
         Frame::Keepalive { wal_end, reply_requested, .. } => {

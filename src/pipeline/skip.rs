@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::edges::Transport;
 use crate::kafka;
 use crate::position::{Lsn, Position};
-use crate::wal::{Frame, Message, Session};
+use crate::wal::{Frame, Session, Transcoder};
 
 /// A change that will be left out.
 #[derive(Debug)]
@@ -73,7 +73,8 @@ async fn hold_and_skip(
         return Err(Refusal::NoSlot { slot, confirm: Lsn::ZERO }.into());
     };
     start::may_omit(position, &server, &checkpoint)?;
-    let found = find(&mut transport, &mut session, stop, position).await;
+    let transcoder = Transcoder::new(config.postgres.text_encoding);
+    let found = find(&mut transport, &mut session, transcoder, stop, position).await;
     let found = found.map_err(Error::for_good_if_too_large)?;
     keep(&found, reason, file).map_err(|source| Error::File { path: file.to_owned(), source })?;
     let Found { change, operation, table, .. } = found;
@@ -90,6 +91,7 @@ async fn hold_and_skip(
 async fn find<T: Transport>(
     transport: &mut T,
     session: &mut Session,
+    mut transcoder: Transcoder,
     stop: &mut Stop,
     position: Position,
 ) -> Result<Found, Error> {
@@ -99,7 +101,7 @@ async fn find<T: Transport>(
             let step = match Frame::parse(frame)? {
                 Frame::XLogData { start, body, .. } => {
                     session.on_data(start);
-                    search.on_message(start, &Message::parse(body)?)
+                    search.on_message(start, &transcoder.parse(body)?)
                 }
                 Frame::Keepalive { wal_end, reply_requested, .. } => {
                     session.on_keepalive(clock::now(), wal_end, reply_requested);

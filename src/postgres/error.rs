@@ -232,6 +232,19 @@ pub enum Error {
     /// The server ended the stream in good order (it shuts down or was promoted).
     #[error("the server ended the stream")]
     StreamEnded,
+    /// The configuration names the encoding of a database that has one.
+    #[error(
+        "postgres.text_encoding is {asked}, but the database at {host} has an encoding of its own, \
+         {found}, from which the server converts by itself: remove postgres.text_encoding"
+    )]
+    TextEncoding {
+        /// The host.
+        host: String,
+        /// The configuration's.
+        asked: &'static str,
+        /// The database's.
+        found: String,
+    },
     /// Something took longer than its limit.
     #[error("{doing} at {host} took longer than {limit_ms} ms")]
     TimedOut {
@@ -289,6 +302,7 @@ impl Error {
             | Self::Pooler { .. }
             | Self::ServerTooOld { .. }
             | Self::Setting { .. }
+            | Self::TextEncoding { .. }
             | Self::TlsFile { .. }
             | Self::TlsSettings(_)
             | Self::TlsUnavailable { .. } => Class::Fatal,

@@ -125,8 +125,12 @@ impl ReplicationClient {
         let server_started = String::new();
         let mut client = Self { wire, peer, settings, server_major, server_started, timeout };
         let asked = asked.clone().on(server_major);
-        let encoding = client.settings.get("server_encoding").map(String::as_str);
-        let is_encoded = encoding != Some(session::NO_ENCODING);
+        let encoding = client.settings.get("server_encoding").cloned().unwrap_or_default();
+        let is_encoded = encoding != session::NO_ENCODING;
+        if let (true, Some(asked)) = (is_encoded, postgres.text_encoding) {
+            let (host, asked) = (client.peer.host, asked.name());
+            return Err(Error::TextEncoding { host, asked, found: encoding });
+        }
         client.settle(&if is_encoded { asked } else { asked.unconverted() }).await?;
         Ok(client)
     }

@@ -169,16 +169,29 @@ pub(super) fn judge_server(config: &Config, server: &Server, report: &mut Report
             "list the primary in postgres.hosts, and leave postgres.target_session_attrs at \"primary\"",
         );
     }
-    if server.encoding == "SQL_ASCII" {
-        report.warning(
-            "postgres.encoding",
-            "the database has no encoding (SQL_ASCII): text that is not UTF-8 is a value that its field cannot hold, and ends walbrook unless values.on_unrepresentable is \"null\"",
-            "find out in which encoding applications write, and move to a database that has it (pg_dump --encoding)",
-        );
-    }
+    judge_encoding(config, server, report);
     judge_synchronous(config, server, report);
     judge_wal_limit(server, report);
     judge_message_outbox(config.message_outbox.as_ref(), server, report);
+}
+
+/// Where the database has an encoding, the replication connection says what `text_encoding` is worth.
+fn judge_encoding(config: &Config, server: &Server, report: &mut Report) {
+    const NAME: &str = "postgres.encoding";
+    if server.encoding != "SQL_ASCII" {
+        return;
+    }
+    match config.postgres.text_encoding {
+        Some(encoding) => {
+            let name = encoding.name();
+            report.ok(NAME, format!("the database has no encoding (SQL_ASCII): its text is read as {name}, which the slot sends in text form"));
+        }
+        None => report.warning(
+            NAME,
+            "the database has no encoding (SQL_ASCII): text that is not UTF-8 is a value that its field cannot hold, and ends walbrook unless values.on_unrepresentable is \"null\"",
+            "find out in which encoding applications write, and set postgres.text_encoding, or move to a database that has it (pg_dump --encoding)",
+        ),
+    }
 }
 
 /// A walsender of a name that is listed there is waited for by every commit.

@@ -201,9 +201,14 @@ fn servers_are_judged() {
     let standby = (Warning, "postgres.standby", &["target_session_attrs"][..]);
     let none = (Warning, "postgres.wal_limit", &["nothing limits"][..]);
     check(judge("", unlimited), &[version, level, standby, none]);
-    let none = Server { encoding: "SQL_ASCII".into(), ..server() };
-    let warning = (Warning, "postgres.encoding", &["on_unrepresentable"][..]);
-    check(judge("", none), &[version, level, warning, limit]);
+    let none = || Server { encoding: "SQL_ASCII".into(), ..server() };
+    let warning =
+        (Warning, "postgres.encoding", &["on_unrepresentable", "postgres.text_encoding"][..]);
+    check(judge("", none()), &[version, level, warning, limit]);
+    let mut named = config("", "");
+    named.postgres.text_encoding = Some(encoding_rs::WINDOWS_1252);
+    let read = (Ok, "postgres.encoding", &["SQL_ASCII", "windows-1252"][..]);
+    check(|report| postgres::judge_server(&named, &none(), report), &[version, level, read, limit]);
     let named = |names: &str| Server { synchronous_standby_names: names.into(), ..server() };
     let warning = (Warning, "postgres.synchronous", &["a, walbrook", "application_name"][..]);
     check(judge("", named("a, walbrook")), &[version, level, warning, limit]);

@@ -9,6 +9,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use encoding_rs::{EUC_JP, Encoding, UTF_8, X_USER_DEFINED};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use toml::Spanned;
@@ -36,6 +37,7 @@ pub(super) struct Postgres {
     ssl_key: Key<String>,
     channel_binding: Key<String>,
     target_session_attrs: Key<String>,
+    text_encoding: Key<String>,
     application_name: Key<String>,
     connect_timeout: Key<Time>,
     statement_timeout: Key<Time>,
@@ -101,6 +103,7 @@ pub(super) fn build(
         ssl_client_cert: tls.client_cert,
         channel_binding: tls.channel_binding,
         target: target(section, around)?,
+        text_encoding: text_encoding(&section.text_encoding)?,
         hosts: hosts(section, around)?,
         application_name: text("postgres.application_name", &section.application_name, "PGAPPNAME")
             .unwrap_or_else(|| "walbrook".to_owned()),
@@ -369,6 +372,34 @@ fn target(section: &Postgres, around: &Surroundings<'_>) -> Result<Target, Fault
     let name = "postgres.target_session_attrs";
     given(name, &section.target_session_attrs, "PGTARGETSESSIONATTRS", around)
         .map_or(Ok(Target::Primary), |given| choice(&given, TARGETS))
+}
+
+/// An encoding in which every byte below 0x80 is ASCII, which not all are: in Shift_JIS or GBK such a
+/// byte can be half of a character, and PostgreSQL, which takes it for ASCII, quotes it in arrays and
+/// composites.
+fn text_encoding(key: &Key<String>) -> Result<Option<&'static Encoding>, Fault> {
+    let Some(given) = Given::key("postgres.text_encoding", key) else { return Ok(None) };
+    let encoding = Encoding::for_label_no_replacement(given.text.as_bytes());
+    let Some(encoding) = encoding.filter(|it| *it != X_USER_DEFINED) else {
+        return Err(given.fault(format_args!(
+            "is {:?}, but wants a label of <https://encoding.spec.whatwg.org/#names-and-labels>, \
+             such as \"windows-1252\", \"iso-8859-2\", \"koi8-r\" or \"euc-jp\"",
+            given.text
+        )));
+    };
+    if encoding == UTF_8 {
+        let message = "is UTF-8, which is what text is read as without this key: remove it";
+        return Err(given.fault(message));
+    }
+    if encoding.is_single_byte() || encoding == EUC_JP {
+        return Ok(Some(encoding));
+    }
+    Err(given.fault(format_args!(
+        "is {}, in which bytes that look like ASCII are parts of other characters, so that \
+         PostgreSQL's quotes and commas in arrays cannot be told from text: single-byte encodings \
+         and EUC-JP can be read",
+        encoding.name()
+    )))
 }
 
 fn connect_timeout(section: &Postgres, around: &Surroundings<'_>) -> Result<Duration, Fault> {

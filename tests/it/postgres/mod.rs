@@ -102,6 +102,7 @@ fn settings(host: &str, port: u16, user: &str) -> Settings {
         ssl_client_cert: None,
         channel_binding: ChannelBinding::Prefer,
         target: Target::Any,
+        text_encoding: None,
         application_name: "walbrook".to_owned(),
         connect_timeout: limit,
         statement_timeout: limit,

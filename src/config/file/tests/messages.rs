@@ -98,6 +98,21 @@ key_format = "json_schemas""#,
         "port = 70000",
         "4:8: `postgres.port`: wrong value: integer, expected a whole number from 0 to 65535",
     ),
+    (
+        "postgres",
+        r#"text_encoding = "WIN1252""#,
+        r#"4:17: `postgres.text_encoding` is "WIN1252", but wants a label of <https://encoding.spec.whatwg.org/#names-and-labels>, such as "windows-1252", "iso-8859-2", "koi8-r" or "euc-jp""#,
+    ),
+    (
+        "postgres",
+        r#"text_encoding = "utf8""#,
+        "4:17: `postgres.text_encoding` is UTF-8, which is what text is read as without this key: remove it",
+    ),
+    (
+        "postgres",
+        r#"text_encoding = "sjis""#,
+        "4:17: `postgres.text_encoding` is Shift_JIS, in which bytes that look like ASCII are parts of other characters, so that PostgreSQL's quotes and commas in arrays cannot be told from text: single-byte encodings and EUC-JP can be read",
+    ),
     ("postgres", r#"user = "a""#, "5:1: the key or section stands here a second time: remove one"),
     (
         "topics",

@@ -103,6 +103,36 @@ fn a_standby_is_meant_only_by_who_says_so() {
     }
 }
 
+/// What every value goes through is that a byte below 0x80 is ASCII, whatever stands beside it.
+#[test]
+fn a_text_encoding_is_one_in_which_ascii_is_ascii() {
+    let found = |label: &str| {
+        let text = with("postgres", &format!("text_encoding = \"{label}\""));
+        let config = read(&text, Path::new(""), &[]);
+        config.map(|config| config.postgres.text_encoding.unwrap().name())
+    };
+    for (label, name) in [
+        ("windows-1252", "windows-1252"),
+        ("latin1", "windows-1252"),
+        ("ISO-8859-1", "windows-1252"),
+        ("iso-8859-15", "ISO-8859-15"),
+        ("latin2", "ISO-8859-2"),
+        ("koi8-u", "KOI8-U"),
+        ("ibm866", "IBM866"),
+        ("euc-jp", "EUC-JP"),
+    ] {
+        assert_eq!(found(label), Ok(name), "{label}");
+    }
+    let refused = ["gbk", "gb18030", "big5", "euc-kr", "iso-2022-jp", "utf-16le", "utf-16be"];
+    for label in refused {
+        assert!(found(label).unwrap_err().contains("look like ASCII"), "{label}");
+    }
+    for label in ["", "x-user-defined", "replacement", "iso-2022-kr", "utf-7", "latin9"] {
+        assert!(found(label).unwrap_err().contains("wants a label"), "{label}");
+    }
+    assert_eq!(minimal_with("postgres", "").postgres.text_encoding, None);
+}
+
 #[test]
 fn the_environment_fills_what_the_file_leaves_out() {
     let text = MINIMAL.replace("user = \"walbrook\"", "");
