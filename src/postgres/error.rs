@@ -232,6 +232,16 @@ pub enum Error {
     /// The server ended the stream in good order (it shuts down or was promoted).
     #[error("the server ended the stream")]
     StreamEnded,
+    /// A catalog query whose answer is not UTF-8: nothing converts it where the database has no
+    /// encoding (SQL_ASCII), so it is the same each time.
+    #[error(
+        "the catalog has a name, an enum's label or a column's default that is not UTF-8 ({server}): \
+         the database has no encoding (SQL_ASCII), rename or replace it (ALTER …)"
+    )]
+    CatalogText {
+        /// What it said.
+        server: ServerError,
+    },
     /// The configuration names the encoding of a database that has one.
     #[error(
         "postgres.text_encoding is {asked}, but the database at {host} has an encoding of its own, \
@@ -294,6 +304,7 @@ impl Error {
         match self {
             Self::AuthMethod { .. }
             | Self::Authentication { .. }
+            | Self::CatalogText { .. }
             | Self::ChannelBinding { .. }
             | Self::MissingPublication { .. }
             | Self::NoHost
@@ -329,7 +340,8 @@ impl Error {
     #[must_use]
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
-            Self::Decoding { server, .. }
+            Self::CatalogText { server }
+            | Self::Decoding { server, .. }
             | Self::MissingPublication { server, .. }
             | Self::Password { server, .. }
             | Self::Pooler { server, .. }

@@ -18,6 +18,7 @@ use std::io;
 use std::time::Duration;
 
 use tokio_postgres::config::{ChannelBinding as Binding, SslMode, SslNegotiation};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, ToSql, Type};
 use tokio_postgres::{Client, Connection, Row, SimpleQueryMessage};
 
@@ -328,7 +329,9 @@ fn connect_error(error: &tokio_postgres::Error, postgres: &Postgres, peer: &Peer
 
 fn query_error(error: &tokio_postgres::Error) -> Error {
     if let Some(refusal) = error.as_db_error() {
-        return Error::Server(ServerError::from(refusal));
+        let server = ServerError::from(refusal);
+        let is_text = refusal.code() == &SqlState::CHARACTER_NOT_IN_REPERTOIRE;
+        return if is_text { Error::CatalogText { server } } else { Error::Server(server) };
     }
     let source = std::error::Error::source(error);
     match source.and_then(|source| source.downcast_ref::<io::Error>()) {

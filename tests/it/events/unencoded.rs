@@ -1,7 +1,7 @@
 //! A database without an encoding (SQL_ASCII), whose text is whatever bytes applications wrote.
 
 use super::TEST_LIMIT;
-use crate::support::flow::{Flow, edit, ends_with};
+use crate::support::flow::{self, Flow, edit, ends_with};
 use crate::support::process::folder;
 use crate::support::stack::{Space, shared};
 use crate::support::walbrook::{Walbrook, command};
@@ -119,5 +119,20 @@ fn an_encoding_is_not_named_for_a_database_that_has_one() {
         let checked = command(&flow.config, &["check"]);
         assert_eq!(checked.status.code(), Some(3), "{}", checked.stdout);
         assert!(checked.stdout.contains("remove postgres.text_encoding"), "{}", checked.stdout);
+    });
+}
+
+/// Names, labels and defaults have no other way than through the catalog, which is asked in UTF-8.
+#[test]
+fn a_label_in_another_encoding_is_told_once() {
+    run(TEST_LIMIT, async {
+        let space = space("label").await;
+        let mood = "CREATE TYPE mood AS ENUM (E'g\\351nial'); ALTER TABLE t ADD COLUMN mood mood";
+        shared().postgres.execute(&space.database, mood).await;
+        let config = flow::config(shared(), &space, &[]);
+        let error = ends_with(&mut Walbrook::spawn(&config), 4);
+        for part in ["22021", "enum's label", "SQL_ASCII"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
     });
 }
