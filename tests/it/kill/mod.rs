@@ -36,7 +36,7 @@ struct Scale {
     target: u64,
     /// `batch.max_records`.
     max: u64,
-    /// Rows of a transaction that is cut whatever else there is, in some rounds.
+    /// Rows of a transaction that is cut whatever else there is.
     large: u64,
     writers: u64,
     /// Up to so many statements a writer's transaction has.
@@ -300,10 +300,13 @@ impl Hits {
         self.count(&walbrook.log());
         let mut walbrook = Walbrook::spawn(config);
         walbrook.wait_for_message(LIFE_LIMIT, "streaming");
-        stack.postgres.slot_decoded(&space.slot, &before).await;
+        match stack.postgres.slot_decoded(&space.slot, &before).await {
+            Ok(()) => self.resumed += 1,
+            // It is stopped all the same, and another one is drawn.
+            Err(state) => println!("kill test: {state}: {}", walbrook.tail()),
+        }
         tokio::time::sleep(Duration::from_millis(rng.u64(0..100))).await;
         self.stop(&mut walbrook, config, rng);
-        self.resumed += 1;
     }
 
     /// Reads off the log what was under way when it ended.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_postgres::{Client, NoTls};
 
@@ -203,19 +203,25 @@ impl Postgres {
     }
 
     /// Waits until the slot's walsender has decoded the WAL up to there: it has sent what committed
-    /// before.
-    pub(crate) async fn slot_decoded(&self, slot: &str, lsn: &str) {
+    /// before. If it does not in 15 s, what it does instead.
+    pub(crate) async fn slot_decoded(&self, slot: &str, lsn: &str) -> Result<(), String> {
         let client = self.client("postgres").await;
-        let query = "SELECT sent_lsn >= $2::text::pg_lsn FROM pg_stat_replication
-                     JOIN pg_replication_slots ON pid = active_pid WHERE slot_name = $1";
-        until_async(Duration::from_secs(30), "the WAL is decoded", async || {
+        let query = "SELECT $2::text::pg_lsn <= sent_lsn, jsonb_build_array(slot, sender, process)::text
+                     FROM pg_replication_slots slot JOIN pg_stat_replication sender ON pid = active_pid
+                     JOIN pg_stat_activity process USING (pid) WHERE slot_name = $1";
+        let deadline = Instant::now() + Duration::from_secs(15);
+        loop {
             let rows = client.query(query, &[&slot, &lsn]).await.unwrap();
-            match rows.first().map(|row| row.get::<_, Option<bool>>(0)) {
-                Some(Some(true)) => Ok(()),
-                state => Err(format!("{state:?}")),
+            let state =
+                rows.first().map(|row| (row.get::<_, Option<bool>>(0), row.get::<_, String>(1)));
+            if let Some((Some(true), _)) = state {
+                return Ok(());
             }
-        })
-        .await;
+            if deadline < Instant::now() {
+                return Err(format!("not decoded up to {lsn}: {state:?}"));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     fn configure(&self, options: &Options) {
