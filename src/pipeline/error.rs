@@ -215,12 +215,15 @@ impl Error {
 
     /// The same where a row is too large for a message, which needs no second look.
     pub(super) fn for_good_if_too_large(self) -> Self {
-        match &self {
-            Self::Source { error, .. } if is_too_large(error.as_ref()) => {
-                Self::Repeated { error: Box::new(self), is_too_large: true }
-            }
-            _ => self,
+        if self.is_too_large() {
+            return Self::Repeated { error: Box::new(self), is_too_large: true };
         }
+        self
+    }
+
+    /// Whether PostgreSQL could not send a row, which is too large for a message.
+    pub(super) fn is_too_large(&self) -> bool {
+        matches!(self, Self::Source { error, .. } if is_too_large(error.as_ref()))
     }
 
     /// Whether what was complete before it may be committed: not where Kafka failed, nor where the

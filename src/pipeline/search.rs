@@ -169,12 +169,10 @@ fn value(bytes: &[u8]) -> Value {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    let mut out = String::with_capacity(bytes.len() * 2);
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    out.extend(digits.filter_map(|digit| char::from_digit(digit.into(), 16)));
+    out
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 //! named in the checkpoint, in this order. The slot is held meanwhile (I4), and nothing is confirmed.
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use serde_json::{Map, Value};
 use tokio::time::sleep_until;
 
 use super::alive::send_due_status;
@@ -20,6 +21,7 @@ use crate::config::Config;
 use crate::edges::Transport;
 use crate::kafka;
 use crate::position::{Lsn, Position};
+use crate::postgres;
 use crate::wal::{Frame, Session, Transcoder};
 
 /// A change that will be left out.
@@ -60,13 +62,39 @@ async fn hold_and_skip(
     writer: &mut Writer<kafka::Error>,
     stop: &mut Stop,
 ) -> Result<Skipped, Error> {
+    // As text, which people can read; or as bytes, where its text is too large for PostgreSQL to send.
+    let found = match hold_and_find(config, position, false, writer, stop).await {
+        Err(error) if error.is_too_large() => {
+            hold_and_find(config, position, true, writer, stop).await
+        }
+        found => found,
+    };
+    let (transport, checkpoint, found) = found.map_err(Error::for_good_if_too_large)?;
+    let Found { change, operation, table, row } = found;
+    keep(row, reason, file).map_err(|source| Error::File { path: file.to_owned(), source })?;
+    let mut now = checkpoint;
+    now.omissions.retain(|it| it.position != position);
+    now.omissions.push(Omission { position, change, reason: reason.to_owned() });
+    now.omissions.sort_by_key(|it| it.position);
+    commit(writer, now.clone()).await?;
+    transport.close().await;
+    Ok(Skipped { operation, table, now })
+}
+
+/// The slot is held as long as the stream lives.
+async fn hold_and_find(
+    config: &Config,
+    position: Position,
+    is_binary: bool,
+    writer: &mut Writer<kafka::Error>,
+    stop: &mut Stop,
+) -> Result<(postgres::Stream, Checkpoint, Found), Error> {
     let look = Look::new(config).await?;
     if !look.is_readable {
         return Err(nothing_to_adopt(config, &look.found));
     }
-    // As text, which people can read.
     let Held { mut transport, mut session, server, checkpoint } =
-        look.hold(config, false, writer, stop).await?;
+        look.hold(config, is_binary, writer, stop).await?;
     let verdict = start::judge(&expected(config), &server, checkpoint.as_ref())?;
     let Verdict::Resume { checkpoint, .. } = verdict else {
         let slot = config.replication.slot.clone();
@@ -74,17 +102,8 @@ async fn hold_and_skip(
     };
     start::may_omit(position, &server, &checkpoint)?;
     let transcoder = Transcoder::new(config.postgres.text_encoding);
-    let found = find(&mut transport, &mut session, transcoder, stop, position).await;
-    let found = found.map_err(Error::for_good_if_too_large)?;
-    keep(&found, reason, file).map_err(|source| Error::File { path: file.to_owned(), source })?;
-    let Found { change, operation, table, .. } = found;
-    let mut now = *checkpoint;
-    now.omissions.retain(|it| it.position != position);
-    now.omissions.push(Omission { position, change, reason: reason.to_owned() });
-    now.omissions.sort_by_key(|it| it.position);
-    commit(writer, now.clone()).await?;
-    transport.close().await;
-    Ok(Skipped { operation, table, now })
+    let found = find(&mut transport, &mut session, transcoder, stop, position).await?;
+    Ok((transport, *checkpoint, found))
 }
 
 /// Reads the stream up to the change; nothing is confirmed.
@@ -124,14 +143,13 @@ async fn find<T: Transport>(
 }
 
 /// Writes the change to a new file that only its owner may read, and waits until it is there.
-fn keep(found: &Found, reason: &str, file: &Path) -> std::io::Result<()> {
-    let mut row = found.row.clone();
+fn keep(mut row: Map<String, Value>, reason: &str, file: &Path) -> std::io::Result<()> {
     row.insert("reason".to_owned(), reason.into());
-    let mut text = serde_json::to_string_pretty(&row)?;
-    text.push('\n');
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+    let mut file = BufWriter::new(file);
+    serde_json::to_writer_pretty(&mut file, &row)?;
+    file.write_all(b"\n")?;
+    file.into_inner()?.sync_all()
 }
 
 #[cfg(test)]
