@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     // As a frame, and as the body of one.
     match Frame::parse(bytes) {
         Ok(frame) => {
-            format!("{frame:?}");
+            drop(format!("{frame:?}"));
             if let Frame::XLogData { body, .. } = frame {
                 read(body);
             }
@@ -36,7 +36,7 @@ fn read(body: &[u8]) {
         Ok(message) => message,
         Err(error) => return drop(error.to_string()),
     };
-    format!("{message:?}");
+    drop(format!("{message:?}"));
     match message {
         Message::Delete { old, .. } => walk(old.tuple, body),
         Message::Insert { new, .. } => walk(new, body),
