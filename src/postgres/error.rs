@@ -232,11 +232,11 @@ pub enum Error {
     /// The server ended the stream in good order (it shuts down or was promoted).
     #[error("the server ended the stream")]
     StreamEnded,
-    /// A catalog query whose answer is not UTF-8: nothing converts it where the database has no
-    /// encoding (SQL_ASCII), so it is the same each time.
+    /// A catalog query whose answer is not UTF-8, which a database without an encoding (SQL_ASCII)
+    /// takes: it is the same each time.
     #[error(
-        "the catalog has a name, an enum's label or a column's default that is not UTF-8 ({server}): \
-         the database has no encoding (SQL_ASCII), rename or replace it (ALTER …)"
+        "the catalog has a name, an enum's label or a column's default that is not UTF-8 ({server}), \
+         as a database without an encoding (SQL_ASCII) may: rename or replace it (ALTER …)"
     )]
     CatalogText {
         /// What it said.
