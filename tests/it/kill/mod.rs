@@ -4,7 +4,8 @@
 //! The truth is written by triggers in the writers' own transactions, so what is rolled back has no
 //! truth. Ends (SIGKILL, SIGTERM, `walbrook stop`) fall at random times after a start, the first
 //! start among them; the test counts what kills hit and fails when a kind was hit too rarely. It
-//! runs with batches that hold most transactions whole, and with some that cut most of them.
+//! runs with batches that hold most transactions whole, and with some that cut most of them; there
+//! starts that resume a cut transaction are stopped where that once lost the rest of it.
 //! `WALBROOK_SEED` repeats a run's draws.
 
 mod verify;
@@ -356,11 +357,12 @@ async fn end_while_writing(case: &Case, rng: &mut Rng) -> Hits {
         // some one that must be cut.
         insert_lines(&large, scale.target * 9 / 10).await;
         insert_lines(&large, scale.max - scale.target).await;
-        if round % 5 == 1 && scale.resumed_min == 0 {
-            insert_lines(&large, scale.large).await;
-        }
-        if round % 5 == 1 && hits.resumed < scale.resumed_min {
-            hits.stop_while_it_resumes(case, &large, rng).await;
+        if round % 5 == 1 {
+            if scale.resumed_min == 0 {
+                insert_lines(&large, scale.large).await;
+            } else if hits.resumed < scale.resumed_min {
+                hits.stop_while_it_resumes(case, &large, rng).await;
+            }
         }
         let mut walbrook = Walbrook::spawn(config);
         // From the start, so that some hit recovery; or once it streams, however slow the machine.

@@ -38,7 +38,8 @@ fn a_stop_soon_after_a_start_inside_a_cut_transaction_loses_none_of_it() {
             flow.stack.postgres.slot_active(&flow.space.slot, false).await;
             flow.walbrook = Walbrook::spawn(&flow.config);
             flow.walbrook.wait_for_message(LIMIT, "streaming");
-            flow.stack.postgres.slot_decoded(&flow.space.slot, &before).await.unwrap();
+            let decoded = flow.stack.postgres.slot_decoded(&flow.space.slot, &before).await;
+            decoded.unwrap_or_else(|state| panic!("{state}: {}", flow.walbrook.tail()));
             tokio::time::sleep(Duration::from_millis(50 * round)).await;
             flow.stop();
             flow.restart().await;
