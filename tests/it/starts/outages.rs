@@ -158,14 +158,16 @@ fn kafka_that_is_away() {
         // A broker that is halted for longer than this is taken for dead. Its partitions then have no
         // leader for a moment, in which Kafka forgets to mark the end of transactions:
         // https://issues.apache.org/jira/browse/KAFKA-20734. README says so; here it is kept away.
-        // (A broker that comes back after its death is let in again only when that time is over.)
+        // (A broker that comes back after its death is let in again only when that time is over:
+        // until then a transaction must not have ended, nor may its own time be over.)
         let properties =
             ["broker.session.timeout.ms=50000", "initial.broker.registration.timeout.ms=150000"];
         let properties = properties.map(str::to_owned).into();
         let options = kafka::Options { properties, ..kafka::Options::default() };
         let mut stack = Stack::start_with(&options);
         let log = ("log", "level = \"info,walbrook::kafka=debug\"");
-        let mut flow = Flow::start(&stack, "kafka", TABLE, &[QUICK, log]).await;
+        let time = ("kafka", "transaction_timeout = \"120s\"\nrecovery_timeout = \"150s\"");
+        let mut flow = Flow::start(&stack, "kafka", TABLE, &[QUICK, log, time]).await;
         let load = Load::start(&flow, 20).await;
         flow.drain().await;
         // Halted, while transactions are open and rows come in.
@@ -190,6 +192,7 @@ fn kafka_that_is_away() {
         println!("the producer was made again after {halts} halts");
         flow.drain().await;
         // Dead, and back.
+        flow.walbrook.wait_for_next(LIMIT, "kafka transaction opened");
         let Flow { space, config, walbrook, client, .. } = flow;
         stack.kafka.kill();
         let flow = Flow { stack: &stack, space, config, walbrook, client };
