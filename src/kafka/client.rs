@@ -8,14 +8,14 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::AdminClient;
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{BaseProducer, NoCustomPartitioner, Producer as _, ProducerContext};
 
 use super::error::{Error, Origin, code_of};
 use super::sink::{CHUNK_RECORDS, SinkConfig};
-use super::{Deadline, record_bytes_max, token, unix_time};
+use super::{Deadline, SLICE, record_bytes_max, token, unix_time};
 use crate::config::{Kafka, Sasl, Secret, reserved};
 
 pub(super) type Producer = BaseProducer<Context>;
@@ -212,7 +212,7 @@ pub(super) fn producer(config: &SinkConfig) -> Result<Producer, Error> {
 }
 
 /// A consumer that belongs to no group and commits nothing.
-pub(super) fn consumer(config: &Kafka, isolation: Isolation) -> Result<Consumer, Error> {
+fn consumer(config: &Kafka, isolation: Isolation) -> Result<Consumer, Error> {
     let isolation = match isolation {
         Isolation::Committed => "read_committed",
         Isolation::Uncommitted => "read_uncommitted",
@@ -232,6 +232,40 @@ pub(super) fn consumer(config: &Kafka, isolation: Isolation) -> Result<Consumer,
     client
         .create_with_context(context)
         .map_err(|error| origin(config, "creating a consumer").error(error))
+}
+
+/// Two consumers. By its own isolation level a client is told where a partition ends, so one alone
+/// cannot compare what is decided with what is there.
+pub(super) struct Readers {
+    /// Sees what is decided.
+    pub(super) committed: Consumer,
+    /// Sees everything.
+    pub(super) all: Consumer,
+    age: Deadline,
+}
+
+impl Readers {
+    /// How long they are kept: their connections save the first topics of a session some time.
+    const KEPT: Duration = Duration::from_mins(1);
+
+    pub(super) fn new(config: &Kafka) -> Result<Self, Error> {
+        Ok(Self {
+            committed: consumer(config, Isolation::Committed)?,
+            all: consumer(config, Isolation::Uncommitted)?,
+            age: Deadline::after(Self::KEPT),
+        })
+    }
+
+    /// Whether they have been kept for long enough.
+    pub(super) fn are_old(&self) -> bool {
+        self.age.slice(SLICE).is_none()
+    }
+
+    /// They fetch nothing any more, until they are given something to read.
+    pub(super) fn rest(&self) -> Result<(), KafkaError> {
+        self.committed.unassign()?;
+        self.all.unassign()
+    }
 }
 
 /// A client for topics and settings.

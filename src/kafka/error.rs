@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::unmarked::Unmarked;
 use crate::checkpoint;
 use crate::edges::Class;
 use crate::position::Position;
@@ -154,6 +155,18 @@ pub enum Error {
         /// The configured time-out.
         timeout: Duration,
     },
+    /// Records of a transaction of ours that was aborted are not marked as that: whatever is
+    /// committed there next would publish them, a second time.
+    #[error(
+        "kafka has not marked the end of a transaction that was aborted, after {waited:.1?}: the next commit to the same partitions would publish its records, too (KAFKA-20734: there was no leader at that moment). Mark it, with `kafka-transactions.sh --bootstrap-server … abort` and {}; walbrook goes on then",
+        places(aborted)
+    )]
+    Unmarked {
+        /// Where they begin.
+        aborted: Vec<Unmarked>,
+        /// How long was waited.
+        waited: Duration,
+    },
     /// The brokers cannot do something that is needed.
     #[error("the kafka brokers are too old for transactions, or refuse them: {doing}")]
     Unsupported {
@@ -186,6 +199,7 @@ impl Error {
             | Self::NotRecovered
             | Self::TooFewBrokers { .. }
             | Self::TooSlow { .. }
+            | Self::Unmarked { .. }
             | Self::Unreachable { .. } => Class::Retry,
             Self::Fenced { .. } => Class::Fenced,
             Self::Authentication { .. }
@@ -344,6 +358,13 @@ fn named(record: &Option<Refused>) -> String {
     record.as_ref().map_or_else(String::new, |Refused { table, position, bytes }| {
         format!(" (the change at {position} of table {table}, {bytes} bytes before compression)")
     })
+}
+
+fn places(aborted: &[Unmarked]) -> String {
+    let places = aborted.iter().map(|Unmarked { topic, partition, offset }| {
+        format!("--topic {topic} --partition {partition} --start-offset {offset}")
+    });
+    places.collect::<Vec<_>>().join(", then ")
 }
 
 fn because(reason: &Option<String>) -> String {

@@ -5,7 +5,8 @@
 //!
 //! ```text
 //!  recover:  fence (init_transactions) ─▶ wait: stable offset = high watermark ─▶ read backwards
-//!  commit:   begin ─▶ records … checkpoint ─▶ drain ─▶ commit ─▶ known
+//!  commit:   (a topic's first time: wait until nothing in it is undecided)
+//!            begin ─▶ records … checkpoint ─▶ drain ─▶ commit ─▶ known
 //!                                                │         └─▶ unknown, or suspiciously slow:
 //!                                                └─▶ error      drop the producer, recover,
 //!                                                               compare checkpoints, never guess
@@ -26,6 +27,7 @@ mod recovery;
 mod sink;
 mod token;
 mod topics;
+mod unmarked;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -33,6 +35,7 @@ pub use error::Error;
 pub use headers::{CUT, POSITION, XID};
 pub use recovery::read_checkpoint;
 pub use sink::{KafkaSink, SinkConfig};
+pub use unmarked::Unmarked;
 
 use crate::config::{BatchLimits, Config};
 

@@ -290,7 +290,8 @@ pub fn missing(config: &Kafka, topic: &str) -> Error {
 ///
 /// If not, or what is in it cannot be used.
 pub fn read(config: &SinkConfig) -> Result<Option<Checkpoint>, Error> {
-    super::recovery::last_checkpoint(&config.kafka, &config.slot)
+    let readers = client::Readers::new(&config.kafka)?;
+    super::recovery::last_checkpoint(&config.kafka, &config.slot, &readers)
 }
 
 fn initialised(config: &SinkConfig) -> Result<Producer, Error> {

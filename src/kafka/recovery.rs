@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client::{self, Consumer, Isolation};
+use super::client::{self, Consumer, Readers};
 use super::error::{Error, code_of, is_timeout};
 use super::{Deadline, REQUEST_TIMEOUT, SLICE};
 use crate::checkpoint::Checkpoint;
@@ -43,15 +43,21 @@ pub fn read_checkpoint(config: &Config) -> Result<Option<Checkpoint>, Error> {
     if super::topics::describe(&producer, origin, topic)?.is_none() {
         return Ok(None);
     }
-    last_checkpoint(&config.kafka, &config.replication.slot)
+    last_checkpoint(&config.kafka, &config.replication.slot, &Readers::new(&config.kafka)?)
 }
 
 /// Waits until nothing in the checkpoint partition is undecided, then reads the slot's last
 /// checkpoint.
-pub(super) fn last_checkpoint(config: &Kafka, slot: &str) -> Result<Option<Checkpoint>, Error> {
-    let reader = Reader::new(config)?;
+pub(super) fn last_checkpoint(
+    config: &Kafka,
+    slot: &str,
+    readers: &Readers,
+) -> Result<Option<Checkpoint>, Error> {
+    let reader = Reader { config, readers };
     let (low, high) = reader.settle()?;
-    match reader.read_backwards(low, high, slot.as_bytes())? {
+    let found = reader.read_backwards(low, high, slot.as_bytes())?;
+    readers.rest().map_err(|error| reader.error("leaving the checkpoint topic", error))?;
+    match found {
         Some((offset, value)) => parse(&config.checkpoint_topic, offset, value.as_deref()),
         None => Ok(None),
     }
@@ -75,24 +81,17 @@ type Found = (i64, Option<Vec<u8>>);
 
 struct Reader<'a> {
     config: &'a Kafka,
-    committed: Consumer,
+    readers: &'a Readers,
 }
 
-impl<'a> Reader<'a> {
-    fn new(config: &'a Kafka) -> Result<Self, Error> {
-        Ok(Self { config, committed: client::consumer(config, Isolation::Committed)? })
-    }
-
+impl Reader<'_> {
     /// Waits until the stable offset reaches the high watermark; returns the low and that high one.
-    ///
-    /// `fetch_watermarks` answers by the client's own isolation level, so it takes two clients:
-    /// one alone would compare the stable offset with itself.
     fn settle(&self) -> Result<(i64, i64), Error> {
-        let uncommitted = client::consumer(self.config, Isolation::Uncommitted)?;
-        let (low, high) = self.watermarks(&uncommitted)?;
+        let Readers { committed, all, .. } = self.readers;
+        let (low, high) = self.watermarks(all)?;
         let deadline = Deadline::after(self.config.recovery_timeout);
         loop {
-            let (_, stable) = self.watermarks(&self.committed)?;
+            let (_, stable) = self.watermarks(committed)?;
             if high <= stable {
                 return Ok((low, high));
             }
@@ -106,7 +105,7 @@ impl<'a> Reader<'a> {
                 });
             };
             // Nothing is assigned: this waits, and serves the client.
-            let _ = self.committed.poll(step);
+            let _ = committed.poll(step);
         }
     }
 
@@ -156,9 +155,9 @@ impl<'a> Reader<'a> {
         let mut deadline = Deadline::after(REQUEST_TIMEOUT);
         loop {
             let Some(slice) = deadline.slice(SLICE) else {
-                return Err(self.committed.context().unanswered(doing, deadline.elapsed()));
+                return Err(self.readers.committed.context().unanswered(doing, deadline.elapsed()));
             };
-            match self.committed.poll(slice) {
+            match self.readers.committed.poll(slice) {
                 None => {}
                 Some(Ok(record)) if record.offset() < end => {
                     if record.key() == Some(key) {
@@ -171,7 +170,7 @@ impl<'a> Reader<'a> {
                 }
                 Some(Ok(_) | Err(KafkaError::PartitionEOF(PARTITION))) => return Ok(found),
                 Some(Err(error)) if is_passing(&error) || is_of_group(&error) => {
-                    if let Some(refused) = self.committed.context().refused() {
+                    if let Some(refused) = self.readers.committed.context().refused() {
                         return Err(refused);
                     }
                 }
@@ -185,7 +184,7 @@ impl<'a> Reader<'a> {
         let topic = &self.config.checkpoint_topic;
         partitions.add_partition_offset(topic, PARTITION, Offset::Offset(start))?;
         // What is left of an earlier assignment is dropped by librdkafka, not handed out.
-        self.committed.assign(&partitions)
+        self.readers.committed.assign(&partitions)
     }
 
     fn error(&self, doing: &'static str, source: KafkaError) -> Error {
@@ -196,7 +195,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Errors that librdkafka gets over by itself, or that asking again does.
-fn is_passing(error: &KafkaError) -> bool {
+pub(super) fn is_passing(error: &KafkaError) -> bool {
     let code = code_of(error);
     is_timeout(code)
         || matches!(
@@ -215,7 +214,7 @@ fn is_passing(error: &KafkaError) -> bool {
 
 /// librdkafka looks for the coordinator of the group that it must name, though it is never joined;
 /// no permission on that group is needed.
-fn is_of_group(error: &KafkaError) -> bool {
+pub(super) fn is_of_group(error: &KafkaError) -> bool {
     matches!(
         code_of(error),
         RDKafkaErrorCode::GroupAuthorizationFailed

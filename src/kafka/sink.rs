@@ -5,6 +5,7 @@
 //! transaction, and to reading the checkpoint back. That checkpoint, and nothing else, says
 //! whether a batch is committed.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -12,13 +13,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{BaseRecord, Producer as _};
 
-use super::client::{self, Producer, SUSPICIOUS};
+use super::client::{self, Producer, Readers, SUSPICIOUS};
 use super::error::{Error, Origin, Refused, TOO_LARGE, code_of, is_timeout, is_too_large};
 use super::headers::HeaderWriter;
 use super::recovery::{self, PARTITION};
 use super::topics::Topics;
-use super::{Deadline, REQUEST_TIMEOUT, SLICE};
-use crate::batch::{Batch, Record};
+use super::{Deadline, REQUEST_TIMEOUT, SLICE, unmarked};
+use crate::batch::{Batch, Record, TopicId};
 use crate::checkpoint::Checkpoint;
 use crate::config::{self, BatchLimits, Kafka, TopicCreation};
 use crate::edges::{Class, Receipt, Sink};
@@ -76,6 +77,10 @@ struct Session {
     last: Option<Checkpoint>,
     /// Whether a request of the last transaction may still be on its way (KIP-890).
     is_suspect: bool,
+    /// The topics in which nothing of an earlier session is undecided.
+    decided: HashSet<String>,
+    /// Those that read the last checkpoint, for a while.
+    readers: Option<Readers>,
 }
 
 /// How a transaction ended.
@@ -122,7 +127,8 @@ impl KafkaSink {
         self.topics.ensure(kafka, &producer, &kafka.checkpoint_topic, Some(&checkpoints))?;
         let limit = kafka.transaction_timeout.max(REQUEST_TIMEOUT);
         initialise(kafka, &producer, limit)?;
-        let last = match recovery::last_checkpoint(kafka, &self.config.slot) {
+        let readers = Readers::new(kafka)?;
+        let last = match recovery::last_checkpoint(kafka, &self.config.slot, &readers) {
             Err(Error::Checkpoint { offset, .. }) if self.overridden == Some(offset) => None,
             last => last?,
         };
@@ -132,7 +138,13 @@ impl KafkaSink {
             position = last.as_ref().map(|c| c.position.to_string()),
             "recovered"
         );
-        Ok(Session { producer, last, is_suspect: false })
+        Ok(Session {
+            producer,
+            last,
+            is_suspect: false,
+            decided: HashSet::new(),
+            readers: Some(readers),
+        })
     }
 
     /// Commits the batch or says why not; the session that it returns is fit for the next one.
@@ -160,6 +172,7 @@ impl KafkaSink {
                     return Err(self.fenced());
                 }
             }
+            self.wait_for_decisions(&mut session, batch)?;
             attempt += 1;
             match self.write(&session, batch, next) {
                 Ok(committed) => {
@@ -174,6 +187,36 @@ impl KafkaSink {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Waits until nothing is undecided in the topics that this session has not written to yet.
+    fn wait_for_decisions(&self, session: &mut Session, batch: &Batch) -> Result<(), Error> {
+        let mut fresh = Vec::new();
+        let mut is_met = vec![false; batch.topics.len()];
+        for TopicId(id) in batch.records().iter().map(|record| record.topic) {
+            let met = usize::try_from(id).ok().and_then(|id| is_met.get_mut(id));
+            if met.is_some_and(|met| !std::mem::replace(met, true))
+                && let Some(name) = batch.topics.name(TopicId(id))
+                && !session.decided.contains(name)
+            {
+                fresh.push(name);
+            }
+        }
+        if fresh.is_empty() {
+            if session.readers.as_ref().is_some_and(Readers::are_old) {
+                session.readers = None;
+            }
+            return Ok(());
+        }
+        let readers = match session.readers.take() {
+            Some(readers) => readers,
+            None => Readers::new(&self.config.kafka)?,
+        };
+        let last = session.last.as_ref().map(|checkpoint| checkpoint.position);
+        unmarked::wait(&self.config, &session.producer, &readers, &fresh, last)?;
+        session.readers = Some(readers);
+        session.decided.extend(fresh.into_iter().map(str::to_owned));
+        Ok(())
     }
 
     /// One transaction: the batch's records, its checkpoint last (I2).

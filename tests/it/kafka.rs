@@ -1,5 +1,7 @@
 //! The sink against a real broker: what is committed, who is fenced, what an outage leaves.
 
+mod unmarked;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
