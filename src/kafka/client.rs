@@ -15,7 +15,7 @@ use rdkafka::producer::{BaseProducer, NoCustomPartitioner, Producer as _, Produc
 
 use super::error::{Error, Origin, code_of};
 use super::sink::{CHUNK_RECORDS, SinkConfig};
-use super::{Deadline, SLICE, record_bytes_max, token, unix_time};
+use super::{Deadline, record_bytes_max, token, unix_time};
 use crate::config::{Kafka, Sasl, Secret, reserved};
 
 pub(super) type Producer = BaseProducer<Context>;
@@ -258,7 +258,7 @@ impl Readers {
 
     /// Whether they have been kept for long enough.
     pub(super) fn are_old(&self) -> bool {
-        self.age.slice(SLICE).is_none()
+        Self::KEPT < self.age.elapsed()
     }
 
     /// They fetch nothing any more, until they are given something to read.

@@ -5,11 +5,12 @@
 //! told. Record keys and values never get here (I7): librdkafka's texts name brokers, topics and
 //! partitions only, except for its configuration errors, of which the option's name is kept.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::unmarked::Unmarked;
+use crate::batch::{Batch, Record};
 use crate::checkpoint;
 use crate::edges::Class;
 use crate::position::Position;
@@ -155,17 +156,18 @@ pub enum Error {
         /// The configured time-out.
         timeout: Duration,
     },
-    /// Records of a transaction of ours that was aborted are not marked as that: whatever is
-    /// committed there next would publish them, a second time.
+    /// Whether records that are undecided are ours cannot be told, nor so what our next mark would
+    /// make of them.
     #[error(
-        "kafka has not marked the end of a transaction that was aborted, after {waited:.1?}: the next commit to the same partitions would publish its records, too (KAFKA-20734: there was no leader at that moment). Mark it, with `kafka-transactions.sh --bootstrap-server … abort` and {}; walbrook goes on then",
-        places(aborted)
+        "a transaction in {topic}-{partition} has not ended, and whether it is ours and was aborted cannot be told: {reason}. If the next commit were its mark, its records would be there twice; find it with: kafka-transactions.sh --bootstrap-server … find-hanging --topic {topic} --partition {partition}"
     )]
-    Unmarked {
-        /// Where they begin.
-        aborted: Vec<Unmarked>,
-        /// How long was waited.
-        waited: Duration,
+    Undecided {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// Why it cannot be told.
+        reason: &'static str,
     },
     /// The brokers cannot do something that is needed.
     #[error("the kafka brokers are too old for transactions, or refuse them: {doing}")]
@@ -199,7 +201,7 @@ impl Error {
             | Self::NotRecovered
             | Self::TooFewBrokers { .. }
             | Self::TooSlow { .. }
-            | Self::Unmarked { .. }
+            | Self::Undecided { .. }
             | Self::Unreachable { .. } => Class::Retry,
             Self::Fenced { .. } => Class::Fenced,
             Self::Authentication { .. }
@@ -354,17 +356,44 @@ pub struct Refused {
     pub bytes: usize,
 }
 
+/// The topics of a batch, for an error that does not say which.
+pub(super) fn topic_names(batch: &Batch) -> String {
+    const NAMES_MAX: usize = 10;
+    let mut ids = Vec::new();
+    for record in batch.records() {
+        if !ids.contains(&record.topic) && ids.len() < NAMES_MAX {
+            ids.push(record.topic);
+        }
+    }
+    let names: Vec<_> = ids.into_iter().filter_map(|id| batch.topics.name(id)).collect();
+    names.join(", ")
+}
+
+/// A record of `topic` is too large: which, is told by the largest one there is.
+pub(super) fn too_large(batch: &Batch, topic: &str, reason: &'static str) -> Error {
+    let of_topic = batch.records().iter().filter(|r| batch.topics.name(r.topic) == Some(topic));
+    let record = of_topic.max_by_key(|record| length(record));
+    let record = record.map(|record| Refused::new(batch, record));
+    Error::RecordRefused { topic: topic.to_owned(), record, reason }
+}
+
+/// Bytes of key and value.
+fn length(record: &Record) -> usize {
+    let length = |range: &Option<Range<usize>>| range.as_ref().map_or(0, Range::len);
+    length(&record.key) + length(&record.value)
+}
+
+impl Refused {
+    pub(super) fn new(batch: &Batch, record: &Record) -> Self {
+        let table = batch.topics.table(record.topic).unwrap_or_default().to_owned();
+        Self { table, position: record.position, bytes: length(record) }
+    }
+}
+
 fn named(record: &Option<Refused>) -> String {
     record.as_ref().map_or_else(String::new, |Refused { table, position, bytes }| {
         format!(" (the change at {position} of table {table}, {bytes} bytes before compression)")
     })
-}
-
-fn places(aborted: &[Unmarked]) -> String {
-    let places = aborted.iter().map(|Unmarked { topic, partition, offset }| {
-        format!("--topic {topic} --partition {partition} --start-offset {offset}")
-    });
-    places.collect::<Vec<_>>().join(", then ")
 }
 
 fn because(reason: &Option<String>) -> String {

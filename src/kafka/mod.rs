@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  recover:  fence (init_transactions) ─▶ wait: stable offset = high watermark ─▶ read backwards
-//!  commit:   (a topic's first time: wait until nothing in it is undecided)
+//!  commit:   (a topic's first time: nothing in it is undecided, or is marked as aborted)
 //!            begin ─▶ records … checkpoint ─▶ drain ─▶ commit ─▶ known
 //!                                                │         └─▶ unknown, or suspiciously slow:
 //!                                                └─▶ error      drop the producer, recover,
@@ -35,7 +35,6 @@ pub use error::Error;
 pub use headers::{CUT, POSITION, XID};
 pub use recovery::read_checkpoint;
 pub use sink::{KafkaSink, SinkConfig};
-pub use unmarked::Unmarked;
 
 use crate::config::{BatchLimits, Config};
 

@@ -10,19 +10,23 @@ use std::ops::Range;
 use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::OwnedHeaders;
+use rdkafka::message::{Message as _, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{BaseRecord, Producer as _};
 
 use super::client::{self, Producer, Readers, SUSPICIOUS};
-use super::error::{Error, Origin, Refused, TOO_LARGE, code_of, is_timeout, is_too_large};
+use super::error::{
+    Error, Origin, Refused, TOO_LARGE, code_of, is_timeout, is_too_large, too_large, topic_names,
+};
 use super::headers::HeaderWriter;
 use super::recovery::{self, PARTITION};
 use super::topics::Topics;
-use super::{Deadline, REQUEST_TIMEOUT, SLICE, unmarked};
-use crate::batch::{Batch, Record, TopicId};
+use super::unmarked::{self, Found};
+use super::{Deadline, REQUEST_TIMEOUT, SLICE};
+use crate::batch::{Batch, Record};
 use crate::checkpoint::Checkpoint;
 use crate::config::{self, BatchLimits, Kafka, TopicCreation};
 use crate::edges::{Class, Receipt, Sink};
+use crate::position::Position;
 
 /// How often a batch is tried with a new producer before the error goes up.
 const ATTEMPTS: u32 = 3;
@@ -77,6 +81,8 @@ struct Session {
     last: Option<Checkpoint>,
     /// Whether a request of the last transaction may still be on its way (KIP-890).
     is_suspect: bool,
+    /// The position of the checkpoint that the session began with.
+    recovered: Option<Position>,
     /// The topics in which nothing of an earlier session is undecided.
     decided: HashSet<String>,
     /// Those that read the last checkpoint, for a while.
@@ -140,6 +146,7 @@ impl KafkaSink {
         );
         Ok(Session {
             producer,
+            recovered: last.as_ref().map(|checkpoint| checkpoint.position),
             last,
             is_suspect: false,
             decided: HashSet::new(),
@@ -155,13 +162,16 @@ impl KafkaSink {
         receipt: &mut Receipt,
     ) -> Result<Session, Error> {
         let next = batch.checkpoint.as_ref().expect("a batch that is ready has its checkpoint");
-        let mut attempt = 0;
+        let (mut attempt, mut has_marked) = (0, false);
         loop {
             if session.is_suspect {
                 let last = session.last.take();
+                // What was only slow to commit leaves nothing undecided.
+                let decided = if attempt == 0 { session.decided } else { HashSet::new() };
                 // Dropped before the next one is initialised, so that nothing of it comes later.
-                drop(session);
+                drop(session.producer);
                 session = self.open()?;
+                session.decided = decided;
                 receipt.rebuilds += 1;
                 if session.last.as_ref() == Some(next) {
                     tracing::info!("a transaction with an unknown result was committed");
@@ -172,7 +182,12 @@ impl KafkaSink {
                     return Err(self.fenced());
                 }
             }
-            self.wait_for_decisions(&mut session, batch)?;
+            let undecided = self.undecided(&mut session, batch, has_marked)?;
+            if !undecided.is_empty() {
+                self.mark(&session.producer, batch, &undecided)?;
+                (session.is_suspect, has_marked) = (true, true);
+                continue;
+            }
             attempt += 1;
             match self.write(&session, batch, next) {
                 Ok(committed) => {
@@ -189,34 +204,70 @@ impl KafkaSink {
         }
     }
 
-    /// Waits until nothing is undecided in the topics that this session has not written to yet.
-    fn wait_for_decisions(&self, session: &mut Session, batch: &Batch) -> Result<(), Error> {
-        let mut fresh = Vec::new();
-        let mut is_met = vec![false; batch.topics.len()];
-        for TopicId(id) in batch.records().iter().map(|record| record.topic) {
-            let met = usize::try_from(id).ok().and_then(|id| is_met.get_mut(id));
-            if met.is_some_and(|met| !std::mem::replace(met, true))
-                && let Some(name) = batch.topics.name(TopicId(id))
-                && !session.decided.contains(name)
-            {
-                fresh.push(name);
-            }
-        }
+    /// Looks at the topics that this session has not written to yet: the records that are to be
+    /// marked. What is undecided after that is not ours.
+    fn undecided(
+        &self,
+        session: &mut Session,
+        batch: &Batch,
+        has_marked: bool,
+    ) -> Result<Vec<OwnedMessage>, Error> {
+        let readers = session.readers.take().filter(|readers| !readers.are_old());
+        let fresh = unmarked::fresh(batch, &session.decided);
         if fresh.is_empty() {
-            if session.readers.as_ref().is_some_and(Readers::are_old) {
-                session.readers = None;
-            }
-            return Ok(());
+            session.readers = readers;
+            return Ok(Vec::new());
         }
-        let readers = match session.readers.take() {
+        let readers = match readers {
             Some(readers) => readers,
             None => Readers::new(&self.config.kafka)?,
         };
-        let last = session.last.as_ref().map(|checkpoint| checkpoint.position);
-        unmarked::wait(&self.config, &session.producer, &readers, &fresh, last)?;
+        let mut undecided = Vec::new();
+        for topic in fresh {
+            match unmarked::look(&self.config, &readers, topic, session.recovered)? {
+                Found::Undecided(records) if !has_marked => undecided.extend(records),
+                Found::Decided | Found::Undecided(_) => {
+                    session.decided.insert(topic.to_owned());
+                }
+                // To write to it says so.
+                Found::Missing => {}
+            }
+        }
         session.readers = Some(readers);
-        session.decided.extend(fresh.into_iter().map(str::to_owned));
-        Ok(())
+        Ok(undecided)
+    }
+
+    /// Writes these records once more, in a transaction that the next epoch aborts: its mark decides
+    /// theirs, if they are ours. (If they are somebody else's, it decides nothing.)
+    fn mark(
+        &self,
+        producer: &Producer,
+        batch: &Batch,
+        undecided: &[OwnedMessage],
+    ) -> Result<(), Error> {
+        let deadline = Deadline::after(self.config.kafka.transaction_timeout);
+        let fail = |doing, error| self.failed(producer, batch, doing, error);
+        producer.begin_transaction().map_err(|error| fail("beginning a transaction", error))?;
+        for record in undecided {
+            tracing::warn!(
+                topic = record.topic(),
+                partition = record.partition(),
+                offset = record.offset(),
+                "a transaction that was aborted is not marked as that; it is marked now"
+            );
+            let outgoing = BaseRecord {
+                topic: record.topic(),
+                partition: Some(record.partition()),
+                payload: record.payload(),
+                key: record.key(),
+                timestamp: record.timestamp().to_millis(),
+                headers: record.headers().cloned(),
+                // None of the batch's.
+                delivery_opaque: usize::MAX,
+            };
+            self.enqueue(producer, batch, outgoing, deadline)?;
+        }
+        self.drain(producer, batch, deadline)
     }
 
     /// One transaction: the batch's records, its checkpoint last (I2).
@@ -516,40 +567,6 @@ fn is_retriable(error: &KafkaError) -> bool {
             error.is_retriable() && !error.is_fatal() && !error.txn_requires_abort()
         }
         error => is_timeout(code_of(error)),
-    }
-}
-
-/// The topics of a batch, for an error that does not say which.
-fn topic_names(batch: &Batch) -> String {
-    const NAMES_MAX: usize = 10;
-    let mut ids = Vec::new();
-    for record in batch.records() {
-        if !ids.contains(&record.topic) && ids.len() < NAMES_MAX {
-            ids.push(record.topic);
-        }
-    }
-    let names: Vec<_> = ids.into_iter().filter_map(|id| batch.topics.name(id)).collect();
-    names.join(", ")
-}
-
-/// A record of `topic` is too large: which, is told by the largest one there is.
-fn too_large(batch: &Batch, topic: &str, reason: &'static str) -> Error {
-    let of_topic = batch.records().iter().filter(|r| batch.topics.name(r.topic) == Some(topic));
-    let record = of_topic.max_by_key(|record| length(record));
-    let record = record.map(|record| Refused::new(batch, record));
-    Error::RecordRefused { topic: topic.to_owned(), record, reason }
-}
-
-/// Bytes of key and value.
-fn length(record: &Record) -> usize {
-    let length = |range: &Option<Range<usize>>| range.as_ref().map_or(0, Range::len);
-    length(&record.key) + length(&record.value)
-}
-
-impl Refused {
-    fn new(batch: &Batch, record: &Record) -> Self {
-        let table = batch.topics.table(record.topic).unwrap_or_default().to_owned();
-        Self { table, position: record.position, bytes: length(record) }
     }
 }
 

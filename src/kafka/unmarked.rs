@@ -5,93 +5,114 @@
 //! leader at that moment (KAFKA-20734). Its records stay undecided until the next mark of the same
 //! producer, which then decides them, too: the records of an aborted transaction, which are written
 //! again, would be committed with those, and be there twice. So a session looks at a topic before
-//! it writes to it.
+//! it writes to it, and the sink marks what it finds: it writes there, and aborts that.
 //!
 //! Source: <https://issues.apache.org/jira/browse/KAFKA-20734>
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::message::{Headers as _, Message as _, OwnedMessage};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client::{self, Consumer, Producer, Readers};
-use super::error::{Error, Origin};
-use super::recovery::{is_of_group, is_passing};
+use super::client::{self, Consumer, Readers};
+use super::error::{Error, Origin, code_of};
+use super::recovery::is_of_group;
 use super::sink::SinkConfig;
-use super::{Deadline, POSITION, REQUEST_TIMEOUT, SLICE, topics};
+use super::{Deadline, POSITION, REQUEST_TIMEOUT};
+use crate::batch::{Batch, TopicId};
 use crate::position::Position;
 
-/// How often undecided offsets are looked at again.
-const WAIT_STEP: Duration = Duration::from_millis(20);
+/// As long as that what is undecided may become decided by itself: a transaction of somebody else,
+/// a replica that is behind.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A partition that is undecided from an offset on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unmarked {
-    /// The topic.
-    pub topic: String,
-    /// The partition.
-    pub partition: i32,
-    /// The first offset that is undecided.
-    pub offset: i64,
+/// How often it is looked at meanwhile, and how long a broker that does not answer is left alone.
+const WAIT_STEP: Duration = Duration::from_millis(50);
+
+/// How long one answer may take before it is asked for again.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// What a topic holds that nobody has decided.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// Nothing, or nothing that our next mark could decide wrongly.
+    Decided,
+    /// The topic does not exist, or not yet where it was looked for.
+    Missing,
+    /// Records behind the checkpoint, the first of each partition: if they are ours, they were
+    /// aborted.
+    Undecided(Vec<OwnedMessage>),
 }
 
-/// Waits until nothing in `topics` is undecided that was written before.
-///
-/// What stays undecided for `recovery_timeout` and is not ours, or is known to be committed (it is
-/// not behind `last`, the position of the recovered checkpoint), is no reason not to go on: our next
-/// commit marks it as what it is.
+/// The topics of a batch that are not among `decided`.
+pub(super) fn fresh<'b>(batch: &'b Batch, decided: &HashSet<String>) -> Vec<&'b str> {
+    let mut fresh = Vec::new();
+    let mut is_met = vec![false; batch.topics.len()];
+    for TopicId(id) in batch.records().iter().map(|record| record.topic) {
+        let met = usize::try_from(id).ok().and_then(|id| is_met.get_mut(id));
+        if met.is_some_and(|met| !std::mem::replace(met, true))
+            && let Some(name) = batch.topics.name(TopicId(id))
+            && !decided.contains(name)
+        {
+            fresh.push(name);
+        }
+    }
+    fresh
+}
+
+/// Looks at a topic. `recovered` is the position of the checkpoint that the session began with: what
+/// is not behind it is committed.
 ///
 /// # Errors
 ///
-/// [`Error::Unmarked`], or if Kafka cannot be reached or refuses.
-pub(super) fn wait(
+/// [`Error::Undecided`], or if Kafka cannot be reached or refuses.
+pub(super) fn look(
     config: &SinkConfig,
-    producer: &Producer,
     readers: &Readers,
-    topics: &[&str],
-    last: Option<Position>,
-) -> Result<(), Error> {
-    let mut partitions = TopicPartitionList::new();
-    for topic in topics {
-        let origin = client::origin(&config.kafka, "looking for a topic").on(topic);
-        let shape = topics::describe(producer, origin, topic)?;
-        for partition in 0..shape.map_or(0, |shape| shape.partitions) {
-            partitions.add_partition(topic, i32::try_from(partition).unwrap_or(i32::MAX));
-        }
-    }
-    if partitions.count() == 0 {
-        // Gone: to write to it says so.
-        return Ok(());
-    }
-    let look = Look { config, readers };
+    topic: &str,
+    recovered: Option<Position>,
+) -> Result<Found, Error> {
+    let look = Look { config, readers, topic };
+    let Some(mut partitions) = look.partitions()? else { return Ok(Found::Missing) };
     let ends = look.ends(&readers.all, &partitions)?;
-    let deadline = Deadline::after(config.kafka.recovery_timeout);
+    // What says no position cannot be told from ours: a longer wait may save that question.
+    let patience = if config.position_headers { PATIENCE } else { config.kafka.recovery_timeout };
+    let patience = Deadline::after(patience);
     loop {
         let stable = look.ends(&readers.committed, &partitions)?;
-        let undecided = undecided(&stable, &ends);
-        if undecided.is_empty() {
-            return Ok(());
+        partitions = undecided(&stable, &ends);
+        if partitions.count() == 0 {
+            return Ok(Found::Decided);
         }
-        let Some(step) = deadline.slice(WAIT_STEP) else {
-            return look.judge(undecided, last, deadline.elapsed());
-        };
+        let Some(step) = patience.slice(WAIT_STEP) else { break };
         // Nothing is assigned: this waits, and serves the client.
         let _ = readers.committed.poll(step);
     }
+    let mut aborted = Vec::new();
+    for first in partitions.elements() {
+        let (partition, offset) = (first.partition(), first.offset());
+        aborted.extend(look.judge(partition, offset, recovered)?);
+    }
+    let rest = readers.rest();
+    rest.map_err(|error| look.origin("leaving a topic").error(error))?;
+    Ok(if aborted.is_empty() { Found::Decided } else { Found::Undecided(aborted) })
 }
 
-/// Where the stable offset has not reached the end.
-fn undecided(stable: &TopicPartitionList, ends: &TopicPartitionList) -> Vec<Unmarked> {
-    let mut found = Vec::new();
+/// The partitions whose stable offset has not reached the end, with that offset.
+fn undecided(stable: &TopicPartitionList, ends: &TopicPartitionList) -> TopicPartitionList {
+    let mut found = TopicPartitionList::new();
     for stable in stable.elements() {
         let (topic, partition) = (stable.topic(), stable.partition());
         let end = ends.find_partition(topic, partition).map(|end| end.offset());
         if let (Offset::Offset(offset), Some(Offset::Offset(end))) = (stable.offset(), end)
             && offset < end
         {
-            found.push(Unmarked { topic: topic.to_owned(), partition, offset });
+            // Fails for no offset that is one.
+            let _ = found.add_partition_offset(topic, partition, stable.offset());
         }
     }
     found
@@ -100,117 +121,157 @@ fn undecided(stable: &TopicPartitionList, ends: &TopicPartitionList) -> Vec<Unma
 struct Look<'a> {
     config: &'a SinkConfig,
     readers: &'a Readers,
+    topic: &'a str,
 }
 
 impl Look<'_> {
-    /// The offset behind the last record of each partition that `consumer` may see.
+    /// The topic's partitions; `None` if it does not exist.
+    fn partitions(&self) -> Result<Option<TopicPartitionList>, Error> {
+        let doing = "looking for a topic";
+        let reader = &self.readers.all;
+        let answer = self.ask(reader, doing, || reader.fetch_metadata(Some(self.topic), ANSWER))?;
+        let found = answer.topics().iter().find(|found| found.name() == self.topic);
+        let is_there =
+            |found: &&MetadataTopic| found.error().is_none() && !found.partitions().is_empty();
+        Ok(found.filter(is_there).map(|found| {
+            let mut partitions = TopicPartitionList::with_capacity(found.partitions().len());
+            for partition in found.partitions() {
+                partitions.add_partition(self.topic, partition.id());
+            }
+            partitions
+        }))
+    }
+
+    /// The offset behind the last record of each partition that `reader` may see.
     fn ends(
         &self,
-        consumer: &Consumer,
+        reader: &Consumer,
         partitions: &TopicPartitionList,
     ) -> Result<TopicPartitionList, Error> {
-        let doing = "asking for the offsets of topics";
+        self.ask(reader, "asking for the offsets of a topic", || {
+            let mut asked = partitions.clone();
+            // In place of a time, for which this request is: the end.
+            asked.set_all_offsets(Offset::End)?;
+            let answer = reader.offsets_for_times(asked, ANSWER)?;
+            answer.elements().iter().try_for_each(|element| element.error())?;
+            Ok(answer)
+        })
+    }
+
+    /// Asks until there is an answer; what a broker says of a partition mostly passes.
+    fn ask<T>(
+        &self,
+        reader: &Consumer,
+        doing: &'static str,
+        request: impl Fn() -> Result<T, KafkaError>,
+    ) -> Result<T, Error> {
         let deadline = Deadline::after(REQUEST_TIMEOUT);
         loop {
             // Hands out the client's events: its errors, its wish for a token.
-            let _ = consumer.poll(Duration::ZERO);
-            let Some(slice) = deadline.slice(SLICE) else {
-                return Err(consumer.context().unanswered(doing, deadline.elapsed()));
-            };
-            let mut asked = partitions.clone();
-            // In place of a time, for which this request is: the end.
-            let answer = asked
-                .set_all_offsets(Offset::End)
-                .and_then(|()| consumer.offsets_for_times(asked, slice))
-                .and_then(|answer| {
-                    answer.elements().iter().try_for_each(|element| element.error())?;
-                    Ok(answer)
-                });
-            match answer {
-                Ok(answer) => return Ok(answer),
-                Err(error) if is_passing(&error) => {
-                    let _ = consumer.poll(WAIT_STEP);
-                    if let Some(refused) = consumer.context().refused() {
-                        return Err(refused);
-                    }
+            let _ = reader.poll(Duration::ZERO);
+            let error = match request() {
+                Ok(answer) => {
+                    reader.context().on_answer();
+                    return Ok(answer);
                 }
-                Err(error) => return Err(self.origin(doing, "").error(error)),
+                Err(error) => error,
+            };
+            let origin = self.origin(doing);
+            if let Some(refused) =
+                reader.context().refused().or_else(|| origin.known(code_of(&error)))
+            {
+                return Err(refused);
             }
+            tracing::debug!(doing, topic = self.topic, %error, "asking again");
+            let Some(step) = deadline.slice(WAIT_STEP) else { return Err(origin.error(error)) };
+            let _ = reader.poll(step);
+            // Or a leader that has changed would not be noticed.
+            let _ = reader.fetch_metadata(Some(self.topic), ANSWER);
         }
     }
 
-    /// What it means that these partitions stay undecided.
+    /// The first undecided record of a partition, if it may be of a transaction of ours that was
+    /// aborted.
     fn judge(
         &self,
-        undecided: Vec<Unmarked>,
-        last: Option<Position>,
-        waited: Duration,
-    ) -> Result<(), Error> {
-        let mut aborted = Vec::new();
-        for partition in undecided {
-            let position = self.position(&partition)?;
-            let is_ours = position.is_some() || !self.config.position_headers;
-            if is_ours && position.is_none_or(|position| last < Some(position)) {
-                aborted.push(partition);
-            } else {
-                let Unmarked { topic, partition, offset } = partition;
-                tracing::warn!(
-                    topic,
-                    partition,
-                    offset,
-                    "a transaction has not ended, readers of committed records wait for it; it is not ours, or our next commit ends it"
-                );
+        partition: i32,
+        offset: Offset,
+        recovered: Option<Position>,
+    ) -> Result<Option<OwnedMessage>, Error> {
+        let topic = self.topic;
+        let undecided = |reason| Error::Undecided { topic: topic.to_owned(), partition, reason };
+        let record = match self.read(partition, offset) {
+            Err(Error::NotPermitted { .. }) => {
+                return Err(undecided("grant READ on the topic, so that this can be told"));
+            }
+            record => record?,
+        };
+        let position = record.as_ref().and_then(position);
+        match position {
+            Some(position) if recovered < Some(position) => return Ok(record),
+            Some(position) => tracing::warn!(
+                topic,
+                partition,
+                %position,
+                "what is committed here is not marked as that: readers see it with the next commit to this partition"
+            ),
+            None if self.config.position_headers => tracing::warn!(
+                topic,
+                partition,
+                "readers of committed records wait for a transaction that is not ours"
+            ),
+            None => {
+                return Err(undecided(
+                    "its records say no position (records.position_headers is false)",
+                ));
             }
         }
-        if !aborted.is_empty() {
-            return Err(Error::Unmarked { aborted, waited });
-        }
-        let resting = self.readers.rest();
-        resting.map_err(|error| self.origin("leaving a topic", "").error(error))
+        Ok(None)
     }
 
-    /// The position of the first undecided record, if it says one.
-    fn position(&self, first: &Unmarked) -> Result<Option<Position>, Error> {
-        let Unmarked { topic, partition, offset } = first;
-        let doing = "reading a record that is undecided";
-        let fail = |error| self.origin(doing, topic).error(error);
+    /// The record at an offset, or the first one behind it.
+    fn read(&self, partition: i32, offset: Offset) -> Result<Option<OwnedMessage>, Error> {
         let reader = &self.readers.all;
+        let doing = "reading a record that is undecided";
+        let origin = Origin { operation: "READ", ..self.origin(doing) };
+        let fail = |error| origin.error(error);
         let mut assignment = TopicPartitionList::with_capacity(1);
         assignment
-            .add_partition_offset(topic, *partition, Offset::Offset(*offset))
+            .add_partition_offset(self.topic, partition, offset)
             .and_then(|()| reader.assign(&assignment))
             .map_err(fail)?;
         let deadline = Deadline::after(REQUEST_TIMEOUT);
         loop {
-            let Some(slice) = deadline.slice(SLICE) else {
+            let Some(slice) = deadline.slice(ANSWER) else {
                 return Err(reader.context().unanswered(doing, deadline.elapsed()));
             };
             match reader.poll(slice) {
-                None => {}
-                Some(Ok(record)) => {
-                    let headers = record.headers();
-                    let mut headers = headers.iter().flat_map(|headers| headers.iter());
-                    let header = headers.find(|header| header.key == POSITION);
-                    return Ok(header.and_then(|header| parse(header.value?)));
+                Some(Ok(record))
+                    if (record.topic(), record.partition()) == (self.topic, partition) =>
+                {
+                    return Ok(Some(record.detach()));
                 }
+                None | Some(Ok(_)) => {}
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(None),
-                Some(Err(error)) if is_passing(&error) || is_of_group(&error) => {
-                    if let Some(refused) = reader.context().refused() {
+                Some(Err(error)) if is_of_group(&error) => {}
+                Some(Err(error)) => {
+                    let known = origin.known(code_of(&error));
+                    if let Some(refused) = reader.context().refused().or(known) {
                         return Err(refused);
                     }
                 }
-                Some(Err(error)) => return Err(fail(error)),
             }
         }
     }
 
-    fn origin<'o>(&'o self, doing: &'static str, topic: &'o str) -> Origin<'o> {
-        Origin { operation: "READ", ..client::origin(&self.config.kafka, doing).on(topic) }
+    fn origin(&self, doing: &'static str) -> Origin<'_> {
+        client::origin(&self.config.kafka, doing).on(self.topic)
     }
 }
 
-/// The position in a header: `16/B374D848#12.0` without the part.
-fn parse(header: &[u8]) -> Option<Position> {
-    let (position, _part) = std::str::from_utf8(header).ok()?.rsplit_once('.')?;
+/// The position in a record's header, `16/B374D848#12.0` without the part.
+fn position(record: &OwnedMessage) -> Option<Position> {
+    let header = record.headers()?.iter().find(|header| header.key == POSITION)?;
+    let (position, _part) = std::str::from_utf8(header.value?).ok()?.rsplit_once('.')?;
     position.parse().ok()
 }
