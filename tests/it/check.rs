@@ -275,6 +275,52 @@ fn version_14_passes_too() {
     });
 }
 
+/// Settings that came later, by which a slot is lost, waits, or cannot be had.
+#[test]
+fn settings_of_later_versions() {
+    run(LIMIT, async {
+        let stack = shared();
+        let conf = [
+            "idle_replication_slot_timeout = '2h'",
+            "synchronized_standby_slots = 'here, gone'",
+            "output_plugin_libraries = 'test_decoding'",
+        ];
+        let conf = conf.map(str::to_owned).into();
+        let postgres = Postgres::start(&Options { version: 18, conf, ..Options::default() });
+        let space = Space::new(&postgres, "check_18").await;
+        postgres.execute(&space.database, TABLE).await;
+        let config = on_server(stack, &space.config(stack, ""), &postgres);
+        let found = Checked::new(&config);
+        found.failed(&["postgres.output_plugin"]);
+        let fix = "ALTER SYSTEM SET output_plugin_libraries = pgoutput, …";
+        found.says("postgres.output_plugin", "failed", &["(test_decoding)", fix]);
+        found.says("postgres.idle_timeout", "warning", &["7200s", "= '3d'"]);
+        // What it would lead to.
+        let refused = command(&config, &["slot", "create"]);
+        assert_eq!(refused.status.code(), Some(4), "{refused:?}");
+        let words = "pgoutput\\\" may not be used as an output plugin";
+        assert!(refused.stderr.contains(words), "{refused:?}");
+        postgres
+            .execute(
+                "postgres",
+                "ALTER SYSTEM SET output_plugin_libraries = pgoutput, test_decoding",
+            )
+            .await;
+        postgres.execute("postgres", "SELECT pg_reload_conf()").await;
+        until(LIMIT, "the slot", || match command(&config, &["slot", "create"]) {
+            made if made.status.success() => Ok(()),
+            refused => Err(refused.stderr),
+        });
+        let made = Checked::new(&config);
+        made.failed(&[]);
+        made.says(
+            "postgres.standby_slots",
+            "warning",
+            &["no standby reads gone, here", "WAL is kept"],
+        );
+    });
+}
+
 #[test]
 fn a_role_without_replication() {
     run(LIMIT, async {

@@ -2,6 +2,8 @@
 //!
 //! What is asked and what is made of the answer are apart: the judgements are functions of facts.
 
+use std::time::Duration;
+
 use super::super::said;
 use super::report::Report;
 use super::sql::identifier;
@@ -149,12 +151,19 @@ fn replication_advice(config: &Config, server: &Server, error: &Error) -> Option
     })
 }
 
+/// The version from which on a logical slot raises `effective_wal_level` by itself.
+///
+/// Source: <https://www.postgresql.org/docs/19/runtime-config-wal.html>
+const LOGICAL_ON_DEMAND: i32 = 19;
+
 /// Judges the server's settings.
 pub(super) fn judge_server(config: &Config, server: &Server, report: &mut Report) {
     let version = server.version_num / 10_000;
     report.ok("postgres.version", format!("PostgreSQL {version}"));
     if server.wal_level == "logical" {
         report.ok("postgres.wal_level", "wal_level is logical");
+    } else if server.wal_level == "replica" && LOGICAL_ON_DEMAND <= version {
+        report.ok("postgres.wal_level", "wal_level is replica, which suffices: from version 19 on the first logical slot makes the server log what decoding needs, until the last one is dropped");
     } else {
         report.failed(
             "postgres.wal_level",
@@ -169,10 +178,24 @@ pub(super) fn judge_server(config: &Config, server: &Server, report: &mut Report
             "list the primary in postgres.hosts, and leave postgres.target_session_attrs at \"primary\"",
         );
     }
+    judge_output_plugins(server, report);
     judge_encoding(config, server, report);
     judge_synchronous(config, server, report);
     judge_wal_limit(server, report);
+    judge_idle_timeout(server, report);
     judge_message_outbox(config.message_outbox.as_ref(), server, report);
+}
+
+/// A server may be told which plugins it may decode with.
+fn judge_output_plugins(server: &Server, report: &mut Report) {
+    let Some(listed) = &server.output_plugins else { return };
+    if !listed.split(',').any(|name| name.trim().trim_matches('"') == "pgoutput") {
+        report.failed(
+            "postgres.output_plugin",
+            format!("output_plugin_libraries ({listed}) does not have pgoutput, with which the server decodes for walbrook"),
+            "ALTER SYSTEM SET output_plugin_libraries = pgoutput, …; SELECT pg_reload_conf();\nwith those that others use behind it",
+        );
+    }
 }
 
 /// Where the database has an encoding, the replication connection says what `text_encoding` is worth.
@@ -232,6 +255,25 @@ fn judge_wal_limit(server: &Server, report: &mut Report) {
     }
     let size = server.max_slot_wal_keep_size_mb;
     report.ok(NAME, format!("the slot keeps at most {size} MiB of WAL; beyond that it is lost"));
+}
+
+/// Shorter than this an outage of a night loses the slot.
+const IDLE_TIMEOUT_MIN: Duration = Duration::from_hours(24);
+
+fn judge_idle_timeout(server: &Server, report: &mut Report) {
+    const NAME: &str = "postgres.idle_timeout";
+    let timeout = server.idle_slot_timeout;
+    if timeout.is_zero() {
+        return;
+    }
+    let text = format!(
+        "a slot that nobody reads for {timeout:?} is lost (idle_replication_slot_timeout), as while walbrook is down or waits for Kafka"
+    );
+    if timeout < IDLE_TIMEOUT_MIN {
+        let fix = "ALTER SYSTEM SET idle_replication_slot_timeout = '3d'; SELECT pg_reload_conf();\nor 0: max_slot_wal_keep_size protects the disk better";
+        return report.warning(NAME, text, fix);
+    }
+    report.ok(NAME, text);
 }
 
 fn judge_message_outbox(outbox: Option<&MessageOutbox>, server: &Server, report: &mut Report) {
@@ -298,6 +340,14 @@ pub(super) fn judge_slot(
     } else {
         report
             .ok(NAME, format!("{name:?} exists and is free, confirmed up to {}", confirmed(slot)));
+    }
+    if slot.is_failover && !server.absent_standby_slots.is_empty() {
+        let names = server.absent_standby_slots.join(", ");
+        report.warning(
+            "postgres.standby_slots",
+            format!("{name:?} is a failover slot: it gives only what the slots in synchronized_standby_slots have, and no standby reads {names}; until one does nothing arrives, and WAL is kept"),
+            "start those standbys, or take the names out: ALTER SYSTEM SET synchronized_standby_slots = …; SELECT pg_reload_conf();",
+        );
     }
     if slot.wal_status.as_deref() == Some("unreserved") {
         report.warning(

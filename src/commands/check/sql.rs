@@ -46,7 +46,8 @@ pub(super) fn statements(config: &Config) -> String {
     let mut out = format!(
         "-- For pipeline {pipeline:?}: run as a superuser, connected to database {database:?}.\n\
          -- Every statement can be run again. walbrook itself makes and alters none of this.\n\n\
-         -- Logical decoding. Takes a restart of the server; on managed services it is a parameter\n\
+         -- Logical decoding. Takes a restart of the server; from version 19 on replica, the default,\n\
+         -- suffices, and this is not needed; on managed services it is a parameter\n\
          -- instead (Amazon: rds.logical_replication = 1; Google: cloudsql.logical_decoding = on;\n\
          -- Azure: wal_level).\n\
          ALTER SYSTEM SET wal_level = 'logical';\n\n\

@@ -172,6 +172,9 @@ fn server() -> Server {
         is_emit_message_public: true,
         encoding: "UTF8".into(),
         synchronous_standby_names: String::new(),
+        output_plugins: None,
+        idle_slot_timeout: Duration::ZERO,
+        absent_standby_slots: Vec::new(),
     }
 }
 
@@ -197,6 +200,22 @@ fn servers_are_judged() {
         let failed = (Failed, "postgres.wal_level", &["is replica", word][..]);
         check(judge("", replica), &[version, failed, limit]);
     }
+    let newer =
+        |wal_level: &str| Server { version_num: 190_000, wal_level: wal_level.into(), ..server() };
+    let version_19 = (Ok, "postgres.version", &["PostgreSQL 19"][..]);
+    let on_demand = (Ok, "postgres.wal_level", &["is replica", "first logical slot"][..]);
+    check(judge("", newer("replica")), &[version_19, on_demand, limit]);
+    let minimal = (Failed, "postgres.wal_level", &["is minimal"][..]);
+    check(judge("", newer("minimal")), &[version_19, minimal, limit]);
+    let plugins = |listed: &str| Server { output_plugins: Some(listed.into()), ..server() };
+    check(judge("", plugins("pgoutput, test_decoding")), &[version, level, limit]);
+    check(judge("", plugins("wal2json,\"pgoutput\"")), &[version, level, limit]);
+    let plugin = (Failed, "postgres.output_plugin", &["(my_pgoutput)", "= pgoutput"][..]);
+    check(judge("", plugins("my_pgoutput")), &[version, level, plugin, limit]);
+    let idle = |hours| Server { idle_slot_timeout: Duration::from_hours(hours), ..server() };
+    let soon = (Warning, "postgres.idle_timeout", &["3600s", "walbrook is down", "'3d'"][..]);
+    check(judge("", idle(1)), &[version, level, limit, soon]);
+    check(judge("", idle(24)), &[version, level, limit, (Ok, "postgres.idle_timeout", &[])]);
     let unlimited = Server { max_slot_wal_keep_size_mb: -1, in_recovery: true, ..server() };
     let standby = (Warning, "postgres.standby", &["target_session_attrs"][..]);
     let none = (Warning, "postgres.wal_limit", &["nothing limits"][..]);
@@ -264,6 +283,12 @@ fn slots_are_judged() {
     check(judge(server(), Some(foreign)), &[(Failed, name, &["not ours", "wal2json"])]);
     let temporary = SlotFacts { is_temporary: true, is_active: true, ..slot() };
     check(judge(server(), Some(temporary)), &[(Failed, name, &["temporary", "End that session"])]);
+    let failover = || SlotFacts { is_failover: true, ..slot() };
+    let absent = || Server { absent_standby_slots: vec!["a".into(), "b".into()], ..server() };
+    let waits = (Warning, "postgres.standby_slots", &["no standby reads a, b"][..]);
+    check(judge(absent(), Some(failover())), &[(Ok, name, &[]), waits]);
+    check(judge(absent(), Some(slot())), &[(Ok, name, &[])]);
+    check(judge(server(), Some(failover())), &[(Ok, name, &[])]);
     let late = SlotFacts { wal_status: Some("unreserved".into()), ..slot() };
     let warned = (Warning, "postgres.slot_wal", &["is lost at the next checkpoint"][..]);
     check(judge(server(), Some(late)), &[(Ok, name, &[]), warned]);

@@ -85,6 +85,16 @@ pub struct Server {
     pub encoding: String,
     /// `synchronous_standby_names`.
     pub synchronous_standby_names: String,
+    /// `output_plugin_libraries`, which output plugins may be used; `None` on a server that does not
+    /// have it (it came with the minor versions of August 2026), or if our role may not see it
+    /// (`pg_read_all_settings`).
+    pub output_plugins: Option<String>,
+    /// `idle_replication_slot_timeout` (18+): a slot that nobody reads for so long is lost; zero is
+    /// off.
+    pub idle_slot_timeout: Duration,
+    /// The slots of `synchronized_standby_slots` (17+) that no standby reads: a failover slot gives
+    /// nothing that these do not have.
+    pub absent_standby_slots: Vec<String>,
 }
 
 impl Catalog {
@@ -142,7 +152,7 @@ impl Catalog {
     /// If the query fails.
     pub async fn server(&mut self) -> Result<Server, Error> {
         let row = self.row(SERVER_SQL, &[]).await?;
-        let timeout_ms: i64 = field(&row, 4)?;
+        let (timeout_ms, idle_seconds): (i64, i64) = (field(&row, 4)?, field(&row, 15)?);
         Ok(Server {
             version_num: field(&row, 0)?,
             wal_level: field(&row, 1)?,
@@ -158,6 +168,9 @@ impl Catalog {
             is_emit_message_public: field(&row, 11)?,
             encoding: field(&row, 12)?,
             synchronous_standby_names: field(&row, 13)?,
+            output_plugins: field(&row, 14)?,
+            idle_slot_timeout: Duration::from_secs(idle_seconds.try_into().unwrap_or_default()),
+            absent_standby_slots: field(&row, 16)?,
         })
     }
 
@@ -375,7 +388,16 @@ SELECT current_setting('server_version_num')::int4, current_setting('wal_level')
        EXISTS (SELECT FROM pg_proc
                WHERE proname = 'pg_logical_emit_message'
                  AND has_function_privilege('public', oid, 'EXECUTE')),
-       current_setting('server_encoding'), current_setting('synchronous_standby_names')";
+       current_setting('server_encoding'), current_setting('synchronous_standby_names'),
+       (SELECT setting FROM pg_settings WHERE name = 'output_plugin_libraries'),
+       extract(epoch FROM coalesce(current_setting('idle_replication_slot_timeout', true), '0')::interval)::int8,
+       ARRAY(SELECT name
+             FROM (SELECT btrim(name, ' \"')
+                   FROM string_to_table(current_setting('synchronized_standby_slots', true), ',')
+                       AS listed (name)) AS listed (name)
+             WHERE NOT EXISTS (SELECT FROM pg_replication_slots
+                               WHERE slot_name = name AND active)
+             ORDER BY name)";
 
 /// What IDENTIFY_SYSTEM says, which only a walsender can be asked. A standby's control file follows
 /// when it writes the next pages.

@@ -3,7 +3,7 @@
 //! The view `pg_publication_tables` says it too, but opens each table, as `pg_partition_tree` does:
 //! neither answers while one of them is rewritten (ALTER TABLE, VACUUM FULL), which may take hours.
 //! The view also speaks of each publication by itself, and lists partitions of which nothing is
-//! logged. Publications are understood as of version 18.
+//! logged. Publications are understood as of version 19.
 
 /// A query over these tables, which tell of the publications that `$1` names together:
 ///
@@ -26,17 +26,28 @@ pub(super) fn over_published(server_major: u32, query: &str) -> String {
 
 pub(super) const SCHEMAS_SINCE: u32 = 15;
 
-/// Catalogs, and foreign, temporary and unlogged tables, are never published.
+/// Catalogs, and foreign, temporary and unlogged tables, are never published; from version 19 on a
+/// publication of all tables may leave some out (`EXCEPT`), with all their partitions.
 const PUBLICATIONS: &str = "\
 WITH RECURSIVE publication AS (
     SELECT oid, puballtables, pubviaroot, to_jsonb(p) ->> 'pubgencols' = 's' AS has_generated
     FROM pg_publication p
     WHERE pubname = ANY ($1::text[])),
+excepted (publication, relid) AS (
+    SELECT prpubid, prrelid
+    FROM pg_publication_rel r
+    WHERE (to_jsonb(r) ->> 'prexcept')::bool
+    UNION
+    SELECT excepted.publication, i.inhrelid
+    FROM excepted
+    JOIN pg_inherits i ON i.inhparent = excepted.relid
+    JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition),
 tree (publication, top, relid) AS (
     SELECT p.oid, c.oid, c.oid
     FROM publication p
     CROSS JOIN pg_class c
     WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND 16384 <= c.oid
+      AND (p.oid, c.oid) NOT IN (SELECT publication, relid FROM excepted)
       AND (p.puballtables
            OR EXISTS (SELECT FROM pg_publication_rel r
                       WHERE r.prpubid = p.oid AND r.prrelid = c.oid)";
