@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Apache Kafka 4.3.1 (KRaft, one broker), librdkafka 2.12.1; seen on 2026-11-28.
+# Apache Kafka 4.3.1 and 4.4.0 (KRaft, one broker), librdkafka 2.12.1; seen on 2026-11-28.
 #
 # A guess: once the coordinator has aborted a transaction, its records are never visible to readers
 # of committed records.
@@ -28,6 +28,8 @@ stop() {
   rm -rf "$work"
 }
 trap stop EXIT
+# Maven writes terminal codes whatever it is told.
+quietly() { "$@" >"$work/output" 2>&1 || { cat "$work/output" >&2; exit 1; }; }
 
 cat >"$work/pom.xml" <<POM
 <project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
@@ -37,7 +39,7 @@ cat >"$work/pom.xml" <<POM
 <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
 </dependencies></project>
 POM
-mvn -B -q -f "$work/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+quietly mvn -B -q -f "$work/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
   -DoutputDirectory="$work/libs"
 python3 -m venv "$work/python"
 "$work/python/bin/pip" -q install --disable-pip-version-check confluent-kafka==2.12.1
@@ -81,7 +83,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 servers = {"bootstrap.servers": sys.argv[1], "log_level": 0}
 topic = NewTopic("t", num_partitions=200, replication_factor=1)
-AdminClient(servers).create_topics([topic], request_timeout=60)["t"].result()
+admin = AdminClient(servers)
+admin.create_topics([topic], request_timeout=60)["t"].result()
 producer = Producer(servers | {"transactional.id": "writer", "transaction.timeout.ms": 4000})
 producer.init_transactions(60)
 producer.begin_transaction()

@@ -21,6 +21,8 @@ stop() {
   rm -rf "$work"
 }
 trap stop EXIT
+# Maven writes terminal codes whatever it is told.
+quietly() { "$@" >"$work/output" 2>&1 || { cat "$work/output" >&2; exit 1; }; }
 
 cat >"$work/pom.xml" <<'POM'
 <project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
@@ -30,7 +32,7 @@ cat >"$work/pom.xml" <<'POM'
 <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
 </dependencies></project>
 POM
-mvn -B -q -f "$work/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+quietly mvn -B -q -f "$work/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
   -DoutputDirectory="$work/libs"
 python3 -m venv "$work/python"
 "$work/python/bin/pip" -q install --disable-pip-version-check confluent-kafka==2.12.1
@@ -64,7 +66,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 servers = {"bootstrap.servers": sys.argv[1], "log_level": 0}
 topic = NewTopic("t", num_partitions=1, replication_factor=1)
-AdminClient(servers).create_topics([topic], request_timeout=60)["t"].result()
+admin = AdminClient(servers)
+admin.create_topics([topic], request_timeout=60)["t"].result()
 producer = Producer(servers | {"transactional.id": "writer"})
 producer.init_transactions(60)
 producer.begin_transaction()

