@@ -143,7 +143,14 @@ pub enum Command {
     /// Connects to PostgreSQL, Kafka and the schema registry, tries permissions by using them where
     /// that leaves no trace, and prints one line for each prerequisite: OK, a warning, or what to
     /// do. Changes nothing that lasts.
+    ///
+    /// Where nobody reads the slot, decodes and encodes the WAL that waits as a start would, and throws
+    /// the records away: what would end the stream is told before it does. Nothing is confirmed; the
+    /// slot is held meanwhile, and the server decodes for us.
     Check {
+        /// How long to decode the WAL that waits; 0 leaves it alone
+        #[arg(long, value_name = "SECONDS", default_value_t = 10, conflicts_with = "sql")]
+        decode_seconds: u64,
         /// Print the SQL statements that put PostgreSQL right, for a DBA to read and run
         #[arg(long)]
         sql: bool,

@@ -1,6 +1,8 @@
 //! The process edge: arguments, configuration, logging, exit codes. Everything else is in the
 //! library.
 
+use std::time::Duration;
+
 use clap::Parser;
 use tracing::error;
 use walbrook::admin::control::{self, Request};
@@ -47,7 +49,10 @@ fn main() -> Exit {
 
 async fn dispatch(config: Config, command: Command) -> anyhow::Result<Exit> {
     match command {
-        Command::Check { sql, json } => commands::check(&config, sql, json).await,
+        Command::Check { sql: true, .. } => commands::check_sql(&config),
+        Command::Check { json, decode_seconds, .. } => {
+            commands::check(&config, Duration::from_secs(decode_seconds), json).await
+        }
         Command::Checkpoint(command) => commands::checkpoint(&config, command).await,
         Command::Run => commands::run(&config).await,
         Command::Schema(command) => commands::schema(&config, command).await,

@@ -9,7 +9,7 @@ mod slot;
 use std::error::Error;
 use std::io::Write as _;
 
-pub use check::check;
+pub use check::{check, check_sql};
 pub use checkpoint::checkpoint;
 pub use run::run;
 pub use schema::schema;

@@ -15,7 +15,7 @@ use super::reader::{Reader, Surroundings};
 use super::start::{self, Expected, Server, Slot, Verdict};
 use super::telemetry::Telemetry;
 use super::writer::{Done, Writer};
-use super::{Error, Stop, clock, sink};
+use super::{Error, Stop, clock, gap, sink};
 use crate::batch::Batch;
 use crate::checkpoint::{Checkpoint, FORMAT, Remade, State, Stream};
 use crate::config::{Binary, Config, Failover};
@@ -51,6 +51,12 @@ pub(super) struct Memory {
 }
 
 impl Memory {
+    /// A memory of nothing but the registry that is configured, in which nothing is registered.
+    pub(super) fn rehearsing(config: &Config) -> Result<Self, Error> {
+        let registry = config.registry.as_ref().map(Registry::rehearsing).transpose()?;
+        Ok(Self { registry, ..Self::default() })
+    }
+
     /// A memory of nothing but the registry that is configured.
     pub(super) fn new(config: &Config) -> Result<Self, Error> {
         let registry = config.registry.as_ref().map(Registry::new).transpose()?;
@@ -80,6 +86,50 @@ impl Attempt<'_> {
             () = stop.wait() => return Err(Error::Stopped),
         };
         Box::pin(self.stream(held)).await
+    }
+
+    /// Streams what waits behind `checkpoint`, and confirms nothing: for a sink that keeps nothing.
+    pub(super) async fn rehearse(
+        mut self,
+        checkpoint: Checkpoint,
+        comes_again: bool,
+    ) -> Result<(), Error> {
+        let mut stop = self.stop.clone();
+        let held = tokio::select! {
+            biased;
+            held = self.hold_only(checkpoint, comes_again) => held?,
+            () = stop.wait() => return Err(Error::Stopped),
+        };
+        Box::pin(self.stream(held)).await
+    }
+
+    /// The slot without the fence, since nothing is written.
+    async fn hold_only(
+        &mut self,
+        checkpoint: Checkpoint,
+        comes_again: bool,
+    ) -> Result<Held, Error> {
+        self.writer.recover()?;
+        recovered(self.writer).await?;
+        let mut catalog = Catalog::connect(&self.config.postgres).await?;
+        let (expected, is_binary) = self.prepare(&mut catalog).await?;
+        let from = from_confirmed(&self.config.replication.slot, &expected.stream, is_binary);
+        // The walsender of a rehearsal in binary form may hold it for a moment more.
+        let (transport, is_standby) = gap::when_free(gap::FREE_LIMIT, async || {
+            let client = replication(self.config, &catalog).await?;
+            let is_standby = client.is_standby();
+            Ok((client.start_replication(from).await?, is_standby))
+        })
+        .await?;
+        Ok(Held {
+            transport,
+            session: session(self.config).holding_back(),
+            catalog,
+            is_binary,
+            is_standby,
+            checkpoint,
+            comes_again,
+        })
     }
 
     /// All that comes before the stream.

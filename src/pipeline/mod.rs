@@ -15,6 +15,7 @@ mod holder;
 mod lag;
 mod operator;
 mod reader;
+mod rehearsal;
 mod search;
 mod skip;
 pub mod start;
@@ -32,6 +33,7 @@ use tracing::{error, info, warn};
 
 pub use error::Error;
 pub use operator::{Outcome, accept, adopt, create, free_slot, own_slot, readable_slot, rehearse};
+pub use rehearsal::{Extremes, Rehearsed, rehearse_stream};
 pub use skip::{Skipped, skip};
 pub use stop::{Stop, Stopper, stop_pair};
 pub use telemetry::Telemetry;

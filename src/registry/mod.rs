@@ -163,6 +163,8 @@ pub struct Registry {
     /// it says to credentials, may pass.
     has_answered: bool,
     known: HashMap<(String, String), SchemaId>,
+    /// Whether nothing is registered.
+    is_rehearsal: bool,
 }
 
 fn conflict_note(status: u16) -> &'static str {
@@ -220,7 +222,18 @@ impl Registry {
             preferred: 0,
             has_answered: false,
             known: HashMap::new(),
+            is_rehearsal: false,
         })
+    }
+
+    /// A client that registers nothing: [`register`](Self::register) fails where registering would,
+    /// as far as can be told, and else gives an id that means nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn rehearsing(config: &config::Registry) -> Result<Self, Error> {
+        Ok(Self { is_rehearsal: true, ..Self::new(config)? })
     }
 
     /// What to do about an error. Once the registry has answered, nothing but its word about a
@@ -248,21 +261,43 @@ impl Registry {
         if let Some(id) = self.known.get(&cached) {
             return Ok(*id);
         }
-        let path = ["subjects", subject, "versions"];
-        let body = Candidate { schema: schema_json };
-        let id = match self.ask(&Method::POST, &path, subject, Some(&body), registered_id).await {
-            // A conflict may also be a race of two first registrations (Apicurio): ask again. An
-            // incompatible schema is so the second time too.
-            Err(Error::Refused { status: 409, .. }) => {
-                self.ask(&Method::POST, &path, subject, Some(&body), registered_id).await?
-            }
-            other => other?,
+        let id = if self.is_rehearsal {
+            self.would_register(subject, schema_json).await?
+        } else {
+            self.register_anew(subject, schema_json).await?
         };
         if KNOWN_MAX <= self.known.len() {
             self.known.clear();
         }
         self.known.insert(cached, id);
         Ok(id)
+    }
+
+    async fn register_anew(&mut self, subject: &str, schema_json: &str) -> Result<SchemaId, Error> {
+        let path = ["subjects", subject, "versions"];
+        let body = Candidate { schema: schema_json };
+        match self.ask(&Method::POST, &path, subject, Some(&body), registered_id).await {
+            // A conflict may also be a race of two first registrations (Apicurio): ask again. An
+            // incompatible schema is so the second time too.
+            Err(Error::Refused { status: 409, .. }) => {
+                self.ask(&Method::POST, &path, subject, Some(&body), registered_id).await
+            }
+            other => other,
+        }
+    }
+
+    async fn would_register(
+        &mut self,
+        subject: &str,
+        schema_json: &str,
+    ) -> Result<SchemaId, Error> {
+        match self.rehearse(subject, schema_json).await? {
+            Registration::Found | Registration::New => Ok(SchemaId(0)),
+            Registration::Incompatible { message } => {
+                let (subject, status) = (subject.to_owned(), 409);
+                Err(Error::Refused { subject, status, code: status.into(), message })
+            }
+        }
     }
 
     /// The text of the newest schema under `subject`; `None` if it has none, or we may not read it.

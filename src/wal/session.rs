@@ -37,6 +37,8 @@ pub struct Session {
     /// How long we have listened in vain for the reply that we asked for.
     silence: Option<Duration>,
     silence_max: Duration,
+    /// Whether the server is not told what is confirmed.
+    holds_back: bool,
 }
 
 impl Session {
@@ -54,7 +56,15 @@ impl Session {
             is_heard: true,
             silence: None,
             silence_max,
+            holds_back: false,
         }
+    }
+
+    /// The same, but the server is never told that anything is confirmed: for a rehearsal, which
+    /// leaves the slot where it is.
+    #[must_use]
+    pub fn holding_back(self) -> Self {
+        Self { holds_back: true, ..self }
     }
 
     /// Bytes arrived, of whatever.
@@ -115,7 +125,8 @@ impl Session {
         if reply_requested {
             self.silence.get_or_insert_default();
         }
-        Status { received: self.received, confirmed: self.confirmed, reply_requested }
+        let confirmed = if self.holds_back { Lsn::ZERO } else { self.confirmed };
+        Status { received: self.received, confirmed, reply_requested }
     }
 
     /// When [`poll`](Self::poll) has something next.
@@ -229,6 +240,16 @@ mod tests {
         session.confirm(start, Lsn(180));
         session.confirm(start, Lsn(90));
         assert_eq!(session.status(start).confirmed, Lsn(180));
+    }
+
+    #[test]
+    fn a_rehearsal_confirms_nothing_to_the_server() {
+        let start = Instant::now();
+        let mut session = Session::new(start, INTERVAL, SILENCE_MAX).holding_back();
+        session.on_keepalive(start, Lsn(200), true);
+        session.confirm(start, Lsn(200));
+        assert_eq!((session.confirmed(), session.wanted_since()), (Lsn(200), None));
+        assert_eq!(session.poll(start), Some(said(Lsn(200), Lsn::ZERO)));
     }
 
     #[test]

@@ -16,6 +16,8 @@ use crate::support::stack::{Space, Stack, shared};
 use crate::support::walbrook::{Output, Walbrook, command, write_file};
 use crate::support::{http, process, records, run, tls, unique, until};
 
+mod waiting;
+
 const LIMIT: Duration = Duration::from_secs(240);
 
 const TABLE: &str = "CREATE TABLE orders (id bigint PRIMARY KEY, total numeric(10, 2));

@@ -3,6 +3,7 @@
 //! A running pipeline is not disturbed: transactions are tried with an id of their own below the
 //! pipeline's, and what is written to try a permission is aborted or refused.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::said;
@@ -13,6 +14,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::{Config, Sasl, Timestamp, TopicCreation};
 use crate::kafka::probe::{self, BrokerSettings, TopicSettings};
 use crate::kafka::{Error, SinkConfig};
+use crate::pipeline::Extremes;
 
 /// What the checkpoint topic told.
 #[derive(Debug)]
@@ -346,6 +348,63 @@ fn data_topics(
     Ok(())
 }
 
+/// Judges whether the brokers take the records that wait.
+pub(super) fn judge_waiting(
+    config: &Config,
+    waiting: &BTreeMap<String, Extremes>,
+    report: &mut Report,
+) {
+    const NAME: &str = "kafka.topic";
+    let names: Vec<_> = waiting.keys().map(String::as_str).collect();
+    let described = match probe::topics(&config.kafka, &names) {
+        Ok(described) => described,
+        Err(error) => return report.error(NAME, &error, None),
+    };
+    for (extremes, (topic, found)) in waiting.values().zip(described) {
+        match (found, &config.topics.create) {
+            (Ok(Some(settings)), _) => judge_extremes(topic, extremes, &settings, report),
+            (Ok(None), Some(creation)) => {
+                let cleanup_policy = creation.cleanup_policy.clone();
+                let settings = TopicSettings { cleanup_policy, ..TopicSettings::default() };
+                judge_extremes(topic, extremes, &settings, report);
+            }
+            (Ok(None), None) => report.error(NAME, &probe::missing(&config.kafka, topic), None),
+            (Err(error), _) => report.error(NAME, &error, topic_grants(config, topic, &error)),
+        }
+    }
+}
+
+pub(super) fn judge_extremes(
+    topic: &str,
+    Extremes { keyless, largest }: &Extremes,
+    settings: &TopicSettings,
+    report: &mut Report,
+) {
+    let set =
+        format!("kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config");
+    let skip = |position| {
+        format!("or: walbrook checkpoint skip --position {position} --file … --reason …")
+    };
+    if let Some(position) = keyless
+        && is_compacted(settings)
+    {
+        report.failed(
+            "kafka.cleanup_policy",
+            format!("the change at {position} waits to be written and makes a record without a key, which {topic} refuses since it is compacted: the stream ends there"),
+            format!("for the TRUNCATE of a table: tables.truncate = false; {set} cleanup.policy=delete; {}", skip(*position)),
+        );
+    }
+    if let (Some((position, bytes)), Some(limit)) = (*largest, settings.record_bytes_max)
+        && limit < u64::try_from(bytes).unwrap_or(u64::MAX)
+    {
+        report.warning(
+            "kafka.max_message_bytes",
+            format!("the change at {position} waits to be written and makes a record of {bytes} bytes, and {topic} takes at most {limit}, compressed (max.message.bytes): unless it compresses that well, the stream ends there"),
+            format!("{set} max.message.bytes=…; {}", skip(position)),
+        );
+    }
+}
+
 /// Judges the settings of a topic of events.
 pub(super) fn judge_topic(
     config: &Config,
@@ -357,10 +416,12 @@ pub(super) fn judge_topic(
     let advice =
         format!("kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config");
     judge_durability(topic, settings, report);
-    if !wanted.has_key && settings.cleanup_policy.as_deref() == Some("compact") {
+    if !wanted.has_key && is_compacted(settings) {
         report.failed(
             "kafka.cleanup_policy",
-            format!("{topic} is only compacted and refuses records without a key, but its table has none"),
+            format!(
+                "{topic} is compacted and refuses records without a key, but its table has none"
+            ),
             format!("give the table a primary key, or: {advice} cleanup.policy=delete"),
         );
     }
@@ -375,6 +436,11 @@ pub(super) fn judge_topic(
         names: ["max.message.bytes", "retention.ms", "message.timestamp.before.max.ms"],
     };
     limits.judge(config, report);
+}
+
+/// Whether it takes no record without a key: also one with "compact,delete" does not.
+fn is_compacted(settings: &TopicSettings) -> bool {
+    settings.cleanup_policy.as_deref().is_some_and(|policy| policy.contains("compact"))
 }
 
 /// What a topic takes and keeps.

@@ -11,6 +11,9 @@ mod report;
 mod routed;
 mod sql;
 mod tables;
+mod waiting;
+
+use std::time::Duration;
 
 use self::kafka::Progress;
 use self::postgres::Source;
@@ -21,18 +24,25 @@ use crate::checkpoint::{Checkpoint, Remade};
 use crate::cli::Exit;
 use crate::config::Config;
 use crate::pipeline::{self, start::Verdict};
+use crate::position::Lsn;
 use crate::postgres::Catalog;
 
-/// Looks at every prerequisite and prints what it found, or prints the SQL.
+/// Prints the SQL that puts PostgreSQL right.
 ///
 /// # Errors
 ///
 /// If standard output cannot be written.
-pub async fn check(config: &Config, is_sql: bool, is_json: bool) -> anyhow::Result<Exit> {
-    if is_sql {
-        print(sql::statements(config).trim_end())?;
-        return Ok(Exit::Ok);
-    }
+pub fn check_sql(config: &Config) -> anyhow::Result<Exit> {
+    print(sql::statements(config).trim_end())?;
+    Ok(Exit::Ok)
+}
+
+/// Looks at every prerequisite, and for so long at the WAL that waits, and prints what it found.
+///
+/// # Errors
+///
+/// If standard output cannot be written.
+pub async fn check(config: &Config, decode: Duration, is_json: bool) -> anyhow::Result<Exit> {
     let mut report = Report::default();
     let source = postgres::inspect(config, &mut report).await;
     let nothing = Needs::default();
@@ -40,14 +50,20 @@ pub async fn check(config: &Config, is_sql: bool, is_json: bool) -> anyhow::Resu
     let progress = kafka::inspect(config, &needs.topics, &mut report);
     registry::inspect(config, &needs.tables, &mut report).await;
     if let Some(source) = source {
-        start(config, source, &progress, &mut report).await;
+        start(config, source, &progress, decode, &mut report).await;
     }
     print(&if is_json { report.to_json() } else { report.to_text() })?;
     Ok(if report.has_failed() { Exit::CheckFailed } else { Exit::Ok })
 }
 
-/// Whether a start would go on from what slot and checkpoint say together.
-async fn start(config: &Config, source: Source, progress: &Progress, report: &mut Report) {
+/// Whether a start would go on from what slot and checkpoint say together, and how far.
+async fn start(
+    config: &Config,
+    source: Source,
+    progress: &Progress,
+    decode: Duration,
+    report: &mut Report,
+) {
     const NAME: &str = "start";
     let Progress::Known(checkpoint) = progress else {
         return report
@@ -56,28 +72,30 @@ async fn start(config: &Config, source: Source, progress: &Progress, report: &mu
     if source.slot.as_ref().is_some_and(|slot| slot.is_active) {
         return report.ok(NAME, "the slot is held; another instance would wait as a standby");
     }
-    let Source { mut catalog, client, .. } = source;
+    let Source { mut catalog, client, slot, .. } = source;
     let Some(mut client) = client else {
         return report.skipped(
             NAME,
             "slot and checkpoint were not compared: it takes a replication connection",
         );
     };
-    match pipeline::rehearse(config, &mut catalog, &mut client, checkpoint.as_deref()).await {
+    let verdict =
+        pipeline::rehearse(config, &mut catalog, &mut client, checkpoint.as_deref()).await;
+    client.close().await;
+    match verdict {
         Ok(Verdict::Create) => report.ok(
             NAME,
             "the first start creates the slot; changes that commit from then on are delivered",
         ),
-        Ok(Verdict::Resume { checkpoint: resumed, .. }) => {
-            report.ok(NAME, format!(
-                "a start goes on after {}; the WAL that waits was not decoded: a change in it that cannot be delivered, such as one that was written while a publication was missing, ends the stream there",
-                resumed.position
-            ));
+        Ok(Verdict::Resume { checkpoint: resumed, comes_again }) => {
+            report.ok(NAME, format!("a start goes on after {}", resumed.position));
             remade(config, &mut catalog, checkpoint.as_deref(), report).await;
+            drop(catalog);
+            let end = slot.and_then(|slot| slot.log_end()).unwrap_or(Lsn::ZERO);
+            waiting::inspect(config, (&resumed, comes_again), end, decode, report).await;
         }
         Err(error) => report.error(NAME, &error, None),
     }
-    client.close().await;
 }
 
 /// Whether publications were dropped and made again since the last start.

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::report::{Report, State};
 use super::tables::Wanted;
-use super::{kafka, postgres, sql};
+use super::{kafka, postgres, sql, waiting};
 use crate::config::{self, Config, Environment};
 use crate::kafka::probe::{BrokerSettings, TopicSettings};
-use crate::position::Lsn;
+use crate::pipeline::{Extremes, Rehearsed};
+use crate::position::{Lsn, Position};
 use crate::postgres::{Server, SlotFacts};
 
 /// The least configuration, with lines added to `[kafka]` and sections at the end.
@@ -127,9 +128,11 @@ fn topics_are_judged() {
     let plain = || config("", "");
     check(judge(plain(), false, settings()), &[fine]);
     let compact = || TopicSettings { cleanup_policy: Some("compact".into()), ..settings() };
+    let both = || TopicSettings { cleanup_policy: Some("compact,delete".into()), ..settings() };
     check(judge(plain(), true, compact()), &[fine]);
     let refuses = (Failed, "kafka.cleanup_policy", &["primary key", "cleanup.policy=delete"][..]);
     check(judge(plain(), false, compact()), &[fine, refuses]);
+    check(judge(plain(), false, both()), &[fine, refuses]);
     let unclean = || TopicSettings { elects_unclean: Some(true), ..settings() };
     let elections = (Warning, "kafka.unclean_elections", &["shop.public.t", "enable=false"][..]);
     check(judge(plain(), true, unclean()), &[fine, elections]);
@@ -317,4 +320,48 @@ fn the_sql_names_what_the_configuration_names() {
         assert!(statements.contains(line), "{line}\n{statements}");
     }
     assert!(!sql::statements(&config("", "")).contains("REVOKE"));
+}
+
+#[test]
+fn the_wal_that_waits_is_judged_as_far_as_it_was_decoded() {
+    use State::{Ok, Warning};
+    let name = "start.wal";
+    let judge = |up_to: u64, end: u64| {
+        move |report: &mut Report| {
+            let rehearsed = Rehearsed { up_to: Lsn(up_to), records: 7, ..Rehearsed::default() };
+            waiting::judge(Lsn(100), &rehearsed, Lsn(end), Duration::from_secs(10), report);
+        }
+    };
+    check(judge(300, 300), &[(Ok, name, &["up to 0/12C", "records: 7"])]);
+    // Nothing waits, and nothing was sent.
+    check(judge(0, 100), &[(Ok, name, &["up to 0/64"])]);
+    let words = ["up to 0/C8 in 10s", "records: 7", "100 bytes", "--decode-seconds"];
+    check(judge(200, 300), &[(Warning, name, &words)]);
+    check(judge(0, 300), &[(Warning, name, &["up to 0/64", "200 bytes"])]);
+}
+
+#[test]
+fn records_that_wait_are_judged_by_their_topics() {
+    use State::{Failed, Warning};
+    let at = Position { commit_lsn: Lsn(256), ordinal: 2 };
+    let judge = |keyless: bool, bytes: usize, policy: Option<&'static str>| {
+        move |report: &mut Report| {
+            let settings = TopicSettings {
+                cleanup_policy: policy.map(str::to_owned),
+                record_bytes_max: Some(1000),
+                ..TopicSettings::default()
+            };
+            let extremes = Extremes { keyless: keyless.then_some(at), largest: Some((at, bytes)) };
+            kafka::judge_extremes("shop.t", &extremes, &settings, report);
+        }
+    };
+    check(judge(true, 1000, Some("delete")), &[]);
+    check(judge(true, 1000, None), &[]);
+    check(judge(false, 1000, Some("compact")), &[]);
+    let words = ["0/100#2", "shop.t", "tables.truncate", "skip --position 0/100#2"];
+    for policy in ["compact", "compact,delete", "delete,compact"] {
+        check(judge(true, 0, Some(policy)), &[(Failed, "kafka.cleanup_policy", &words)]);
+    }
+    let words = ["0/100#2", "1001 bytes", "at most 1000"];
+    check(judge(false, 1001, Some("compact")), &[(Warning, "kafka.max_message_bytes", &words)]);
 }
