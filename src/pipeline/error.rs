@@ -4,13 +4,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tracing::debug;
+
 use super::assembler::{self, Assembler};
 use super::start;
 use super::supervisor::{Ending, Fault};
 use super::writer::Gone;
+use crate::config::Config;
 use crate::edges::{Class, Sink, Transport};
 use crate::position::{Lsn, Position, Xid};
-use crate::{kafka, postgres, registry, wal};
+use crate::postgres::{self, Catalog};
+use crate::{kafka, registry, wal};
 
 /// What ends an attempt to stream.
 #[derive(Debug, thiserror::Error)]
@@ -85,13 +89,16 @@ pub enum Error {
     SlotCreated,
     /// The stream failed twice in the same way at the same place.
     #[error(
-        "{error}. It is the same each time, so it does not go away by itself{}",
+        "{error}{}. It is the same each time, so it does not go away by itself{}",
+        .table.as_ref().map(|table| format!(", in a change of {table}")).unwrap_or_default(),
         if *.is_too_large { TOO_LARGE } else { FAILS_ALIKE }
     )]
     Repeated {
         /// How; a cause too, so that its own are told.
         #[source]
         error: Box<Self>,
+        /// Whose change it is, if that can be told.
+        table: Option<String>,
         /// Whether a row is larger than what PostgreSQL can send.
         is_too_large: bool,
     },
@@ -202,21 +209,19 @@ impl Error {
         Self::Repeatable { fault, complete, error }
     }
 
-    /// The same, when it has repeated itself.
-    pub(super) fn for_good(self) -> Self {
-        match &self {
-            Self::Repeatable { error, .. } => {
-                let is_too_large = error.is_too_large();
-                Self::Repeated { error: Box::new(self), is_too_large }
-            }
-            _ => self,
-        }
+    /// The same, when it has repeated itself: with the table whose change it is, where the server named
+    /// the change and its catalog tells of which table that is.
+    pub(super) async fn for_good(self, config: &Config) -> Self {
+        let Self::Repeatable { fault, error, .. } = &self else { return self };
+        let is_too_large = error.is_too_large();
+        let table = if fault.is_named { table_at(config, fault.place).await } else { None };
+        Self::Repeated { error: Box::new(self), table, is_too_large }
     }
 
     /// The same where a row is too large for a message, which needs no second look.
     pub(super) fn for_good_if_too_large(self) -> Self {
         if self.is_too_large() {
-            return Self::Repeated { error: Box::new(self), is_too_large: true };
+            return Self::Repeated { error: Box::new(self), table: None, is_too_large: true };
         }
         self
     }
@@ -241,6 +246,13 @@ impl Error {
             _ => false,
         }
     }
+}
+
+/// Whose change stands at `lsn`.
+async fn table_at(config: &Config, lsn: Lsn) -> Option<String> {
+    let asked = async { Catalog::connect(&config.postgres).await?.table_at(lsn).await };
+    let told = |error: &postgres::Error| debug!(%error, %lsn, "the table was not found");
+    asked.await.inspect_err(told).ok().flatten()
 }
 
 impl From<assembler::Error> for Error {

@@ -133,7 +133,12 @@ async fn supervise(
             warn!(%error, "the slot is read in text mode from now on: a bytea takes twice its size there, and PostgreSQL sends no row of more than 1 GiB");
         }
         let delay = match supervisor.on_ending(ending, progress) {
-            Action::Die => return ended.map_err(Error::for_good),
+            Action::Die => {
+                return match ended {
+                    Ok(()) => Ok(()),
+                    Err(error) => Err(error.for_good(config).await),
+                };
+            }
             Action::Leave => return Ok(()),
             Action::Again(delay, attempt) => {
                 if let Err(error) = &ended

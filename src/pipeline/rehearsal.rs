@@ -84,7 +84,7 @@ pub async fn rehearse_stream(
             match error.ending() {
                 Ending::TextMode if !is_text_forced => is_text_forced = true,
                 Ending::Repeatable(fault) if failed != Some(fault) => failed = Some(fault),
-                _ => return Err(error.for_good()),
+                _ => return Err(error.for_good(config).await),
             }
         }
     };

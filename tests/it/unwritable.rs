@@ -166,6 +166,14 @@ fn what_postgres_fails_to_decode_is_permanent_and_given_up_with_its_transaction(
         for words in ["22012 (division_by_zero)", "decoded", "the same each time"] {
             assert!(error.contains(words), "{words}: {error}");
         }
+        assert!(!error.contains("public.p"), "{error}");
+        // What the server does not say, its log does.
+        flow.execute("CREATE EXTENSION pg_walinspect SCHEMA public").await;
+        let check = command(&flow.config, &["check"]);
+        assert!(check.stdout.contains("in a change of public.p. It is"), "{check:?}");
+        flow.walbrook = Walbrook::spawn(&flow.config);
+        let error = ends_with(&mut flow.walbrook, 4);
+        assert!(error.contains("in a change of public.p. It is"), "{error}");
         assert_eq!(ids(&flow, "public.q"), [1, 2]);
         let slot = &flow.space.slot;
         flow.execute(&format!("SELECT pg_replication_slot_advance('{slot}', '{behind}')")).await;

@@ -6,6 +6,7 @@
 mod constant;
 mod publication;
 mod published;
+mod record;
 mod relation;
 mod slot;
 mod snapshot;
