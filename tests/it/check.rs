@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::registry;
 use crate::support::flow;
 use crate::support::kafka::{Kafka, Options as KafkaOptions, Secure};
-use crate::support::postgres::{Options, Postgres};
+use crate::support::postgres::{Options, Postgres, VERSION};
 use crate::support::stack::{Space, Stack, shared};
 use crate::support::walbrook::{Output, Walbrook, command, write_file};
 use crate::support::{http, process, records, run, tls, unique, until};
@@ -143,7 +143,8 @@ fn everything_in_place_is_exit_0_before_and_while_it_runs() {
         stopped.says("start", "ok", &["a start goes on after"]);
 
         let text = command(&config, &["check"]);
-        assert!(text.stdout.contains("OK       postgres.version: PostgreSQL 17"), "{text:?}");
+        let version = format!("OK       postgres.version: PostgreSQL {}", *VERSION);
+        assert!(text.stdout.contains(&version), "{text:?}");
         assert!(text.stdout.trim_end().ends_with("0 to put right"), "{text:?}");
     });
 }

@@ -10,7 +10,7 @@ use walbrook::types::{Kind, Printed};
 use walbrook::wal::{Relation, RelationColumn, RelationId, ReplicaIdentity};
 
 use super::{local, walsender};
-use crate::support::postgres::{Options, Postgres};
+use crate::support::postgres::{Options, Postgres, VERSION};
 use crate::support::run;
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -416,7 +416,8 @@ fn the_server_tells_its_settings_and_slots() {
         let server = Postgres::start(&Options { conf, ..Options::default() });
         let mut catalog = Catalog::connect(&local(&server, "postgres")).await.unwrap();
         let facts = catalog.server().await.unwrap();
-        assert_eq!((facts.version_num / 10_000, facts.wal_level.as_str()), (17, "replica"));
+        let version = i32::try_from(*VERSION).unwrap();
+        assert_eq!((facts.version_num / 10_000, facts.wal_level.as_str()), (version, "replica"));
         assert!(!facts.in_recovery && facts.has_replication);
         assert_eq!(facts.max_slot_wal_keep_size_mb, 2048);
         assert_eq!(facts.wal_sender_timeout, Duration::from_secs(60));

@@ -247,7 +247,9 @@ impl Kafka {
 }
 
 fn java(heap: &str, class: &str, arguments: &[&str]) -> Vec<String> {
-    let jars = format!("{}/*", installed("kafka").display());
+    let version = std::env::var("WALBROOK_TEST_KAFKA");
+    let version = version.as_deref().unwrap_or("4.3");
+    let jars = format!("{}/*", installed(&format!("kafka{version}")).display());
     let java = [
         "java",
         heap,

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::{Client, NoTls};
@@ -27,9 +28,15 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { version: 17, conf: Vec::new(), hba: Vec::new(), tls: None }
+        Self { version: *VERSION, conf: Vec::new(), hba: Vec::new(), tls: None }
     }
 }
+
+/// The version of servers for which a test names none.
+pub(crate) static VERSION: LazyLock<u32> = LazyLock::new(|| {
+    let named = std::env::var("WALBROOK_TEST_POSTGRES");
+    named.map_or(17, |named| named.parse().expect("WALBROOK_TEST_POSTGRES is a major version"))
+});
 
 /// A running (or stopped, or killed) server; its superuser is `postgres`.
 pub(crate) struct Postgres {

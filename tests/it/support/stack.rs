@@ -16,7 +16,7 @@ use super::{http, unique, until_async};
 
 /// The servers.
 pub(crate) struct Stack {
-    /// PostgreSQL 17.
+    /// PostgreSQL 17, or the version that `tests/run --pg` names.
     pub(crate) postgres: Postgres,
     /// One broker.
     pub(crate) kafka: Kafka,
