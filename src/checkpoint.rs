@@ -33,6 +33,9 @@ pub struct Checkpoint {
     pub state: State,
     /// What shapes ordinals: the publications read (sorted) and whether messages are.
     pub stream: Stream,
+    /// How often positions have begun again: with it they only ever increase, whatever servers do.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub epoch: u32,
     /// The last change that is in Kafka.
     pub position: Position,
     /// The transaction of that change: what the slot must show there, if it sends it again. `None`
@@ -131,6 +134,8 @@ pub enum Error {
     NewerFormat {
         /// The format found.
         found: u32,
+        /// Its epoch.
+        epoch: u32,
     },
     /// The record is not a checkpoint.
     #[error("checkpoint record is not readable (line {line}, column {column})")]
@@ -139,7 +144,23 @@ pub enum Error {
         line: usize,
         /// The column in the record's JSON.
         column: usize,
+        /// Its epoch, if that can be read.
+        epoch: u32,
     },
+}
+
+impl Error {
+    /// The epoch of the record, as far as it can be read.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        match self {
+            Self::NewerFormat { epoch, .. } | Self::Unreadable { epoch, .. } => *epoch,
+        }
+    }
+}
+
+fn is_first(epoch: &u32) -> bool {
+    *epoch == 0
 }
 
 impl Stream {
@@ -163,6 +184,22 @@ impl Checkpoint {
         serde_json::to_vec(self).expect("a checkpoint is plain JSON")
     }
 
+    /// The same in the place of `before`: if positions begin again, in the next epoch.
+    #[must_use]
+    pub fn following(self, before: &Self) -> Self {
+        // What is half made stands in the place of what was accepted.
+        let kept = before.accepted.as_ref().filter(|_| before.state == State::Creating);
+        let last = kept.map_or(before.position, |accepted| accepted.previous_position);
+        let epoch = before.epoch.saturating_add(u32::from(self.position < last));
+        Self { epoch, ..self }
+    }
+
+    /// Where the last change is among all that the pipeline has ever written.
+    #[must_use]
+    pub fn place(&self) -> (u32, Position) {
+        (self.epoch, self.position)
+    }
+
     /// Reads a record's value.
     ///
     /// # Errors
@@ -173,13 +210,20 @@ impl Checkpoint {
         struct Probe {
             format: u32,
         }
+        #[derive(Default, Deserialize)]
+        struct Epoch {
+            #[serde(default)]
+            epoch: u32,
+        }
+        let Epoch { epoch } = serde_json::from_slice(bytes).unwrap_or_default();
         let unreadable = |error: &serde_json::Error| Error::Unreadable {
             line: error.line(),
             column: error.column(),
+            epoch,
         };
         let Probe { format } = serde_json::from_slice(bytes).map_err(|error| unreadable(&error))?;
         if FORMAT < format {
-            return Err(Error::NewerFormat { found: format });
+            return Err(Error::NewerFormat { found: format, epoch });
         }
         serde_json::from_slice(bytes).map_err(|error| unreadable(&error))
     }

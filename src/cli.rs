@@ -197,7 +197,7 @@ pub enum CheckpointCommand {
     /// run` then names the checkpoint's position, which goes into --position.
     ///
     /// Where the slot is past the checkpoint, the changes between are not delivered; where it is
-    /// before, changes and positions that are in Kafka may come again. Says both, from which LSN to
+    /// before, changes that are in Kafka may come again, in the next epoch of positions. Says both, from which LSN to
     /// which, and shows the old and the new checkpoint. Writes the new one in a fenced Kafka
     /// transaction and keeps the old values and the reason in it, until the next checkpoint.
     Accept {

@@ -95,10 +95,11 @@ def context(message, field):
 
 
 def position(message):
-    """(commit LSN, ordinal, part), which no other record has."""
+    """(epoch, commit LSN, ordinal, part), which no other record has, and which only increases."""
     text = dict(message.headers() or [])["walbrook.position"].decode()
-    high, low, ordinal, part = re.split("[/#.]", text)
-    return (int(high, 16) << 32 | int(low, 16), int(ordinal), int(part))
+    epoch, _, place = text.rpartition(":")
+    high, low, ordinal, part = re.split("[/#.]", place)
+    return (int(epoch or 0), int(high, 16) << 32 | int(low, 16), int(ordinal), int(part))
 
 
 def as_selected(value, selected):

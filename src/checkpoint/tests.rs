@@ -5,6 +5,7 @@ use super::*;
 const GOLDEN: &[&str] = &[
     include_str!("../../tests/golden/checkpoint/format-1.json"),
     include_str!("../../tests/golden/checkpoint/format-1-creating.json"),
+    include_str!("../../tests/golden/checkpoint/format-1-epoch.json"),
     include_str!("../../tests/golden/checkpoint/format-1-inside.json"),
     include_str!("../../tests/golden/checkpoint/format-1-oids.json"),
     include_str!("../../tests/golden/checkpoint/format-1-omissions.json"),
@@ -28,9 +29,9 @@ fn a_checkpoint_is_small_enough_for_any_tool() {
 
 #[test]
 fn a_newer_format_is_refused_by_name() {
-    let newer = r#"{"format":2,"something":"else"}"#;
+    let newer = r#"{"format":2,"something":"else","epoch":3}"#;
     let error = Checkpoint::from_json(newer.as_bytes()).unwrap_err();
-    assert!(matches!(error, Error::NewerFormat { found: 2 }), "{error}");
+    assert!(matches!(error, Error::NewerFormat { found: 2, epoch: 3 }), "{error}");
     assert!(error.to_string().contains("format 2"), "{error}");
 }
 
@@ -41,6 +42,48 @@ fn what_is_no_checkpoint_is_refused_without_showing_it() {
         assert!(matches!(error, Error::Unreadable { .. }), "{error}");
         assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
     }
+}
+
+#[test]
+fn the_epoch_of_what_is_no_checkpoint_is_read_where_that_can_be() {
+    let epoch = |bytes: &[u8]| Checkpoint::from_json(bytes).unwrap_err().epoch();
+    assert_eq!(epoch(br#"{"format":1,"epoch":2}"#), 2);
+    for bytes in [&b""[..], b"{}", b"\xff", br#"{"format":1,"epoch":-1}"#] {
+        assert_eq!(epoch(bytes), 0);
+    }
+}
+
+/// With the epoch positions only ever increase.
+#[test]
+fn where_positions_begin_again_the_next_epoch_begins() {
+    let base = Checkpoint::from_json(GOLDEN[0].as_bytes()).unwrap();
+    let at = |commit_lsn: u64, ordinal: u64| Checkpoint {
+        position: Position { commit_lsn: Lsn(commit_lsn), ordinal },
+        ..base.clone()
+    };
+    let epoch = |now: Checkpoint, before: &Checkpoint| now.following(before).epoch;
+    let before = Checkpoint { epoch: 4, ..at(100, 7) };
+    assert_eq!(epoch(at(101, 0), &before), 4);
+    assert_eq!(epoch(at(100, 7), &before), 4);
+    // What commits right there has positions that Kafka may have.
+    assert_eq!(epoch(at(100, 0), &before), 5);
+    assert_eq!(epoch(at(9, 0), &before), 5);
+    // A slot that is half made: before it the place counts that was accepted.
+    let accepted = Accepted {
+        reason: "restored".to_owned(),
+        previous_position: before.position,
+        previous_confirm: Lsn(100),
+        previous_system_identifier: "1".to_owned(),
+        previous_timeline: 1,
+    };
+    let creating = Checkpoint { state: State::Creating, epoch: 4, ..at(0, 0) };
+    let kept = Checkpoint { accepted: Some(accepted.clone()), ..creating.clone() };
+    assert_eq!(epoch(at(9, 0), &kept), 5);
+    assert_eq!(epoch(at(101, 0), &kept), 4);
+    assert_eq!(epoch(at(9, 0), &creating), 4);
+    // One that streams has its own.
+    let streams = Checkpoint { accepted: Some(accepted), epoch: 5, ..at(9, 0) };
+    assert_eq!(epoch(at(10, 0), &streams), 5);
 }
 
 #[test]

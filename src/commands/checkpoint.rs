@@ -104,12 +104,16 @@ fn text(checkpoint: &Checkpoint) -> String {
         State::Creating => "the slot is being created",
         State::Streaming => "streaming",
     };
+    let epoch = match checkpoint.epoch {
+        0 => String::new(),
+        epoch => format!(", in epoch {epoch}"),
+    };
     let messages = if stream.messages { ", with messages" } else { "" };
     let mut out = format!(
         "pipeline:     {pipeline}\n\
          slot:         {slot}\n\
          state:        {state}\n\
-         position:     {position} (the last change in Kafka)\n\
+         position:     {position}{epoch} (the last change in Kafka)\n\
          confirm:      {confirm} (the end of the last complete transaction in Kafka)\n\
          publications: {publications}{messages}\n\
          system:       {system_identifier}, timeline {timeline}",

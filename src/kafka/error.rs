@@ -190,6 +190,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// The epoch of a checkpoint that cannot be used, as far as it can be read.
+    #[must_use]
+    pub fn epoch(&self) -> Option<u32> {
+        match self {
+            Self::Checkpoint { source, .. } => Some(source.epoch()),
+            _ => None,
+        }
+    }
+
     /// What the supervisor does about it.
     #[must_use]
     pub fn class(&self) -> Class {

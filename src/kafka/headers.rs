@@ -9,7 +9,8 @@ use crate::position::{Lsn, Position, Xid};
 /// Header: where the record is in the stream, `16/B374D848#12.0`: the commit LSN of its transaction
 /// as PostgreSQL prints it, the change's ordinal in that (from 1), and the record's part in the
 /// change (from 0). No other record of the data topics has the same. One header, not three: each
-/// costs every record two allocations in librdkafka.
+/// costs every record two allocations in librdkafka. Where positions have begun again, since a
+/// server's LSNs have, the epoch stands before it: `1:0/19A2F40#3.0`.
 pub const POSITION: &str = "walbrook.position";
 /// Header: the transaction's id, decimal.
 pub const XID: &str = "walbrook.xid";
@@ -21,6 +22,7 @@ pub const CUT: &str = "walbrook.cut";
 #[derive(Debug)]
 pub(super) struct HeaderWriter {
     with_position: bool,
+    epoch: u32,
     /// The transaction that was cut before this batch.
     cut_before: Option<Lsn>,
     /// The transaction that is cut after this batch.
@@ -46,6 +48,7 @@ impl HeaderWriter {
         let previous = previous.filter(|_| batch.starts_inside);
         Self {
             with_position,
+            epoch: next.epoch,
             cut_before: previous.map(|checkpoint| checkpoint.position.commit_lsn),
             cut_after: batch.ends_inside.then_some(next.position.commit_lsn),
             commit_lsn: Lsn::ZERO,
@@ -79,7 +82,10 @@ impl HeaderWriter {
         let Position { commit_lsn, ordinal } = record.position;
         if self.commit_lsn != commit_lsn || self.position.is_empty() {
             self.commit_lsn = commit_lsn;
-            self.position = commit_lsn.to_string();
+            self.position = match self.epoch {
+                0 => commit_lsn.to_string(),
+                epoch => format!("{epoch}:{commit_lsn}"),
+            };
             self.commit_lsn_bytes = self.position.len();
         }
         self.position.truncate(self.commit_lsn_bytes);
@@ -107,4 +113,37 @@ impl HeaderWriter {
 
 fn insert(headers: OwnedHeaders, key: &str, value: Option<&[u8]>) -> OwnedHeaders {
     headers.insert(Header { key, value })
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::message::Headers as _;
+
+    use super::*;
+    use crate::batch::{Operation, TopicId};
+
+    #[test]
+    fn from_the_second_epoch_on_it_stands_before_the_position() {
+        let golden = include_str!("../../tests/golden/checkpoint/format-1.json");
+        let record = |ordinal, part| Record {
+            topic: TopicId(0),
+            operation: Operation::Create,
+            key: None,
+            value: None,
+            headers: 0..0,
+            timestamp_ms: 0,
+            position: Position { commit_lsn: Lsn(0x16_B374_D848), ordinal },
+            part,
+            xid: Xid(741),
+        };
+        for (epoch, expect) in [(0, "16/B374D848"), (1, "1:16/B374D848"), (27, "27:16/B374D848")] {
+            let next = Checkpoint { epoch, ..Checkpoint::from_json(golden.as_bytes()).unwrap() };
+            let mut writer = HeaderWriter::new(true, &Batch::default(), None, &next);
+            for (ordinal, part) in [(1, 0), (12, 3), (2, 0)] {
+                let headers = writer.headers(&record(ordinal, part), &[]).unwrap();
+                let found = std::str::from_utf8(headers.get(0).value.unwrap()).unwrap();
+                assert_eq!(found, format!("{expect}#{ordinal}.{part}"));
+            }
+        }
+    }
 }

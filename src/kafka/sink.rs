@@ -81,8 +81,8 @@ struct Session {
     last: Option<Checkpoint>,
     /// Whether a request of the last transaction may still be on its way (KIP-890).
     is_suspect: bool,
-    /// The position of the checkpoint that the session began with.
-    recovered: Option<Position>,
+    /// The epoch and the position of the checkpoint that the session began with.
+    recovered: Option<(u32, Position)>,
     /// The topics in which nothing of an earlier session is undecided.
     decided: HashSet<String>,
     /// Those that read the last checkpoint, for a while.
@@ -146,7 +146,7 @@ impl KafkaSink {
         );
         Ok(Session {
             producer,
-            recovered: last.as_ref().map(|checkpoint| checkpoint.position),
+            recovered: last.as_ref().map(Checkpoint::place),
             last,
             is_suspect: false,
             decided: HashSet::new(),

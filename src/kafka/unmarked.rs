@@ -64,7 +64,7 @@ pub(super) fn fresh<'b>(batch: &'b Batch, decided: &HashSet<String>) -> Vec<&'b 
     fresh
 }
 
-/// Looks at a topic. `recovered` is the position of the checkpoint that the session began with: what
+/// Looks at a topic. `recovered` is the epoch and the position of the checkpoint that the session began with: what
 /// is not behind it is committed.
 ///
 /// # Errors
@@ -74,7 +74,7 @@ pub(super) fn look(
     config: &SinkConfig,
     readers: &Readers,
     topic: &str,
-    recovered: Option<Position>,
+    recovered: Option<(u32, Position)>,
 ) -> Result<Found, Error> {
     let look = Look { config, readers, topic };
     let Some(mut partitions) = look.partitions()? else { return Ok(Found::Missing) };
@@ -196,7 +196,7 @@ impl Look<'_> {
         &self,
         partition: i32,
         offset: Offset,
-        recovered: Option<Position>,
+        recovered: Option<(u32, Position)>,
     ) -> Result<Option<OwnedMessage>, Error> {
         let topic = self.topic;
         let undecided = |reason| Error::Undecided { topic: topic.to_owned(), partition, reason };
@@ -206,10 +206,9 @@ impl Look<'_> {
             }
             record => record?,
         };
-        let position = record.as_ref().and_then(position);
-        match position {
-            Some(position) if recovered < Some(position) => return Ok(record),
-            Some(position) => tracing::warn!(
+        match record.as_ref().and_then(place) {
+            Some(place) if recovered < Some(place) => return Ok(record),
+            Some((_, position)) => tracing::warn!(
                 topic,
                 partition,
                 %position,
@@ -269,9 +268,10 @@ impl Look<'_> {
     }
 }
 
-/// The position in a record's header, `16/B374D848#12.0` without the part.
-fn position(record: &OwnedMessage) -> Option<Position> {
+/// Epoch and position in a record's header: `1:16/B374D848#12.0` without the part.
+fn place(record: &OwnedMessage) -> Option<(u32, Position)> {
     let header = record.headers()?.iter().find(|header| header.key == POSITION)?;
     let (position, _part) = std::str::from_utf8(header.value?).ok()?.rsplit_once('.')?;
-    position.parse().ok()
+    let (epoch, position) = position.split_once(':').unwrap_or(("0", position));
+    Some((epoch.parse().ok()?, position.parse().ok()?))
 }

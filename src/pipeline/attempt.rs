@@ -330,11 +330,12 @@ impl Attempt<'_> {
         if start::judge(&expected(self.config), &server, checkpoint.as_ref())? != Verdict::Create {
             return Err(Error::SlotCreated);
         }
-        let creating = first_checkpoint(self.config, system, State::Creating, Lsn::ZERO);
-        // What an operator accepted before a crash is kept.
-        let accepted = checkpoint.and_then(|checkpoint| checkpoint.accepted);
-        let creating = Checkpoint { accepted: accepted.clone(), ..creating };
-        commit(self.writer, creating).await?;
+        let mut creating = first_checkpoint(self.config, system, State::Creating, Lsn::ZERO);
+        if let Some(Checkpoint { accepted, epoch, .. }) = checkpoint {
+            // What an operator accepted before a crash is kept.
+            (creating.accepted, creating.epoch) = (accepted, epoch);
+        }
+        commit(self.writer, creating.clone()).await?;
         if server.slot.is_some() {
             client.drop_slot(slot).await?;
         }
@@ -346,7 +347,8 @@ impl Attempt<'_> {
             error = watched(catalog, slot, self.telemetry) => return Err(error),
         };
         let streaming = first_checkpoint(self.config, system, State::Streaming, point);
-        commit(self.writer, Checkpoint { accepted, ..streaming }).await?;
+        let streaming = streaming.following(&creating);
+        commit(self.writer, Checkpoint { accepted: creating.accepted, ..streaming }).await?;
         info!(%slot, consistent_point = %point, "the replication slot was created; changes that commit from now on are delivered");
         Ok(())
     }
@@ -452,6 +454,7 @@ pub(super) fn first_checkpoint(
         slot,
         state,
         stream,
+        epoch: 0,
         position: Position { commit_lsn: point, ordinal: 0 },
         xid: None,
         confirm: point,

@@ -40,8 +40,8 @@ pub struct Outcome {
 enum Decision<'a> {
     Accept {
         reason: &'a str,
-        /// Whether the checkpoint's record could not be read.
-        is_unreadable: bool,
+        /// Set where the checkpoint's record could not be read: its epoch, as far as that could.
+        unreadable: Option<u32>,
         /// The position that a run has named when the stream contradicted it.
         position: Option<Position>,
     },
@@ -60,8 +60,8 @@ pub async fn adopt(config: &Config, stop: &mut Stop) -> Result<Outcome, Error> {
 /// Writes a checkpoint at the slot's confirmed LSN in place of the one that is refused, and keeps
 /// that one's values in the record, unless it cannot be read: then that is taken for no checkpoint,
 /// and its values are not known. A slot that is missing or lost is made anew. Where the slot is
-/// past the replaced checkpoint, changes are missing; where it is before, positions come again (the
-/// one exception from I3): the [`Jump`] says which. Where a start is not refused, but its stream
+/// past the replaced checkpoint, changes are missing; where it is before, changes come again, in the
+/// next epoch (I3): the [`Jump`] says which. Where a start is not refused, but its stream
 /// ends with WAL that was written while a publication was missing, goes on behind that.
 ///
 /// # Errors
@@ -85,8 +85,8 @@ pub async fn accept(
             (None, kafka_sink(config)?)
         }
     };
-    let is_unreadable = unreadable.is_some();
-    let decision = Decision::Accept { reason, is_unreadable, position };
+    let epoch = unreadable.as_ref().and_then(kafka::Error::epoch);
+    let decision = Decision::Accept { reason, unreadable: epoch, position };
     let outcome = decide(config, kafka_sink, decision, stop).await?;
     let unreadable = unreadable.filter(|_| outcome.before.is_none());
     Ok(Outcome { unreadable, ..outcome })
@@ -310,7 +310,11 @@ async fn hold_and_decide(
         let before = recovered(writer).await?;
         may_decide(config, decision, &found, before.as_ref())?;
         let accepted = before.as_ref().map(|before| accepted(reason, before));
-        commit(writer, Checkpoint { accepted, ..made(State::Creating, Lsn::ZERO) }).await?;
+        let epoch = match &before {
+            Some(before) => before.epoch,
+            None => after_unreadable(decision),
+        };
+        commit(writer, Checkpoint { accepted, epoch, ..made(State::Creating, Lsn::ZERO) }).await?;
         if found.slot.is_some() {
             client.drop_slot(slot).await?;
         }
@@ -367,8 +371,8 @@ fn may_decide(
 ) -> Result<(), Refusal> {
     let expected = expected(config);
     match (decision, before) {
-        (Decision::Accept { is_unreadable, position, .. }, before) => {
-            start::may_accept(&expected, server, before, is_unreadable, position)
+        (Decision::Accept { unreadable, position, .. }, before) => {
+            start::may_accept(&expected, server, before, unreadable.is_some(), position)
         }
         (Decision::Adopt, Some(before)) => {
             start::same_pipeline(&expected, before)?;
@@ -386,12 +390,24 @@ async fn replace(
     before: Option<Checkpoint>,
     mut now: Checkpoint,
 ) -> Result<Outcome, Error> {
+    now = match &before {
+        Some(before) => now.following(before),
+        None => Checkpoint { epoch: after_unreadable(decision), ..now },
+    };
     if let (Decision::Accept { reason, .. }, Some(before)) = (decision, &before) {
         now.accepted = Some(accepted(reason, before));
     }
     let jump = Jump::new(server, before.as_ref(), now.confirm);
     commit(writer, now.clone()).await?;
     Ok(Outcome { before, now, jump, unreadable: None })
+}
+
+/// The epoch where there is no checkpoint to go on from: behind one that cannot be read, the next.
+fn after_unreadable(decision: Decision<'_>) -> u32 {
+    match decision {
+        Decision::Accept { unreadable: Some(epoch), .. } => epoch.saturating_add(1),
+        _ => 0,
+    }
 }
 
 /// What is kept of the checkpoint that was replaced; of one half made, what that kept.

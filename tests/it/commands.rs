@@ -64,6 +64,19 @@ impl Case {
         assert!(walbrook.stop(STOP).success(), "{:?}", walbrook.log());
     }
 
+    /// The epochs of the records, sorted.
+    fn epochs(&self) -> Vec<String> {
+        let topic = format!("{}.public.orders", self.space.prefix);
+        let records = records::read_committed(&self.stack.kafka, &[&topic]);
+        let epoch = |record: &records::Record| {
+            let position = record.header("walbrook.position").unwrap();
+            position.split_once(':').map_or("0", |(epoch, _)| epoch).to_owned()
+        };
+        let mut epochs: Vec<_> = records.iter().map(epoch).collect();
+        epochs.sort();
+        epochs
+    }
+
     /// Puts a record in place of the last checkpoint.
     fn write_checkpoint(&self, value: Option<&str>) {
         let topic = format!("walbrook.{}.checkpoint", self.space.pipeline);
@@ -338,6 +351,8 @@ fn a_checkpoint_that_cannot_be_read_is_overridden_and_a_tombstone_is_none() {
         assert!(case.command(&accept, 0).contains("is overridden"));
         case.execute("INSERT INTO orders VALUES (3)").await;
         case.run_until(3).await;
+        // Of what could not be read nothing is known, so none of its positions is used again.
+        assert_eq!(case.epochs(), ["0", "1", "1"]);
 
         // A tombstone says that there is none.
         write(None);
@@ -378,7 +393,13 @@ fn a_checkpoint_that_the_stream_contradicts_is_accepted_by_its_position() {
         assert!(case.command(&other, 5).contains("nothing to accept"));
         let accepted = case.command(&[&accept[..], &["--position", &position]].concat(), 0);
         assert!(accepted.contains("may come again: changes that committed"), "{accepted}");
+        // What comes has positions that Kafka may have.
+        assert!(accepted.contains("in epoch 1 (the last change in Kafka)"), "{accepted}");
         case.run_until(2).await;
+        assert_eq!(case.epochs(), ["0", "1"]);
+        case.execute("INSERT INTO orders VALUES (3)").await;
+        case.run_until(3).await;
+        assert_eq!(case.epochs(), ["0", "1", "1"], "it is kept");
     });
 }
 

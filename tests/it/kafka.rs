@@ -64,6 +64,7 @@ fn checkpoint(config: &SinkConfig, commit_lsn: u64, ordinal: u64) -> Checkpoint 
         slot: config.slot.clone(),
         state: State::Streaming,
         stream: Stream { publications: vec!["p".into()], messages: true, oids: BTreeMap::new() },
+        epoch: 0,
         position: Position { commit_lsn: Lsn(commit_lsn), ordinal },
         confirm: Lsn(commit_lsn + 8),
         xid: None,

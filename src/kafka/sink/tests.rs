@@ -44,6 +44,7 @@ fn checkpoint(commit_lsn: u64) -> Checkpoint {
         slot: "slot".into(),
         state: checkpoint::State::Streaming,
         stream: Stream { publications: vec!["p".into()], messages: true, oids: BTreeMap::new() },
+        epoch: 0,
         position: Position { commit_lsn: Lsn(commit_lsn), ordinal: 1 },
         xid: None,
         confirm: Lsn(commit_lsn),

@@ -84,6 +84,7 @@ fn first_checkpoint() -> Checkpoint {
             messages: false,
             oids: BTreeMap::new(),
         },
+        epoch: 0,
         position: Position::ZERO,
         xid: None,
         confirm: Lsn::ZERO,
@@ -329,6 +330,7 @@ fn a_resumed_transaction_must_be_the_one_that_was_left() {
 fn a_transaction_that_must_come_again_is_the_one_that_was_read() {
     let xact = |commit_lsn| ModelXact { commit_lsn, changes: 2 };
     let complete = |xid: u32| Checkpoint {
+        epoch: 0,
         position: Position { commit_lsn: Lsn(1000), ordinal: 2 },
         xid: Some(Xid(xid)),
         confirm: Lsn(1008),

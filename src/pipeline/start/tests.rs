@@ -40,6 +40,7 @@ fn checkpoint() -> Checkpoint {
         slot: "s".to_owned(),
         state: State::Streaming,
         stream: expected().stream,
+        epoch: 0,
         position: Position { commit_lsn: Lsn(140), ordinal: 3 },
         xid: Some(Xid(741)),
         confirm: Lsn(150),
