@@ -16,7 +16,7 @@ use encoding_rs::Encoding;
 
 pub use environment::Environment;
 pub use file::{Error, load};
-pub use secret::Secret;
+pub use secret::{Secret, SecretCommand, SecretError, SecretSource, Token, TokenSource};
 
 use crate::encode::Values;
 use crate::logging::LogFormat;
@@ -77,7 +77,7 @@ pub struct Postgres {
     /// `user`.
     pub user: String,
     /// `password`; `None` looks into the password file.
-    pub password: Option<Secret>,
+    pub password: Option<SecretSource>,
     /// `passfile`; `None` is none.
     pub passfile: Option<PathBuf>,
     /// `sslmode`.
@@ -228,7 +228,7 @@ pub struct Kafka {
     /// `compression.type`.
     pub compression: String,
     /// Any other librdkafka option.
-    pub properties: Vec<(String, Secret)>,
+    pub properties: Vec<(String, SecretSource)>,
 }
 
 /// How to speak to the brokers.
@@ -248,16 +248,16 @@ pub struct KafkaTls {
     /// `ssl.certificate.location` and `ssl.key.location`, for mutual TLS.
     pub client_cert: Option<(PathBuf, PathBuf)>,
     /// `ssl.key.password`.
-    pub key_password: Option<Secret>,
+    pub key_password: Option<SecretSource>,
 }
 
 /// SASL to the brokers.
 #[derive(Clone, Debug)]
 pub enum Sasl {
-    /// OAUTHBEARER with a token file that something else keeps fresh.
+    /// OAUTHBEARER.
     OauthBearer {
-        /// The file that holds the token.
-        token_file: PathBuf,
+        /// Where the tokens come from.
+        tokens: TokenSource,
     },
     /// PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
     Password {
@@ -266,7 +266,7 @@ pub enum Sasl {
         /// The user.
         user: String,
         /// The password.
-        password: Secret,
+        password: SecretSource,
     },
 }
 
@@ -276,9 +276,9 @@ pub struct Registry {
     /// Base URLs in the order to try.
     pub urls: Vec<String>,
     /// User and password.
-    pub basic_auth: Option<(String, Secret)>,
+    pub basic_auth: Option<(String, SecretSource)>,
     /// A bearer token.
-    pub bearer_token: Option<Secret>,
+    pub bearer_token: Option<SecretSource>,
     /// A PEM file of authorities; `None` is the operating system's.
     pub ca_file: Option<PathBuf>,
     /// Client certificate and key, PEM.

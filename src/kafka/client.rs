@@ -1,6 +1,5 @@
 //! librdkafka clients: their configuration, and the context that hears their logs and errors.
 
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -15,8 +14,9 @@ use rdkafka::producer::{BaseProducer, NoCustomPartitioner, Producer as _, Produc
 
 use super::error::{Error, Origin, code_of};
 use super::sink::{CHUNK_RECORDS, SinkConfig};
-use super::{Deadline, record_bytes_max, token, unix_time};
-use crate::config::{Kafka, Sasl, Secret, reserved};
+use super::{Deadline, record_bytes_max, unix_time};
+use crate::config::{Kafka, Sasl, Secret, SecretSource, TokenSource, reserved};
+use crate::edges::Class;
 
 pub(super) type Producer = BaseProducer<Context>;
 pub(super) type Consumer = BaseConsumer<Context>;
@@ -37,9 +37,9 @@ pub(super) const SUSPICIOUS: Duration = Duration::from_millis(800);
 /// Hears what librdkafka says on its own: logs, errors, failed deliveries, a wish for a token.
 #[derive(Debug, Default)]
 pub(super) struct Context {
-    token_file: Option<PathBuf>,
-    /// The password that the client was made with.
-    password: Option<Secret>,
+    tokens: Option<TokenSource>,
+    /// The password that the client was made with, and where it came from.
+    password: Option<(Secret, SecretSource)>,
     heard: Mutex<Heard>,
 }
 
@@ -67,14 +67,16 @@ struct Trouble {
 }
 
 impl Context {
-    /// Made before its client, which may have a newer password, but none that is older.
-    fn new(config: &Kafka) -> Self {
-        let (token_file, password) = match &config.security.sasl {
-            Some(Sasl::OauthBearer { token_file }) => (Some(token_file.clone()), None),
-            Some(Sasl::Password { password, .. }) => (None, Some(password.fresh())),
+    /// Reads the password that its client is made with, if there is one.
+    fn new(config: &Kafka) -> Result<Self, Error> {
+        let (tokens, password) = match &config.security.sasl {
+            Some(Sasl::OauthBearer { tokens }) => (Some(tokens.clone()), None),
+            Some(Sasl::Password { password, .. }) => {
+                (None, Some((password.read_blocking()?, password.clone())))
+            }
             None => (None, None),
         };
-        Self { token_file, password, heard: Mutex::default() }
+        Ok(Self { tokens, password, heard: Mutex::default() })
     }
 
     /// A call was answered: what was heard before it explains no failure of a later one.
@@ -99,16 +101,23 @@ impl Context {
     /// The error that refused credentials mean, if they were.
     pub(super) fn refused(&self) -> Option<Error> {
         let heard = self.heard.lock().ok()?;
-        let trouble = heard.trouble.as_ref().filter(|trouble| {
-            matches!(
-                trouble.code,
-                RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed
-            )
-        })?;
+        let trouble = heard.trouble.as_ref().filter(|trouble| is_refusal(trouble.code))?;
         // What is renewed from outside may be right by the next attempt, or is already.
-        let is_renewed = self.token_file.is_some()
-            || self.password.as_ref().is_some_and(|password| password.fresh() != *password);
+        let is_renewed = self.tokens.is_some() || self.has_new_password();
         Some(Error::Authentication { reason: trouble.reason.clone(), is_renewed })
+    }
+
+    /// Whether there is another password than the client's by now, or may be.
+    fn has_new_password(&self) -> bool {
+        let Some((password, source)) = &self.password else { return false };
+        source.is_renewable() && source.read_blocking().as_ref() != Ok(password)
+    }
+
+    /// The error that the client was refused with a password that is not the newest: it keeps the one
+    /// that it was made with, so another client may do better. (To a token it is asked for the next.)
+    pub(super) fn outdated(&self) -> Option<Error> {
+        self.password.as_ref()?;
+        self.refused().filter(|error| error.class() == Class::Retry)
     }
 
     /// Why no answer came: refused credentials, or the last trouble with a broker.
@@ -151,6 +160,9 @@ impl ClientContext for Context {
         if code == RDKafkaErrorCode::AllBrokersDown {
             return;
         }
+        if let (true, Some(tokens)) = (is_refusal(code), &self.tokens) {
+            tokens.forget();
+        }
         if let Ok(mut heard) = self.heard.lock() {
             heard.trouble = Some(Trouble { code, reason: reason.chars().take(300).collect() });
         }
@@ -160,9 +172,21 @@ impl ClientContext for Context {
         &self,
         _config: Option<&str>,
     ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        let file = self.token_file.as_ref().ok_or("no token file is configured")?;
-        Ok(token::read(file, unix_time())?)
+        let tokens = self.tokens.as_ref().ok_or("no token is configured")?;
+        // librdkafka asks again some seconds later, and the token before may hold until then.
+        let token = tokens.token(unix_time()).inspect_err(|error| {
+            tracing::warn!(%error, "there is no new token for kafka");
+        })?;
+        Ok(OAuthToken {
+            token: token.secret.expose().to_owned(),
+            principal_name: token.principal.unwrap_or_else(|| "walbrook".to_owned()),
+            lifetime_ms: i64::try_from(token.expires.as_millis())?,
+        })
     }
+}
+
+fn is_refusal(code: RDKafkaErrorCode) -> bool {
+    matches!(code, RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed)
 }
 
 impl ConsumerContext for Context {}
@@ -199,14 +223,15 @@ pub(super) enum Isolation {
 
 /// Whether librdkafka knows the options and takes their values; connects to nothing.
 pub(super) fn check(config: &SinkConfig) -> Result<(), Error> {
-    let options = producer_config(config)?.create_native_config();
+    // No secret is asked for, since a start must not wait for it.
+    let options = producer_config(config, &Context::default())?.create_native_config();
     options.map(drop).map_err(|error| origin(&config.kafka, "checking options").error(error))
 }
 
 /// A transactional producer that has not been initialised.
 pub(super) fn producer(config: &SinkConfig) -> Result<Producer, Error> {
-    let context = Context::new(&config.kafka);
-    producer_config(config)?
+    let context = Context::new(&config.kafka)?;
+    producer_config(config, &context)?
         .create_with_context(context)
         .map_err(|error| origin(&config.kafka, "creating a producer").error(error))
 }
@@ -217,8 +242,8 @@ fn consumer(config: &Kafka, isolation: Isolation) -> Result<Consumer, Error> {
         Isolation::Committed => "read_committed",
         Isolation::Uncommitted => "read_uncommitted",
     };
-    let context = Context::new(config);
-    let mut client = base(config)?;
+    let context = Context::new(config)?;
+    let mut client = base(config, &context)?;
     client
         // librdkafka assigns partitions only to a client that names a group; it is never joined.
         .set("group.id", &config.transactional_id)
@@ -270,16 +295,16 @@ impl Readers {
 
 /// A client for topics and settings.
 pub(super) fn admin(config: &Kafka) -> Result<Admin, Error> {
-    let context = Context::new(config);
-    base(config)?
+    let context = Context::new(config)?;
+    base(config, &context)?
         .create_with_context(context)
         .map_err(|error| origin(config, "creating an admin client").error(error))
 }
 
 /// A plain producer for metadata, which can be polled.
 pub(super) fn plain(config: &Kafka) -> Result<Producer, Error> {
-    let context = Context::new(config);
-    base(config)?
+    let context = Context::new(config)?;
+    base(config, &context)?
         .create_with_context(context)
         .map_err(|error| origin(config, "creating a client").error(error))
 }
@@ -287,7 +312,7 @@ pub(super) fn plain(config: &Kafka) -> Result<Producer, Error> {
 /// Serves a new client until it has a token, where it needs one: librdkafka asks for it in an
 /// event, and no call that blocks hands out events.
 pub(super) fn serve(producer: &Producer) {
-    if producer.context().token_file.is_some() {
+    if producer.context().tokens.is_some() {
         producer.poll(Duration::from_millis(10));
     }
 }
@@ -347,12 +372,12 @@ fn is_unanswered(error: &KafkaError) -> bool {
 /// librdkafka's options are 32-bit integers.
 const OPTION_MAX: usize = 2_147_483_647;
 
-fn producer_config(config: &SinkConfig) -> Result<ClientConfig, Error> {
+fn producer_config(config: &SinkConfig, context: &Context) -> Result<ClientConfig, Error> {
     let record_bytes = record_bytes_max(&config.batch);
     // One batch is in the queue at a time; the checkpoint record comes on top.
     let queue_records = config.batch.max_records.saturating_add(1).min(OPTION_MAX);
     let queue_kbytes = (config.batch.max_bytes / 1024).saturating_add(1024).min(OPTION_MAX);
-    let mut client = base(&config.kafka)?;
+    let mut client = base(&config.kafka, context)?;
     if client.get("batch.num.messages").is_none() {
         // A whole chunk goes out at once, in one request.
         client.set("batch.num.messages", CHUNK_RECORDS.to_string());
@@ -375,7 +400,7 @@ fn producer_config(config: &SinkConfig) -> Result<ClientConfig, Error> {
 }
 
 /// What every client has.
-fn base(config: &Kafka) -> Result<ClientConfig, Error> {
+fn base(config: &Kafka, context: &Context) -> Result<ClientConfig, Error> {
     let mut client = ClientConfig::new();
     client
         // Only better defaults: the operator's options come after them.
@@ -391,17 +416,21 @@ fn base(config: &Kafka) -> Result<ClientConfig, Error> {
         if name == "debug" {
             level = RDKafkaLogLevel::Debug;
         }
-        client.set(name, value.fresh().expose());
+        client.set(name, value.read_blocking()?.expose());
     }
     client
         .set_log_level(level)
         .set("bootstrap.servers", &config.bootstrap_servers)
         .set("allow.auto.create.topics", "false");
-    apply_security(&mut client, config);
+    apply_security(&mut client, config, context)?;
     Ok(client)
 }
 
-fn apply_security(client: &mut ClientConfig, config: &Kafka) {
+fn apply_security(
+    client: &mut ClientConfig,
+    config: &Kafka,
+    context: &Context,
+) -> Result<(), Error> {
     let security = &config.security;
     let protocol = match (&security.tls, &security.sasl) {
         (None, None) => "plaintext",
@@ -420,7 +449,7 @@ fn apply_security(client: &mut ClientConfig, config: &Kafka) {
             client.set("ssl.key.location", key.to_string_lossy());
         }
         if let Some(password) = &tls.key_password {
-            client.set("ssl.key.password", password.fresh().expose());
+            client.set("ssl.key.password", password.read_blocking()?.expose());
         }
     }
     match &security.sasl {
@@ -428,13 +457,15 @@ fn apply_security(client: &mut ClientConfig, config: &Kafka) {
         Some(Sasl::OauthBearer { .. }) => {
             client.set("sasl.mechanism", "OAUTHBEARER");
         }
-        Some(Sasl::Password { mechanism, user, password }) => {
+        Some(Sasl::Password { mechanism, user, .. }) => {
+            let password = context.password.as_ref().map_or("", |(password, _)| password.expose());
             client
                 .set("sasl.mechanism", mechanism)
                 .set("sasl.username", user)
-                .set("sasl.password", password.fresh().expose());
+                .set("sasl.password", password);
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]

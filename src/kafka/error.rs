@@ -12,6 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::batch::{Batch, Record};
 use crate::checkpoint;
+use crate::config::SecretError;
 use crate::edges::Class;
 use crate::position::Position;
 
@@ -114,6 +115,9 @@ pub enum Error {
         /// Why, and what to do.
         reason: &'static str,
     },
+    /// A secret cannot be had, for now.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// The options do not go together, or a file that they name is not usable.
     #[error("librdkafka refuses its options: {reason}")]
     Setup {
@@ -208,6 +212,7 @@ impl Error {
             | Self::Client { .. }
             | Self::HangingTransaction { .. }
             | Self::NotRecovered
+            | Self::Secret(_)
             | Self::TooFewBrokers { .. }
             | Self::TooSlow { .. }
             | Self::Undecided { .. }

@@ -25,7 +25,6 @@ mod headers;
 pub mod probe;
 mod recovery;
 mod sink;
-mod token;
 mod topics;
 mod unmarked;
 

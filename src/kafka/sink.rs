@@ -387,6 +387,7 @@ impl KafkaSink {
     /// Waits until every record is with the brokers. The transaction is not committed yet.
     fn drain(&self, producer: &Producer, batch: &Batch, deadline: Deadline) -> Result<(), Error> {
         let doing = "waiting for records to be written";
+        let mut look = Deadline::after(SLICE);
         while 0 < producer.in_flight_count() {
             if let Some(failed) = producer.context().failed_delivery() {
                 let error = KafkaError::MessageProduction(failed.code);
@@ -394,6 +395,10 @@ impl KafkaSink {
             }
             if deadline.slice(SLICE).is_none() {
                 return Err(producer.context().unanswered(doing, deadline.elapsed()));
+            }
+            if look.slice(SLICE).is_none() {
+                producer.context().outdated().map_or(Ok(()), Err)?;
+                look = Deadline::after(SLICE);
             }
             pause(producer);
         }
@@ -423,6 +428,7 @@ impl KafkaSink {
                 // The call is over, the commit goes on: the next call takes it up again.
                 Err(error) if is_timeout(code_of(&error)) && is_retriable(&error) => {
                     producer.poll(Duration::ZERO);
+                    producer.context().outdated().map_or(Ok(()), Err)?;
                 }
                 Err(error) => return Err(self.failed(producer, batch, doing, error)),
             }

@@ -37,14 +37,15 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    fn new(postgres: &Postgres, host: &Host) -> Self {
+    /// A peer that gets this password, or else the password file's.
+    fn new(postgres: &Postgres, host: &Host, password: Option<Secret>) -> Self {
         let label = match socket::unix_path(host) {
             Some(path) => path.display().to_string(),
             None => format!("{}:{}", host.host, host.port),
         };
         let mut peer = Self { host: label, is_from_passfile: false, warning: None, password: None };
-        match (&postgres.password, &postgres.passfile) {
-            (Some(password), _) => peer.password = Some(password.fresh()),
+        match (password, &postgres.passfile) {
+            (Some(password), _) => peer.password = Some(password),
             (None, Some(path)) => {
                 let wanted = Wanted {
                     host: &host.host,
@@ -89,14 +90,19 @@ impl Peer {
 ///
 /// # Errors
 ///
-/// The error of the host that refused us, or that of the last one.
+/// The error of the host that refused us, or that of the last one; or if there is no password where
+/// one is configured.
 pub(super) async fn establish<T, F: Future<Output = Result<T, Error>>>(
     postgres: &Postgres,
     start: impl Fn(Socket, Peer) -> F,
 ) -> Result<T, Error> {
+    let password = match &postgres.password {
+        Some(source) => Some(source.read().await.map_err(Error::Secret)?),
+        None => None,
+    };
     let mut last = Error::NoHost;
     for host in &postgres.hosts {
-        let peer = Peer::new(postgres, host);
+        let peer = Peer::new(postgres, host, password.clone());
         let addresses = match addresses(postgres, host, &peer).await {
             Ok(addresses) => addresses,
             Err(error) => {

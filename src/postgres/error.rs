@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use tokio_postgres::error::DbError;
 
+use crate::config::SecretError;
 use crate::edges::Class;
 use crate::position::Lsn;
 
@@ -161,6 +162,9 @@ pub enum Error {
         /// What it said.
         server: ServerError,
     },
+    /// The password cannot be had, for now.
+    #[error("{0}")]
+    Secret(SecretError),
     /// The server reported an error.
     #[error("{0}")]
     Server(ServerError),
@@ -327,6 +331,7 @@ impl Error {
             | Self::NotPrimary { .. }
             | Self::Protocol(_)
             | Self::ReadOnly { .. }
+            | Self::Secret(_)
             | Self::ServersDiffer { .. }
             | Self::SlotActive { .. }
             | Self::SlotElsewhere { .. }

@@ -10,12 +10,13 @@
 mod tls;
 
 use std::collections::HashMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde::{Deserialize, Serialize};
 
-use crate::config;
+use crate::config::{self, Secret, SecretError, SecretSource, Token};
 use crate::edges::Class;
 use crate::plan::SchemaId;
 
@@ -100,6 +101,9 @@ pub enum Error {
         /// Why.
         source: reqwest::Error,
     },
+    /// The password or token cannot be had, for now.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// A configured URL is not usable. Its text may hold a password and is not kept.
     #[error("registry URL number {number} {problem}")]
     Url {
@@ -121,7 +125,7 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Unavailable { .. } | Self::Unreachable { .. } => Class::Retry,
+            Self::Secret(_) | Self::Unavailable { .. } | Self::Unreachable { .. } => Class::Retry,
             // A proxy in between answers so while the registry behind it is started.
             Self::Answer { status, .. } if *status < 300 => Class::Retry,
             Self::Absent { .. }
@@ -165,6 +169,8 @@ pub struct Registry {
     known: HashMap<(String, String), SchemaId>,
     /// Whether nothing is registered.
     is_rehearsal: bool,
+    /// What a command gave, until it is run again: not at each request.
+    kept: Option<Token>,
 }
 
 fn conflict_note(status: u16) -> &'static str {
@@ -223,6 +229,7 @@ impl Registry {
             has_answered: false,
             known: HashMap::new(),
             is_rehearsal: false,
+            kept: None,
         })
     }
 
@@ -356,7 +363,8 @@ impl Registry {
         self.ask(&Method::GET, &["schemas", "types"], "", None, parse).await
     }
 
-    /// Asks each URL in turn, the one that answered last first, until one answers for good.
+    /// Asks with the credentials that there are, and once more with others if a command gives them and
+    /// these are refused.
     async fn ask<T>(
         &mut self,
         method: &Method,
@@ -365,11 +373,29 @@ impl Registry {
         body: Option<&Candidate<'_>>,
         parse: impl Fn(&[u8]) -> Option<T>,
     ) -> Result<T, Error> {
+        let is_kept = self.kept.is_some();
+        let question = Question { method, path, subject, body };
+        match self.ask_each(&question, &parse).await {
+            Err(Error::Denied { status: 401, .. }) if is_kept => {
+                self.kept = None;
+                self.ask_each(&question, &parse).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Asks each URL in turn, the one that answered last first, until one answers for good.
+    async fn ask_each<T>(
+        &mut self,
+        question: &Question<'_>,
+        parse: &impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<T, Error> {
+        let login = self.login().await?;
         let mut failure = Error::Url { number: 1, problem: "is missing" };
         for turn in 0..self.urls.len() {
             let index = (self.preferred + turn) % self.urls.len();
             let Some(url) = self.urls.get(index) else { break };
-            match self.ask_one(url, method, path, subject, body, &parse).await {
+            match self.ask_one(url, question, login.as_ref(), parse).await {
                 Ok(answer) => {
                     self.preferred = index;
                     self.has_answered = true;
@@ -386,14 +412,33 @@ impl Registry {
         Err(failure)
     }
 
+    /// The password or token to log in with: a file's as it is now, a command's until it expires.
+    async fn login(&mut self) -> Result<Option<Secret>, Error> {
+        let (source, is_token) = match (&self.config.basic_auth, &self.config.bearer_token) {
+            (Some((_, password)), _) => (password, false),
+            (None, Some(token)) => (token, true),
+            (None, None) => return Ok(None),
+        };
+        let SecretSource::Command(command) = source else { return Ok(Some(source.read().await?)) };
+        let now = unix_time();
+        if let Some(kept) = self.kept.as_ref().filter(|kept| now < kept.kept_until) {
+            return Ok(Some(kept.secret.clone()));
+        }
+        let secret = source.read().await?;
+        let login = if is_token {
+            Token::parse(secret.expose(), now).map_err(|problem| command.gave(problem))?
+        } else {
+            Token::of_password(secret, now)
+        };
+        Ok(Some(self.kept.insert(login).secret.clone()))
+    }
+
     async fn ask_one<T>(
         &self,
         url: &Url,
-        method: &Method,
-        path: &[&str],
-        subject: &str,
-        body: Option<&Candidate<'_>>,
-        parse: impl Fn(&[u8]) -> Option<T>,
+        &Question { method, path, subject, body }: &Question<'_>,
+        login: Option<&Secret>,
+        parse: &impl Fn(&[u8]) -> Option<T>,
     ) -> Result<T, Error> {
         let unreachable = |error: reqwest::Error| Error::Unreachable {
             url: url.clone(),
@@ -412,7 +457,7 @@ impl Registry {
         if let Some(body) = body {
             request = request.json(body).header(CONTENT_TYPE, MEDIA_TYPE);
         }
-        let response = self.authorised(request).send().await.map_err(unreachable)?;
+        let response = self.authorised(request, login).send().await.map_err(unreachable)?;
         let status = response.status();
         let answer = |what| Error::Answer { url: url.clone(), status: status.as_u16(), what };
         let Some(body) = read_body(response).await.map_err(unreachable)? else {
@@ -424,15 +469,26 @@ impl Registry {
         Err(refusal(url, subject, status, &body))
     }
 
-    fn authorised(&self, request: RequestBuilder) -> RequestBuilder {
-        match (&self.config.basic_auth, &self.config.bearer_token) {
-            (Some((user, password)), _) => {
-                request.basic_auth(user, Some(password.fresh().expose()))
-            }
-            (None, Some(token)) => request.bearer_auth(token.fresh().expose()),
-            (None, None) => request,
+    fn authorised(&self, request: RequestBuilder, login: Option<&Secret>) -> RequestBuilder {
+        match (login, &self.config.basic_auth) {
+            (Some(password), Some((user, _))) => request.basic_auth(user, Some(password.expose())),
+            (Some(token), None) => request.bearer_auth(token.expose()),
+            (None, _) => request,
         }
     }
+}
+
+/// One request, to whichever URL.
+struct Question<'a> {
+    method: &'a Method,
+    path: &'a [&'a str],
+    subject: &'a str,
+    body: Option<&'a Candidate<'a>>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "whether a token has expired only the clock knows")]
+fn unix_time() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// The media type of the API.

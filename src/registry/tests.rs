@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::*;
+use crate::config::SecretCommand;
 
 fn config(urls: Vec<String>) -> config::Registry {
     config::Registry {
@@ -64,7 +65,7 @@ fn read_request(reader: &mut impl BufRead) -> String {
 async fn a_schema_is_registered_once_under_its_escaped_subject() {
     let (url, asked) = server(vec![(200, r#"{"id":7}"#.into())]);
     let mut config = config(vec![url]);
-    config.basic_auth = Some(("cdc".into(), config::Secret::new("secret".into())));
+    config.basic_auth = Some(("cdc".into(), Secret::new("secret".into()).into()));
     let mut registry = Registry::new(&config).unwrap();
     for _ in 0..2 {
         let id = registry.register("shop/a b-value", r#""string""#).await.unwrap();
@@ -78,6 +79,62 @@ async fn a_schema_is_registered_once_under_its_escaped_subject() {
     assert!(asked.contains("authorization: Basic Y2RjOnNlY3JldA=="), "{asked}");
     assert!(asked.contains("content-type: application/vnd.schemaregistry.v1+json"), "{asked}");
     assert!(asked.ends_with(r#"{"schema":"\"string\""}"#), "{asked}");
+}
+
+/// A command that counts how often it is run, and what it prints.
+fn counting(folder: &std::path::Path, key: &str, output: &str) -> SecretSource {
+    let script = format!("echo x >> $0; n=$(wc -l < $0); printf '%s\\n' \"{output}\"");
+    let runs = folder.join("runs").to_str().unwrap().to_owned();
+    let words = ["/bin/sh".to_owned(), "-c".to_owned(), script, runs];
+    SecretSource::Command(SecretCommand::new(key.to_owned(), &words, folder, None).unwrap())
+}
+
+/// Not for each request, and once more where what it gave before is refused.
+#[tokio::test]
+async fn a_command_is_run_when_its_token_is_over_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let id = |id| (200, format!(r#"{{"id":{id}}}"#));
+    let refused = || (401, String::new());
+    let (url, asked) = server(vec![id(1), id(2), refused(), id(3), refused(), refused()]);
+    let mut config = config(vec![url]);
+    let output = r#"{\"access_token\":\"t$n\",\"expires_in\":600}"#;
+    config.bearer_token = Some(counting(folder.path(), "registry.token_command", output));
+    let mut registry = Registry::new(&config).unwrap();
+    for (subject, id) in [("a", 1), ("b", 2), ("c", 3)] {
+        assert_eq!(registry.register(subject, "\"int\"").await.unwrap(), SchemaId(id));
+    }
+    let error = registry.register("d", "\"int\"").await.unwrap_err();
+    assert!(matches!(error, Error::Denied { status: 401, .. }), "{error}");
+    let token = |asked: &String| {
+        let (_, token) = asked.split_once("authorization: Bearer ").unwrap();
+        token.lines().next().unwrap().to_owned()
+    };
+    let tokens: Vec<_> = asked.join().unwrap().iter().map(token).collect();
+    assert_eq!(tokens, ["t1", "t1", "t1", "t2", "t2", "t3"]);
+}
+
+#[tokio::test]
+async fn a_password_of_a_command_is_kept_and_a_command_without_one_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let id = |id| (200, format!(r#"{{"id":{id}}}"#));
+    let (url, asked) = server(vec![id(1), id(2)]);
+    let mut config = config(vec![url]);
+    let password = counting(folder.path(), "registry.password_command", "secret");
+    config.basic_auth = Some(("cdc".into(), password));
+    let mut registry = Registry::new(&config).unwrap();
+    for subject in ["a", "b"] {
+        registry.register(subject, "\"int\"").await.unwrap();
+    }
+    let has = |asked: &String| asked.contains("authorization: Basic Y2RjOnNlY3JldA==");
+    assert!(asked.join().unwrap().iter().all(has));
+    assert_eq!(std::fs::read_to_string(folder.path().join("runs")).unwrap(), "x\n");
+
+    config.basic_auth = None;
+    config.bearer_token = Some(counting(folder.path(), "registry.token_command", "{canary"));
+    let error = Registry::new(&config).unwrap().ping().await.unwrap_err();
+    assert_eq!(error.class(), Class::Retry);
+    assert!(error.to_string().starts_with("`registry.token_command`: /bin/sh gave JSON without"));
+    assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
 }
 
 #[tokio::test]

@@ -373,7 +373,7 @@ fn a_topic_that_is_deleted_under_way_is_named() {
     let mut config = config(kafka, "sink_deleted");
     config.kafka.properties = vec![(
         "topic.metadata.propagation.max.ms".into(),
-        walbrook::config::Secret::new("1000".into()),
+        walbrook::config::Secret::new("1000".into()).into(),
     )];
     let mut sink = ready(&config);
     sink.commit(&batch(&config, 1, &["a"])).unwrap();

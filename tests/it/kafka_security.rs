@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use walbrook::config::{KafkaSecurity, KafkaTls, Sasl, Secret};
+use walbrook::config::{KafkaSecurity, KafkaTls, Sasl, Secret, TokenSource};
 use walbrook::edges::{Class, Sink as _};
 use walbrook::kafka::{Error, SinkConfig, probe};
 
@@ -85,7 +85,7 @@ fn password(text: &str) -> Sasl {
     Sasl::Password {
         mechanism: "SCRAM-SHA-512".into(),
         user: "cdc".into(),
-        password: Secret::new(text.into()),
+        password: Secret::new(text.into()).into(),
     }
 }
 
@@ -172,12 +172,13 @@ fn credentials(secured: &Secured) {
 
 fn tokens(secured: &Secured) {
     let file = secured.file("token");
-    let mut config = secured.config("secure_token", Sasl::OauthBearer { token_file: file.clone() });
+    let mut config = secured
+        .config("secure_token", Sasl::OauthBearer { tokens: TokenSource::of_file(file.clone()) });
     secured.grant(&config);
     let error = probe::cluster(&config.kafka).unwrap_err();
     println!("{error}");
     assert_eq!(error.class(), Class::Retry, "something else will write it: {error:?}");
-    assert!(error.to_string().contains("token file"), "{error}");
+    assert!(error.to_string().contains("`kafka.sasl.token_file` cannot be read"), "{error}");
 
     write_token(&file, "cdc", Duration::from_secs(8));
     let error = sink(&config).recover().unwrap_err();

@@ -80,11 +80,10 @@ fn connection_advice(config: &Config, error: &Error) -> String {
             Some(Sasl::Password { mechanism, user, .. }) => format!(
                 "check [kafka.sasl]: {mechanism}, user {user:?}, its password; for SCRAM: kafka-configs.sh --alter --entity-type users --entity-name {user} --add-config '{mechanism}=[password=…]'"
             ),
-            Some(Sasl::OauthBearer { token_file }) => {
-                format!("check the token in {}", token_file.display())
-            }
+            Some(Sasl::OauthBearer { tokens }) => format!("check {tokens}"),
             None => "the brokers want a log-in: set [kafka.sasl]".into(),
         },
+        Error::Secret(_) => "it must give the secret that [kafka] logs in with".into(),
         _ => "check kafka.bootstrap_servers, that the brokers run, their advertised.listeners, [kafka.tls] and firewalls".into(),
     }
 }
@@ -494,7 +493,7 @@ const AGE_MIN: Duration = Duration::from_secs(86_400);
 fn batch_size(config: &Config) -> u64 {
     const DEFAULT: u64 = 1_000_000;
     let set = config.kafka.properties.iter().find(|(name, _)| name == "batch.size");
-    set.and_then(|(_, value)| value.expose().parse().ok()).unwrap_or(DEFAULT)
+    set.and_then(|(_, value)| value.read_blocking().ok()?.expose().parse().ok()).unwrap_or(DEFAULT)
 }
 
 fn may_create(

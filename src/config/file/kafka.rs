@@ -9,10 +9,12 @@ use toml::Spanned;
 
 use super::Surroundings;
 use super::value::{
-    Fault, Given, Key, SecretKeys, Time, certificate, choice, contradiction, is_topic, text_or,
-    within,
+    Fault, Given, Key, SecretKeys, Time, certificate, choice, command, contradiction, is_topic,
+    text_or, within,
 };
-use crate::config::{self, KafkaSecurity, KafkaTls, Sasl, Secret, reserved};
+use crate::config::{
+    self, KafkaSecurity, KafkaTls, Sasl, Secret, SecretSource, TokenSource, reserved,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,8 +50,10 @@ struct SaslSection {
     password: Key<IgnoredAny>,
     password_file: Key<String>,
     password_env: Key<String>,
+    password_command: Key<Vec<String>>,
     token: Key<IgnoredAny>,
     token_file: Key<String>,
+    token_command: Key<Vec<String>>,
 }
 
 /// A value of `[kafka.properties]`: plain, or a secret from elsewhere.
@@ -157,6 +161,7 @@ fn tls(section: &Tls, around: &Surroundings<'_>) -> Result<KafkaTls, Fault> {
         inline: &section.key_password,
         file: &section.key_password_file,
         env: &section.key_password_env,
+        command: &None,
     };
     let client_cert = certificate(("kafka.tls.cert_file", &section.cert_file), key, around)?;
     let key_password = password.read(around)?;
@@ -182,7 +187,7 @@ fn sasl(section: &Spanned<SaslSection>, around: &Surroundings<'_>) -> Result<Sas
     };
     if let Some(token) = &section.token {
         let message = "`kafka.sasl.token` may not stand in this file: use `kafka.sasl.token_file`, \
-                       a file that something keeps fresh";
+                       a file that something keeps fresh, or `kafka.sasl.token_command`";
         return Err(Fault::at(token, message));
     }
     let password = SecretKeys {
@@ -190,13 +195,14 @@ fn sasl(section: &Spanned<SaslSection>, around: &Surroundings<'_>) -> Result<Sas
         inline: &section.password,
         file: &section.password_file,
         env: &section.password_env,
+        command: &section.password_command,
     };
     let mechanism_key = ("kafka.sasl.mechanism", &section.mechanism);
     let secret = password.read(around)?;
     match choice(&mechanism, MECHANISMS)? {
         Mechanism::OauthBearer => {
-            let advice = "OAUTHBEARER takes `token_file` and nothing else; remove the key, or choose \
-                          PLAIN or SCRAM";
+            let advice = "OAUTHBEARER takes `token_file` or `token_command` and nothing else; remove the \
+                          key, or choose PLAIN or SCRAM";
             for (name, key) in [
                 ("kafka.sasl.user", &section.user),
                 ("kafka.sasl.password_file", &section.password_file),
@@ -204,19 +210,25 @@ fn sasl(section: &Spanned<SaslSection>, around: &Surroundings<'_>) -> Result<Sas
             ] {
                 contradiction(mechanism_key, (name, key), advice)?;
             }
-            let Some(file) = &section.token_file else {
-                return lacks("OAUTHBEARER needs `kafka.sasl.token_file`");
+            let command = ("kafka.sasl.password_command", &section.password_command);
+            contradiction(mechanism_key, command, advice)?;
+            let tokens = tokens(section, around)?;
+            let Some(tokens) = tokens else {
+                return lacks(
+                    "OAUTHBEARER needs `kafka.sasl.token_file` or `kafka.sasl.token_command`",
+                );
             };
-            Ok(Sasl::OauthBearer { token_file: around.path(file.get_ref()) })
+            Ok(Sasl::OauthBearer { tokens })
         }
         Mechanism::Password(name) => {
-            let advice =
-                "`token_file` is for OAUTHBEARER; this mechanism takes `user` and a password";
+            let advice = "tokens are for OAUTHBEARER; this mechanism takes `user` and a password";
             contradiction(mechanism_key, ("kafka.sasl.token_file", &section.token_file), advice)?;
+            let command = ("kafka.sasl.token_command", &section.token_command);
+            contradiction(mechanism_key, command, advice)?;
             let (Some(user), Some(password)) = (&section.user, secret) else {
                 return lacks(
                     "this SASL mechanism needs `kafka.sasl.user` and `kafka.sasl.password_file` (or \
-                     `password_env`)",
+                     `password_env`, or `password_command`)",
                 );
             };
             let user = user.get_ref().clone();
@@ -225,10 +237,21 @@ fn sasl(section: &Spanned<SaslSection>, around: &Surroundings<'_>) -> Result<Sas
     }
 }
 
+fn tokens(section: &SaslSection, around: &Surroundings<'_>) -> Result<Option<TokenSource>, Fault> {
+    let command = ("kafka.sasl.token_command", &section.token_command);
+    contradiction(("kafka.sasl.token_file", &section.token_file), command, "keep one of them")?;
+    if let (name, Some(words)) = command {
+        return self::command(name, words, around).map(TokenSource::of_command).map(Some);
+    }
+    // It is not read yet: what writes it may be started later.
+    let file = section.token_file.as_ref().map(|file| around.path(file.get_ref()));
+    Ok(file.map(TokenSource::of_file))
+}
+
 fn properties(
     properties: &BTreeMap<Spanned<String>, Spanned<Property>>,
     around: &Surroundings<'_>,
-) -> Result<Vec<(String, Secret)>, Fault> {
+) -> Result<Vec<(String, SecretSource)>, Fault> {
     let property = |(name, value): (&Spanned<String>, &Spanned<Property>)| {
         let key = name.get_ref();
         if let Some(reason) = reserved::reason(key) {
@@ -236,23 +259,27 @@ fn properties(
             return Err(Fault::at(name, message));
         }
         let fault = |why: String| Fault::at(value, format!("`{key}` {why}"));
-        let secret = match value.get_ref() {
+        let source = match value.get_ref() {
             Property::Plain(_) if reserved::is_secret(key) => {
                 return Err(fault(
                     "may not stand in this file: write { file = \"…\" } or { env = \"NAME\" }"
                         .into(),
                 ));
             }
-            Property::Plain(text) => Secret::new(text.clone()),
-            Property::File(path) => Secret::from_file(&around.path(path)).map_err(fault)?,
+            Property::Plain(text) => Secret::new(text.clone()).into(),
+            Property::File(path) => {
+                let source = SecretSource::File { key: key.clone(), path: around.path(path) };
+                source.read_blocking().map_err(|why| Fault::at(value, why.to_string()))?;
+                source
+            }
             Property::Env(variable) => {
                 let text = around.environment.get(variable).ok_or_else(|| {
                     fault(format!("names the environment variable {variable:?}, which is not set"))
                 })?;
-                Secret::new(text.to_owned())
+                Secret::new(text.to_owned()).into()
             }
         };
-        Ok((key.clone(), secret))
+        Ok((key.clone(), source))
     };
     properties.iter().map(property).collect()
 }

@@ -18,7 +18,9 @@ use super::Surroundings;
 use super::value::{
     Fault, Given, Key, SecretKeys, Time, certificate, choice, contradiction, within,
 };
-use crate::config::{self, ChannelBinding, Host, Secret, SslMode, SslRootCert, Target};
+use crate::config::{
+    self, ChannelBinding, Host, Secret, SecretSource, SslMode, SslRootCert, Target,
+};
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +32,7 @@ pub(super) struct Postgres {
     password: Key<IgnoredAny>,
     password_file: Key<String>,
     password_env: Key<String>,
+    password_command: Key<Vec<String>>,
     passfile: Key<String>,
     ssl_mode: Key<String>,
     ssl_root_cert: Key<String>,
@@ -243,17 +246,19 @@ fn host(text: &str) -> Option<(String, Option<u16>)> {
 fn password(
     section: &Postgres,
     around: &Surroundings<'_>,
-) -> Result<(Option<Secret>, Option<PathBuf>), Fault> {
+) -> Result<(Option<SecretSource>, Option<PathBuf>), Fault> {
     let keys = SecretKeys {
         name: "postgres.password",
         inline: &section.password,
         file: &section.password_file,
         env: &section.password_env,
+        command: &section.password_command,
     };
     let advice = "the password is in one place; keep the key that says where";
     let passfile = ("postgres.passfile", &section.passfile);
     contradiction(("postgres.password_file", &section.password_file), passfile, advice)?;
     contradiction(("postgres.password_env", &section.password_env), passfile, advice)?;
+    contradiction(("postgres.password_command", &section.password_command), passfile, advice)?;
     let password = keys.read(around)?;
     if password.is_some() {
         return Ok((password, None));
@@ -262,7 +267,7 @@ fn password(
         return Ok((None, Some(around.path(passfile.get_ref()))));
     }
     let environment = around.environment;
-    let password = environment.get("PGPASSWORD").map(|text| Secret::new(text.to_owned()));
+    let password = environment.get("PGPASSWORD").map(|text| Secret::new(text.to_owned()).into());
     let passfile = environment.get("PGPASSFILE").map(PathBuf::from);
     Ok((password, passfile.or_else(|| environment.home(".pgpass"))))
 }

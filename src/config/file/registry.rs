@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::Surroundings;
 use super::value::{Fault, Key, SecretKeys, Time, certificate, contradiction, within};
-use crate::config;
+use crate::config::{self, SecretSource};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,9 +16,11 @@ pub(super) struct Registry {
     password: Key<IgnoredAny>,
     password_file: Key<String>,
     password_env: Key<String>,
+    password_command: Key<Vec<String>>,
     token: Key<IgnoredAny>,
     token_file: Key<String>,
     token_env: Key<String>,
+    token_command: Key<Vec<String>>,
     ca_file: Key<String>,
     cert_file: Key<String>,
     key_file: Key<String>,
@@ -60,7 +62,7 @@ pub(super) fn build(
     }))
 }
 
-type Credentials = (Option<(String, config::Secret)>, Option<config::Secret>);
+type Credentials = (Option<(String, SecretSource)>, Option<SecretSource>);
 
 fn credentials(section: &Registry, around: &Surroundings<'_>) -> Result<Credentials, Fault> {
     let password = SecretKeys {
@@ -68,24 +70,27 @@ fn credentials(section: &Registry, around: &Surroundings<'_>) -> Result<Credenti
         inline: &section.password,
         file: &section.password_file,
         env: &section.password_env,
+        command: &section.password_command,
     };
     let token = SecretKeys {
         name: "registry.token",
         inline: &section.token,
         file: &section.token_file,
         env: &section.token_env,
+        command: &section.token_command,
     };
     let user = ("registry.user", &section.user);
     let advice = "log in by user and password, or by token; remove the other";
     contradiction(user, ("registry.token_file", &section.token_file), advice)?;
     contradiction(user, ("registry.token_env", &section.token_env), advice)?;
+    contradiction(user, ("registry.token_command", &section.token_command), advice)?;
     let (password_secret, token_secret) = (password.read(around)?, token.read(around)?);
     let basic_auth = match (&section.user, password_secret) {
         (None, None) => None,
         (Some(user), Some(secret)) => Some((user.get_ref().clone(), secret)),
         (Some(user), None) => {
-            let message = "`registry.user` needs `registry.password_file` or \
-                           `registry.password_env` beside it";
+            let message = "`registry.user` needs `registry.password_file`, `registry.password_env` or \
+                           `registry.password_command` beside it";
             return Err(Fault::at(user, message));
         }
         (None, Some(_)) => {

@@ -12,8 +12,8 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
 use toml::Spanned;
 
 use super::Surroundings;
-use crate::config::Secret;
 use crate::config::secret::refuse_world_readable;
+use crate::config::{Secret, SecretCommand, SecretSource};
 
 /// A key that the operator may leave out.
 pub(super) type Key<T> = Option<Spanned<T>>;
@@ -142,35 +142,45 @@ pub(super) fn text_or(key: &Key<String>, default: &str) -> String {
     key.as_ref().map_or_else(|| default.to_owned(), |value| value.get_ref().clone())
 }
 
-/// The three ways to write a secret; the first is always refused.
+/// The ways to write a secret; the first is always refused.
 pub(super) struct SecretKeys<'a> {
     pub(super) name: &'static str,
     pub(super) inline: &'a Key<IgnoredAny>,
     pub(super) file: &'a Key<String>,
     pub(super) env: &'a Key<String>,
+    pub(super) command: &'a Key<Vec<String>>,
 }
 
 impl SecretKeys<'_> {
-    /// Reads the secret from its file or its variable.
-    pub(super) fn read(&self, around: &Surroundings<'_>) -> Result<Option<Secret>, Fault> {
+    /// Where the secret comes from. A file is read, since a wrong one is an error of the
+    /// configuration; a command is not run yet.
+    pub(super) fn read(&self, around: &Surroundings<'_>) -> Result<Option<SecretSource>, Fault> {
         let name = self.name;
         if let Some(inline) = self.inline {
             return Err(Fault::at(inline, inline_secret(name)));
         }
+        let [file_name, env_name, command_name] =
+            ["file", "env", "command"].map(|kind| format!("{name}_{kind}"));
+        let (file, env) = ((&*file_name, self.file), (&*env_name, self.env));
+        let command = (&*command_name, self.command);
         let advice = "keep one of them";
-        contradiction(
-            (&format!("{name}_file"), self.file),
-            (&format!("{name}_env"), self.env),
-            advice,
-        )?;
+        contradiction(file, env, advice)?;
+        contradiction(file, command, advice)?;
+        contradiction(env, command, advice)?;
+        if let Some(words) = self.command {
+            return self::command(&command_name, words, around)
+                .map(|command| Some(SecretSource::Command(command)));
+        }
         if let Some(file) = self.file {
-            let secret = Secret::from_file(&around.path(file.get_ref()));
-            return secret.map(Some).map_err(|why| Fault::at(file, format!("`{name}_file` {why}")));
+            let path = around.path(file.get_ref());
+            let source = SecretSource::File { key: file_name, path };
+            source.read_blocking().map_err(|why| Fault::at(file, why.to_string()))?;
+            return Ok(Some(source));
         }
         let Some(variable) = self.env else { return Ok(None) };
         let secret =
             around.environment.get(variable.get_ref()).map(|text| Secret::new(text.to_owned()));
-        secret.map(Some).ok_or_else(|| {
+        secret.map(|secret| Some(secret.into())).ok_or_else(|| {
             let message = format!(
                 "`{name}_env` names the environment variable {:?}, which is not set",
                 variable.get_ref()
@@ -181,8 +191,20 @@ impl SecretKeys<'_> {
 
     /// Whichever of the keys is set, for errors.
     pub(super) fn span(&self) -> Option<Range<usize>> {
-        self.file.as_ref().or(self.env.as_ref()).map(Spanned::span)
+        let text = self.file.as_ref().or(self.env.as_ref()).map(Spanned::span);
+        text.or_else(|| self.command.as_ref().map(Spanned::span))
     }
+}
+
+/// A command whose output is a secret.
+pub(super) fn command(
+    name: &str,
+    words: &Spanned<Vec<String>>,
+    around: &Surroundings<'_>,
+) -> Result<SecretCommand, Fault> {
+    let path = around.environment.get("PATH");
+    SecretCommand::new(name.to_owned(), words.get_ref(), around.folder, path)
+        .map_err(|why| Fault::at(words, format!("`{name}` {why}")))
 }
 
 /// Why a secret may not stand in the file.

@@ -35,22 +35,22 @@ pub(in crate::kafka) fn config(bootstrap_servers: &str) -> SinkConfig {
 #[test]
 fn the_operators_options_pass_through_but_not_those_the_guarantees_rest_on() {
     let mut sink = config("b:1");
-    sink.kafka.properties = vec![("linger.ms".into(), Secret::new("7".into()))];
-    let client = producer_config(&sink).unwrap();
+    sink.kafka.properties = vec![("linger.ms".into(), Secret::new("7".into()).into())];
+    let client = producer_config(&sink, &Context::default()).unwrap();
     assert_eq!(client.get("linger.ms"), Some("7"));
     assert_eq!(client.get("acks"), Some("all"));
     assert_eq!(client.get("partitioner"), Some("murmur2_random"));
     assert_eq!(client.get("queue.buffering.max.messages"), Some("4001"));
 
-    sink.kafka.properties = vec![("acks".into(), Secret::new("0".into()))];
-    let error = producer_config(&sink).err().unwrap();
+    sink.kafka.properties = vec![("acks".into(), Secret::new("0".into()).into())];
+    let error = producer_config(&sink, &Context::default()).err().unwrap();
     assert!(matches!(error, Error::Config { property } if property == "acks"));
 }
 
 #[test]
 fn an_option_that_librdkafka_does_not_know_is_named() {
     let mut sink = config("b:1");
-    sink.kafka.properties = vec![("no.such.option".into(), Secret::new("canary".into()))];
+    sink.kafka.properties = vec![("no.such.option".into(), Secret::new("canary".into()).into())];
     let error = producer(&sink).err().unwrap();
     assert!(error.to_string().contains("no.such.option"), "{error}");
     assert!(!format!("{error:?}").contains("canary"), "{error:?}");
@@ -74,13 +74,13 @@ fn security_follows_from_the_sections() {
     let password = || Sasl::Password {
         mechanism: "SCRAM-SHA-512".into(),
         user: "cdc".into(),
-        password: Secret::new("secret".into()),
+        password: Secret::new("secret".into()).into(),
     };
-    let token = || Sasl::OauthBearer { token_file: "/run/token".into() };
+    let token = || Sasl::OauthBearer { tokens: TokenSource::of_file("/run/token".into()) };
     let check = |tls: Option<KafkaTls>, sasl: Option<Sasl>, expect: [Option<&str>; 3]| {
         let mut sink = config("b:1");
         sink.kafka.security = KafkaSecurity { tls, sasl };
-        let client = base(&sink.kafka).unwrap();
+        let client = base(&sink.kafka, &Context::new(&sink.kafka).unwrap()).unwrap();
         let found =
             ["security.protocol", "sasl.mechanism", "ssl.ca.location"].map(|name| client.get(name));
         assert_eq!(found, expect);
@@ -124,13 +124,19 @@ fn a_password_that_was_renewed_since_is_tried() {
     };
     write("old");
     let mut sink = config("b:1");
-    let password = Secret::from_file(&file).unwrap();
+    let key = "kafka.sasl.password_file".into();
+    let password = SecretSource::File { key, path: file.clone() };
     let (mechanism, user) = ("PLAIN".into(), "cdc".into());
     sink.kafka.security.sasl = Some(Sasl::Password { mechanism, user, password });
-    let context = Context::new(&sink.kafka);
+    let context = Context::new(&sink.kafka).unwrap();
     context.error(KafkaError::Global(RDKafkaErrorCode::Authentication), "invalid credentials");
     assert_eq!(context.refused().unwrap().class(), Class::Fatal);
     write("new");
     assert_eq!(context.refused().unwrap().class(), Class::Retry);
-    assert_eq!(base(&sink.kafka).unwrap().get("sasl.password"), Some("new"));
+    let newer = Context::new(&sink.kafka).unwrap();
+    assert_eq!(base(&sink.kafka, &newer).unwrap().get("sasl.password"), Some("new"));
+    // Whether there is another one cannot be told; it may pass.
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(context.refused().unwrap().class(), Class::Retry);
+    assert_eq!(Context::new(&sink.kafka).unwrap_err().class(), Class::Retry);
 }

@@ -21,7 +21,7 @@ fn every_password_method_works_and_a_wrong_password_is_fatal() {
         for user in ["scram", "md5", "plain"] {
             for settings in [secured.settings(user), secured.secure(user)] {
                 connect(&settings).await.unwrap();
-                let wrong = Some(Secret::new("wrong canary".to_owned()));
+                let wrong = Some(Secret::new("wrong canary".to_owned()).into());
                 let error = connect(&Settings { password: wrong, ..settings.clone() }).await;
                 let error = error.unwrap_err();
                 assert_eq!((error.sqlstate(), error.class()), (Some("28P01"), Class::Fatal));

@@ -95,7 +95,7 @@ fn settings(host: &str, port: u16, user: &str) -> Settings {
         hosts: vec![Host { host: host.to_owned(), port }],
         database: "postgres".to_owned(),
         user: user.to_owned(),
-        password: Some(Secret::new(PASSWORD.to_owned())),
+        password: Some(Secret::new(PASSWORD.to_owned()).into()),
         passfile: None,
         ssl_mode: SslMode::Disable,
         ssl_root_cert: SslRootCert::None,

@@ -42,24 +42,24 @@ fn example(keep: impl Fn(Line) -> bool) -> String {
     text
 }
 
-/// Reads with the example's files in place.
-fn read_example(keep: impl Fn(Line) -> bool) -> Config {
-    let folder = tempfile::tempdir().unwrap();
-    let shown = folder.path().to_str().unwrap();
+/// Reads with the example's files in place, in `folder`.
+fn read_example(folder: &Path, keep: impl Fn(Line) -> bool) -> Config {
+    let shown = folder.to_str().unwrap();
     let text = example(keep).replace("/etc/walbrook", shown);
     for name in text.split('"').filter(|text| text.starts_with(shown)) {
         std::fs::write(name, "x").unwrap();
         set_mode(Path::new(name), 0o600);
     }
     let schema = r#"{"type":"record","name":"OrderPlaced","fields":[]}"#;
-    std::fs::write(folder.path().join("order_placed.avsc"), schema).unwrap();
-    read(&text, folder.path(), &[]).unwrap()
+    std::fs::write(folder.join("order_placed.avsc"), schema).unwrap();
+    read(&text, folder, &[]).unwrap()
 }
 
 #[test]
 fn it_is_valid_as_it_stands_and_with_every_key_set() {
     read(EXAMPLE, Path::new(""), &[]).unwrap();
-    let config = read_example(|_| true);
+    let folder = tempfile::tempdir().unwrap();
+    let config = read_example(folder.path(), |_| true);
     assert_eq!(config.outboxes.len(), 1);
     assert!(config.kafka.security.tls.is_some() && config.kafka.security.sasl.is_some());
     assert_eq!(config.kafka.properties.len(), 3);
@@ -68,7 +68,8 @@ fn it_is_valid_as_it_stands_and_with_every_key_set() {
 
 #[test]
 fn what_it_says_of_defaults_is_true() {
-    let show = |keep: fn(Line) -> bool| format!("{:#?}", read_example(keep));
+    let folder = tempfile::tempdir().unwrap();
+    let show = |keep: fn(Line) -> bool| format!("{:#?}", read_example(folder.path(), keep));
     assert_eq!(show(|_| false), show(|line| line == Line::Default));
     assert_eq!(
         show(|line| line == Line::Required),

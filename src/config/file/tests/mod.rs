@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Binary, ChannelBinding, Host, Sasl, SslMode, SslRootCert, Target};
+use crate::config::{Binary, ChannelBinding, Host, Sasl, Secret, SslMode, SslRootCert, Target};
 
 /// The least that a configuration needs.
 const MINIMAL: &str = r#"
@@ -154,7 +154,7 @@ fn the_environment_fills_what_the_file_leaves_out() {
     assert_eq!(socket.to_str().unwrap(), "/run/user/7/walbrook.shop.sock");
     let postgres = config.postgres;
     assert_eq!((postgres.user.as_str(), postgres.database.as_str()), ("carol", "shop"));
-    assert_eq!(postgres.password.unwrap().expose(), "hunter2");
+    assert_eq!(postgres.password.unwrap().read_blocking().unwrap().expose(), "hunter2");
     assert_eq!(postgres.passfile.unwrap(), Path::new("/nowhere/.pgpass"));
     assert_eq!(postgres.ssl_mode, SslMode::VerifyFull);
     assert_eq!(postgres.ssl_root_cert, SslRootCert::File("/ca.pem".into()));
@@ -204,20 +204,24 @@ fn secrets_come_from_files_and_variables_and_never_show() {
     );
     // The sub-tables of [kafka] stand after [registry] here: TOML allows that.
     let config = read(&text, folder.path(), &[("CANARY", canary)]).unwrap();
-    assert_eq!(config.postgres.password.as_ref().unwrap().expose(), canary);
+    assert_eq!(
+        config.postgres.password.as_ref().unwrap().read_blocking().unwrap().expose(),
+        canary
+    );
     let registry = config.registry.as_ref().unwrap();
-    assert_eq!(registry.bearer_token.as_ref().unwrap().expose(), canary);
+    assert_eq!(registry.bearer_token.as_ref().unwrap().read_blocking().unwrap().expose(), canary);
     let Some(Sasl::Password { password, .. }) = &config.kafka.security.sasl else {
         panic!("SASL by password")
     };
-    assert_eq!(password.expose(), canary);
+    assert_eq!(password.read_blocking().unwrap().expose(), canary);
     let properties: Vec<_> = config
         .kafka
         .properties
         .iter()
-        .map(|(name, value)| (name.as_str(), value.expose()))
+        .map(|(name, value)| (name.as_str(), value.read_blocking().unwrap()))
         .collect();
-    assert_eq!(properties, [("linger.ms", "5"), ("ssl.keystore.password", canary)]);
+    let expect = [("linger.ms", "5"), ("ssl.keystore.password", canary)];
+    assert_eq!(properties, expect.map(|(name, text)| (name, Secret::new(text.to_owned()))));
     assert!(!format!("{config:?}").contains(canary));
     assert!(!format!("{config:#?}").contains(canary));
 }
