@@ -13,12 +13,14 @@ use super::assembler::{self, Assembler};
 use super::holder::Holders;
 use super::reader::{Reader, Surroundings};
 use super::start::{self, Expected, Server, Slot, Verdict};
+use super::supervisor::Ending;
 use super::telemetry::Telemetry;
 use super::writer::{Done, Writer};
 use super::{Error, Stop, clock, gap, sink};
 use crate::batch::Batch;
 use crate::checkpoint::{Checkpoint, FORMAT, Remade, State, Stream};
-use crate::config::{Binary, Config, Failover};
+use crate::config::{Binary, Config, Failover, Postgres, Sasl, SecretSource};
+use crate::edges::Class;
 use crate::kafka::{self, KafkaSink, SinkConfig};
 use crate::plan::{self, Settings};
 use crate::position::{Lsn, Position};
@@ -47,6 +49,10 @@ pub(super) struct Memory {
     pub(super) refused: Option<(Position, Error)>,
     /// The registry: that it has answered once counts.
     pub(super) registry: Option<Registry>,
+    /// Whether PostgreSQL has ever let us in.
+    pub(super) was_in_postgres: bool,
+    /// Whether Kafka has.
+    pub(super) was_in_kafka: bool,
     holders: Holders,
 }
 
@@ -61,6 +67,29 @@ impl Memory {
     pub(super) fn new(config: &Config) -> Result<Self, Error> {
         let registry = config.registry.as_ref().map(Registry::new).transpose()?;
         Ok(Self { registry, ..Self::default() })
+    }
+
+    /// The ending that an error is: a log-in that is refused, where it was not before, may be right again
+    /// when what renews its secret has done so. (Whoever changes a password does so here and there, one
+    /// after the other.) At the first one it is a mistake.
+    pub(super) fn ending(&self, config: &Config, error: &Error) -> Ending {
+        let may_pass = match error {
+            Error::Postgres(error) if self.was_in_postgres && error.is_of_password() => {
+                let Postgres { password, passfile, .. } = &config.postgres;
+                password.as_ref().map_or_else(|| passfile.is_some(), SecretSource::is_renewable)
+            }
+            Error::Sink { error, .. } if self.was_in_kafka => {
+                match (&config.kafka.security.sasl, error.downcast_ref()) {
+                    (
+                        Some(Sasl::Password { password, .. }),
+                        Some(kafka::Error::Authentication { .. }),
+                    ) => password.is_renewable(),
+                    _ => false,
+                }
+            }
+            _ => false,
+        };
+        if may_pass { Ending::Failed(Class::Retry) } else { error.ending() }
     }
 }
 
@@ -139,9 +168,7 @@ impl Attempt<'_> {
             self.telemetry.enter(Phase::Starting);
         }
         let slot = &self.config.replication.slot;
-        let mut catalog = Catalog::connect(&self.config.postgres).await?;
-        look(&mut catalog, slot, self.telemetry).await?;
-        let mut client = replication(self.config, &catalog).await?;
+        let (mut catalog, mut client) = self.log_in().await?;
         let (expected, is_binary) = self.prepare(&mut catalog).await?;
         let system = client.identify_system().await?;
         let history = history(&mut client, &system).await?;
@@ -179,6 +206,7 @@ impl Attempt<'_> {
         let watched = watched(&mut catalog, slot, self.telemetry);
         let answer = recovered(self.writer);
         let recovered = alive(&mut transport, &mut session, self.stop, watched, answer).await??;
+        self.memory.was_in_kafka = true;
         let server = server(&mut catalog, slot, &system, history).await?;
         match start::judge(&expected, &server, recovered.as_ref())? {
             Verdict::Create => {
@@ -202,6 +230,15 @@ impl Attempt<'_> {
                 })
             }
         }
+    }
+
+    /// Both connections to PostgreSQL.
+    async fn log_in(&mut self) -> Result<(Catalog, ReplicationClient), Error> {
+        let mut catalog = Catalog::connect(&self.config.postgres).await?;
+        look(&mut catalog, &self.config.replication.slot, self.telemetry).await?;
+        let client = replication(self.config, &catalog).await?;
+        self.memory.was_in_postgres = true;
+        Ok((catalog, client))
     }
 
     /// What is expected, and whether the stream can have binary form: what the catalog tells.

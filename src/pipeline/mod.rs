@@ -128,7 +128,8 @@ async fn supervise(
             continue;
         };
         let progress: Option<Instant> = telemetry.last_commit();
-        let ending = ended.as_ref().map_or_else(Error::ending, |()| Ending::Stopped);
+        let ending = |error| memory.ending(config, error);
+        let ending = ended.as_ref().map_or_else(ending, |()| Ending::Stopped);
         if let (Err(error), Ending::TextMode, false) = (&ended, ending, is_text_forced) {
             warn!(%error, "the slot is read in text mode from now on: a bytea takes twice its size there, and PostgreSQL sends no row of more than 1 GiB");
         }

@@ -302,6 +302,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it was not let in for its password, or has none. (For a password of PAM, as managed
+    /// services have, the server says 28000.)
+    #[must_use]
+    pub fn is_of_password(&self) -> bool {
+        match self {
+            Self::NoPassword { .. } | Self::Password { .. } => true,
+            Self::Refused { server, .. } => server.code == INVALID_AUTHORIZATION,
+            _ => false,
+        }
+    }
+
     /// What the supervisor does about it.
     #[must_use]
     pub fn class(&self) -> Class {
@@ -456,6 +467,7 @@ pub(super) const FEATURE_NOT_SUPPORTED: &str = "0A000";
 pub(super) const NOT_IN_PREREQUISITE_STATE: &str = "55000";
 /// `invalid_password`.
 pub(super) const INVALID_PASSWORD: &str = "28P01";
+
 /// `invalid_authorization_specification`: no line of pg_hba.conf lets us in.
 pub(super) const INVALID_AUTHORIZATION: &str = "28000";
 

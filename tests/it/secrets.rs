@@ -117,6 +117,11 @@ fn no_value_and_no_secret_is_in_a_log() {
     });
 }
 
+/// A key of a shell's command, which has a secret as `$0`.
+fn command(kind: &str, script: &str) -> String {
+    format!("{kind}_command = [\"sh\", \"-c\", \"{script}\", \"cAnArY-8675309\"]")
+}
+
 /// Failures that end the process, one after the other: what caused each is skipped by a new slot.
 async fn failures(flow: &mut Flow<'_>) {
     let cases = [
@@ -163,6 +168,24 @@ async fn failures(flow: &mut Flow<'_>) {
             "kafka.properties",
             &format!("\"ssl.keystore.password\" = {{ file = \"{secret}\" }}"),
         ),
+        // Commands: one that gives a secret, one that fails with it, one that gives two lines, and ones
+        // that give no token, with a secret among their arguments.
+        flow::edit(&flow.config, "postgres", &command("password", "echo $0")),
+        flow::edit(&flow.config, "postgres", &command("password", "echo $0; echo $0 >&2; exit 7")),
+        flow::edit(
+            &flow.config,
+            "kafka.sasl",
+            &format!(
+                "mechanism = \"PLAIN\"\nuser = \"cdc\"\n{}",
+                command("password", "echo $0; echo $0")
+            ),
+        ),
+        flow::edit(
+            &flow.config,
+            "kafka.sasl",
+            &format!("mechanism = \"OAUTHBEARER\"\n{}", command("token", "echo {$0")),
+        ),
+        flow::edit(&flow.config, "registry", &command("token", "echo $0 $0")),
         // Where a secret must not be: the error does not repeat it.
         flow::edit(&flow.config, "postgres", "password = \"cAnArY\""),
         flow::edit(&flow.config, "kafka.properties", "\"sasl.password\" = \"cAnArY\""),

@@ -10,6 +10,7 @@ mod outages;
 mod publications;
 mod refusals;
 mod resumed;
+mod rotated;
 mod secured;
 mod standby;
 mod versions;

@@ -139,8 +139,18 @@ impl Walbrook {
 
     /// Waits for a log line with this message that is not there yet.
     pub(crate) fn wait_for_next(&self, limit: Duration, message: &str) -> Value {
+        self.wait_for_newer(limit, message, |line| line["message"] == message)
+    }
+
+    /// Waits for a log line that is not there yet.
+    pub(crate) fn wait_for_newer(
+        &self,
+        limit: Duration,
+        what: &str,
+        wanted: impl FnMut(&Value) -> bool,
+    ) -> Value {
         let seen = self.log.lines.lock().unwrap().len();
-        self.wait_from(seen, limit, message, |line| line["message"] == message)
+        self.wait_from(seen, limit, what, wanted)
     }
 
     fn wait_from(
