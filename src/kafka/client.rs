@@ -100,11 +100,11 @@ impl Context {
 
     /// The error that refused credentials mean, if they were.
     pub(super) fn refused(&self) -> Option<Error> {
-        let heard = self.heard.lock().ok()?;
-        let trouble = heard.trouble.as_ref().filter(|trouble| is_refusal(trouble.code))?;
+        let trouble = self.heard.lock().ok()?.trouble.clone();
+        let reason = trouble.filter(|trouble| is_refusal(trouble.code))?.reason;
         // What is renewed from outside may be right by the next attempt, or is already.
         let is_renewed = self.tokens.is_some() || self.has_new_password();
-        Some(Error::Authentication { reason: trouble.reason.clone(), is_renewed })
+        Some(Error::Authentication { reason, is_renewed })
     }
 
     /// Whether there is another password than the client's by now, or may be.
@@ -113,11 +113,17 @@ impl Context {
         source.is_renewable() && source.read_blocking().as_ref() != Ok(password)
     }
 
-    /// The error that the client was refused with a password that is not the newest: it keeps the one
-    /// that it was made with, so another client may do better. (To a token it is asked for the next.)
-    pub(super) fn outdated(&self) -> Option<Error> {
-        self.password.as_ref()?;
-        self.refused().filter(|error| error.class() == Class::Retry)
+    /// Looks when it is `due`, and says when the next look is: a client that was refused keeps the
+    /// password that it was made with, so if there is another, a new one may do better. (To a token it
+    /// is asked for the next.)
+    pub(super) fn unless_outdated(&self, due: Deadline) -> Result<Deadline, Error> {
+        if due.slice(LOOK).is_some() || self.password.is_none() {
+            return Ok(due);
+        }
+        match self.refused() {
+            Some(error) if error.class() == Class::Retry => Err(error),
+            _ => Ok(Deadline::after(LOOK)),
+        }
     }
 
     /// Why no answer came: refused credentials, or the last trouble with a broker.
@@ -213,6 +219,9 @@ impl ProducerContext<NoCustomPartitioner> for Context {
         }
     }
 }
+
+/// How often a refused client asks whether there is another password, which may be to run a command.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Whether the client reads only what is decided.
 #[derive(Clone, Copy, Debug)]

@@ -396,10 +396,7 @@ impl KafkaSink {
             if deadline.slice(SLICE).is_none() {
                 return Err(producer.context().unanswered(doing, deadline.elapsed()));
             }
-            if look.slice(SLICE).is_none() {
-                producer.context().outdated().map_or(Ok(()), Err)?;
-                look = Deadline::after(SLICE);
-            }
+            look = producer.context().unless_outdated(look)?;
             pause(producer);
         }
         Ok(())
@@ -419,6 +416,7 @@ impl KafkaSink {
     /// Commits the transaction.
     fn end(&self, producer: &Producer, batch: &Batch, deadline: Deadline) -> Result<(), Error> {
         let doing = "committing a transaction";
+        let mut look = Deadline::after(SLICE);
         while let Some(slice) = deadline.slice(SLICE) {
             match producer.commit_transaction(slice) {
                 Ok(()) => {
@@ -428,7 +426,7 @@ impl KafkaSink {
                 // The call is over, the commit goes on: the next call takes it up again.
                 Err(error) if is_timeout(code_of(&error)) && is_retriable(&error) => {
                     producer.poll(Duration::ZERO);
-                    producer.context().outdated().map_or(Ok(()), Err)?;
+                    look = producer.context().unless_outdated(look)?;
                 }
                 Err(error) => return Err(self.failed(producer, batch, doing, error)),
             }

@@ -467,7 +467,6 @@ pub(super) const FEATURE_NOT_SUPPORTED: &str = "0A000";
 pub(super) const NOT_IN_PREREQUISITE_STATE: &str = "55000";
 /// `invalid_password`.
 pub(super) const INVALID_PASSWORD: &str = "28P01";
-
 /// `invalid_authorization_specification`: no line of pg_hba.conf lets us in.
 pub(super) const INVALID_AUTHORIZATION: &str = "28000";
 

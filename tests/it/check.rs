@@ -630,6 +630,35 @@ fn a_dead_broker_and_a_dead_registry() {
     });
 }
 
+/// Each is told by its key, its program and how it ended, and by no more.
+#[test]
+fn commands_that_give_no_secret() {
+    run(LIMIT, async {
+        let (stack, space) = space("check_commands", TABLE).await;
+        let command = |key: &str, script: &str| {
+            format!("{key}_command = [\"sh\", \"-c\", \"{script}\", \"cAnArY\"]\n")
+        };
+        let sasl = format!(
+            "[kafka.sasl]\nmechanism = \"PLAIN\"\nuser = \"cdc\"\n{}",
+            command("password", "echo $0; echo $0")
+        );
+        let config = space.config(stack, &sasl);
+        let postgres = format!("[postgres]\n{}", command("password", "echo $0; exit 3"));
+        let config = with(&config, "[postgres]\n", &postgres);
+        let registry = format!("[registry]\n{}", command("token", "echo {$0"));
+        let found = Checked::new(&with(&config, "[registry]\n", &registry));
+        found.failed(&["postgres.connection", "kafka.connection", "registry.connection"]);
+        for (item, words) in [
+            ("postgres", ["`postgres.password_command`", "sh ended with exit status 3"]),
+            ("kafka", ["`kafka.sasl.password_command`", "sh printed more than one line"]),
+            ("registry", ["`registry.token_command`", "sh gave JSON without"]),
+        ] {
+            found.says(&format!("{item}.connection"), "failed", &words);
+        }
+        assert!(!found.text().contains("cAnArY"), "{}", found.text());
+    });
+}
+
 /// A broker with a listener that wants SCRAM over TLS and grants nothing by itself.
 fn secured() -> (Kafka, String) {
     let authority = tls::Authority::new("walbrook test authority");

@@ -83,7 +83,7 @@ fn connection_advice(config: &Config, error: &Error) -> String {
             Some(Sasl::OauthBearer { tokens }) => format!("check {tokens}"),
             None => "the brokers want a log-in: set [kafka.sasl]".into(),
         },
-        Error::Secret(_) => "it must give the secret that [kafka] logs in with".into(),
+        Error::Secret(_) => "what [kafka.sasl] names must give the password".into(),
         _ => "check kafka.bootstrap_servers, that the brokers run, their advertised.listeners, [kafka.tls] and firewalls".into(),
     }
 }

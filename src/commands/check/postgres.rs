@@ -67,10 +67,10 @@ fn connection_advice(config: &Config, error: &Error) -> Option<String> {
     let database = identifier(&config.postgres.database);
     Some(match error {
         Error::Password { .. } => format!(
-            "set the role's password (in psql: \\password {role}) and the same one in postgres.password_file, postgres.password_env or the password file"
+            "set the role's password (in psql: \\password {role}) and the same one in postgres.password_file, postgres.password_env, the password file or what postgres.password_command asks"
         ),
         Error::NoPassword { .. } => {
-            "set postgres.password_file, postgres.password_env or a line of the password file".into()
+            "set postgres.password_file, postgres.password_command, postgres.password_env or a line of the password file".into()
         }
         Error::Refused { server, .. } | Error::Server(server) => match server.code.as_str() {
             "3D000" => format!("set postgres.database, or: CREATE DATABASE {database};"),

@@ -130,9 +130,13 @@ fn a_password_that_was_renewed_since_is_tried() {
     sink.kafka.security.sasl = Some(Sasl::Password { mechanism, user, password });
     let context = Context::new(&sink.kafka).unwrap();
     context.error(KafkaError::Global(RDKafkaErrorCode::Authentication), "invalid credentials");
+    let due = Deadline::after(Duration::ZERO);
     assert_eq!(context.refused().unwrap().class(), Class::Fatal);
+    assert!(context.unless_outdated(due).is_ok(), "another client would have the same");
     write("new");
     assert_eq!(context.refused().unwrap().class(), Class::Retry);
+    assert!(context.unless_outdated(due).is_err());
+    assert!(context.unless_outdated(Deadline::after(Duration::from_secs(60))).is_ok());
     let newer = Context::new(&sink.kafka).unwrap();
     assert_eq!(base(&sink.kafka, &newer).unwrap().get("sasl.password"), Some("new"));
     // Whether there is another one cannot be told; it may pass.
