@@ -1,8 +1,8 @@
 //! How the values of a kind are laid out in a record: the one place that encoders and schemas ask.
 
 use super::values::{
-    BinaryMode, DecimalMode, HstoreMode, IntervalMode, Modes, OnUnchanged, OnUnrepresentable,
-    Representation, TimeMode, Values,
+    BinaryMode, DecimalMode, GeometricMode, HstoreMode, IntervalMode, Modes, OnUnchanged,
+    OnUnrepresentable, Representation, TimeMode, Values,
 };
 use crate::types::{Kind, Printed};
 
@@ -34,6 +34,8 @@ pub(super) enum Layout {
     Boolean,
     /// `bytes`.
     Bytes,
+    /// A record of a point and a radius.
+    Circle,
     /// `int`: days since 1970-01-01, as Kafka Connect's own type.
     ConnectDate,
     /// `int`: milliseconds since midnight, as Kafka Connect's own type.
@@ -68,7 +70,7 @@ pub(super) enum Layout {
     FloatVector,
     /// A record of EWKB and SRID.
     Geography,
-    /// A record of EWKB and SRID.
+    /// A record of EWKB or WKB, SRID, and what else is to be said.
     Geometry,
     /// JSON text of an object of strings and nulls.
     Hstore,
@@ -90,6 +92,8 @@ pub(super) enum Layout {
     IsoTimestamp,
     /// JSON text.
     Json,
+    /// A record of three coefficients.
+    Line,
     /// `long`: microseconds since midnight.
     MicroTime,
     /// `long`: microseconds since 1970-01-01 00:00, wall clock.
@@ -108,6 +112,8 @@ pub(super) enum Layout {
     NanoTime,
     /// `long`: nanoseconds since 1970-01-01 00:00, wall clock.
     NanoTimestamp,
+    /// A record of EWKB and SRID.
+    PlainGeometry,
     /// A record of two coordinates.
     PlainPoint,
     /// Debezium's: two coordinates, their WKB, and no SRID.
@@ -201,6 +207,9 @@ impl Codec {
                 }
                 DecimalMode::String => return Self::text(kind),
             },
+            Kind::Printed(printed) if modes.geometric == GeometricMode::Record => {
+                figure(printed).unwrap_or_else(|| debezium_only(kind))
+            }
             Kind::Time { precision } => time(modes.time, precision.unwrap_or(6)),
             Kind::Timestamp { precision } => timestamp(modes.time, precision.unwrap_or(6)),
             _ => debezium_only(kind),
@@ -214,6 +223,7 @@ impl Codec {
             Kind::Array(element) => Layout::Array { element: Box::new(Self::native(element)) },
             Kind::Bits { .. } | Kind::TimeTz => return Self::text(kind),
             Kind::Enum { .. } | Kind::Json | Kind::Jsonb | Kind::Xml => Layout::String,
+            Kind::Geometry => Layout::PlainGeometry,
             Kind::Hstore => Layout::HstoreMap,
             Kind::Int2 => Layout::Int32,
             Kind::Point => Layout::PlainPoint,
@@ -242,7 +252,6 @@ impl Codec {
             | Kind::Float4
             | Kind::Float8
             | Kind::Geography
-            | Kind::Geometry
             | Kind::Halfvec
             | Kind::Int4
             | Kind::Int8
@@ -304,6 +313,7 @@ impl Codec {
             Layout::BinaryText(_)
             | Layout::Bits { .. }
             | Layout::Bytes
+            | Layout::Circle
             | Layout::ConnectTime
             | Layout::Double
             | Layout::DoubleVector
@@ -322,11 +332,13 @@ impl Codec {
             | Layout::IsoTime
             | Layout::IsoTimestamp
             | Layout::Json
+            | Layout::Line
             | Layout::MicroTime
             | Layout::MilliTime
             | Layout::Money
             | Layout::MoneyText
             | Layout::NanoTime
+            | Layout::PlainGeometry
             | Layout::PlainPoint
             | Layout::Point
             | Layout::Printed { .. }
@@ -347,8 +359,7 @@ pub fn needs_null(kind: &Kind, values: &Values) -> bool {
     let codec = Codec::of(kind, values.representation);
     let unrepresentable =
         values.on_unrepresentable == OnUnrepresentable::Null && codec.is_partial();
-    let is_debeziums =
-        codec.layout == Layout::Geometry && values.representation != Representation::Avro;
+    let is_debeziums = matches!(codec.layout, Layout::Circle | Layout::Geometry | Layout::Line);
     unrepresentable
         || is_debeziums
         || (values.on_unchanged == OnUnchanged::Null && kind.is_variable())
@@ -391,6 +402,16 @@ fn debezium_only(kind: &Kind) -> Layout {
         // And the others, which have modes and do not come here.
         _ => Layout::String,
     }
+}
+
+/// A record for a geometric type; a point, which is one anyway, is not among them.
+fn figure(printed: &Printed) -> Option<Layout> {
+    Some(match printed {
+        Printed::Box | Printed::Lseg | Printed::Path | Printed::Polygon => Layout::Geometry,
+        Printed::Circle => Layout::Circle,
+        Printed::Line => Layout::Line,
+        _ => return None,
+    })
 }
 
 fn date(mode: TimeMode) -> Layout {

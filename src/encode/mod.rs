@@ -17,8 +17,8 @@
 //! - an empty `varbit(1)`, which is a boolean, is an error;
 //! - a `sparsevec` of more than 32,767 dimensions is an error;
 //! - a field that may be null has no default: readers would put it where NULL was;
-//! - arrays of `interval` and `name` are published; types that Debezium leaves out (composites,
-//!   multiranges, `tsquery`, `pg_lsn`, geometric types but `point` …) are PostgreSQL's text.
+//! - arrays of `interval`, `name` and geometric types are published; types that Debezium leaves out
+//!   (composites, multiranges, `tsquery`, `pg_lsn` …) are PostgreSQL's text.
 //!
 //! Pure: no clock, no log, no allocation per value but for numerics of more than 38 digits, parts of
 //! compound values that need quotes, `tsquery`, array elements written with escapes, money as text
@@ -49,8 +49,8 @@ pub use column::ColumnEncoder;
 pub use encoding::{Encoding, Notation};
 pub use layout::needs_null;
 pub use values::{
-    BinaryMode, DecimalMode, HstoreMode, IntervalMode, Modes, OnUnchanged, OnUnrepresentable,
-    Representation, TimeMode, Values,
+    BinaryMode, DecimalMode, GeometricMode, HstoreMode, IntervalMode, Modes, OnUnchanged,
+    OnUnrepresentable, Representation, TimeMode, Values,
 };
 
 use crate::types;

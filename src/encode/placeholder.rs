@@ -77,10 +77,12 @@ pub(super) fn zero<E: Encoding>(codec: &Codec) -> Vec<u8> {
         | Layout::NanoTime
         | Layout::NanoTimestamp
         | Layout::UtcMicros => E::long(0, buffer),
+        // Their fields are always optional.
+        Layout::Circle | Layout::Line => {}
         Layout::Decimal { .. } | Layout::Money => E::bytes(&[0], buffer),
         Layout::Double => E::double(0.0, buffer),
         Layout::Float => E::float(0.0, buffer),
-        Layout::Geography | Layout::Geometry => spatial::write_empty::<E>(buffer),
+        Layout::Geography | Layout::Geometry => spatial::write_empty::<E>(&codec.layout, buffer),
         Layout::Hstore => E::string("{}", buffer),
         Layout::HstoreMap => {
             E::map(0, buffer);
@@ -88,8 +90,11 @@ pub(super) fn zero<E: Encoding>(codec: &Codec) -> Vec<u8> {
         }
         // Avro's own representation, in which nothing is invented: it goes without `before` of
         // Debezium's.
-        Layout::IntervalParts | Layout::PlainPoint | Layout::Range { .. } | Layout::SparseParts => {
-        }
+        Layout::IntervalParts
+        | Layout::PlainGeometry
+        | Layout::PlainPoint
+        | Layout::Range { .. }
+        | Layout::SparseParts => {}
         Layout::Point => write_point::<E>(&Layout::Point, 0.0, 0.0, buffer),
         Layout::SparseVector => vector::write_no_dimensions::<E>(buffer),
         Layout::VariableScaleDecimal => {

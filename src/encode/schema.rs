@@ -204,6 +204,7 @@ impl Names {
                 "connect.parameters": {"length": length.to_string()},
                 "connect.name": "io.debezium.data.Bits",
             }),
+            Layout::Circle => self.circle(),
             Layout::ConnectDate => connect("int", "Date", "date"),
             Layout::ConnectTime => connect("int", "Time", "time-millis"),
             Layout::ConnectTimestamp => connect("long", "Timestamp", "timestamp-millis"),
@@ -219,8 +220,8 @@ impl Names {
             Layout::DoubleVector => vector("double", "io.debezium.data.DoubleVector"),
             Layout::Enum { allowed } => enumeration(allowed),
             Layout::FloatVector => vector("float", "io.debezium.data.FloatVector"),
-            Layout::Geography => self.shape("io.debezium.data.geometry.Geography", "Geography"),
-            Layout::Geometry => self.shape("io.debezium.data.geometry.Geometry", "Geometry"),
+            Layout::Geography => self.geography(),
+            Layout::Geometry => self.geometry(),
             Layout::HstoreMap => json!({"type": "map", "values": ["null", "string"]}),
             Layout::Int16 => json!({"type": "int", "connect.type": "int16"}),
             Layout::Money => json!({
@@ -229,6 +230,7 @@ impl Names {
                 "connect.name": "org.apache.kafka.connect.data.Decimal",
                 "logicalType": "decimal",
             }),
+            Layout::Line => self.line(),
             Layout::Point => self.point(),
             Layout::Printed { name: Some(name) } => semantic("string", name),
             Layout::SparseVector => self.sparse_vector(),
@@ -236,6 +238,7 @@ impl Names {
             // Layouts of Avro's own representation.
             Layout::IntervalParts
             | Layout::MicrosOfDay
+            | Layout::PlainGeometry
             | Layout::PlainPoint
             | Layout::Range { .. }
             | Layout::Ranges { .. }
@@ -256,7 +259,6 @@ impl Names {
                 "type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale,
             }),
             Layout::Geography => self.plain_shape("walbrook.Geography"),
-            Layout::Geometry => self.plain_shape("walbrook.Geometry"),
             Layout::IntervalParts => self.record("walbrook.Interval", || {
                 json!([
                     {"name": "months", "type": "int"},
@@ -270,6 +272,7 @@ impl Names {
             Layout::Money => json!({
                 "type": "bytes", "logicalType": "decimal", "precision": 19, "scale": 2,
             }),
+            Layout::PlainGeometry => self.plain_shape("walbrook.Geometry"),
             Layout::PlainPoint => self.record(
                 "walbrook.Point",
                 || json!([{"name": "x", "type": "double"}, {"name": "y", "type": "double"}]),
@@ -315,22 +318,52 @@ impl Names {
                 optional("srid", &json!("int")),
             ])
         };
-        self.connect_record("io.debezium.data.geometry.Point", "Geometry (POINT)", fields)
+        self.connect_record("io.debezium.data.geometry.Point", "Geometry (POINT)", 1, fields)
     }
 
-    /// One of PostGIS' types.
-    fn shape(&mut self, name: &'static str, doc: &str) -> Value {
-        self.connect_record(name, doc, shape_fields)
+    /// Its point is of the same namespace, so that it is named without.
+    fn circle(&mut self) -> Value {
+        let name = "io.debezium.data.geometry.Circle";
+        let mut center = json!("Point");
+        if !self.defined.contains(name)
+            && let Value::Object(mut definition) = self.point()
+        {
+            definition.shift_remove("namespace");
+            center = definition.into();
+        }
+        self.connect_record(
+            name,
+            "Geometry (CIRCLE)",
+            1,
+            || json!([{"name": "center", "type": center}, {"name": "radius", "type": "double"}]),
+        )
+    }
+
+    fn line(&mut self) -> Value {
+        let fields = || json!(["a", "b", "c"].map(|name| json!({"name": name, "type": "double"})));
+        self.connect_record("io.debezium.data.geometry.Line", "Geometry (LINE)", 1, fields)
+    }
+
+    fn geography(&mut self) -> Value {
+        let name = "io.debezium.data.geometry.Geography";
+        self.connect_record(name, "Geography", 1, || json!(shape_fields()))
+    }
+
+    fn geometry(&mut self) -> Value {
+        self.connect_record("io.debezium.data.geometry.Geometry", "Geometry", 2, || {
+            let [wkb, srid] = shape_fields();
+            json!([wkb, srid, optional("extensions", &json!({"type": "map", "values": "string"}))])
+        })
     }
 
     fn plain_shape(&mut self, name: &'static str) -> Value {
-        self.record(name, shape_fields)
+        self.record(name, || json!(shape_fields()))
     }
 
     /// The converter writes a map whose keys are no strings as an array of its entries.
     fn sparse_vector(&mut self) -> Value {
         let name = "io.debezium.data.SparseDoubleVector";
-        self.connect_record(name, "Sparse double vector", || {
+        self.connect_record(name, "Sparse double vector", 1, || {
             let int16 = json!({"type": "int", "connect.type": "int16"});
             let entry = json!({
                 "type": "record", "name": "MapEntry", "namespace": "io.confluent.connect.avro",
@@ -347,21 +380,23 @@ impl Names {
         self.connect_record(
             "io.debezium.data.VariableScaleDecimal",
             "Variable scaled decimal",
+            1,
             || json!([{"name": "scale", "type": "int"}, {"name": "value", "type": "bytes"}]),
         )
     }
 
-    /// A record of version 1, with what Kafka Connect knows of it.
+    /// A record, with what Kafka Connect knows of it.
     fn connect_record(
         &mut self,
         name: &'static str,
         doc: &str,
+        version: u8,
         fields: impl FnOnce() -> Value,
     ) -> Value {
         let mut record = self.record(name, fields);
         if let Some(record) = record.as_object_mut() {
             record.insert("connect.doc".to_owned(), json!(doc));
-            record.insert("connect.version".to_owned(), json!(1));
+            record.insert("connect.version".to_owned(), json!(version));
             record.insert("connect.name".to_owned(), json!(name));
         }
         record
@@ -437,8 +472,8 @@ fn semantic(primitive: &str, name: &str) -> Value {
     json!({"type": primitive, "connect.version": 1, "connect.name": name})
 }
 
-fn shape_fields() -> Value {
-    json!([{"name": "wkb", "type": "bytes"}, optional("srid", &json!("int"))])
+fn shape_fields() -> [Value; 2] {
+    [json!({"name": "wkb", "type": "bytes"}), optional("srid", &json!("int"))]
 }
 
 /// An array that is never null inside, with the name of what it means, version 1.

@@ -9,7 +9,8 @@ use super::layout::{Codec, Layout};
 use super::values::BinaryMode;
 use super::{Error, decimal, spatial, time, vector};
 use crate::types::{
-    Array, Bits, Bytea, Datum, Decimal, Element, Hstore, Multirange, Numeric, Range, print,
+    Array, Bits, Bytea, Datum, Decimal, Element, Figure, Hstore, Kind, Multirange, Numeric,
+    Printed, Range, print,
 };
 
 /// Appends a value.
@@ -26,7 +27,7 @@ pub(super) fn write<E: Encoding>(
         Datum::Date(days) => return time::write_date::<E>(&codec.layout, days, out),
         Datum::Float4(value) => E::float(value, out),
         Datum::Float8(value) => E::double(value, out),
-        Datum::Geometry(value) => return spatial::write::<E>(value, out),
+        Datum::Geometry(value) => return spatial::write::<E>(&codec.layout, value, out),
         Datum::Hstore(value) => return write_hstore::<E>(&codec.layout, value, out),
         Datum::Int2(value) => E::int(i32::from(value), out),
         Datum::Int4(value) => E::int(value, out),
@@ -38,6 +39,10 @@ pub(super) fn write<E: Encoding>(
         Datum::Printed(bytes) => return write_printed::<E>(codec, bytes, out),
         Datum::SparseVector(value) => return vector::write_sparse::<E>(&codec.layout, &value, out),
         Datum::Text(text) => match &codec.layout {
+            Layout::Circle | Layout::Geometry | Layout::Line => {
+                let figure = Figure::from_text(printed_of(codec)?, text.as_bytes())?;
+                return spatial::write_figure::<E>(&figure, out);
+            }
             Layout::Range { element, .. } => {
                 return write_range::<E>(element, &Range::from_text(text.as_bytes())?, out);
             }
@@ -223,9 +228,12 @@ pub(super) fn write_point<E: Encoding>(layout: &Layout, x: f64, y: f64, out: &mu
     E::record_end(out);
 }
 
-/// The text of a binary form, or the record of a range.
+/// The text of a binary form, or the record of a range or of a geometric value.
 fn write_printed<E: Encoding>(codec: &Codec, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
     match &codec.layout {
+        Layout::Circle | Layout::Geometry | Layout::Line => {
+            spatial::write_figure::<E>(&Figure::from_binary(printed_of(codec)?, bytes)?, out)
+        }
         Layout::Printed { .. } => E::string_of(out, |out| Ok(print(&codec.kind, bytes, out)?)),
         Layout::Range { element, .. } => {
             write_range::<E>(element, &Range::from_binary(bytes)?, out)
@@ -233,6 +241,14 @@ fn write_printed<E: Encoding>(codec: &Codec, bytes: &[u8], out: &mut Vec<u8>) ->
         Layout::Ranges { element, .. } => {
             write_ranges::<E>(element, Multirange::from_binary(bytes)?, out)
         }
+        _ => misplaced(),
+    }
+}
+
+/// Which of the types it is that are published as text, or could be.
+fn printed_of(codec: &Codec) -> Result<&Printed, Error> {
+    match &codec.kind {
+        Kind::Printed(printed) => Ok(printed),
         _ => misplaced(),
     }
 }

@@ -57,6 +57,8 @@ pub struct Modes {
     pub binary: BinaryMode,
     /// `decimal.handling.mode`.
     pub decimal: DecimalMode,
+    /// How geometric types are written, for which Debezium has no mode.
+    pub geometric: GeometricMode,
     /// `hstore.handling.mode`.
     pub hstore: HstoreMode,
     /// `interval.handling.mode`.
@@ -89,6 +91,16 @@ pub enum DecimalMode {
     Precise,
     /// As text.
     String,
+}
+
+/// How `box`, `circle`, `line`, `lseg`, `path` and `polygon` are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GeometricMode {
+    /// As records, as Debezium has them from version 3.7 on.
+    #[default]
+    Record,
+    /// As PostgreSQL's text.
+    Text,
 }
 
 /// How `hstore` is written.

@@ -50,7 +50,8 @@ pub fn decode_text<'a>(kind: &Kind, text: &'a [u8]) -> Result<Datum<'a>, Error> 
         // Before PostgreSQL 16 such a byte comes as it is, which is its binary form.
         Kind::Printed(Printed::Char) if matches!(text, [0x80..=0xff]) => Ok(Datum::Printed(text)),
         Kind::Other { .. } | Kind::Printed(_) | Kind::Text => utf8(text, "text").map(Datum::Text),
-        Kind::Point => point(text).map_or_else(|| malformed("point (text)"), Ok),
+        Kind::Point => point(text)
+            .map_or_else(|| malformed("point (text)"), |(x, y)| Ok(Datum::Point { x, y })),
         Kind::Sparsevec => SparseVector::from_text(text).map(Datum::SparseVector),
         Kind::Time { .. } => time_from_text(text),
         Kind::TimeTz => time_tz_from_text(text),
@@ -81,13 +82,15 @@ fn money(text: &[u8]) -> Option<i64> {
 }
 
 /// `(x,y)`.
-fn point(text: &[u8]) -> Option<Datum<'static>> {
+pub(super) fn point(text: &[u8]) -> Option<(f64, f64)> {
     let inner = text.strip_prefix(b"(")?.strip_suffix(b")")?;
     let comma = inner.iter().position(|byte| *byte == b',')?;
-    let coordinate = |text| number(text, "point (text)").ok().map(canonical_f64);
-    let x = coordinate(inner.get(..comma)?)?;
-    let y = coordinate(inner.get(comma + 1..)?)?;
-    Some(Datum::Point { x, y })
+    Some((float(inner.get(..comma)?)?, float(inner.get(comma + 1..)?)?))
+}
+
+/// A double precision number.
+pub(super) fn float(text: &[u8]) -> Option<f64> {
+    number(text, "double precision (text)").ok().map(canonical_f64)
 }
 
 /// `8-4-4-4-12` hex digits.

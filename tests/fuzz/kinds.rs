@@ -1,7 +1,7 @@
 //! The kind of value that the first bytes of a fuzzer's input pick, and what is done with the rest.
 
 use crate::encode::{
-    BinaryMode, ColumnEncoder, DecimalMode, HstoreMode, IntervalMode, Modes, Notation,
+    BinaryMode, ColumnEncoder, DecimalMode, GeometricMode, HstoreMode, IntervalMode, Modes, Notation,
     OnUnrepresentable, Representation, TimeMode, Values,
 };
 use crate::types::{Kind, Printed, print};
@@ -13,6 +13,7 @@ pub fn encode(kind: &Kind, column: Column<'_>) {
     let first = Modes {
         binary: BinaryMode::Hex,
         decimal: DecimalMode::Double,
+        geometric: GeometricMode::Text,
         hstore: HstoreMode::Map,
         interval: IntervalMode::String,
         time: TimeMode::IsoString,

@@ -6,8 +6,8 @@ use super::tables::Tables;
 use super::value::{Fault, Key, choice_or, contradiction, text_or};
 use crate::config::{Before, Format, Registry};
 use crate::encode::{
-    BinaryMode, DecimalMode, HstoreMode, IntervalMode, Modes, OnUnchanged, OnUnrepresentable,
-    Representation, TimeMode, Values as Meaning,
+    BinaryMode, DecimalMode, GeometricMode, HstoreMode, IntervalMode, Modes, OnUnchanged,
+    OnUnrepresentable, Representation, TimeMode, Values as Meaning,
 };
 
 #[derive(Default, Deserialize)]
@@ -19,6 +19,7 @@ pub(super) struct Values {
     interval: Key<String>,
     hstore: Key<String>,
     binary: Key<String>,
+    geometric: Key<String>,
     on_unrepresentable: Key<String>,
     on_unchanged: Key<String>,
     unavailable_value: Key<String>,
@@ -82,6 +83,7 @@ fn modes(section: &Values) -> Result<Modes, Fault> {
         ("double", DecimalMode::Double),
         ("string", DecimalMode::String),
     ];
+    let geometrics = [("record", GeometricMode::Record), ("text", GeometricMode::Text)];
     let hstores = [("json", HstoreMode::Json), ("map", HstoreMode::Map)];
     let intervals = [("numeric", IntervalMode::Numeric), ("string", IntervalMode::String)];
     let times = [
@@ -95,6 +97,12 @@ fn modes(section: &Values) -> Result<Modes, Fault> {
     Ok(Modes {
         binary: choice_or("values.binary", &section.binary, BinaryMode::default(), &binaries)?,
         decimal: choice_or("values.decimal", &section.decimal, DecimalMode::default(), &decimals)?,
+        geometric: choice_or(
+            "values.geometric",
+            &section.geometric,
+            GeometricMode::default(),
+            &geometrics,
+        )?,
         hstore: choice_or("values.hstore", &section.hstore, HstoreMode::default(), &hstores)?,
         interval: choice_or(
             "values.interval",
@@ -115,6 +123,7 @@ fn refuse_modes(section: &Values) -> Result<(), Fault> {
         ("values.interval", &section.interval),
         ("values.hstore", &section.hstore),
         ("values.binary", &section.binary),
+        ("values.geometric", &section.geometric),
     ] {
         contradiction(("values.representation", &section.representation), (name, mode), advice)?;
     }

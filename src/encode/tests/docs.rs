@@ -190,7 +190,8 @@ fn short(schema: &Json) -> String {
                         format!("{}: {}", field["name"].as_str().unwrap(), short(&field["type"]))
                     });
                     let fields = fields.collect::<Vec<_>>().join(", ");
-                    format!("record {}.{} {{{fields}}}", text("namespace"), text("name"))
+                    let name = format!("{}.{}", text("namespace"), text("name"));
+                    format!("record {} {{{fields}}}", name.trim_start_matches('.'))
                 }
                 primitive => {
                     let meanings =

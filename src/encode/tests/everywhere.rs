@@ -8,8 +8,8 @@ use super::as_json::{as_json, is_same};
 use super::golden::{Golden, values};
 use super::*;
 use crate::encode::{
-    BinaryMode, DecimalMode, HstoreMode, IntervalMode, Modes, OnUnrepresentable, Representation,
-    TimeMode,
+    BinaryMode, DecimalMode, GeometricMode, HstoreMode, IntervalMode, Modes, OnUnrepresentable,
+    Representation, TimeMode,
 };
 
 #[path = "representations.rs"]

@@ -132,9 +132,9 @@ fn both_forms_give_the_servers_value() {
         let optional = encode(&kind, true, Column::Binary(&binary)).unwrap();
         assert_eq!(optional[0], 2, "{what}");
         assert_eq!(optional[1..], bytes, "{what}");
+        let (again, expect) = (decode(&kind, true, &optional), Value::Union(1, Box::new(decoded)));
         // NaN is not equal to itself; its print is.
-        let expect = format!("{:?}", Value::Union(1, Box::new(decoded)));
-        assert_eq!(format!("{:?}", decode(&kind, true, &optional)), expect, "{what}");
+        assert!(again == expect || format!("{again:?}") == format!("{expect:?}"), "{what}");
         check_truncated(&kind, &binary, &text);
     }
 }

@@ -124,7 +124,7 @@ fn render(kind: &Kind, value: &Value) -> String {
                 };
                 format!("{dimensions}{}", entries.iter().map(entry).collect::<String>())
             }
-            [(_, Value::Bytes(wkb)), (_, Value::Union(_, srid))] => {
+            [(_, Value::Bytes(wkb)), (_, Value::Union(_, srid)), ..] => {
                 let srid = if **srid == Value::Null { "none".into() } else { render(kind, srid) };
                 format!("{srid} {}", hex(wkb))
             }

@@ -67,10 +67,12 @@ fn unchanged_values_without_a_placeholder_are_null_or_an_error() {
         Kind::Geography,
         Kind::Geometry,
         Kind::Halfvec,
+        Kind::Printed(Printed::Path),
         Kind::Sparsevec,
         Kind::Vector,
         array(Kind::Vector),
         array(Kind::Geometry),
+        array(Kind::Printed(Printed::Polygon)),
     ] {
         assert_eq!(encode(&kind, true, Column::Unchanged), Ok(vec![0]), "{kind:?}");
         assert_eq!(encode(&kind, false, Column::Unchanged), Err(Error::Unavailable), "{kind:?}");
@@ -105,13 +107,13 @@ fn absent_values_are_null_or_debeziums_zero() {
     let field = |name: &str, value| (name.to_owned(), value);
     let none = Value::Union(0, Box::new(Value::Null));
     let empty = Value::Bytes(vec![1, 7, 0, 0, 0, 0, 0, 0, 0]);
-    let empty_shape =
-        || Value::Record(vec![field("wkb", empty.clone()), field("srid", none.clone())]);
+    let geography = vec![field("wkb", empty), field("srid", none.clone())];
+    let geometry = [&*geography, &[field("extensions", none)]].concat();
     let no_dimensions =
         vec![field("dimensions", Value::Int(0)), field("vector", Value::Array(vec![]))];
     for (kind, expect) in [
-        (Kind::Geography, empty_shape()),
-        (Kind::Geometry, empty_shape()),
+        (Kind::Geography, Value::Record(geography)),
+        (Kind::Geometry, Value::Record(geometry)),
         (Kind::Halfvec, Value::Array(vec![])),
         (Kind::Sparsevec, Value::Record(no_dimensions)),
         (Kind::Vector, Value::Array(vec![])),

@@ -1,12 +1,19 @@
 //! Representations in which each mode of each list is met: for every golden value here, and for
 //! every type on a server in tests/it/types.
 
-use super::{BinaryMode, DecimalMode, HstoreMode, IntervalMode, Modes, Representation, TimeMode};
+use super::{
+    BinaryMode, DecimalMode, GeometricMode, HstoreMode, IntervalMode, Modes, Representation,
+    TimeMode,
+};
 
 /// Names and representations.
 pub(crate) fn representations() -> Vec<(&'static str, Representation)> {
     let modes = |binary, decimal, hstore, interval, time| {
-        Representation::Debezium(Modes { binary, decimal, hstore, interval, time })
+        let geometric = match hstore {
+            HstoreMode::Json => GeometricMode::Record,
+            HstoreMode::Map => GeometricMode::Text,
+        };
+        Representation::Debezium(Modes { binary, decimal, geometric, hstore, interval, time })
     };
     vec![
         ("debezium", Representation::Debezium(Modes::default())),

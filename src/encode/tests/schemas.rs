@@ -170,20 +170,25 @@ fn fields_say_what_they_mean() {
     }
 }
 
-/// What the converter makes of `SparseDoubleVector`, `Geometry` and `Geography` of Debezium 3.6.
+/// What the converter makes of Debezium's records of version 3.7: those of PostgreSQL's geometric
+/// types are recorded in tests/golden/debezium.
 #[test]
 fn records_of_extensions_are_debeziums() {
-    let shape = |name: &str| {
+    let shape = |name: &str, extensions: &str, version| {
         format!(
             concat!(
                 r#"{{"type":"record","name":"{0}","namespace":"io.debezium.data.geometry","fields":["#,
-                r#"{{"name":"wkb","type":"bytes"}},{{"name":"srid","type":["null","int"],"default":null}}],"#,
-                r#""connect.doc":"{0}","connect.version":1,"#,
+                r#"{{"name":"wkb","type":"bytes"}},{{"name":"srid","type":["null","int"],"default":null}}"#,
+                r#"{1}],"connect.doc":"{0}","connect.version":{2},"#,
                 r#""connect.name":"io.debezium.data.geometry.{0}"}}"#
             ),
-            name
+            name, extensions, version
         )
     };
+    let geography = shape("Geography", "", 1);
+    let extensions =
+        r#",{"name":"extensions","type":["null",{"type":"map","values":"string"}],"default":null}"#;
+    let geometry = shape("Geometry", extensions, 2);
     let sparse = concat!(
         r#"{"type":"record","name":"SparseDoubleVector","namespace":"io.debezium.data","fields":["#,
         r#"{"name":"dimensions","type":{"type":"int","connect.type":"int16"}},"#,
@@ -194,8 +199,8 @@ fn records_of_extensions_are_debeziums() {
         r#""connect.version":1,"connect.name":"io.debezium.data.SparseDoubleVector"}"#
     );
     for (kind, expect, name) in [
-        (Kind::Geography, shape("Geography"), "io.debezium.data.geometry.Geography"),
-        (Kind::Geometry, shape("Geometry"), "io.debezium.data.geometry.Geometry"),
+        (Kind::Geography, geography, "io.debezium.data.geometry.Geography"),
+        (Kind::Geometry, geometry, "io.debezium.data.geometry.Geometry"),
         (Kind::Sparsevec, sparse.to_owned(), "io.debezium.data.SparseDoubleVector"),
     ] {
         let list = Kind::Array(Box::new(kind.clone()));

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::properties::{array_header, check, sample};
 use super::*;
+use crate::types::Printed;
 use crate::types::print;
 
 /// The text that a server prints for a binary form, which golden values hold to be so.
@@ -115,8 +116,13 @@ proptest! {
             None => Value::Union(0, Box::new(Value::Null)),
             Some(srid) => Value::Union(1, Box::new(Value::Int(srid))),
         };
-        let value = vec![("wkb".into(), Value::Bytes(binary.clone())), ("srid".into(), srid)];
-        let kind = if is_geography { Kind::Geography } else { Kind::Geometry };
+        let mut value = vec![("wkb".into(), Value::Bytes(binary.clone())), ("srid".into(), srid)];
+        let kind = if is_geography {
+            Kind::Geography
+        } else {
+            value.push(("extensions".into(), Value::Union(0, Box::new(Value::Null))));
+            Kind::Geometry
+        };
         let text = hex(&binary).to_uppercase();
         prop_assert_eq!(&printed(&kind, &binary), &text);
         check(&sample(kind, text, binary, Value::Record(value)));
@@ -154,7 +160,7 @@ fn every_half_is_its_float() {
     }
 }
 
-/// What Debezium 3.6 makes of the text, and its converter of that.
+/// What Debezium 3.6 makes of the text, and its converter of that; of a geometry since 3.7.
 #[test]
 fn values_are_debeziums_to_the_byte() {
     for (kind, text, expect) in [
@@ -170,9 +176,64 @@ fn values_are_debeziums_to_the_byte() {
         (
             Kind::Geometry,
             "0101000000000000000000F03F0000000000000040",
-            "2a0101000000000000000000f03f000000000000004000",
+            "2a0101000000000000000000f03f00000000000000400000",
         ),
     ] {
+        let bytes = encode(&kind, false, Column::Text(text.as_bytes())).unwrap();
+        assert_eq!(hex(&bytes), expect, "{kind:?} {text}");
+    }
+}
+
+/// The same of geometric types, in which `1` stands for a double of one, and so on.
+#[test]
+fn figures_are_debeziums_to_the_byte() {
+    let numbers = [0.0, 1.0, 2.0, 3.0, 4.0].map(|number: f64| hex(&number.to_le_bytes()));
+    for (printed, text, expect) in [
+        (
+            Printed::Box,
+            "(3,4),(1,2)",
+            "ba01 0103000000 01000000 05000000 3 4 3 2 1 2 1 4 3 4 00 02 02 0874797065 06626f78 00",
+        ),
+        (Printed::Circle, "<(1,2),3>", "1 2 02 2a 0101000000 1 2 00 3"),
+        (Printed::Line, "{1,2,0}", "1 2 0"),
+        (
+            Printed::Lseg,
+            "[(1,2),(3,4)]",
+            "52 0102000000 02000000 1 2 3 4 00 02 02 0874797065 086c736567 00",
+        ),
+        (
+            Printed::Path,
+            "((1,2),(3,4))",
+            "52 0102000000 02000000 1 2 3 4 00 02 04 0874797065 0870617468 0c636c6f736564 0874727565 00",
+        ),
+        (
+            Printed::Path,
+            "[(1,2)]",
+            "32 0102000000 01000000 1 2 00 02 04 0874797065 0870617468 0c636c6f736564 0a66616c7365 00",
+        ),
+        (
+            Printed::Polygon,
+            "((1,2),(3,4))",
+            "7a 0103000000 01000000 03000000 1 2 3 4 1 2 00 02 02 0874797065 0e706f6c79676f6e 00",
+        ),
+        // A ring that is closed already.
+        (
+            Printed::Polygon,
+            "((1,2),(3,4),(1,2))",
+            "7a 0103000000 01000000 03000000 1 2 3 4 1 2 00 02 02 0874797065 0e706f6c79676f6e 00",
+        ),
+        (
+            Printed::Polygon,
+            "((1,2))",
+            "3a 0103000000 01000000 01000000 1 2 00 02 02 0874797065 0e706f6c79676f6e 00",
+        ),
+    ] {
+        let number = |word: &str| match word.parse::<usize>() {
+            Ok(number) if word.len() == 1 => numbers[number].clone(),
+            _ => word.to_owned(),
+        };
+        let expect: String = expect.split(' ').map(number).collect();
+        let kind = Kind::Printed(printed);
         let bytes = encode(&kind, false, Column::Text(text.as_bytes())).unwrap();
         assert_eq!(hex(&bytes), expect, "{kind:?} {text}");
     }

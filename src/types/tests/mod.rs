@@ -160,6 +160,45 @@ fn malformed_binary_is_refused() {
 }
 
 #[test]
+fn malformed_figures_are_refused() {
+    let points = [1.5, 2.0, 3.0, 4.0].map(f64::to_be_bytes).concat();
+    let three = &points[..24];
+    for (printed, text, binary) in [
+        (Printed::Box, "(3,4),(1.5,2)", points.clone()),
+        (Printed::Circle, "<(1.5,2),3>", three.to_vec()),
+        (Printed::Line, "{1.5,2,3}", three.to_vec()),
+        (Printed::Lseg, "[(1.5,2),(3,4)]", points.clone()),
+        (Printed::Path, "((1.5,2),(3,4))", [&[1, 0, 0, 0, 2][..], &points].concat()),
+        (Printed::Path, "[(1.5,2)]", [&[0, 0, 0, 0, 1][..], &points[..16]].concat()),
+        (Printed::Polygon, "((1.5,2),(3,4))", [&[0, 0, 0, 2][..], &points].concat()),
+    ] {
+        let from_text = |text: &str| Figure::from_text(&printed, text.as_bytes()).is_err();
+        assert!(!from_text(text), "{text}");
+        assert!((0..text.len()).all(|end| from_text(&text[..end])), "{text}");
+        for other in [
+            text.to_owned() + ",",
+            format!("({text}"),
+            text.replace("1.5", "x"),
+            text.replace(",", ",,"),
+            text.replace("2)", "2),"),
+            text.replace("2", "2,5"),
+            text.replace("1.5", "\u{ff}"),
+        ] {
+            assert!(other == text || from_text(&other), "{other}");
+        }
+        let from_binary = |bytes: &[u8]| Figure::from_binary(&printed, bytes).is_err();
+        assert!(!from_binary(&binary), "{text}");
+        assert!((0..binary.len()).all(|end| from_binary(&binary[..end])), "{text}");
+        assert!(from_binary(&[&*binary, &[0]].concat()), "{text}");
+    }
+    for count in [0, 0x0fff_ffff_u32, u32::MAX] {
+        let bytes = [&count.to_be_bytes()[..], &points].concat();
+        assert!(Figure::from_binary(&Printed::Polygon, &bytes).is_err(), "{count}");
+    }
+    assert!(Figure::from_text(&Printed::Inet, b"(1,2),(3,4)").is_err());
+}
+
+#[test]
 fn every_form_of_nan_is_one() {
     for bits in [0x7fc0_0000_u32, 0xffc0_0000, 0x7f80_0001] {
         let bytes = bits.to_be_bytes();

@@ -61,9 +61,25 @@ INSERT INTO rare_arrays VALUES (
     '{"[1,5)",NULL}', '{"[\"2024-02-29 10:34:56+00\",)",NULL}', '{a=>b,NULL}', '{Top.Science,NULL}');
 
 INSERT INTO left_out VALUES (
-    1, '16/B374D848', '10:20:10,14', '18446744073709551615', 'a & !b', '$.a[*]', '(1,"a b")', '{[1,3),[5,7)}', '{1,2,3}',
-    '[(1,2),(3,4)]', '[(1,2),(3,4)]', '((1,2),(3,4))', '(1,2),(3,4)', '<(1,2),3>', '7', '(1,2)', 'Top.*', '1 2', 'c',
-    '{$1.50,NULL}', '{<a/>,NULL}', '{"(1,2)",NULL}', '{fat,NULL}', '{101,NULL}', '{"(1,a)",NULL}');
+    1, '16/B374D848', '10:20:10,14', '18446744073709551615', 'a & !b', '$.a[*]', '(1,"a b")', '{[1,3),[5,7)}', '7', '(1,2)', 'Top.*',
+    '1 2', 'c', '{$1.50,NULL}', '{<a/>,NULL}', '{"(1,2)",NULL}', '{fat,NULL}', '{101,NULL}', '{"(1,a)",NULL}');
+
+-- A path and a polygon that end where they begin, of one point, and numbers that are none.
+INSERT INTO geometric VALUES
+    (1, '{1,-2,3.5}', '[(1,2),(3,4.5)]', '[(1,2),(3,4)]', '((1,2),(3,4),(5,6))', '(1,2),(3,4)', '<(1,2),3>'),
+    (2, '{0,1,0}', '[(1,2),(1,2)]', '((1,2),(3,4))', '((1,2),(3,4),(1,2))', '(1,2),(1,2)', '<(0,-0),0>'),
+    (3, '{1e-310,1e300,0}', '[(-0,0),(1e-310,1e300)]', '((1,2),(3,4),(1,2))', '((1,2))', '(0,-0),(-0,0)', '<(1e300,1e-310),0.1>'),
+    (4, '{Infinity,1,2}', '[(Infinity,1),(2,NaN)]', '[(1,NaN)]', '((NaN,1),(2,3),(NaN,1))', '(Infinity,1),(-Infinity,2)',
+        '<(1,-Infinity),Infinity>'),
+    (5, NULL, NULL, '((1,2))', '((0,1),(2,3),(-0,1))', NULL, NULL),
+    (6, NULL, NULL, NULL, NULL, NULL, NULL);
+UPDATE geometric SET id = 7 WHERE id = 1;
+DELETE FROM geometric WHERE id = 2;
+INSERT INTO geometric_required VALUES (1, '{1,2,3}', '[(1,2),(3,4)]', '[(1,2),(3,4)]', '((1,2),(3,4))', '(1,2),(3,4)', '<(1,2),3>');
+DELETE FROM geometric_required;
+INSERT INTO geometric_arrays VALUES (
+    1, '{"{1,2,3}",NULL}', '{"[(1,2),(3,4)]",NULL}', '{"[(1,2),(3,4)]",NULL}', '{"((1,2),(3,4))",NULL}', '{(1,2),(3,4);NULL}',
+    '{"<(1,2),3>",NULL}');
 
 INSERT INTO defaults (timestamptz_1) VALUES ('2024-02-29 12:34:56+00');
 INSERT INTO defaults (int4_1, text_1, numeric_1, timestamptz_1, bool_1) VALUES (NULL, NULL, NULL, '2024-02-29 12:34:56+00', NULL);
@@ -92,10 +108,12 @@ UPDATE keyless SET a = 'y';
 DELETE FROM keyless;
 
 INSERT INTO large SELECT 1, 1, repeat('x', 9000), decode(repeat('ab', 9000), 'hex'), to_jsonb(repeat('y', 9000)),
-    ARRAY[repeat('z', 9000)], array_agg(n) FROM generate_series(1, 3000) AS n;
+    ARRAY[repeat('z', 9000)], array_agg(n), path(polygon(3000, '<(0,0),1>')), polygon(3000, '<(0,0),1>')
+    FROM generate_series(1, 3000) AS n;
 UPDATE large SET small = 2;
 INSERT INTO large_whole SELECT 1, 1, repeat('x', 9000), decode(repeat('ab', 9000), 'hex'), to_jsonb(repeat('y', 9000)),
-    ARRAY[repeat('z', 9000)], array_agg(n) FROM generate_series(1, 3000) AS n;
+    ARRAY[repeat('z', 9000)], array_agg(n), path(polygon(3000, '<(0,0),1>')), polygon(3000, '<(0,0),1>')
+    FROM generate_series(1, 3000) AS n;
 UPDATE large_whole SET small = 2;
 
 INSERT INTO "odd-name" VALUES (1, 'a', 'b', 'c');

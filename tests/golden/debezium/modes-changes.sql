@@ -17,6 +17,9 @@ DELETE FROM required;
 INSERT INTO required_timestamps VALUES (1, '2018-01-02 03:04', '2019-01-02 03:04', '2020-01-02 03:04');
 UPDATE required_timestamps SET id = 2;
 DELETE FROM required_timestamps;
+INSERT INTO geometric VALUES (1, '(1,2)', '{1,2,3}', '[(1,2),(3,4)]', '[(1,2),(3,4)]', '((1,2),(3,4))', '(1,2),(3,4)', '<(1,2),3>');
+UPDATE geometric SET id = 2;
+DELETE FROM geometric;
 
 INSERT INTO constants (id) VALUES (1);
 DELETE FROM constants;
@@ -29,10 +32,11 @@ DELETE FROM keys;
 INSERT INTO large SELECT 1, 1, repeat('x', 9000), decode(repeat('ab', 9000), 'hex'), hstore('k', repeat('v', 9000)), to_jsonb(repeat('y', 9000)),
     repeat('123456789', 2000)::numeric, ARRAY[repeat('z', 9000)], ARRAY[decode(repeat('ab', 9000), 'hex')], ARRAY[hstore('k', repeat('v', 9000))],
     array_agg(n::numeric), array_agg('2000-01-01'::date + n), array_agg('2000-01-01'::timestamp + n * interval '1 hour'),
-    array_agg('00:00'::time + n * interval '1 second'), array_agg(n), array_agg(n::bigint) FROM generate_series(1, 3000) AS n;
+    array_agg('00:00'::time + n * interval '1 second'), array_agg(n), array_agg(n::bigint),
+    path(polygon(3000, '<(0,0),1>')), polygon(3000, '<(0,0),1>') FROM generate_series(1, 3000) AS n;
 UPDATE large SET small = 2;
-INSERT INTO large_required SELECT 1, 1, repeat('x', 9000), hstore('k', repeat('v', 9000)), ARRAY[repeat('z', 9000)], array_agg(n)
-    FROM generate_series(1, 3000) AS n;
+INSERT INTO large_required SELECT 1, 1, repeat('x', 9000), hstore('k', repeat('v', 9000)), ARRAY[repeat('z', 9000)], array_agg(n),
+    path(polygon(3000, '<(0,0),1>')), polygon(3000, '<(0,0),1>') FROM generate_series(1, 3000) AS n;
 UPDATE large_required SET small = 2;
 INSERT INTO large_required_binaries VALUES (1, 1, decode(repeat('ab', 9000), 'hex'), ARRAY[decode(repeat('ab', 9000), 'hex')]);
 UPDATE large_required_binaries SET small = 2;

@@ -16,6 +16,10 @@ CREATE TABLE required (
 CREATE TABLE required_timestamps (
     id bigint PRIMARY KEY, timestamp_1 timestamp NOT NULL, timestamp_2 timestamp(0) NOT NULL, timestamp_3 timestamp(3) NOT NULL
 );
+CREATE TABLE geometric (
+    id bigint PRIMARY KEY, point_1 point NOT NULL, line_1 line NOT NULL, lseg_1 lseg NOT NULL, path_1 path NOT NULL,
+    polygon_1 polygon NOT NULL, box_1 box NOT NULL, circle_1 circle NOT NULL
+);
 CREATE TABLE constants (
     id bigint PRIMARY KEY,
     numeric_1 numeric NOT NULL DEFAULT 1.5, numeric_2 numeric(12, 2) NOT NULL DEFAULT -1.5, domain_1 cents NOT NULL DEFAULT 2,
@@ -34,11 +38,11 @@ CREATE TABLE keys (
 CREATE TABLE large (
     id integer PRIMARY KEY, small integer, text_1 text, bytea_1 bytea, hstore_1 hstore, jsonb_1 jsonb, numeric_1 numeric,
     array_1 text[], array_2 bytea[], array_3 hstore[], array_4 numeric[], array_5 date[], array_6 timestamp[], array_7 time[],
-    array_8 integer[], array_9 bigint[]
+    array_8 integer[], array_9 bigint[], path_1 path, polygon_1 polygon
 );
 CREATE TABLE large_required (
     id integer PRIMARY KEY, small integer NOT NULL, text_1 text NOT NULL, hstore_1 hstore NOT NULL, array_1 text[] NOT NULL,
-    array_2 integer[] NOT NULL
+    array_2 integer[] NOT NULL, path_1 path NOT NULL, polygon_1 polygon NOT NULL
 );
 CREATE TABLE large_required_binaries (
     id integer PRIMARY KEY, small integer NOT NULL, bytea_1 bytea NOT NULL, array_1 bytea[] NOT NULL
@@ -47,12 +51,14 @@ ALTER TABLE large ALTER text_1 SET STORAGE EXTERNAL, ALTER bytea_1 SET STORAGE E
     ALTER hstore_1 SET STORAGE EXTERNAL, ALTER jsonb_1 SET STORAGE EXTERNAL, ALTER numeric_1 SET STORAGE EXTERNAL,
     ALTER array_1 SET STORAGE EXTERNAL, ALTER array_2 SET STORAGE EXTERNAL, ALTER array_3 SET STORAGE EXTERNAL,
     ALTER array_4 SET STORAGE EXTERNAL, ALTER array_5 SET STORAGE EXTERNAL, ALTER array_6 SET STORAGE EXTERNAL,
-    ALTER array_7 SET STORAGE EXTERNAL, ALTER array_8 SET STORAGE EXTERNAL, ALTER array_9 SET STORAGE EXTERNAL;
+    ALTER array_7 SET STORAGE EXTERNAL, ALTER array_8 SET STORAGE EXTERNAL, ALTER array_9 SET STORAGE EXTERNAL,
+    ALTER path_1 SET STORAGE EXTERNAL, ALTER polygon_1 SET STORAGE EXTERNAL;
 ALTER TABLE large_required ALTER text_1 SET STORAGE EXTERNAL, ALTER hstore_1 SET STORAGE EXTERNAL,
-    ALTER array_1 SET STORAGE EXTERNAL, ALTER array_2 SET STORAGE EXTERNAL;
+    ALTER array_1 SET STORAGE EXTERNAL, ALTER array_2 SET STORAGE EXTERNAL, ALTER path_1 SET STORAGE EXTERNAL,
+    ALTER polygon_1 SET STORAGE EXTERNAL;
 ALTER TABLE large_required_binaries ALTER bytea_1 SET STORAGE EXTERNAL, ALTER array_1 SET STORAGE EXTERNAL;
 
 CREATE TABLE emptied (id integer PRIMARY KEY);
 
-CREATE PUBLICATION walbrook FOR TABLE hstores, binaries, required, required_timestamps, constants, keys,
+CREATE PUBLICATION walbrook FOR TABLE hstores, binaries, required, required_timestamps, geometric, constants, keys,
     large, large_required, large_required_binaries, emptied;

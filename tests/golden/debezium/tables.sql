@@ -69,9 +69,20 @@ CREATE TABLE rare_arrays (
 CREATE TABLE left_out (
     id bigint PRIMARY KEY,
     lsn_1 pg_lsn, snapshot_1 pg_snapshot, xid8_1 xid8, tsquery_1 tsquery, jsonpath_1 jsonpath, composite_1 pair,
-    multirange_1 int4multirange, line_1 line, lseg_1 lseg, path_1 path, polygon_1 polygon, box_1 box, circle_1 circle,
-    xid_1 xid, tid_1 tid, lquery_1 lquery, int2vector_1 int2vector, refcursor_1 refcursor,
+    multirange_1 int4multirange, xid_1 xid, tid_1 tid, lquery_1 lquery, int2vector_1 int2vector, refcursor_1 refcursor,
     money_2 money[], xml_2 xml[], point_2 point[], tsvector_2 tsvector[], bit_2 bit(3)[], composite_2 pair[]
+);
+
+CREATE TABLE geometric (
+    id bigint PRIMARY KEY, line_1 line, lseg_1 lseg, path_1 path, polygon_1 polygon, box_1 box, circle_1 circle
+);
+CREATE TABLE geometric_required (
+    id bigint PRIMARY KEY,
+    line_1 line NOT NULL, lseg_1 lseg NOT NULL, path_1 path NOT NULL, polygon_1 polygon NOT NULL,
+    box_1 box NOT NULL DEFAULT '(3,4),(1,2)', circle_1 circle NOT NULL
+);
+CREATE TABLE geometric_arrays (
+    id bigint PRIMARY KEY, line_1 line[], lseg_1 lseg[], path_1 path[], polygon_1 polygon[], box_1 box[], circle_1 circle[]
 );
 
 CREATE TABLE defaults (
@@ -115,14 +126,17 @@ CREATE TABLE keyless (id integer, a text);
 ALTER TABLE keyless REPLICA IDENTITY FULL;
 
 CREATE TABLE large (
-    id integer PRIMARY KEY, small integer, text_1 text, bytea_1 bytea, jsonb_1 jsonb, array_1 text[], array_2 integer[]
+    id integer PRIMARY KEY, small integer, text_1 text, bytea_1 bytea, jsonb_1 jsonb, array_1 text[], array_2 integer[],
+    path_1 path, polygon_1 polygon
 );
 CREATE TABLE large_whole (LIKE large INCLUDING ALL);
 ALTER TABLE large_whole REPLICA IDENTITY FULL;
 ALTER TABLE large ALTER text_1 SET STORAGE EXTERNAL, ALTER bytea_1 SET STORAGE EXTERNAL,
-    ALTER jsonb_1 SET STORAGE EXTERNAL, ALTER array_1 SET STORAGE EXTERNAL, ALTER array_2 SET STORAGE EXTERNAL;
+    ALTER jsonb_1 SET STORAGE EXTERNAL, ALTER array_1 SET STORAGE EXTERNAL, ALTER array_2 SET STORAGE EXTERNAL,
+    ALTER path_1 SET STORAGE EXTERNAL, ALTER polygon_1 SET STORAGE EXTERNAL;
 ALTER TABLE large_whole ALTER text_1 SET STORAGE EXTERNAL, ALTER bytea_1 SET STORAGE EXTERNAL,
-    ALTER jsonb_1 SET STORAGE EXTERNAL, ALTER array_1 SET STORAGE EXTERNAL, ALTER array_2 SET STORAGE EXTERNAL;
+    ALTER jsonb_1 SET STORAGE EXTERNAL, ALTER array_1 SET STORAGE EXTERNAL, ALTER array_2 SET STORAGE EXTERNAL,
+    ALTER path_1 SET STORAGE EXTERNAL, ALTER polygon_1 SET STORAGE EXTERNAL;
 
 -- Names that Avro does not allow.
 CREATE TABLE "odd-name" (id integer PRIMARY KEY, "a-column" text, "1st" text, "größe" text);
@@ -130,5 +144,5 @@ CREATE TABLE "odd-name" (id integer PRIMARY KEY, "a-column" text, "1st" text, "g
 CREATE TABLE emptied (id integer PRIMARY KEY);
 
 CREATE PUBLICATION walbrook FOR TABLE kinds, required, arrays, rare, rare_required, rare_arrays,
-    left_out, defaults, constants, constants_left_out, reversed, whole, indexed,
+    left_out, geometric, geometric_required, geometric_arrays, defaults, constants, constants_left_out, reversed, whole, indexed,
     keyless, large, large_whole, "odd-name", emptied;

@@ -24,6 +24,8 @@ pub(super) enum Form {
     Double,
     /// Microseconds of an interval.
     Duration,
+    /// A record of a line, a circle, or of WKB and which type it is of.
+    Figure,
     /// A record of EWKB and SRID.
     Geometry,
     /// A map, or a JSON object.
@@ -90,6 +92,7 @@ impl Form {
             (Kind::Hstore, "map" | "io.debezium.data.Json") => Self::Hstore,
             (Kind::Money | Kind::Numeric { .. }, "double") => Self::Double,
             (Kind::Money, "string") => Self::Plain,
+            (Kind::Printed(_), name) if name.contains(".geometry.") => Self::Figure,
             (Kind::Printed(Printed::Multirange(kind)), "array") => {
                 let bound = inner(&schema["items"]["fields"][0]["type"], kind);
                 Self::Multirange(Box::new(Self::Range(bound)))

@@ -7,8 +7,8 @@ use serde_json::Value as Json;
 use tokio_postgres::Client;
 use walbrook::encode::schema::{self, Field};
 use walbrook::encode::{
-    BinaryMode, ColumnEncoder, DecimalMode, Error, HstoreMode, IntervalMode, Modes, Notation,
-    OnUnrepresentable, Representation, TimeMode, Values,
+    BinaryMode, ColumnEncoder, DecimalMode, Error, GeometricMode, HstoreMode, IntervalMode, Modes,
+    Notation, OnUnrepresentable, Representation, TimeMode, Values,
 };
 use walbrook::facts::TableFacts;
 use walbrook::types::Kind;

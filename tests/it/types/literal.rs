@@ -26,6 +26,7 @@ pub(super) fn literal(form: &Form, value: &Avro) -> String {
         }
         (Form::Double | Form::Plain, value) => plain(value),
         (Form::Duration, value) => duration(number(value)),
+        (Form::Figure, Avro::Record(fields)) => figure(fields),
         (Form::Geometry, Avro::Record(fields)) => geometry(fields),
         (Form::Hstore, value) => hstore(value),
         (Form::Interval, Avro::Record(fields)) => interval(fields),
@@ -148,12 +149,51 @@ fn sparse(fields: &[(String, Avro)]) -> String {
 
 /// The SRID before the digits counts, whatever SRID is in these (`Judged::arrives` sees to them).
 fn geometry(fields: &[(String, Avro)]) -> String {
-    let [(_, Avro::Bytes(bytes)), (_, Avro::Union(_, srid))] = fields else { panic!("{fields:?}") };
+    let [(_, Avro::Bytes(bytes)), (_, Avro::Union(_, srid)), ..] = fields else {
+        panic!("{fields:?}")
+    };
     let srid = match &**srid {
         Avro::Null => 0,
         srid => number(srid),
     };
     format!("SRID={srid};{}", hex(bytes))
+}
+
+/// By the names of its fields, or by what its extensions say that it is.
+fn figure(fields: &[(String, Avro)]) -> String {
+    let (wkb, extensions) = match fields {
+        [(center, Avro::Record(point)), (_, radius)] if center == "center" => {
+            return format!("<({},{}),{}>", plain(&point[0].1), plain(&point[1].1), plain(radius));
+        }
+        [(a, _), (_, Avro::Double(_)), _] if a == "a" => {
+            return format!("{{{}}}", [0, 1, 2].map(|at| plain(&fields[at].1)).join(","));
+        }
+        [(_, Avro::Bytes(wkb)), _, (_, Avro::Union(1, extensions))] => (wkb, &**extensions),
+        _ => panic!("{fields:?}"),
+    };
+    let Avro::Map(extensions) = extensions else { panic!("{extensions:?}") };
+    let extension = |name| extensions.get(name).map(plain);
+    let kind = extension("type").unwrap();
+    let (head, ring) = if matches!(&*kind, "box" | "polygon") {
+        (&[1, 3, 0, 0, 0, 1, 0, 0, 0][..], true)
+    } else {
+        (&[1, 2, 0, 0, 0][..], false)
+    };
+    let (count, numbers) = wkb.strip_prefix(head).unwrap().split_first_chunk().unwrap();
+    let number = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().unwrap());
+    let point = |bytes: &[u8]| format!("({},{})", number(&bytes[..8]), number(&bytes[8..]));
+    let mut points: Vec<_> = numbers.chunks(16).map(point).collect();
+    assert_eq!(points.len(), usize::try_from(u32::from_le_bytes(*count)).unwrap());
+    if ring && 1 < points.len() {
+        assert_eq!(points.first(), points.last(), "a ring is closed");
+        points.pop();
+    }
+    match (&*kind, extension("closed").as_deref()) {
+        ("box", None) => [&*points[0], &points[2]].join(","),
+        ("lseg", None) | ("path", Some("false")) => format!("[{}]", points.join(",")),
+        ("path", Some("true")) | ("polygon", None) => format!("({})", points.join(",")),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn hstore(value: &Avro) -> String {

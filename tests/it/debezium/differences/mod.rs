@@ -51,9 +51,10 @@ pub(super) fn judge(setting: &Setting, theirs: &Written, ours: &Written) -> Stri
     complaints
 }
 
-/// The rows of the table in docs/types.md.
-pub(super) fn table() -> String {
-    let mut table = "| what differs, and why | settings | places |\n|---|---|---|\n".to_owned();
+/// The table in docs/types.md.
+pub(super) fn table(version: &str) -> String {
+    let head = format!("| what differs from Debezium {version}, and why | settings | places |\n");
+    let mut table = head + "|---|---|---|\n";
     for known in types::KNOWN.iter().chain(modes::KNOWN) {
         let settings: Vec<_> = known.settings.iter().map(|setting| setting.name).collect();
         let places: Vec<_> = known.places.iter().map(|place| code(place)).collect();
