@@ -139,6 +139,13 @@ pub(super) enum Layout {
     },
     /// A record of dimensions, and of the indices and the values of elements.
     SparseParts,
+    /// Debezium's: a record of the parts of a date, time, timestamp or interval.
+    Structured {
+        /// Which of them.
+        temporal: Temporal,
+        /// Digits of the second's fraction, as declared.
+        precision: u8,
+    },
     /// Debezium's: a record of dimensions and of a map of elements by their indices.
     SparseVector,
     /// `string`.
@@ -160,6 +167,17 @@ pub(super) enum Layout {
     UtcMicros,
 }
 
+/// What a structured value is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Temporal {
+    Date,
+    Duration,
+    Time,
+    Timestamp,
+    ZonedTime,
+    ZonedTimestamp,
+}
+
 impl Codec {
     pub(super) fn of(kind: &Kind, representation: Representation) -> Self {
         match representation {
@@ -178,6 +196,7 @@ impl Codec {
     }
 
     fn debezium(kind: &Kind, modes: Modes) -> Self {
+        let structured = structured(kind).filter(|_| modes.time == TimeMode::Structured);
         let layout = match kind {
             Kind::Array(element) => {
                 Layout::Array { element: Box::new(Self::debezium(element, modes)) }
@@ -191,7 +210,7 @@ impl Codec {
                 HstoreMode::Json => Layout::Hstore,
                 HstoreMode::Map => Layout::HstoreMap,
             },
-            Kind::Interval => match modes.interval {
+            Kind::Interval { .. } => match modes.interval {
                 IntervalMode::Numeric => Layout::Duration,
                 IntervalMode::String => Layout::DurationText,
             },
@@ -214,20 +233,20 @@ impl Codec {
             Kind::Timestamp { precision } => timestamp(modes.time, precision.unwrap_or(6)),
             _ => debezium_only(kind),
         };
-        Self { kind: kind.clone(), layout }
+        Self { kind: kind.clone(), layout: structured.unwrap_or(layout) }
     }
 
     /// Avro's logical types; what has none is a record, or text.
     fn native(kind: &Kind) -> Self {
         let layout = match kind {
             Kind::Array(element) => Layout::Array { element: Box::new(Self::native(element)) },
-            Kind::Bits { .. } | Kind::TimeTz => return Self::text(kind),
+            Kind::Bits { .. } | Kind::TimeTz { .. } => return Self::text(kind),
             Kind::Enum { .. } | Kind::Json | Kind::Jsonb | Kind::Xml => Layout::String,
             Kind::Geometry => Layout::PlainGeometry,
             Kind::Hstore => Layout::HstoreMap,
             Kind::Int2 => Layout::Int32,
             Kind::Point => Layout::PlainPoint,
-            Kind::Interval => Layout::IntervalParts,
+            Kind::Interval { .. } => Layout::IntervalParts,
             Kind::Numeric { declared } => match declared.and_then(native_decimal) {
                 Some(layout) => layout,
                 None => return Self::text(kind),
@@ -305,6 +324,7 @@ impl Codec {
             | Layout::MilliTimestamp
             | Layout::NanoTimestamp
             | Layout::SparseVector
+            | Layout::Structured { temporal: Temporal::Duration, .. }
             | Layout::UtcMicros
             | Layout::VariableScaleDecimal => true,
             // A varbit(1) may be empty.
@@ -344,6 +364,7 @@ impl Codec {
             | Layout::Printed { .. }
             | Layout::SparseParts
             | Layout::String
+            | Layout::Structured { .. }
             | Layout::Uuid
             | Layout::Xml
             | Layout::ZonedTime
@@ -390,7 +411,7 @@ fn debezium_only(kind: &Kind) -> Layout {
             Layout::Printed { name }
         }
         Kind::Sparsevec => Layout::SparseVector,
-        Kind::TimeTz => Layout::ZonedTime,
+        Kind::TimeTz { .. } => Layout::ZonedTime,
         // The JDBC driver calls the scale of an undeclared precision 6, and Debezium follows.
         Kind::TimestampTz { precision } => {
             let digits = precision.unwrap_or(6).min(6);
@@ -414,6 +435,20 @@ fn figure(printed: &Printed) -> Option<Layout> {
     })
 }
 
+/// The record of a date, time, timestamp or interval.
+fn structured(kind: &Kind) -> Option<Layout> {
+    let (temporal, precision) = match kind {
+        Kind::Date => (Temporal::Date, None),
+        Kind::Interval { precision } => (Temporal::Duration, *precision),
+        Kind::Time { precision } => (Temporal::Time, *precision),
+        Kind::TimeTz { precision } => (Temporal::ZonedTime, *precision),
+        Kind::Timestamp { precision } => (Temporal::Timestamp, *precision),
+        Kind::TimestampTz { precision } => (Temporal::ZonedTimestamp, *precision),
+        _ => return None,
+    };
+    Some(Layout::Structured { temporal, precision: precision.unwrap_or(6) })
+}
+
 fn date(mode: TimeMode) -> Layout {
     match mode {
         TimeMode::Connect => Layout::ConnectDate,
@@ -421,16 +456,18 @@ fn date(mode: TimeMode) -> Layout {
         TimeMode::Adaptive
         | TimeMode::AdaptiveTimeMicroseconds
         | TimeMode::Microseconds
-        | TimeMode::Nanoseconds => Layout::Date,
+        | TimeMode::Nanoseconds
+        | TimeMode::Structured => Layout::Date,
     }
 }
 
 fn time(mode: TimeMode, precision: u8) -> Layout {
     match mode {
         TimeMode::Adaptive if precision <= 3 => Layout::MilliTime,
-        TimeMode::Adaptive | TimeMode::AdaptiveTimeMicroseconds | TimeMode::Microseconds => {
-            Layout::MicroTime
-        }
+        TimeMode::Adaptive
+        | TimeMode::AdaptiveTimeMicroseconds
+        | TimeMode::Microseconds
+        | TimeMode::Structured => Layout::MicroTime,
         TimeMode::Connect => Layout::ConnectTime,
         TimeMode::IsoString => Layout::IsoTime,
         TimeMode::Nanoseconds => Layout::NanoTime,
@@ -442,9 +479,10 @@ fn timestamp(mode: TimeMode, precision: u8) -> Layout {
         TimeMode::Adaptive | TimeMode::AdaptiveTimeMicroseconds if precision <= 3 => {
             Layout::MilliTimestamp
         }
-        TimeMode::Adaptive | TimeMode::AdaptiveTimeMicroseconds | TimeMode::Microseconds => {
-            Layout::MicroTimestamp
-        }
+        TimeMode::Adaptive
+        | TimeMode::AdaptiveTimeMicroseconds
+        | TimeMode::Microseconds
+        | TimeMode::Structured => Layout::MicroTimestamp,
         TimeMode::Connect => Layout::ConnectTimestamp,
         TimeMode::IsoString => Layout::IsoTimestamp,
         TimeMode::Nanoseconds => Layout::NanoTimestamp,

@@ -11,7 +11,8 @@
 //!
 //! - numeric `NaN` and infinities, infinite dates, timestamps and intervals, and timestamps past the
 //!   year 294246 are errors (or null or text, where configured), not a number that stands for
-//!   something else; with numerics as text they are PostgreSQL's words;
+//!   something else; with numerics as text they are PostgreSQL's words, and records of a date's or a
+//!   time's parts hold all but infinite intervals;
 //! - `numeric(p, -s)` is a `VariableScaleDecimal`; `numeric(p, s)` with s > p declares precision s;
 //! - arrays of enums have nullable elements; multi-dimensional arrays are errors, not nulls;
 //! - an empty `varbit(1)`, which is a boolean, is an error;
@@ -37,6 +38,7 @@ mod layout;
 mod placeholder;
 pub mod schema;
 mod spatial;
+mod structured;
 mod time;
 mod value;
 mod values;

@@ -7,6 +7,7 @@ use md5::{Digest, Md5};
 
 use super::encoding::Encoding;
 use super::layout::{Codec, Layout};
+use super::structured::{self, Taken};
 use super::value::{write_binary_text, write_point};
 use super::values::BinaryMode;
 use super::{decimal, spatial, vector};
@@ -97,6 +98,10 @@ pub(super) fn zero<E: Encoding>(codec: &Codec) -> Vec<u8> {
         | Layout::SparseParts => {}
         Layout::Point => write_point::<E>(&Layout::Point, 0.0, 0.0, buffer),
         Layout::SparseVector => vector::write_no_dimensions::<E>(buffer),
+        Layout::Structured { temporal, precision } => {
+            let zero = Taken::zero(*temporal);
+            structured::write::<E>(*temporal, *precision, &zero, buffer).expect("zeros fit");
+        }
         Layout::VariableScaleDecimal => {
             decimal::write_variable_scale::<E>(0, buffer, |out| E::bytes(&[0], out));
         }

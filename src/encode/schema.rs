@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::default;
-use super::layout::{Codec, Layout};
+use super::layout::{Codec, Layout, Temporal};
+use super::structured::{self, Part};
 use super::values::{OnUnrepresentable, Representation, Values};
 use crate::types::Kind;
 
@@ -234,6 +235,7 @@ impl Names {
             Layout::Point => self.point(),
             Layout::Printed { name: Some(name) } => semantic("string", name),
             Layout::SparseVector => self.sparse_vector(),
+            Layout::Structured { temporal, .. } => self.structured(*temporal),
             Layout::VariableScaleDecimal => self.variable_scale_decimal(),
             // Layouts of Avro's own representation.
             Layout::IntervalParts
@@ -376,6 +378,28 @@ impl Names {
         })
     }
 
+    fn structured(&mut self, temporal: Temporal) -> Value {
+        let name = match temporal {
+            Temporal::Date => "io.debezium.time.StructuredDate",
+            Temporal::Duration => "io.debezium.time.StructuredDuration",
+            Temporal::Time => "io.debezium.time.StructuredTime",
+            Temporal::Timestamp => "io.debezium.time.StructuredTimestamp",
+            Temporal::ZonedTime => "io.debezium.time.StructuredZonedTime",
+            Temporal::ZonedTimestamp => "io.debezium.time.StructuredZonedTimestamp",
+        };
+        let small = json!({"type": "int", "connect.type": "int8"});
+        let schema = |part: &Part| match part {
+            Part::SpecialValue | Part::ZoneId => json!("string"),
+            Part::Second if temporal == Temporal::Duration => json!("long"),
+            Part::Nanos | Part::OffsetSeconds | Part::Precision | Part::Year => json!("int"),
+            _ if temporal == Temporal::Duration => json!("int"),
+            _ => small.clone(),
+        };
+        let field = |part: &Part| optional(part.name(temporal), &schema(part));
+        let fields = || structured::parts(temporal).iter().map(field).collect();
+        self.connect_record(name, "", 1, fields)
+    }
+
     fn variable_scale_decimal(&mut self) -> Value {
         self.connect_record(
             "io.debezium.data.VariableScaleDecimal",
@@ -395,7 +419,9 @@ impl Names {
     ) -> Value {
         let mut record = self.record(name, fields);
         if let Some(record) = record.as_object_mut() {
-            record.insert("connect.doc".to_owned(), json!(doc));
+            if !doc.is_empty() {
+                record.insert("connect.doc".to_owned(), json!(doc));
+            }
             record.insert("connect.version".to_owned(), json!(version));
             record.insert("connect.name".to_owned(), json!(name));
         }

@@ -1,9 +1,10 @@
-//! Dates, times and intervals, as numbers since an epoch or as ISO 8601 text.
+//! Dates, times and intervals, as numbers since an epoch, as ISO 8601 text, or as records.
 
 use std::fmt::Write;
 
 use super::encoding::Encoding;
 use super::layout::Layout;
+use super::structured::{self, Taken};
 use super::value::misplaced;
 use super::{Error, iso};
 use crate::types::{
@@ -16,6 +17,9 @@ pub(super) fn write_date<E: Encoding>(
     days: i32,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
+    if let Layout::Structured { temporal, precision } = *layout {
+        return structured::write::<E>(temporal, precision, &Taken::date(days), out);
+    }
     if *layout == Layout::IsoDate {
         match days {
             i32::MAX => E::string(INFINITY, out),
@@ -55,6 +59,9 @@ pub(super) fn write_time<E: Encoding>(
             return Err(Error::Unrepresentable { what: "time 24:00:00" });
         }
         Layout::NanoTime => E::long(micros * 1000, out),
+        Layout::Structured { temporal, precision } => {
+            return structured::write::<E>(*temporal, *precision, &Taken::time(micros, 0), out);
+        }
         _ => E::long(micros, out),
     }
     Ok(())
@@ -66,6 +73,9 @@ pub(super) fn write_timestamp<E: Encoding>(
     micros: i64,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
+    if let Layout::Structured { temporal, precision } = *layout {
+        return structured::write::<E>(temporal, precision, &Taken::timestamp(micros), out);
+    }
     if *layout == Layout::IsoTimestamp {
         return write_iso::<E>(micros, None, out);
     }
@@ -80,6 +90,9 @@ pub(super) fn write_zoned_timestamp<E: Encoding>(
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     match layout {
+        Layout::Structured { temporal, precision } => {
+            structured::write::<E>(*temporal, *precision, &Taken::timestamp(micros), out)
+        }
         Layout::ZonedTimestamp { digits } => write_iso::<E>(micros, *digits, out),
         Layout::UtcMicros => {
             E::long(unix_time(layout, micros)?, out);
@@ -89,12 +102,17 @@ pub(super) fn write_zoned_timestamp<E: Encoding>(
     }
 }
 
-/// A time with time zone, as text in UTC.
+/// A time with time zone, as text in UTC, or with its own zone.
 pub(super) fn write_zoned_time<E: Encoding>(
+    layout: &Layout,
     micros: i64,
     west_seconds: i32,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
+    if let Layout::Structured { temporal, precision } = *layout {
+        let taken = Taken::time(micros, -i64::from(west_seconds));
+        return structured::write::<E>(temporal, precision, &taken, out);
+    }
     E::string_of(out, |out| {
         iso::write_time(utc_time(micros, west_seconds), None, out);
         Ok(())
@@ -120,6 +138,9 @@ pub(super) fn write_interval<E: Encoding>(
         Layout::Duration => {
             E::long(duration_micros(value)?, out);
             Ok(())
+        }
+        Layout::Structured { temporal, precision } => {
+            structured::write::<E>(*temporal, *precision, &Taken::interval(value), out)
         }
         Layout::IntervalParts => {
             E::record(out);

@@ -53,7 +53,7 @@ pub(super) fn write<E: Encoding>(
         },
         Datum::Time(micros) => return time::write_time::<E>(&codec.layout, micros, out),
         Datum::TimeTz { micros, west_seconds } => {
-            return time::write_zoned_time::<E>(micros, west_seconds, out);
+            return time::write_zoned_time::<E>(&codec.layout, micros, west_seconds, out);
         }
         Datum::Timestamp(micros) => return time::write_timestamp::<E>(&codec.layout, micros, out),
         Datum::TimestampTz(micros) => {

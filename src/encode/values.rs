@@ -139,6 +139,8 @@ pub enum TimeMode {
     Microseconds,
     /// In nanoseconds.
     Nanoseconds,
+    /// As records of their parts, and so `timestamptz`, `timetz` and `interval`, too.
+    Structured,
 }
 
 /// What becomes of a value that its field cannot hold: NaN, infinities, arrays of arrays.

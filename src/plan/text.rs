@@ -57,7 +57,7 @@ pub(super) fn has_text(kind: &Kind) -> bool {
         | Kind::Geometry
         | Kind::Halfvec
         | Kind::Hstore
-        | Kind::Interval
+        | Kind::Interval { .. }
         | Kind::Money
         | Kind::Numeric { .. }
         | Kind::Other { .. }
@@ -65,7 +65,7 @@ pub(super) fn has_text(kind: &Kind) -> bool {
         | Kind::Printed(_)
         | Kind::Sparsevec
         | Kind::Time { .. }
-        | Kind::TimeTz
+        | Kind::TimeTz { .. }
         | Kind::Vector
         | Kind::Xml => false,
     }

@@ -40,7 +40,7 @@ pub fn decode_binary<'a>(kind: &Kind, bytes: &'a [u8]) -> Result<Datum<'a>, Erro
         Kind::Int2 => Ok(Datum::Int2(i16::from_be_bytes(*fixed(bytes, "smallint (binary)")?))),
         Kind::Int4 => Ok(Datum::Int4(i32::from_be_bytes(*fixed(bytes, "integer (binary)")?))),
         Kind::Int8 => Ok(Datum::Int8(i64::from_be_bytes(*fixed(bytes, "bigint (binary)")?))),
-        Kind::Interval => interval(bytes).map(Datum::Interval),
+        Kind::Interval { .. } => interval(bytes).map(Datum::Interval),
         Kind::Json => utf8(bytes, "json").map(Datum::Text),
         Kind::Jsonb => match bytes.split_first() {
             Some((&JSONB_VERSION, text)) => utf8(text, "jsonb").map(Datum::Text),
@@ -55,7 +55,7 @@ pub fn decode_binary<'a>(kind: &Kind, bytes: &'a [u8]) -> Result<Datum<'a>, Erro
         Kind::Sparsevec => SparseVector::from_binary(bytes).map(Datum::SparseVector),
         Kind::Text => utf8(bytes, "text").map(Datum::Text),
         Kind::Time { .. } => time(bytes).map(Datum::Time),
-        Kind::TimeTz => time_tz(bytes),
+        Kind::TimeTz { .. } => time_tz(bytes),
         Kind::Timestamp { .. } => {
             Ok(Datum::Timestamp(i64::from_be_bytes(*fixed(bytes, "timestamp (binary)")?)))
         }

@@ -262,8 +262,9 @@ fn built_in_scalar(oid: u32, type_modifier: i32) -> Option<Kind> {
         1083 => Kind::Time { precision },
         1114 => Kind::Timestamp { precision },
         1184 => Kind::TimestampTz { precision },
-        1186 => Kind::Interval,
-        1266 => Kind::TimeTz,
+        // Above it an interval's has the fields that it is limited to.
+        1186 => Kind::Interval { precision: u8::try_from(type_modifier & 0xffff).ok() },
+        1266 => Kind::TimeTz { precision },
         // bit, varbit: the modifier is the length
         1560 => Kind::Bits { length: Some(u32::try_from(type_modifier).unwrap_or(1)) },
         1562 => Kind::Bits { length: u32::try_from(type_modifier).ok() },

@@ -101,8 +101,11 @@ pub enum Kind {
     Int4,
     /// `bigint`.
     Int8,
-    /// `interval`.
-    Interval,
+    /// `interval`, with its declared precision.
+    Interval {
+        /// Digits of the second's fraction, 0 to 6; `None` is 6.
+        precision: Option<u8>,
+    },
     /// `json`.
     Json,
     /// `jsonb`.
@@ -134,8 +137,11 @@ pub enum Kind {
         /// Digits of the second's fraction, 0 to 6; `None` is 6.
         precision: Option<u8>,
     },
-    /// `time with time zone`.
-    TimeTz,
+    /// `time with time zone`, with its declared precision.
+    TimeTz {
+        /// Digits of the second's fraction, 0 to 6; `None` is 6.
+        precision: Option<u8>,
+    },
     /// `timestamp`, with its declared precision.
     Timestamp {
         /// Digits of the second's fraction, 0 to 6; `None` is 6.
@@ -196,12 +202,12 @@ impl Kind {
             | Self::Int2
             | Self::Int4
             | Self::Int8
-            | Self::Interval
+            | Self::Interval { .. }
             | Self::Money
             | Self::Oid
             | Self::Point
             | Self::Time { .. }
-            | Self::TimeTz
+            | Self::TimeTz { .. }
             | Self::Timestamp { .. }
             | Self::TimestampTz { .. }
             | Self::Uuid => false,

@@ -39,7 +39,7 @@ pub fn decode_text<'a>(kind: &Kind, text: &'a [u8]) -> Result<Datum<'a>, Error> 
         Kind::Int2 => number(text, "smallint (text)").map(Datum::Int2),
         Kind::Int4 => number(text, "integer (text)").map(Datum::Int4),
         Kind::Int8 => number(text, "bigint (text)").map(Datum::Int8),
-        Kind::Interval => interval_from_text(text).map(Datum::Interval),
+        Kind::Interval { .. } => interval_from_text(text).map(Datum::Interval),
         Kind::Json => utf8(text, "json").map(Datum::Text),
         Kind::Jsonb => utf8(text, "jsonb").map(Datum::Text),
         Kind::Money => {
@@ -54,7 +54,7 @@ pub fn decode_text<'a>(kind: &Kind, text: &'a [u8]) -> Result<Datum<'a>, Error> 
             .map_or_else(|| malformed("point (text)"), |(x, y)| Ok(Datum::Point { x, y })),
         Kind::Sparsevec => SparseVector::from_text(text).map(Datum::SparseVector),
         Kind::Time { .. } => time_from_text(text),
-        Kind::TimeTz => time_tz_from_text(text),
+        Kind::TimeTz { .. } => time_tz_from_text(text),
         Kind::Timestamp { .. } => timestamp_from_text(text).map(Datum::Timestamp),
         Kind::TimestampTz { .. } => timestamp_tz_from_text(text).map(Datum::TimestampTz),
         Kind::Uuid => uuid(text).map_or_else(|| malformed("uuid (text)"), |u| Ok(Datum::Uuid(u))),

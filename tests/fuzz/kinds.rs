@@ -16,7 +16,7 @@ pub fn encode(kind: &Kind, column: Column<'_>) {
         geometric: GeometricMode::Text,
         hstore: HstoreMode::Map,
         interval: IntervalMode::String,
-        time: TimeMode::IsoString,
+        time: TimeMode::Structured,
     };
     let second = Modes {
         binary: BinaryMode::Base64,
@@ -73,7 +73,7 @@ pub fn plain(bytes: &[u8]) -> Option<(Kind, &[u8])> {
         9 => Kind::Int2,
         10 => Kind::Int4,
         11 => Kind::Int8,
-        12 => Kind::Interval,
+        12 => Kind::Interval { precision: None },
         13 => Kind::Json,
         14 => Kind::Jsonb,
         15 => Kind::Money,
@@ -84,7 +84,7 @@ pub fn plain(bytes: &[u8]) -> Option<(Kind, &[u8])> {
         20 => Kind::Point,
         21 => Kind::Text,
         22 => Kind::Time { precision: None },
-        23 => Kind::TimeTz,
+        23 => Kind::TimeTz { precision: None },
         24 => Kind::Timestamp { precision: None },
         25 => Kind::Timestamp { precision: Some(3) },
         26 => Kind::TimestampTz { precision: None },

@@ -93,7 +93,14 @@ fn modes(section: &Values) -> Result<Modes, Fault> {
         ("microseconds", TimeMode::Microseconds),
         ("nanoseconds", TimeMode::Nanoseconds),
         ("isostring", TimeMode::IsoString),
+        ("structured", TimeMode::Structured),
     ];
+    let time = choice_or("values.time", &section.time, TimeMode::default(), &times)?;
+    if time == TimeMode::Structured {
+        let (time, interval) =
+            (("values.time", &section.time), ("values.interval", &section.interval));
+        contradiction(time, interval, "among structured times an interval is a record, too")?;
+    }
     Ok(Modes {
         binary: choice_or("values.binary", &section.binary, BinaryMode::default(), &binaries)?,
         decimal: choice_or("values.decimal", &section.decimal, DecimalMode::default(), &decimals)?,
@@ -110,7 +117,7 @@ fn modes(section: &Values) -> Result<Modes, Fault> {
             IntervalMode::default(),
             &intervals,
         )?,
-        time: choice_or("values.time", &section.time, TimeMode::default(), &times)?,
+        time,
     })
 }
 

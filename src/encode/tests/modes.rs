@@ -161,7 +161,62 @@ fn intervals() {
         ("PT-25H-1M-1.5S", "P0Y0M0DT-25H-1M-1.5S"),
         ("infinity", "infinity"),
     ] {
-        check(&Kind::Interval, &text, value, schema(), string(expect));
+        check(&Kind::Interval { precision: None }, &text, value, schema(), string(expect));
+    }
+}
+
+#[test]
+fn structured_times() {
+    let values = modes(Modes { time: TimeMode::Structured, ..Modes::default() });
+    let written = |kind: &Kind, text: &str| {
+        let mut out = Vec::new();
+        ColumnEncoder::compile(kind, false, Notation::Json, &values)
+            .encode(Column::Text(text.as_bytes()), &mut out)
+            .map(|()| String::from_utf8(out).unwrap().replace('"', ""))
+    };
+    let precision = Some(3);
+    for (kind, text, expect) in [
+        (Kind::Date, "2024-02-29", "{year:2024,month:2,day:29,specialValue:null}"),
+        (Kind::Date, "0001-12-31 BC", "{year:0,month:12,day:31,specialValue:null}"),
+        (Kind::Date, "-infinity", "{year:null,month:null,day:null,specialValue:NEGATIVE_INFINITY}"),
+        (Kind::Time { precision }, "24:00:00", "{hour:24,minute:0,second:0,nanos:0,precision:3}"),
+        (
+            Kind::Timestamp { precision: None },
+            "1969-12-31 23:59:59.999999",
+            "{year:1969,month:12,day:31,hour:23,minute:59,second:59,nanos:999999000,\
+             specialValue:null,precision:6}",
+        ),
+        (
+            Kind::TimestampTz { precision },
+            "infinity",
+            "{year:null,month:null,day:null,hour:null,minute:null,second:null,nanos:null,\
+             offsetSeconds:null,zoneId:null,specialValue:POSITIVE_INFINITY,precision:3}",
+        ),
+        (
+            Kind::TimestampTz { precision },
+            "2024-02-29 12:34:56.1+00",
+            "{year:2024,month:2,day:29,hour:12,minute:34,second:56,nanos:100000000,\
+             offsetSeconds:0,zoneId:Z,specialValue:null,precision:3}",
+        ),
+        (
+            Kind::TimeTz { precision },
+            "23:30:00-08",
+            "{hour:23,minute:30,second:0,nanos:0,offsetSeconds:-28800,precision:3}",
+        ),
+        (
+            Kind::Interval { precision },
+            "P-1Y-2M3DT-4H-5M-6.007S",
+            "{years:-1,months:-2,days:3,hours:-4,minutes:-5,seconds:-6,nanos:-7000000,precision:3}",
+        ),
+    ] {
+        assert_eq!(written(&kind, text), Ok(expect.to_owned()), "{kind:?} {text}");
+    }
+    let interval = Kind::Interval { precision };
+    for (text, what) in [
+        ("infinity", "interval infinity"),
+        ("PT2147483648H", "interval of more than 2,147,483,647 hours"),
+    ] {
+        assert_eq!(written(&interval, text), Err(Error::Unrepresentable { what }), "{text}");
     }
 }
 
@@ -215,7 +270,12 @@ fn avros_own_types() {
             logical("long", "timestamp-micros"),
             Value::TimestampMicros(1_000_000),
         ),
-        (Kind::TimeTz, "12:00:00+05:30", json!("string"), string("12:00:00+05:30")),
+        (
+            Kind::TimeTz { precision: None },
+            "12:00:00+05:30",
+            json!("string"),
+            string("12:00:00+05:30"),
+        ),
         (Kind::Bits { length: Some(4) }, "0101", json!("string"), string("0101")),
         (Kind::Enum { labels: vec!["a".into()] }, "a", json!("string"), string("a")),
         (Kind::Jsonb, "{}", json!("string"), string("{}")),
@@ -223,7 +283,8 @@ fn avros_own_types() {
     for (kind, text, schema, value) in cases {
         check(&kind, &native(), text, schema, value);
     }
-    let interval = written(&Kind::Interval, &native(), Column::Text(b"P1M2DT-3S")).1;
+    let interval =
+        written(&Kind::Interval { precision: None }, &native(), Column::Text(b"P1M2DT-3S")).1;
     let field = |name: &str, value| (name.to_owned(), value);
     let expect = Value::Record(vec![
         field("months", Value::Int(1)),

@@ -184,7 +184,7 @@ fn time_tz(micros: i64, west: i32) -> Sample {
     let utc = (micros + i64::from(west) * 1_000_000).rem_euclid(DAY);
     let binary = [&micros.to_be_bytes()[..], &west.to_be_bytes()].concat();
     let text = format!("{}{sign}{zone}", time_text(micros));
-    sample(Kind::TimeTz, text, binary, string(time_text(utc) + "Z"))
+    sample(Kind::TimeTz { precision: None }, text, binary, string(time_text(utc) + "Z"))
 }
 
 fn timestamp_tz(days: i64, micros: i64, precision: Option<u8>) -> Sample {
@@ -222,7 +222,7 @@ fn interval(months: i32, days: i32, micros: i64) -> Option<Sample> {
         seconds % 60
     );
     let binary = [&micros.to_be_bytes()[..], &days.to_be_bytes(), &months.to_be_bytes()].concat();
-    Some(sample(Kind::Interval, text, binary, Value::Long(total)))
+    Some(sample(Kind::Interval { precision: None }, text, binary, Value::Long(total)))
 }
 
 /// Sign, digits before and after the point.
@@ -403,7 +403,7 @@ fn no_panic(bytes: &[u8]) {
         Kind::Int2,
         Kind::Int4,
         Kind::Int8,
-        Kind::Interval,
+        Kind::Interval { precision: None },
         Kind::Json,
         Kind::Jsonb,
         Kind::Numeric { declared: None },
@@ -412,7 +412,7 @@ fn no_panic(bytes: &[u8]) {
         Kind::Text,
         Kind::Time { precision: Some(0) },
         Kind::Time { precision: None },
-        Kind::TimeTz,
+        Kind::TimeTz { precision: None },
         Kind::Timestamp { precision: Some(3) },
         Kind::Timestamp { precision: None },
         Kind::TimestampTz { precision: Some(3) },
@@ -449,7 +449,9 @@ fn printed_kinds() -> impl Iterator<Item = Printed> {
         Printed::Box,
         Printed::Char,
         Printed::Circle,
-        Printed::Composite { attributes: vec![(0, Kind::Jsonb), (1, Kind::Interval)] },
+        Printed::Composite {
+            attributes: vec![(0, Kind::Jsonb), (1, Kind::Interval { precision: None })],
+        },
         Printed::Inet,
         Printed::Line,
         Printed::Lseg,

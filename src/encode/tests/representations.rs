@@ -68,5 +68,15 @@ pub(crate) fn representations() -> Vec<(&'static str, Representation)> {
                 TimeMode::IsoString,
             ),
         ),
+        (
+            "structured",
+            modes(
+                BinaryMode::Bytes,
+                DecimalMode::Precise,
+                HstoreMode::Json,
+                IntervalMode::String,
+                TimeMode::Structured,
+            ),
+        ),
     ]
 }

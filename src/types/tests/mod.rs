@@ -28,7 +28,10 @@ fn built_in_types_need_no_catalog() {
         (1083, 0, Kind::Time { precision: Some(0) }),
         (1114, 3, Kind::Timestamp { precision: Some(3) }),
         (1184, 6, Kind::TimestampTz { precision: Some(6) }),
-        (1186, 0x7fff_ffff, Kind::Interval),
+        (1186, 0x7fff_ffff, Kind::Interval { precision: None }),
+        (1186, 0x7fff_0003, Kind::Interval { precision: Some(3) }),
+        (1186, -1, Kind::Interval { precision: None }),
+        (1266, 2, Kind::TimeTz { precision: Some(2) }),
         (1700, -1, numeric(None)),
         (1700, 3, numeric(None)),
         (1700, i32::MIN, numeric(None)),
@@ -81,7 +84,7 @@ fn malformed_text_is_refused() {
         (Kind::Int2, &["", "32768", "1.0", " 1"]),
         (Kind::Int8, &["9223372036854775808"]),
         (
-            Kind::Interval,
+            Kind::Interval { precision: None },
             &["", "1 day", "P1", "PT1D", "P1H", "P1.5D", "P99999999999Y", "PT1.1234567S"],
         ),
         (
@@ -89,7 +92,7 @@ fn malformed_text_is_refused() {
             &["", "-", ".", "1.", ".5", "1e5", "+1", "1.2.3", "nan"],
         ),
         (Kind::Time { precision: None }, &["", "25:00:00", "24:00:00.000001", "12:60:00", "12:00"]),
-        (Kind::TimeTz, &["12:00:00", "12:00:00+16:00:01", "12:00:00 00"]),
+        (Kind::TimeTz { precision: None }, &["12:00:00", "12:00:00+16:00:01", "12:00:00 00"]),
         (Kind::Timestamp { precision: None }, &["2024-01-01", "2024-01-01T00:00:00", "now"]),
         (Kind::TimestampTz { precision: None }, &["2024-01-01 00:00:00", "2024-01-01 00:00:00Z"]),
         (
@@ -128,8 +131,8 @@ fn malformed_binary_is_refused() {
         (Kind::Jsonb, b"\x02{}".to_vec()),
         (Kind::Time { precision: None }, (-1_i64).to_be_bytes().to_vec()),
         (Kind::Time { precision: None }, 86_400_000_001_i64.to_be_bytes().to_vec()),
-        (Kind::TimeTz, words(&[0, 0, 57_601])),
-        (Kind::Interval, vec![0; 15]),
+        (Kind::TimeTz { precision: None }, words(&[0, 0, 57_601])),
+        (Kind::Interval { precision: None }, vec![0; 15]),
         (Kind::Uuid, vec![0; 17]),
         (Kind::Numeric { declared: None }, vec![0; 7]),
         // A count that does not fit, a group above 9999, an unknown sign.

@@ -66,12 +66,17 @@ impl Setting {
         let Some([decimal, time, interval, hstore, binary]) = self.modes else {
             return vec![("tables", tables)];
         };
+        // Structured times have no other interval.
+        let interval = match time {
+            "structured" => String::new(),
+            _ => format!("interval = \"{interval}\"\n"),
+        };
         // What Debezium invents where a column is NOT NULL is another value in each mode.
         tables += "before = \"debezium\"\n";
         let values = format!(
             "decimal = \"{decimal}\"\n\
              time = \"{time}\"\n\
-             interval = \"{interval}\"\n\
+             {interval}\
              hstore = \"{hstore}\"\n\
              binary = \"{binary}\"\n\
              on_unrepresentable = \"{}\"\n",
@@ -101,6 +106,7 @@ pub(super) static MODES: Script = Script {
         &MODES_MICROSECONDS,
         &MODES_NANOSECONDS,
         &MODES_ISOSTRING,
+        &MODES_STRUCTURED,
         &MODES_JSON,
     ],
 };
@@ -117,6 +123,7 @@ pub(super) static EXTREMES: Script = Script {
         &EXTREMES_MICROSECONDS,
         &EXTREMES_NANOSECONDS,
         &EXTREMES_ISOSTRING,
+        &EXTREMES_STRUCTURED,
         &EXTREMES_JSON,
     ],
 };
@@ -135,6 +142,7 @@ const CONNECT: Modes = ["string", "connect", "numeric", "json", "base64-url-safe
 const MICROSECONDS: Modes = ["precise", "microseconds", "string", "map", "hex"];
 const NANOSECONDS: Modes = ["double", "nanoseconds", "numeric", "json", "bytes"];
 const ISOSTRING: Modes = ["string", "isostring", "string", "map", "base64"];
+const STRUCTURED: Modes = ["precise", "structured", "numeric", "json", "bytes"];
 /// Those whose values JSON writes in a way of its own.
 const IN_JSON: Modes = ["double", "connect", "string", "map", "hex"];
 
@@ -153,6 +161,8 @@ pub(super) static MODES_NANOSECONDS: Setting =
     modes("modes-nanoseconds", NANOSECONDS, &["required_timestamps"], Some(&MODES_ADAPTIVE));
 pub(super) static MODES_ISOSTRING: Setting =
     modes("modes-isostring", ISOSTRING, &["large_required_binaries"], Some(&MODES_ADAPTIVE));
+pub(super) static MODES_STRUCTURED: Setting =
+    modes("modes-structured", STRUCTURED, &[], Some(&MODES_ADAPTIVE));
 pub(super) static MODES_JSON: Setting = Setting {
     format: Format::Json { schemas: true },
     ..modes("modes-json", IN_JSON, &["large_required_binaries"], Some(&MODES_ADAPTIVE))
@@ -169,6 +179,8 @@ pub(super) static EXTREMES_NANOSECONDS: Setting =
     extremes("extremes-nanoseconds", NANOSECONDS, Some(&EXTREMES_ADAPTIVE));
 pub(super) static EXTREMES_ISOSTRING: Setting =
     extremes("extremes-isostring", ISOSTRING, Some(&EXTREMES_ADAPTIVE));
+pub(super) static EXTREMES_STRUCTURED: Setting =
+    extremes("extremes-structured", STRUCTURED, Some(&EXTREMES_ADAPTIVE));
 pub(super) static EXTREMES_JSON: Setting = Setting {
     format: Format::Json { schemas: true },
     ..extremes("extremes-json", IN_JSON, Some(&EXTREMES_ADAPTIVE))

@@ -44,6 +44,10 @@ pub(super) enum Form {
     Range(Box<Self>),
     /// A record of dimensions, and of elements by their indices: in a map, or in two arrays.
     SparseVector { is_narrow: bool },
+    /// A record of the parts of a date or time.
+    Structured,
+    /// A record of the parts of an interval.
+    StructuredDuration,
     /// PostgreSQL's own text.
     Text,
     /// Time since midnight.
@@ -141,6 +145,8 @@ impl Form {
             }
             "io.debezium.time.NanoTime" => Self::Time(Unit::Nanos),
             "io.debezium.time.NanoTimestamp" => Self::Timestamp(Unit::Nanos),
+            "io.debezium.time.StructuredDuration" => Self::StructuredDuration,
+            name if name.starts_with("io.debezium.time.Structured") => Self::Structured,
             "io.debezium.time.Time" | "org.apache.kafka.connect.data.Time" => {
                 Self::Time(Unit::Millis)
             }

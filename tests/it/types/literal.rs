@@ -40,6 +40,8 @@ pub(super) fn literal(form: &Form, value: &Avro) -> String {
         }
         (Form::Range(bound), Avro::Record(fields)) => range(bound, fields),
         (Form::SparseVector { .. }, Avro::Record(fields)) => sparse(fields),
+        (Form::Structured, Avro::Record(fields)) => structured(fields),
+        (Form::StructuredDuration, Avro::Record(fields)) => structured_duration(fields),
         (Form::Text, value) => text(value).unwrap(),
         (Form::Time(unit), value) => time(unit.micros(number(value))),
         (Form::TimeOfDay, value) => time(number(value)),
@@ -262,6 +264,54 @@ fn interval(fields: &[(String, Avro)]) -> String {
     let [months, days, micros] = [0, 1, 2].map(|at| number(&fields[at].1));
     let sign = if micros < 0 { '-' } else { '+' };
     format!("{months} months {days} days {sign}{}", time(micros.abs()))
+}
+
+/// The parts of a date, a time, or both, as far as there are any.
+fn structured(fields: &[(String, Avro)]) -> String {
+    match part(fields, "specialValue").map(plain).as_deref() {
+        Some("POSITIVE_INFINITY") => return "infinity".to_owned(),
+        Some("NEGATIVE_INFINITY") => return "-infinity".to_owned(),
+        Some(other) => panic!("{other}"),
+        None => {}
+    }
+    let whole = |name| part(fields, name).map(number);
+    let number = |name| whole(name).unwrap();
+    let [mut text, mut end] = [String::new(), String::new()];
+    if let Some(year) = whole("year") {
+        let rest = format!("-{:02}-{:02} ", number("month"), number("day"));
+        [text, end] = era(year.try_into().unwrap(), &rest);
+    }
+    if let Some(hour) = whole("hour") {
+        let seconds = (hour * 60 + number("minute")) * 60 + number("second");
+        text += &time(seconds * 1_000_000 + micros_of(number("nanos")));
+    }
+    if let Some(offset) = whole("offsetSeconds") {
+        text.push(if offset < 0 { '-' } else { '+' });
+        text += &time(offset.abs() * 1_000_000)[..8];
+    }
+    text + &end
+}
+
+fn structured_duration(fields: &[(String, Avro)]) -> String {
+    let number = |name| part(fields, name).map(number).unwrap();
+    let units = ["years", "months", "days", "hours", "minutes"];
+    let micros = number("seconds") * 1_000_000 + micros_of(number("nanos"));
+    let units = units.map(|unit| format!("{} {unit} ", number(unit)));
+    format!("{}{micros} microseconds", units.concat())
+}
+
+/// A field that is there and not null.
+fn part<'f>(fields: &'f [(String, Avro)], name: &str) -> Option<&'f Avro> {
+    let (_, value) = fields.iter().find(|(other, _)| other == name)?;
+    match value {
+        Avro::Union(_, value) if **value != Avro::Null => Some(value),
+        _ => None,
+    }
+}
+
+fn micros_of(nanos: i128) -> i128 {
+    assert_eq!(nanos % 1000, 0, "PostgreSQL has no nanoseconds");
+    nanos / 1000
 }
 
 /// ISO 8601 knows a year 0 and signs.

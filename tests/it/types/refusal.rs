@@ -37,7 +37,12 @@ pub(super) const INFINITE: Reason = Reason {
     applies: |form| {
         matches!(
             form,
-            Form::Date | Form::Duration | Form::Interval | Form::Timestamp(_) | Form::UtcMicros
+            Form::Date
+                | Form::Duration
+                | Form::Interval
+                | Form::StructuredDuration
+                | Form::Timestamp(_)
+                | Form::UtcMicros
         )
     },
 };

@@ -28,7 +28,7 @@ usre = "x""#,
     (
         "values",
         r#"time = "micros""#,
-        r#"13:8: `values.time` is "micros", but wants "adaptive" or "adaptive_time_microseconds" or "connect" or "microseconds" or "nanoseconds" or "isostring""#,
+        r#"13:8: `values.time` is "micros", but wants "adaptive" or "adaptive_time_microseconds" or "connect" or "microseconds" or "nanoseconds" or "isostring" or "structured""#,
     ),
     (
         "values",
@@ -49,6 +49,12 @@ before = "debezium""#,
 [tables]
 value_format = "json""#,
         "15:16: `values.representation` and `tables.value_format` contradict each other: JSON has Debezium's representation",
+    ),
+    (
+        "values",
+        r#"time = "structured"
+interval = "numeric""#,
+        "14:12: `values.time` and `values.interval` contradict each other: among structured times an interval is a record, too",
     ),
     (
         "values",

@@ -3,8 +3,9 @@
 use super::Known;
 use crate::debezium::settings::{
     EXTREMES, EXTREMES_ADAPTIVE, EXTREMES_ADAPTIVE_TIME, EXTREMES_CONNECT, EXTREMES_ISOSTRING,
-    EXTREMES_JSON, EXTREMES_MICROSECONDS, EXTREMES_NANOSECONDS, MODES, MODES_ADAPTIVE,
-    MODES_ADAPTIVE_TIME, MODES_CONNECT, MODES_ISOSTRING, MODES_NANOSECONDS,
+    EXTREMES_JSON, EXTREMES_MICROSECONDS, EXTREMES_NANOSECONDS, EXTREMES_STRUCTURED, MODES,
+    MODES_ADAPTIVE, MODES_ADAPTIVE_TIME, MODES_CONNECT, MODES_ISOSTRING, MODES_NANOSECONDS,
+    MODES_STRUCTURED,
 };
 
 pub(super) static KNOWN: &[Known] = &[
@@ -39,7 +40,7 @@ pub(super) static KNOWN: &[Known] = &[
                  `before` has the sides of a unit square there, walbrook null.",
     },
     Known {
-        settings: &[&MODES_ADAPTIVE, &MODES_CONNECT, &MODES_NANOSECONDS],
+        settings: &[&MODES_ADAPTIVE, &MODES_CONNECT, &MODES_NANOSECONDS, &MODES_STRUCTURED],
         places: &["hstores record 4 value after.*", "hstores record 5 value after.*"],
         reason: "The JSON of an hstore: Debezium has its pairs in the order of a HashMap, walbrook in \
                  PostgreSQL's.",
@@ -52,7 +53,7 @@ pub(super) static KNOWN: &[Known] = &[
                  placeholder as base64.",
     },
     Known {
-        settings: &[&EXTREMES_ADAPTIVE, &EXTREMES_MICROSECONDS],
+        settings: &[&EXTREMES_ADAPTIVE, &EXTREMES_MICROSECONDS, &EXTREMES_STRUCTURED],
         places: &[
             "decimals schema value 1 before.numeric_5*",
             "decimals schema value 1 after.numeric_5*",
@@ -129,6 +130,7 @@ pub(super) static KNOWN: &[Known] = &[
             &EXTREMES_MICROSECONDS,
             &EXTREMES_NANOSECONDS,
             &EXTREMES_ISOSTRING,
+            &EXTREMES_STRUCTURED,
         ],
         places: &["times record 1 value after.array_2"],
         reason: "An array of time: Debezium cuts its elements to milliseconds.",
@@ -156,7 +158,35 @@ pub(super) static KNOWN: &[Known] = &[
                  there: Debezium has null elements, to walbrook the array is unrepresentable.)",
     },
     Known {
-        settings: EXTREMES.settings,
+        settings: &[&EXTREMES_STRUCTURED],
+        places: &["times record 21 value after.time_*"],
+        reason: "24:00 as a record: Debezium writes null, except for a timetz; walbrook the hour 24.",
+    },
+    Known {
+        settings: &[&EXTREMES_STRUCTURED],
+        places: &["intervals record * value after.interval_3.precision"],
+        reason: "The precision of an interval that declares its fields and none: Debezium writes \
+                 65535, walbrook 6.",
+    },
+    Known {
+        settings: &[&EXTREMES_STRUCTURED],
+        places: &[
+            "intervals record 23 value after.interval_1*",
+            "intervals record 24 value after.interval_1*",
+        ],
+        reason: "An infinite interval as a record: Debezium writes zeros; to walbrook it is \
+                 unrepresentable.",
+    },
+    Known {
+        settings: &[
+            &EXTREMES_ADAPTIVE,
+            &EXTREMES_ADAPTIVE_TIME,
+            &EXTREMES_CONNECT,
+            &EXTREMES_MICROSECONDS,
+            &EXTREMES_NANOSECONDS,
+            &EXTREMES_ISOSTRING,
+            &EXTREMES_JSON,
+        ],
         places: &[
             "times record 17 value after.timestamp_*",
             "times record 18 value after.timestamp_*",
