@@ -7,10 +7,9 @@ use md5::{Digest, Md5};
 
 use super::encoding::Encoding;
 use super::layout::{Codec, Layout};
-use super::structured::{self, Taken};
 use super::value::{write_binary_text, write_point};
 use super::values::BinaryMode;
-use super::{decimal, spatial, vector};
+use super::{decimal, spatial, structured, vector};
 use crate::types::{Kind, Printed};
 
 /// The value (without a union's index) that stands for one that did not change, for the types that
@@ -78,8 +77,6 @@ pub(super) fn zero<E: Encoding>(codec: &Codec) -> Vec<u8> {
         | Layout::NanoTime
         | Layout::NanoTimestamp
         | Layout::UtcMicros => E::long(0, buffer),
-        // Their fields are always optional.
-        Layout::Circle | Layout::Line => {}
         Layout::Decimal { .. } | Layout::Money => E::bytes(&[0], buffer),
         Layout::Double => E::double(0.0, buffer),
         Layout::Float => E::float(0.0, buffer),
@@ -89,19 +86,18 @@ pub(super) fn zero<E: Encoding>(codec: &Codec) -> Vec<u8> {
             E::map(0, buffer);
             E::map_end(buffer);
         }
-        // Avro's own representation, in which nothing is invented: it goes without `before` of
-        // Debezium's.
-        Layout::IntervalParts
+        // Fields that are always optional, and Avro's own representation, in which nothing is
+        // invented: it goes without `before` of Debezium's.
+        Layout::Circle
+        | Layout::IntervalParts
+        | Layout::Line
         | Layout::PlainGeometry
         | Layout::PlainPoint
         | Layout::Range { .. }
         | Layout::SparseParts => {}
         Layout::Point => write_point::<E>(&Layout::Point, 0.0, 0.0, buffer),
         Layout::SparseVector => vector::write_no_dimensions::<E>(buffer),
-        Layout::Structured { temporal, precision } => {
-            let zero = Taken::zero(*temporal);
-            structured::write::<E>(*temporal, *precision, &zero, buffer).expect("zeros fit");
-        }
+        layout @ Layout::Structured { .. } => structured::write_zero::<E>(layout, buffer),
         Layout::VariableScaleDecimal => {
             decimal::write_variable_scale::<E>(0, buffer, |out| E::bytes(&[0], out));
         }

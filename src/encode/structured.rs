@@ -5,7 +5,7 @@
 
 use super::Error;
 use super::encoding::Encoding;
-use super::layout::Temporal;
+use super::layout::{Layout, Temporal};
 use crate::types::{Interval, MICROS_PER_DAY, POSTGRES_EPOCH_DAYS, civil_from_days};
 
 /// A field of such a record; all may be null.
@@ -129,14 +129,6 @@ impl Taken {
         Self { year, month, day: value.days.into(), hour, minute, second, nanos, ..Self::default() }
     }
 
-    /// What Debezium invents: nothing, on 1970-01-01 where there is a day.
-    pub(super) fn zero(temporal: Temporal) -> Self {
-        match temporal {
-            Temporal::Duration => Self::default(),
-            _ => Self { year: 1970, month: 1, day: 1, ..Self::default() },
-        }
-    }
-
     fn special(value: &'static str) -> Self {
         Self { special_value: Some(value), ..Self::default() }
     }
@@ -190,6 +182,16 @@ pub(super) fn write<E: Encoding>(
     }
     E::record_end(out);
     Ok(())
+}
+
+/// What Debezium invents: nothing, on 1970-01-01 where there is a day.
+pub(super) fn write_zero<E: Encoding>(layout: &Layout, out: &mut Vec<u8>) {
+    let Layout::Structured { temporal, precision } = *layout else { return };
+    let zero = match temporal {
+        Temporal::Duration => Taken::default(),
+        _ => Taken { year: 1970, month: 1, day: 1, ..Taken::default() },
+    };
+    write::<E>(temporal, precision, &zero, out).expect("zeros fit");
 }
 
 fn write_text<E: Encoding>(text: Option<&str>, out: &mut Vec<u8>) {

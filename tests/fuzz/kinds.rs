@@ -1,8 +1,8 @@
 //! The kind of value that the first bytes of a fuzzer's input pick, and what is done with the rest.
 
 use crate::encode::{
-    BinaryMode, ColumnEncoder, DecimalMode, GeometricMode, HstoreMode, IntervalMode, Modes, Notation,
-    OnUnrepresentable, Representation, TimeMode, Values,
+    BinaryMode, ColumnEncoder, DecimalMode, GeometricMode, HstoreMode, IntervalMode, Modes,
+    Notation, OnUnrepresentable, Representation, TimeMode, Values,
 };
 use crate::types::{Kind, Printed, print};
 use crate::wal::Column;
