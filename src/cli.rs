@@ -255,6 +255,17 @@ pub enum SlotCommand {
     Adopt,
     /// Create the slot and its first checkpoint without streaming
     Create,
+    /// Say whether all that has committed is in Kafka, so that the slot can be dropped
+    ///
+    /// For before a major upgrade, or a move to another server; nothing must be written meanwhile. While
+    /// walbrook runs, waits until it has confirmed the server's log as it is now; while nobody reads the
+    /// slot, decodes what waits, as check does. Exit code 3 if something is not in Kafka, or may yet
+    /// commit: a transaction that is open.
+    Drained {
+        /// How long to wait, or to decode
+        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+        wait_seconds: u64,
+    },
     /// Drop the slot, so that PostgreSQL can remove its WAL
     ///
     /// Changes that are not yet in Kafka are then lost to this pipeline.

@@ -2,6 +2,7 @@
 
 mod check;
 mod checkpoint;
+mod drained;
 mod run;
 mod schema;
 mod slot;

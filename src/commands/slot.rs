@@ -1,11 +1,13 @@
 //! `walbrook slot`: created, adopted, dropped or looked at.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::watch;
 
 use super::checkpoint::changed;
+use super::drained::drained;
 use super::{failed, of_kafka, print};
 use crate::checkpoint::Checkpoint;
 use crate::cli::{Exit, SlotCommand};
@@ -25,6 +27,9 @@ pub async fn slot(config: &Config, command: SlotCommand) -> anyhow::Result<Exit>
     let answer = match command {
         SlotCommand::Adopt => adopt(config).await,
         SlotCommand::Create => create(config).await,
+        SlotCommand::Drained { wait_seconds } => {
+            return drained(config, Duration::from_secs(wait_seconds)).await;
+        }
         SlotCommand::Drop { yes } => drop_slot(config, yes).await,
         SlotCommand::Status { json } => status(config, json).await,
     };

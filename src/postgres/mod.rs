@@ -31,7 +31,7 @@ mod tls;
 mod wire;
 
 pub use catalog::{
-    Catalog, Publication, PublishedColumn, PublishedTable, Server, SlotFacts, Survey,
+    Catalog, OldestXact, Publication, PublishedColumn, PublishedTable, Server, SlotFacts, Survey,
     SurveyedColumn, SurveyedTable, UnloggedColumn, Walsender,
 };
 pub use error::{Error, PassfileWarning, ServerError};

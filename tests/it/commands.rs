@@ -20,15 +20,20 @@ const STOP: Duration = Duration::from_secs(30);
 const TABLE: &str = "CREATE TABLE orders (id bigint PRIMARY KEY);
     CREATE PUBLICATION walbrook FOR TABLE orders;";
 
-struct Case {
-    stack: &'static Stack,
+struct Case<'a> {
+    stack: &'a Stack,
     space: Space,
     config: String,
 }
 
-impl Case {
+impl Case<'static> {
     async fn new(name: &str, statements: &str, more: &str) -> Self {
-        let stack = shared();
+        Self::on(shared(), name, statements, more).await
+    }
+}
+
+impl<'a> Case<'a> {
+    async fn on(stack: &'a Stack, name: &str, statements: &str, more: &str) -> Self {
         let space = Space::new(&stack.postgres, name).await;
         stack.postgres.execute(&space.database, statements).await;
         let config = space.config(stack, more);
@@ -40,7 +45,7 @@ impl Case {
     fn command(&self, arguments: &[&str], code: i32) -> String {
         let Output { status, stdout, stderr } = command(&self.config, arguments);
         assert_eq!(status.code(), Some(code), "{arguments:?}\n{stdout}\n{stderr}");
-        if code == 0 { stdout } else { stderr }
+        if stdout.is_empty() { stderr } else { stdout }
     }
 
     #[track_caller]
@@ -232,6 +237,48 @@ fn a_foreign_slot_is_left_alone() {
         client.batch_execute(&temporary).await.unwrap();
         assert!(case.refused().contains("is temporary"));
         assert!(case.command(&["slot", "adopt"], 5).contains("is temporary"));
+    });
+}
+
+#[test]
+fn a_slot_is_drained_when_all_that_committed_is_in_kafka() {
+    run(LIMIT, async {
+        // A server of its own: a transaction that is open is anybody's.
+        let stack = Stack::start();
+        let case = Case::on(&stack, "drained", TABLE, "").await;
+        assert!(case.command(&["slot", "drained"], 3).contains("does not exist"));
+        case.command(&["slot", "create"], 0);
+        assert!(case.command(&["slot", "drained"], 0).contains("drained up to 0/"));
+        case.execute("INSERT INTO orders VALUES (1)").await;
+        let waits = case.command(&["slot", "drained"], 3);
+        assert!(waits.contains("not drained") && waits.contains("at least 1 records"), "{waits}");
+        // While it runs, and when it has stopped; what is not published does not count.
+        let mut walbrook = Walbrook::spawn(&case.config);
+        case.space.ready(&stack.postgres, &mut walbrook).await;
+        case.execute("INSERT INTO orders SELECT generate_series(2, 1000)").await;
+        assert!(case.command(&["slot", "drained"], 0).contains("drained up to 0/"));
+        let topic = format!("{}.public.orders", case.space.prefix);
+        assert_eq!(records::read_committed(&stack.kafka, &[&topic]).len(), 1000);
+        assert!(walbrook.stop(STOP).success(), "{:?}", walbrook.log());
+        case.execute("CREATE TABLE other (id int); INSERT INTO other VALUES (1)").await;
+        assert!(case.command(&["slot", "drained"], 0).contains("drained up to 0/"));
+        // What is open may commit.
+        let client = stack.postgres.client(&case.space.database).await;
+        client.batch_execute("BEGIN; INSERT INTO orders VALUES (0)").await.unwrap();
+        let open = case.command(&["slot", "drained"], 3);
+        assert!(open.contains("a transaction is open that may still commit"), "{open}");
+        client.batch_execute("COMMIT").await.unwrap();
+        assert!(case.command(&["slot", "drained"], 3).contains("not drained"));
+        // And a pipeline that cannot go on says so.
+        walbrook = Walbrook::spawn(&case.config);
+        case.space.ready(&stack.postgres, &mut walbrook).await;
+        stack.postgres.slot_active(&case.space.slot, true).await;
+        walbrook.signal("STOP");
+        case.execute("INSERT INTO orders VALUES (1001)").await;
+        let behind = case.command(&["slot", "drained", "--wait-seconds", "1"], 3);
+        assert!(behind.contains("not drained: the slot is confirmed up to 0/"), "{behind}");
+        walbrook.signal("CONT");
+        assert!(walbrook.stop(STOP).success(), "{:?}", walbrook.log());
     });
 }
 

@@ -34,7 +34,7 @@ use super::session::{self, Settings};
 use super::socket::Socket;
 
 pub use publication::{Publication, PublishedColumn, PublishedTable, UnloggedColumn};
-pub use slot::{SlotFacts, Walsender};
+pub use slot::{OldestXact, SlotFacts, Walsender};
 pub use survey::{Survey, SurveyedColumn, SurveyedTable};
 
 /// A connection for catalog queries. All queries are bounded by `statement_timeout`.
