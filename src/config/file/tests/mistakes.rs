@@ -1,5 +1,6 @@
 //! What an operator reads for each mistake.
 
+use super::command_messages::COMMANDS;
 use super::messages::{REPLACED, TABLE};
 use super::*;
 
@@ -10,7 +11,7 @@ fn check(text: &str, expect: &str) {
 
 #[test]
 fn a_mistake_is_named_with_its_place_and_the_way_out() {
-    for (section, lines, expect) in TABLE {
+    for (section, lines, expect) in TABLE.iter().chain(COMMANDS) {
         check(&with(section, lines), expect);
     }
     for (from, to, expect) in REPLACED {
@@ -25,7 +26,7 @@ fn a_mistake_is_named_with_its_place_and_the_way_out() {
 
 #[test]
 fn no_message_repeats_what_may_be_a_secret() {
-    let messages = TABLE.iter().chain(REPLACED).map(|(_, _, message)| message);
+    let messages = TABLE.iter().chain(COMMANDS).chain(REPLACED).map(|(_, _, message)| message);
     assert!(messages.clone().count() > 80);
     for message in messages {
         assert!(!message.contains("hunter2"), "{message}");

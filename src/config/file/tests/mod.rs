@@ -1,5 +1,6 @@
 //! The file's features at its waist: text (and environment) in, `Config` or message out.
 
+mod command_messages;
 mod example;
 mod messages;
 mod mistakes;
