@@ -24,3 +24,4 @@ mod starts;
 mod support;
 mod types;
 mod unwritable;
+mod upgrades;

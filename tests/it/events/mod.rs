@@ -372,7 +372,11 @@ fn values_that_have_no_representation_stop_the_pipeline() {
 }
 
 /// The same rows, which come in binary form, and in text form where another column needs that.
-async fn rare_types(name: &str, last_column: &str, last_value: &str) -> (bool, Vec<Value>) {
+async fn rare_types(
+    name: &str,
+    (last_column, last_value): (&str, &str),
+    told_value: &str,
+) -> (bool, Vec<Value>) {
     let ddl = format!(
         "CREATE TYPE pair AS (a int, b text);
          CREATE DOMAIN host AS inet;
@@ -394,14 +398,13 @@ async fn rare_types(name: &str, last_column: &str, last_value: &str) -> (bool, V
     let told = flow.told("public.t").await;
     let row = |a: &str, z: &str| {
         format!(
-            r#"{{"id":1,"a":"{a}","b":"(1,2),(0,0)","c":"(1,\"x y\")","d":["10.0.0.0/8",null],"e":"[1,5)","g":"<a/>","h":"1250","i":["(1,a)"],"j":"::1","k":"'a' 'b'","l":"05","n":"15","v":"1 2","z":{z}}}"#
+            r#"{{"id":1,"a":"{a}","b":{BOX},"c":"(1,\"x y\")","d":["10.0.0.0/8",null],"e":"[1,5)","g":"<a/>","h":"1250","i":["(1,a)"],"j":"::1","k":"'a' 'b'","l":"05","n":"15","v":"1 2","z":{z}}}"#
         )
     };
-    let z = last_value.replace('\'', "\"");
     let wanted = [
-        format!(r#"c {{"id":1}} null {}"#, row("10.0.0.1/8", &z)),
+        format!(r#"c {{"id":1}} null {}"#, row("10.0.0.1/8", told_value)),
         r#"c {"id":2} null {"id":2,"a":null,"b":null,"c":null,"d":null,"e":null,"g":null,"h":null,"i":null,"j":null,"k":null,"l":null,"n":"0","v":null,"z":null}"#.to_owned(),
-        format!(r#"u {{"id":1}} null {}"#, row("10.0.0.2", &z)),
+        format!(r#"u {{"id":1}} null {}"#, row("10.0.0.2", told_value)),
     ];
     assert_eq!(told, wanted, "{told:#?}");
     let holding = flow.walbrook.wait_for(LIMIT, "holding", |line| line["is_binary"].is_boolean());
@@ -410,10 +413,21 @@ async fn rare_types(name: &str, last_column: &str, last_value: &str) -> (bool, V
     (holding["is_binary"].as_bool().unwrap(), warnings)
 }
 
+/// `(1,2),(0,0)` as WKB: a polygon of one ring of five points, from the upper right on.
+const BOX: &str = "{\"wkb\":\"01030000000100000005000000\
+    000000000000f03f0000000000000040000000000000f03f0000000000000000\
+    0000000000000000000000000000000000000000000000000000000000000040\
+    000000000000f03f0000000000000040\",\"srid\":null,\"extensions\":{\"type\":\"box\"}}";
+
+/// `<(1,2),3>`, its point also as WKB.
+const CIRCLE: &str = "{\"center\":{\"x\":\"3ff0000000000000\",\"y\":\"4000000000000000\",\
+    \"wkb\":\"0101000000000000000000f03f0000000000000040\",\"srid\":null},\
+    \"radius\":\"4008000000000000\"}";
+
 #[test]
 fn rare_types_are_read_in_binary_form() {
     run(TEST_LIMIT, async {
-        let (is_binary, warnings) = rare_types("rare", "circle", "'<(1,2),3>'").await;
+        let (is_binary, warnings) = rare_types("rare", ("circle", "'<(1,2),3>'"), CIRCLE).await;
         assert!(is_binary);
         assert!(warnings.is_empty(), "{warnings:#?}");
     });
@@ -424,8 +438,8 @@ fn rare_types_are_read_in_binary_form() {
 #[test]
 fn unknown_types_are_published_as_text() {
     run(TEST_LIMIT, async {
-        let acl = "'{postgres=r/postgres}'";
-        let (is_binary, warnings) = rare_types("unknown", "aclitem[]", acl).await;
+        let acl = ("aclitem[]", "'{postgres=r/postgres}'");
+        let (is_binary, warnings) = rare_types("unknown", acl, "\"{postgres=r/postgres}\"").await;
         assert!(!is_binary);
         let [warning] = warnings.as_slice() else { panic!("{warnings:#?}") };
         assert_eq!(said(warning, "table"), "public.t");

@@ -1,6 +1,5 @@
 //! A primary that is gone, and a standby in its place.
 
-use super::refusals::moved;
 use super::{TABLE, TEST_LIMIT, ids};
 use crate::support::flow::{self, LIMIT, ends_with, position, query, until_value};
 use crate::support::postgres::{Options, Postgres};
@@ -92,7 +91,7 @@ fn a_stream_from_a_standby_goes_on_through_its_promotion() {
         primary.launch();
         standby.launch();
         let any = ("postgres", "target_session_attrs = \"any\"");
-        let config = moved(&flow::config(stack, &space, &[any]), &stack.postgres, &standby);
+        let config = flow::moved(&flow::config(stack, &space, &[any]), &stack.postgres, &standby);
         // On a standby a slot is made only by who says so, and when the primary has told what runs.
         let own = config.clone();
         let making = tokio::task::spawn_blocking(move || command(&own, &["slot", "create"]));

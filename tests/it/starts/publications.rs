@@ -4,7 +4,6 @@
 use serde_json::Value;
 use tokio_postgres::Client;
 
-use super::refusals::moved;
 use super::{TABLE, TEST_LIMIT, ids};
 use crate::support::flow::{self, LIMIT, ends_with, query, said};
 use crate::support::postgres::{Options, Postgres};
@@ -26,7 +25,7 @@ impl Site {
         let postgres = Postgres::start(&Options { version, ..Options::default() });
         let space = Space::new(&postgres, "publication").await;
         let client = postgres.client(&space.database).await;
-        let config = moved(&flow::config(stack, &space, &[]), &stack.postgres, &postgres);
+        let config = flow::moved(&flow::config(stack, &space, &[]), &stack.postgres, &postgres);
         let site = Self { postgres, space, config, client };
         site.execute(ddl).await;
         site

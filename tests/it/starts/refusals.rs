@@ -126,13 +126,6 @@ fn permanent_errors_end_the_process() {
     });
 }
 
-/// The same configuration for another server.
-pub(super) fn moved(config: &str, from: &Postgres, to: &Postgres) -> String {
-    let folder = |postgres: &Postgres| postgres.socket_folder().display().to_string();
-    let port = |postgres: &Postgres| format!("port = {}", postgres.port());
-    config.replace(&folder(from), &folder(to)).replace(&port(from), &port(to))
-}
-
 /// A slot that the server gave up is refused, with the way out, and stays as it is; the way out
 /// makes it anew.
 #[test]
@@ -147,7 +140,7 @@ fn a_lost_slot_is_refused_until_that_is_accepted() {
         let postgres = Postgres::start(&options);
         let space = Space::new(&postgres, "lost").await;
         postgres.execute(&space.database, TABLE).await;
-        let config = moved(&flow::config(stack, &space, &[]), &stack.postgres, &postgres);
+        let config = flow::moved(&flow::config(stack, &space, &[]), &stack.postgres, &postgres);
         let mut walbrook = Walbrook::spawn(&config);
         space.ready(&postgres, &mut walbrook).await;
         postgres.execute(&space.database, "INSERT INTO t (v) VALUES ('a')").await;
@@ -212,7 +205,7 @@ fn a_wrong_password_ends_the_process() {
         let config = |password: &str| {
             let file = secret_file(password);
             let config = flow::config(stack, &space, &[("log", "level = \"debug\"")]);
-            let config = moved(&config, &stack.postgres, &postgres);
+            let config = flow::moved(&config, &stack.postgres, &postgres);
             flow::edit(&config, "postgres", &format!("password_file = \"{}\"", file.display()))
                 .replace("user = \"postgres\"", "user = \"cdc\"")
         };

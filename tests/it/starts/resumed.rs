@@ -60,7 +60,7 @@ fn a_server_that_was_rolled_back_and_has_gone_on_is_refused() {
         let space = Space::new(&server, "rolledback").await;
         server.execute(&space.database, TABLE).await;
         let config = flow::config(stack, &space, &[]);
-        let config = super::refusals::moved(&config, &stack.postgres, &server);
+        let config = flow::moved(&config, &stack.postgres, &server);
         let insert = "INSERT INTO t (v) VALUES ('v')";
         let mut walbrook = Walbrook::spawn(&config);
         space.ready(&server, &mut walbrook).await;
@@ -84,7 +84,7 @@ fn a_server_that_was_rolled_back_and_has_gone_on_is_refused() {
                 format!("INSERT INTO t (v) SELECT 'other' FROM generate_series(1, {rows})");
             rolled_back.execute(&space.database, &insert).await;
         }
-        let config = super::refusals::moved(&config, &server, &rolled_back);
+        let config = flow::moved(&config, &server, &rolled_back);
         let error = ends_with(&mut Walbrook::spawn(&config), 5);
         println!("{error}");
         for part in ["the slot now shows", "rolled back", "checkpoint accept"] {

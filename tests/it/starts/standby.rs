@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::refusals::moved;
 use super::{Load, TABLE, TEST_LIMIT, check_once, until_ready};
 use crate::support::flow::{self, Flow, LIMIT, said};
 use crate::support::postgres::{Options, Postgres};
@@ -175,7 +174,8 @@ fn a_busy_walsender_is_not_ended_by_a_standby() {
         let view = "CREATE MATERIALIZED VIEW v AS SELECT g FROM generate_series(1, 3000000) g";
         postgres.execute(&space.database, view).await;
         let changes = [("replication", "wal_sender_timeout = \"1s\"")];
-        let config = moved(&flow::config(stack, &space, &changes), &stack.postgres, &postgres);
+        let config =
+            flow::moved(&flow::config(stack, &space, &changes), &stack.postgres, &postgres);
         let mut first = Walbrook::spawn(&config);
         space.ready(&postgres, &mut first).await;
         let second = spawn_second(&space, &config);

@@ -1,6 +1,5 @@
 //! The whole path on the oldest PostgreSQL that is supported, and on the newest.
 
-use super::refusals::moved;
 use super::{TEST_LIMIT, check_positions};
 use crate::support::flow::{self, LIMIT, position, told};
 use crate::support::postgres::{Options, Postgres};
@@ -34,7 +33,7 @@ fn every_change_once(version: u32, publication: &str, generated: &str) {
         let space = Space::new(&postgres, "version").await;
         postgres.execute(&space.database, &format!("{DDL} {publication}")).await;
         let config = flow::config(stack, &space, &[("", OUTBOX)]);
-        let config = moved(&config, &stack.postgres, &postgres);
+        let config = flow::moved(&config, &stack.postgres, &postgres);
         let mut walbrook = Walbrook::spawn(&config);
         space.ready(&postgres, &mut walbrook).await;
         let topic = |name: &str| format!("{}.{name}", space.prefix);

@@ -1,5 +1,6 @@
 //! One pipeline from a table to its topics: a space, a walbrook on it, and what came of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use apache_avro::types::Value as Avro;
@@ -131,6 +132,13 @@ pub(crate) fn edit(config: &str, section: &str, lines: &str) -> String {
     }
 }
 
+/// The same configuration for another server.
+pub(crate) fn moved(config: &str, from: &Postgres, to: &Postgres) -> String {
+    let folder = |postgres: &Postgres| postgres.socket_folder().display().to_string();
+    let port = |postgres: &Postgres| format!("port = {}", postgres.port());
+    config.replace(&folder(from), &folder(to)).replace(&port(from), &port(to))
+}
+
 /// Waits until everything committed in the space's database is confirmed.
 pub(crate) async fn drained(
     postgres: &Postgres,
@@ -205,14 +213,16 @@ pub(crate) fn ends_with(walbrook: &mut Walbrook, code: i32) -> String {
     said(&error, "error").to_owned()
 }
 
-/// (commit LSN, ordinal, part), which no other record has.
-pub(crate) fn position(record: &Record) -> (u64, u64, u32) {
+/// Epoch and commit LSN, ordinal, part, which no other record has.
+pub(crate) fn position(record: &Record) -> ((u32, u64), u64, u32) {
     let text = record.header("walbrook.position").expect("no header walbrook.position");
+    let (epoch, text) = text.split_once(':').unwrap_or(("0", text));
     let (lsn, rest) = text.split_once('#').unwrap();
     let (high, low) = lsn.split_once('/').unwrap();
     let half = |text| u64::from_str_radix(text, 16).unwrap();
     let (ordinal, part) = rest.split_once('.').unwrap();
-    (half(high) << 32 | half(low), ordinal.parse().unwrap(), part.parse().unwrap())
+    let lsn = half(high) << 32 | half(low);
+    ((epoch.parse().unwrap(), lsn), ordinal.parse().unwrap(), part.parse().unwrap())
 }
 
 /// A record in one line: operation, key, before, after: `u {"id":1} null {"id":1,"a":"x"}`. A
@@ -239,6 +249,10 @@ pub(crate) fn plain(value: Avro) -> Value {
         Avro::String(text) => json!(text),
         Avro::Decimal(value) => json!(decimal(&<Vec<u8>>::try_from(value).unwrap(), 0)),
         Avro::Array(elements) => elements.into_iter().map(plain).collect(),
+        Avro::Map(entries) => {
+            let entries: BTreeMap<_, _> = entries.into_iter().collect();
+            entries.into_iter().map(|(name, value)| (name, plain(value))).collect()
+        }
         Avro::Record(fields) => match &fields[..] {
             [(scale, Avro::Int(digits)), (value, Avro::Bytes(bytes))]
                 if scale == "scale" && value == "value" =>

@@ -52,19 +52,22 @@ impl Postgres {
         let folder = process::folder("postgres");
         let binaries = installed(&format!("postgres{}", options.version)).join("bin");
         let data = folder.join("data");
-        process::run(process::command(
-            User::Unprivileged,
-            &[
-                &text(&binaries.join("initdb")),
-                "--no-sync",
-                "--username=postgres",
-                "--auth=trust",
-                "--encoding=UTF8",
-                "--locale=C",
-                "--pgdata",
-                &text(&data),
-            ],
-        ));
+        let (initdb, pgdata) = (text(&binaries.join("initdb")), text(&data));
+        let mut arguments = vec![
+            initdb.as_str(),
+            "--no-sync",
+            "--username=postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--pgdata",
+            &pgdata,
+        ];
+        // As before version 18: pg_upgrade wants both clusters alike.
+        if 18 <= options.version {
+            arguments.push("--no-data-checksums");
+        }
+        process::run(process::command(User::Unprivileged, &arguments));
         let mut server = Self { folder, port: process::free_port(), binaries, process: None };
         server.configure(options);
         server.launch();

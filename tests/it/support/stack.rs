@@ -157,7 +157,7 @@ pub(crate) fn installed(name: &str) -> PathBuf {
     static INSTALLED: LazyLock<HashMap<String, PathBuf>> = LazyLock::new(|| {
         let servers = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/servers");
         let mut fetch = Command::new(servers);
-        fetch.args(["fetch", "--pg", "14", "--pg", "15", "--pg", "16", "--pg", "18"]);
+        fetch.args(["fetch", "--pg", "14", "--pg", "15", "--pg", "16", "--pg", "18", "--upgrade"]);
         process::run(fetch);
         let mut list = Command::new(servers);
         list.arg("where");
