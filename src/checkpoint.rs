@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::position::{Lsn, Position, Xid};
 
-/// The format that this version writes.
+/// The format that this version writes, so that versions before it can read it.
 pub const FORMAT: u32 = 1;
+
+/// The format of a checkpoint with an epoch: a version that does not know it would lose it.
+pub const FORMAT_WITH_EPOCH: u32 = 2;
 
 /// As many changes may wait to be left out.
 pub const OMISSIONS_MAX: usize = 100;
@@ -19,7 +22,7 @@ pub const OMISSIONS_MAX: usize = 100;
 /// Durable progress of one pipeline on one slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// The format's number, [`FORMAT`] when written by this version.
+    /// The format's number: [`FORMAT`], or [`FORMAT_WITH_EPOCH`].
     pub format: u32,
     /// The pipeline's name.
     pub pipeline: String,
@@ -129,13 +132,13 @@ pub struct Accepted {
 pub enum Error {
     /// The record was written by a newer version.
     #[error(
-        "checkpoint has format {found}, this version reads up to {FORMAT}: it was written by a newer walbrook, which can go on from it"
+        "checkpoint has format {found}, this version reads up to {FORMAT_WITH_EPOCH}: it was written by a newer walbrook, which can go on from it"
     )]
     NewerFormat {
         /// The format found.
         found: u32,
-        /// Its epoch.
-        epoch: u32,
+        /// Its epoch, if that can be read.
+        epoch: Option<u32>,
     },
     /// The record is not a checkpoint.
     #[error("checkpoint record is not readable (line {line}, column {column})")]
@@ -145,14 +148,14 @@ pub enum Error {
         /// The column in the record's JSON.
         column: usize,
         /// Its epoch, if that can be read.
-        epoch: u32,
+        epoch: Option<u32>,
     },
 }
 
 impl Error {
-    /// The epoch of the record, as far as it can be read.
+    /// The epoch of the record, if that can be read.
     #[must_use]
-    pub fn epoch(&self) -> u32 {
+    pub fn epoch(&self) -> Option<u32> {
         match self {
             Self::NewerFormat { epoch, .. } | Self::Unreadable { epoch, .. } => *epoch,
         }
@@ -191,7 +194,14 @@ impl Checkpoint {
         let kept = before.accepted.as_ref().filter(|_| before.state == State::Creating);
         let last = kept.map_or(before.position, |accepted| accepted.previous_position);
         let epoch = before.epoch.saturating_add(u32::from(self.position < last));
-        Self { epoch, ..self }
+        self.in_epoch(epoch)
+    }
+
+    /// The same in an epoch.
+    #[must_use]
+    pub fn in_epoch(self, epoch: u32) -> Self {
+        let format = if epoch == 0 { FORMAT } else { FORMAT_WITH_EPOCH };
+        Self { format, epoch, ..self }
     }
 
     /// Where the last change is among all that the pipeline has ever written.
@@ -210,19 +220,21 @@ impl Checkpoint {
         struct Probe {
             format: u32,
         }
-        #[derive(Default, Deserialize)]
+        #[derive(Deserialize)]
         struct Epoch {
+            #[serde(rename = "format")]
+            _format: u32,
             #[serde(default)]
             epoch: u32,
         }
-        let Epoch { epoch } = serde_json::from_slice(bytes).unwrap_or_default();
+        let epoch = serde_json::from_slice(bytes).ok().map(|Epoch { epoch, .. }| epoch);
         let unreadable = |error: &serde_json::Error| Error::Unreadable {
             line: error.line(),
             column: error.column(),
             epoch,
         };
         let Probe { format } = serde_json::from_slice(bytes).map_err(|error| unreadable(&error))?;
-        if FORMAT < format {
+        if FORMAT_WITH_EPOCH < format {
             return Err(Error::NewerFormat { found: format, epoch });
         }
         serde_json::from_slice(bytes).map_err(|error| unreadable(&error))

@@ -201,6 +201,10 @@ pub enum CheckpointCommand {
     /// which, and shows the old and the new checkpoint. Writes the new one in a fenced Kafka
     /// transaction and keeps the old values and the reason in it, until the next checkpoint.
     Accept {
+        /// The epoch to go on in, where that of a record that cannot be read is not known: one more
+        /// than the last records have in their header walbrook.position before ":" (none is 0)
+        #[arg(long, value_name = "N")]
+        epoch: Option<u32>,
         /// The position of the checkpoint to replace although a start is not refused
         #[arg(long)]
         position: Option<Position>,
@@ -252,7 +256,12 @@ pub enum SlotCommand {
     /// Write the first checkpoint at the confirmed LSN of a slot that exists
     ///
     /// Nothing before that LSN is delivered; events that an earlier run delivered may come again.
-    Adopt,
+    Adopt {
+        /// The epoch of positions to go on in: one more than the last records of this pipeline have
+        /// in their header walbrook.position before ":" (0 if there are none)
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        epoch: u32,
+    },
     /// Create the slot and its first checkpoint without streaming
     Create,
     /// Say whether all that has committed is in Kafka, so that the slot can be dropped

@@ -5,7 +5,7 @@ use super::*;
 const GOLDEN: &[&str] = &[
     include_str!("../../tests/golden/checkpoint/format-1.json"),
     include_str!("../../tests/golden/checkpoint/format-1-creating.json"),
-    include_str!("../../tests/golden/checkpoint/format-1-epoch.json"),
+    include_str!("../../tests/golden/checkpoint/format-2.json"),
     include_str!("../../tests/golden/checkpoint/format-1-inside.json"),
     include_str!("../../tests/golden/checkpoint/format-1-oids.json"),
     include_str!("../../tests/golden/checkpoint/format-1-omissions.json"),
@@ -29,10 +29,10 @@ fn a_checkpoint_is_small_enough_for_any_tool() {
 
 #[test]
 fn a_newer_format_is_refused_by_name() {
-    let newer = r#"{"format":2,"something":"else","epoch":3}"#;
+    let newer = r#"{"format":3,"something":"else","epoch":3}"#;
     let error = Checkpoint::from_json(newer.as_bytes()).unwrap_err();
-    assert!(matches!(error, Error::NewerFormat { found: 2, epoch: 3 }), "{error}");
-    assert!(error.to_string().contains("format 2"), "{error}");
+    assert!(matches!(error, Error::NewerFormat { found: 3, epoch: Some(3) }), "{error}");
+    assert!(error.to_string().contains("format 3"), "{error}");
 }
 
 #[test]
@@ -47,9 +47,10 @@ fn what_is_no_checkpoint_is_refused_without_showing_it() {
 #[test]
 fn the_epoch_of_what_is_no_checkpoint_is_read_where_that_can_be() {
     let epoch = |bytes: &[u8]| Checkpoint::from_json(bytes).unwrap_err().epoch();
-    assert_eq!(epoch(br#"{"format":1,"epoch":2}"#), 2);
+    assert_eq!(epoch(br#"{"format":1,"epoch":2}"#), Some(2));
+    assert_eq!(epoch(br#"{"format":1}"#), Some(0));
     for bytes in [&b""[..], b"{}", b"\xff", br#"{"format":1,"epoch":-1}"#] {
-        assert_eq!(epoch(bytes), 0);
+        assert_eq!(epoch(bytes), None);
     }
 }
 

@@ -18,7 +18,9 @@ use crate::position::Position;
 /// If standard output cannot be written.
 pub async fn checkpoint(config: &Config, command: CheckpointCommand) -> anyhow::Result<Exit> {
     match command {
-        CheckpointCommand::Accept { position, reason } => accept(config, &reason, position).await,
+        CheckpointCommand::Accept { position, epoch, reason } => {
+            accept(config, &reason, position, epoch).await
+        }
         CheckpointCommand::Skip { file, position, reason } => {
             skip(config, position, &reason, &file).await
         }
@@ -41,10 +43,15 @@ fn show(config: &Config, is_json: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-async fn accept(config: &Config, reason: &str, position: Option<Position>) -> anyhow::Result<Exit> {
+async fn accept(
+    config: &Config,
+    reason: &str,
+    position: Option<Position>,
+    epoch: Option<u32>,
+) -> anyhow::Result<Exit> {
     // Held until the end, since a stop that is dropped is a stop.
     let (_stopper, mut stop) = stop_pair();
-    match pipeline::accept(config, reason, position, &mut stop).await {
+    match pipeline::accept(config, reason, position, epoch, &mut stop).await {
         Ok(outcome) => {
             print(&format!("{}\n{}", outcome.jump, changed(&outcome)))?;
             Ok(Exit::Ok)

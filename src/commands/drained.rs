@@ -11,7 +11,7 @@ use crate::kafka;
 use crate::pipeline::start::Verdict;
 use crate::pipeline::{self, Rehearsed};
 use crate::position::Lsn;
-use crate::postgres::{Catalog, OldestXact, ReplicationClient, SlotFacts};
+use crate::postgres::{Catalog, OldestXact, ReplicationClient};
 
 /// Says it, waiting for so long.
 ///
@@ -38,38 +38,39 @@ async fn look(config: &Config, wait: Duration) -> Result<Answer, pipeline::Error
     let Some(facts) = catalog.slot(slot).await? else {
         return Ok(Err(format!("slot {slot:?} does not exist")));
     };
-    let end = facts.log_end().unwrap_or_default();
+    pipeline::own_slot(config, &facts)?;
+    // Also of what committed and is not on the server's disk yet (synchronous_commit = off).
+    let Some(end) = catalog.written_end().await? else {
+        return Ok(Err(
+            "not known: this server is a standby, which does not say what the primary has committed or has open; ask with the primary's address"
+                .to_owned(),
+        ));
+    };
     let answer = if facts.is_active {
-        confirmed(slot, &mut catalog, end, until).await?
+        delivered(config, end, until).await?
     } else {
         waiting(config, &mut catalog, end, until).await?
     };
     Ok(answer.and_then(|text| unless_open(text, facts.oldest_xact.as_ref())))
 }
 
-/// A run confirms what is in Kafka (I1), also where nothing was published.
-async fn confirmed(
-    slot: &str,
-    catalog: &mut Catalog,
-    end: Lsn,
-    until: Instant,
-) -> Result<Answer, pipeline::Error> {
+/// While walbrook runs, its checkpoint goes on, also where nothing was published.
+async fn delivered(config: &Config, end: Lsn, until: Instant) -> Result<Answer, pipeline::Error> {
     loop {
-        let facts = catalog.slot(slot).await?;
-        let confirmed = facts.and_then(|SlotFacts { confirmed_flush, .. }| confirmed_flush);
-        let confirmed = confirmed.unwrap_or_default();
-        if end <= confirmed {
+        let checkpoint = kafka::read_checkpoint(config).map_err(of_kafka)?;
+        let confirm = checkpoint.map(|checkpoint| checkpoint.confirm).unwrap_or_default();
+        if end <= confirm {
             return Ok(Ok(is_drained(end)));
         }
         if timeout_at(until, sleep(LOOK_EVERY)).await.is_err() {
             return Ok(Err(format!(
-                "not drained: the slot is confirmed up to {confirmed}, and the server's log went up to {end}; is walbrook behind (walbrook_lag_bytes)? A longer --wait-seconds waits for it"
+                "not drained: Kafka has what committed before {confirm}, and the server's log goes up to {end}; is walbrook behind (walbrook_lag_bytes)? A longer --wait-seconds waits for it"
             )));
         }
     }
 }
 
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// While nobody reads the slot, what waits behind the checkpoint is decoded.
 async fn waiting(

@@ -25,7 +25,7 @@ use crate::status::Status;
 /// If standard output cannot be written.
 pub async fn slot(config: &Config, command: SlotCommand) -> anyhow::Result<Exit> {
     let answer = match command {
-        SlotCommand::Adopt => adopt(config).await,
+        SlotCommand::Adopt { epoch } => adopt(config, epoch).await,
         SlotCommand::Create => create(config).await,
         SlotCommand::Drained { wait_seconds } => {
             return drained(config, Duration::from_secs(wait_seconds)).await;
@@ -42,10 +42,10 @@ pub async fn slot(config: &Config, command: SlotCommand) -> anyhow::Result<Exit>
     }
 }
 
-async fn adopt(config: &Config) -> Result<String, pipeline::Error> {
+async fn adopt(config: &Config, epoch: u32) -> Result<String, pipeline::Error> {
     // Held until the end, since a stop that is dropped is a stop.
     let (_stopper, mut stop) = stop_pair();
-    let outcome = pipeline::adopt(config, &mut stop).await?;
+    let outcome = pipeline::adopt(config, epoch, &mut stop).await?;
     Ok(format!(
         "adopted slot {:?}: changes before {} are not delivered; records of an earlier run may come again\n{}",
         config.replication.slot,

@@ -198,7 +198,7 @@ impl Error {
     #[must_use]
     pub fn epoch(&self) -> Option<u32> {
         match self {
-            Self::Checkpoint { source, .. } => Some(source.epoch()),
+            Self::Checkpoint { source, .. } => source.epoch(),
             _ => None,
         }
     }

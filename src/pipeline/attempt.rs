@@ -370,7 +370,7 @@ impl Attempt<'_> {
         let mut creating = first_checkpoint(self.config, system, State::Creating, Lsn::ZERO);
         if let Some(Checkpoint { accepted, epoch, .. }) = checkpoint {
             // What an operator accepted before a crash is kept.
-            (creating.accepted, creating.epoch) = (accepted, epoch);
+            creating = Checkpoint { accepted, ..creating.in_epoch(epoch) };
         }
         commit(self.writer, creating.clone()).await?;
         if server.slot.is_some() {

@@ -40,21 +40,35 @@ pub struct Outcome {
 enum Decision<'a> {
     Accept {
         reason: &'a str,
-        /// Set where the checkpoint's record could not be read: its epoch, as far as that could.
+        /// Set where the checkpoint's record could not be read: the epoch behind it.
         unreadable: Option<u32>,
         /// The position that a run has named when the stream contradicted it.
         position: Option<Position>,
     },
-    Adopt,
+    Adopt {
+        /// The epoch to go on in.
+        epoch: u32,
+    },
 }
 
-/// Writes the first checkpoint at the confirmed LSN of a slot that exists.
+impl Decision<'_> {
+    /// The epoch, where there is no checkpoint to go on from.
+    fn epoch(self) -> u32 {
+        match self {
+            Self::Accept { unreadable, .. } => unreadable.unwrap_or(0),
+            Self::Adopt { epoch } => epoch,
+        }
+    }
+}
+
+/// Writes the first checkpoint at the confirmed LSN of a slot that exists. `epoch` is 0 unless a
+/// checkpoint that is gone had one.
 ///
 /// # Errors
 ///
 /// If there is a checkpoint already, no slot, a publication is missing, or somebody else holds it.
-pub async fn adopt(config: &Config, stop: &mut Stop) -> Result<Outcome, Error> {
-    decide(config, kafka_sink(config)?, Decision::Adopt, stop).await
+pub async fn adopt(config: &Config, epoch: u32, stop: &mut Stop) -> Result<Outcome, Error> {
+    decide(config, kafka_sink(config)?, Decision::Adopt { epoch }, stop).await
 }
 
 /// Writes a checkpoint at the slot's confirmed LSN in place of the one that is refused, and keeps
@@ -67,11 +81,12 @@ pub async fn adopt(config: &Config, stop: &mut Stop) -> Result<Outcome, Error> {
 /// # Errors
 ///
 /// If neither is so and `position` is not the checkpoint's, somebody else holds the slot, or a server
-/// does not answer.
+/// does not answer; or if the epoch of a record that cannot be read is not known and not given.
 pub async fn accept(
     config: &Config,
     reason: &str,
     position: Option<Position>,
+    epoch: Option<u32>,
     stop: &mut Stop,
 ) -> Result<Outcome, Error> {
     // A look that fences nobody: only the very record that is told of below is overridden.
@@ -85,8 +100,14 @@ pub async fn accept(
             (None, kafka_sink(config)?)
         }
     };
-    let epoch = unreadable.as_ref().and_then(kafka::Error::epoch);
-    let decision = Decision::Accept { reason, unreadable: epoch, position };
+    let next = match &unreadable {
+        None => None,
+        Some(error) => {
+            let next = epoch.or_else(|| error.epoch().map(|epoch| epoch.saturating_add(1)));
+            Some(next.ok_or(Refusal::NoEpoch)?)
+        }
+    };
+    let decision = Decision::Accept { reason, unreadable: next, position };
     let outcome = decide(config, kafka_sink, decision, stop).await?;
     let unreadable = unreadable.filter(|_| outcome.before.is_none());
     Ok(Outcome { unreadable, ..outcome })
@@ -280,7 +301,7 @@ async fn hold_and_decide(
     stop: &mut Stop,
 ) -> Result<Outcome, Error> {
     let mut look = Look::new(config).await?;
-    if let Decision::Adopt = decision {
+    if let Decision::Adopt { .. } = decision {
         require_publications(&mut look.catalog, &config.replication.publications).await?;
     }
     let (slot, system) = (&config.replication.slot, look.system.clone());
@@ -310,11 +331,9 @@ async fn hold_and_decide(
         let before = recovered(writer).await?;
         may_decide(config, decision, &found, before.as_ref())?;
         let accepted = before.as_ref().map(|before| accepted(reason, before));
-        let epoch = match &before {
-            Some(before) => before.epoch,
-            None => after_unreadable(decision),
-        };
-        commit(writer, Checkpoint { accepted, epoch, ..made(State::Creating, Lsn::ZERO) }).await?;
+        let epoch = before.as_ref().map_or_else(|| decision.epoch(), |before| before.epoch);
+        let creating = made(State::Creating, Lsn::ZERO).in_epoch(epoch);
+        commit(writer, Checkpoint { accepted, ..creating }).await?;
         if found.slot.is_some() {
             client.drop_slot(slot).await?;
         }
@@ -374,11 +393,11 @@ fn may_decide(
         (Decision::Accept { unreadable, position, .. }, before) => {
             start::may_accept(&expected, server, before, unreadable.is_some(), position)
         }
-        (Decision::Adopt, Some(before)) => {
+        (Decision::Adopt { .. }, Some(before)) => {
             start::same_pipeline(&expected, before)?;
             Err(Refusal::AlreadyAdopted { slot: expected.slot, confirm: before.confirm })
         }
-        (Decision::Adopt, None) => Ok(()),
+        (Decision::Adopt { .. }, None) => Ok(()),
     }
 }
 
@@ -392,7 +411,7 @@ async fn replace(
 ) -> Result<Outcome, Error> {
     now = match &before {
         Some(before) => now.following(before),
-        None => Checkpoint { epoch: after_unreadable(decision), ..now },
+        None => now.in_epoch(decision.epoch()),
     };
     if let (Decision::Accept { reason, .. }, Some(before)) = (decision, &before) {
         now.accepted = Some(accepted(reason, before));
@@ -400,14 +419,6 @@ async fn replace(
     let jump = Jump::new(server, before.as_ref(), now.confirm);
     commit(writer, now.clone()).await?;
     Ok(Outcome { before, now, jump, unreadable: None })
-}
-
-/// The epoch where there is no checkpoint to go on from: behind one that cannot be read, the next.
-fn after_unreadable(decision: Decision<'_>) -> u32 {
-    match decision {
-        Decision::Accept { unreadable: Some(epoch), .. } => epoch.saturating_add(1),
-        _ => 0,
-    }
 }
 
 /// What is kept of the checkpoint that was replaced; of one half made, what that kept.

@@ -188,6 +188,11 @@ pub enum Refusal {
         /// Where it goes on; `None` if it creates the slot.
         position: Option<Position>,
     },
+    /// Nobody knows in which epoch positions were.
+    #[error(
+        "the checkpoint's record cannot be read, nor in which epoch its positions were, and none may be used again: add --epoch N, one more than the last records have in their header walbrook.position before \":\" (1 if they have nothing there)"
+    )]
+    NoEpoch,
     /// There is no such change in the stream.
     #[error(
         "there is no change at {position}: {found}. `walbrook run` names the position of the change that it cannot write"

@@ -249,6 +249,8 @@ impl Registry {
     #[must_use]
     pub fn class(&self, error: &Error) -> Class {
         match error {
+            // Nobody waits for it.
+            _ if self.is_rehearsal => Class::Fatal,
             Error::Answer { .. } | Error::Denied { .. } | Error::Path { .. }
                 if self.has_answered =>
             {

@@ -148,6 +148,10 @@ fn find(program: &str, folder: &Path, path: Option<&str>) -> Result<PathBuf, Str
         (None, Some(place)) => {
             Err(format!("names a program that is not executable: {}", place.display()))
         }
+        // A whole line in one text may hold a secret.
+        (None, None) if program.contains(char::is_whitespace) => Err(
+            "wants the program alone as its first text, and each argument as one of its own: [\"program\", \"argument\", …]".into(),
+        ),
         (None, None) if program.contains('/') => {
             Err(format!("names a program that does not exist: {}", folder.join(program).display()))
         }

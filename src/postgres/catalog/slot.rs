@@ -146,6 +146,20 @@ impl Catalog {
         }))
     }
 
+    /// The end of all that the server has written to its log, also what is not on its disk yet;
+    /// `None` on a standby, which has no more than it was sent.
+    ///
+    /// # Errors
+    ///
+    /// If the query fails.
+    pub async fn written_end(&mut self) -> Result<Option<Lsn>, Error> {
+        let row = self.row(WRITTEN_END_SQL, &[]).await?;
+        let Some(end) = lsn_field(&row, 0)? else { return Ok(None) };
+        // Behind a page's header nothing is written yet, and what was before ends with the page.
+        let behind = end.0 % PAGE_BYTES;
+        Ok(Some(if behind <= PAGE_HEADER_BYTES_MAX { Lsn(end.0 - behind) } else { end }))
+    }
+
     /// The walsender with this process id; `None` if it has gone.
     ///
     /// # Errors
@@ -212,6 +226,15 @@ LEFT JOIN LATERAL (
     SELECT NULL, gid, NULL, prepared, age(transaction) FROM pg_prepared_xacts
     ORDER BY xids DESC LIMIT 1) x ON true
 WHERE s.slot_name = $1";
+
+const WRITTEN_END_SQL: &str = "
+SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_insert_lsn()::text END";
+
+/// Pages of the log, and the longer of their headers.
+///
+/// Source: <https://github.com/postgres/postgres/blob/REL_17_STABLE/src/include/access/xlog_internal.h>
+const PAGE_BYTES: u64 = 8192;
+const PAGE_HEADER_BYTES_MAX: u64 = 40;
 
 const WALSENDER_SQL: &str = "\
 SELECT coalesce(r.application_name, ''), host(r.client_addr), r.state,

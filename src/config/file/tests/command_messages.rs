@@ -4,6 +4,11 @@
 pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
     (
         "postgres",
+        r#"password_command = ["vault read hunter2"]"#,
+        r#"4:20: `postgres.password_command` wants the program alone as its first text, and each argument as one of its own: ["program", "argument", …]"#,
+    ),
+    (
+        "postgres",
         r#"password_command = "aws""#,
         "4:20: `postgres.password_command`: wrong type: string, expected a list in brackets",
     ),
