@@ -87,7 +87,7 @@ impl Upgrade {
 
     /// The start is refused, since it is another cluster, and goes on once that is accepted; what the
     /// command said.
-    async fn accept(&mut self) -> String {
+    fn accept(&self) -> String {
         let mut walbrook = Walbrook::spawn(&self.flow.config);
         let refusal = flow::ends_with(&mut walbrook, 5);
         for words in ["another cluster, or pg_upgrade", "walbrook checkpoint accept"] {
@@ -135,7 +135,7 @@ fn pg_upgrade_keeps_the_slot() {
         upgrade.switch().await;
         // Nothing is lost that is written before the operator has decided.
         upgrade.flow.execute("INSERT INTO t (v) VALUES ('between')").await;
-        let accepted = upgrade.accept().await;
+        let accepted = upgrade.accept();
         assert!(!accepted.contains("in epoch"), "{accepted}");
         assert_eq!(upgrade.finish().await, [0]);
     });
@@ -171,7 +171,7 @@ fn pg_upgrade_with_the_slot_dropped() {
         upgrade.pg_upgrade("programs16").unwrap_or_else(|said| panic!("{said}"));
         upgrade.new.launch();
         upgrade.switch().await;
-        let accepted = upgrade.accept().await;
+        let accepted = upgrade.accept();
         assert!(accepted.contains("not delivered: changes that committed before 0/"), "{accepted}");
         assert_eq!(upgrade.finish().await, [0]);
     });
@@ -206,7 +206,7 @@ fn a_dump_and_restore_begins_the_next_epoch() {
         let restore = ["--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--dbname", &database];
         program("psql", &upgrade.new, &[&restore[..], &["--file", &file]].concat());
         upgrade.switch().await;
-        let accepted = upgrade.accept().await;
+        let accepted = upgrade.accept();
         assert!(accepted.contains("in epoch 1 (the last change in Kafka)"), "{accepted}");
         assert_eq!(upgrade.finish().await, [0, 1]);
     });

@@ -6,7 +6,7 @@ use apache_avro::types::Value;
 use tokio_postgres::Client;
 
 use super::Scale;
-use crate::support::flow::position;
+use crate::support::flow::{Place, position};
 use crate::support::records::{self, Record};
 use crate::support::stack::{Space, Stack, shared};
 
@@ -107,7 +107,7 @@ fn note_fills(records: &[Record], fills: &mut HashMap<String, u64>) {
 
 /// A delete is followed by its tombstone, and nothing else is.
 fn check_tombstones(records: &[Record]) {
-    let mut open: HashMap<&[u8], ((u32, u64), u64, u32)> = HashMap::new();
+    let mut open: HashMap<&[u8], Place> = HashMap::new();
     for record in records {
         let key = record.key.as_deref().unwrap();
         let (lsn, ordinal, part) = position(record);

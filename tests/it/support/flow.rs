@@ -214,7 +214,10 @@ pub(crate) fn ends_with(walbrook: &mut Walbrook, code: i32) -> String {
 }
 
 /// Epoch and commit LSN, ordinal, part, which no other record has.
-pub(crate) fn position(record: &Record) -> ((u32, u64), u64, u32) {
+pub(crate) type Place = ((u32, u64), u64, u32);
+
+/// A record's place.
+pub(crate) fn position(record: &Record) -> Place {
     let text = record.header("walbrook.position").expect("no header walbrook.position");
     let (epoch, text) = text.split_once(':').unwrap_or(("0", text));
     let (lsn, rest) = text.split_once('#').unwrap();
