@@ -267,9 +267,9 @@ pub enum SlotCommand {
     /// Say whether all that has committed is in Kafka, so that the slot can be dropped
     ///
     /// For before a major upgrade, or a move to another server; nothing must be written meanwhile. While
-    /// walbrook runs, waits until it has confirmed the server's log as it is now; while nobody reads the
-    /// slot, decodes what waits, as check does. Exit code 3 if something is not in Kafka, or may yet
-    /// commit: a transaction that is open.
+    /// walbrook runs, waits until its checkpoint covers the server's log as it is now; while nobody
+    /// reads the slot, decodes what waits, as check does. Exit code 3 if something is not in Kafka, or
+    /// may yet commit (a transaction that is open), or if that cannot be known (on a standby).
     Drained {
         /// How long to wait, or to decode
         #[arg(long, value_name = "SECONDS", default_value_t = 60)]
