@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::alive::{alive, look, watched};
 use super::assembler::{self, Assembler};
 use super::holder::Holders;
-use super::reader::{Reader, Surroundings};
+use super::reader::{Reader, Surroundings, Timelines};
 use super::start::{self, Expected, Server, Slot, Verdict};
 use super::supervisor::Ending;
 use super::telemetry::Telemetry;
@@ -99,7 +99,7 @@ struct Held {
     session: Session,
     catalog: Catalog,
     is_binary: bool,
-    is_standby: bool,
+    timelines: Option<Timelines>,
     checkpoint: Checkpoint,
     comes_again: bool,
 }
@@ -144,10 +144,9 @@ impl Attempt<'_> {
         let (expected, is_binary) = self.prepare(&mut catalog).await?;
         let from = from_confirmed(&self.config.replication.slot, &expected.stream, is_binary);
         // The walsender of a rehearsal in binary form may hold it for a moment more.
-        let (transport, is_standby) = gap::when_free(gap::FREE_LIMIT, async || {
+        let transport = gap::when_free(gap::FREE_LIMIT, async || {
             let client = replication(self.config, &catalog).await?;
-            let is_standby = client.is_standby();
-            Ok((client.start_replication(from).await?, is_standby))
+            client.start_replication(from).await
         })
         .await?;
         Ok(Held {
@@ -155,7 +154,8 @@ impl Attempt<'_> {
             session: session(self.config).holding_back(),
             catalog,
             is_binary,
-            is_standby,
+            // No checkpoint is kept.
+            timelines: None,
             checkpoint,
             comes_again,
         })
@@ -189,7 +189,7 @@ impl Attempt<'_> {
                 return Err(Error::SlotCreated);
             }
         }
-        let is_standby = client.is_standby();
+        let timelines = timelines(self.config, &client, &catalog).await?;
         let started =
             client.start_replication(from_confirmed(slot, &expected.stream, is_binary)).await;
         let mut transport = match started {
@@ -224,7 +224,7 @@ impl Attempt<'_> {
                     session,
                     catalog,
                     is_binary,
-                    is_standby,
+                    timelines,
                     checkpoint,
                     comes_again,
                 })
@@ -252,15 +252,8 @@ impl Attempt<'_> {
     }
 
     async fn stream(self, held: Held) -> Result<(), Error> {
-        let Held {
-            transport,
-            session,
-            mut catalog,
-            is_binary,
-            is_standby,
-            checkpoint,
-            comes_again,
-        } = held;
+        let Held { transport, session, mut catalog, is_binary, timelines, checkpoint, comes_again } =
+            held;
         let slot = &self.config.replication.slot;
         info!(%slot, position = %checkpoint.position, confirm = %checkpoint.confirm, "streaming");
         self.telemetry.on_streaming(clock::now(), checkpoint.confirm);
@@ -271,7 +264,7 @@ impl Attempt<'_> {
             registry: self.memory.registry.as_mut(),
             slot,
             publications: &self.config.replication.publications,
-            is_standby,
+            timelines,
             telemetry: self.telemetry,
             stop: self.stop,
             refused: &mut self.memory.refused,
@@ -282,7 +275,7 @@ impl Attempt<'_> {
             ),
         };
         let transcoder = Transcoder::new(self.config.postgres.text_encoding);
-        Reader::new(transport, session, transcoder, assembler, around).run().await
+        Box::pin(Reader::new(transport, session, transcoder, assembler, around).run()).await
     }
 
     /// A lost slot cannot be held by anybody, so it is judged (and may be made anew) without.
@@ -399,6 +392,18 @@ pub(super) async fn replication(
     let client = ReplicationClient::connect(&config.postgres, &config.replication).await?;
     client.same_server(catalog)?;
     Ok(client)
+}
+
+/// Another one, to a standby, which outlives what the stream does not tell of.
+async fn timelines(
+    config: &Config,
+    client: &ReplicationClient,
+    catalog: &Catalog,
+) -> Result<Option<Timelines>, postgres::Error> {
+    if !client.is_standby() {
+        return Ok(None);
+    }
+    Ok(Some(Timelines::new(replication(config, catalog).await?)))
 }
 
 /// The OIDs of the publications, all of which must exist: that one is missing would only show at the

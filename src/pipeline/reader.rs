@@ -5,6 +5,7 @@
 //! checkpoint says, then what each committed batch's says.
 
 mod plans;
+mod timeline;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -26,6 +27,8 @@ use crate::postgres::Catalog;
 use crate::registry::{self, Registry};
 use crate::status::Phase;
 use crate::wal::{Frame, RelationId, Session, Transcoder};
+
+pub(super) use timeline::Timelines;
 
 /// A read that brought less than this, while the writer is busy, is followed by a
 /// [nap](Transport::nap): the walsender makes one send() per row, and a receiver that wakes for each
@@ -58,8 +61,8 @@ pub(super) struct Surroundings<'a, S: Sink> {
     pub(super) registry: Option<&'a mut Registry>,
     pub(super) slot: &'a str,
     pub(super) publications: &'a [String],
-    /// Whether the server was a standby when the stream began: the stream outlives a promotion.
-    pub(super) is_standby: bool,
+    /// Where the server was a standby when the stream began.
+    pub(super) timelines: Option<Timelines>,
     pub(super) telemetry: &'a mut Telemetry,
     pub(super) stop: &'a mut Stop,
     pub(super) refused: &'a mut Option<(Position, Error)>,
@@ -101,6 +104,8 @@ enum Pause {
     Data,
     /// Both batches are in use.
     Room,
+    /// A batch is due, and the timeline of what it holds is not known.
+    Timeline,
 }
 
 impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
@@ -163,9 +168,11 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         let pause = self.take_frames()?;
         let pause = match pause {
             Pause::Answer(need) => return self.answer(need).await,
+            Pause::Timeline => return self.follow_timeline().await,
             pause => pause,
         };
         if self.assembler.is_at_boundary() && (!self.current.is_empty() || self.is_idle_due()) {
+            self.follow_timeline().await?;
             self.hand_over()?;
         }
         self.send_due_status().await?;
@@ -178,8 +185,8 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         let context = Context { now_us: clock::wall_us() };
         loop {
             let waits = self.assembler.is_at_boundary() && self.assembler.has_target(&self.current);
-            if waits && !self.hand_over()? {
-                return Ok(Pause::Room);
+            if waits && let Some(pause) = self.hand_over()? {
+                return Ok(pause);
             }
             let Self { transport, pending, session, assembler, current, around, .. } = self;
             let transcoder = &mut self.transcoder;
@@ -203,8 +210,8 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                 }
                 Step::Boundary | Step::Continue => {}
                 Step::Full => {
-                    if !self.hand_over()? {
-                        return Ok(Pause::Room);
+                    if let Some(pause) = self.hand_over()? {
+                        return Ok(pause);
                     }
                 }
                 Step::Need(need) => return Ok(Pause::Answer(need)),
@@ -212,15 +219,18 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         }
     }
 
-    /// Seals the batch and hands it to the writer; `false` while the writer has the other one.
-    fn hand_over(&mut self) -> Result<bool, Error> {
+    /// Seals the batch and hands it to the writer, or says what that has to wait for.
+    fn hand_over(&mut self) -> Result<Option<Pause>, Error> {
         if !self.around.writer.is_idle() {
-            return Ok(false);
+            return Ok(Some(Pause::Room));
         }
-        let Some(spare) = self.spare.take() else { return Ok(false) };
+        if !self.is_timeline_known() {
+            return Ok(Some(Pause::Timeline));
+        }
+        let Some(spare) = self.spare.take() else { return Ok(Some(Pause::Room)) };
         self.assembler.seal(&mut self.current, self.session.keepalive());
         self.commit_current(spare)?;
-        Ok(true)
+        Ok(None)
     }
 
     /// Hands over what is complete, where the open transaction may have to wait for long.
@@ -323,9 +333,6 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         if self.session.is_lost() && !self.ping(ANSWER_LIMIT).await? {
             return Err(Error::Silent { silence });
         }
-        if self.around.is_standby {
-            self.follow_timeline().await?;
-        }
         if self.ticks.is_multiple_of(TICKS_PER_SLOT) {
             self.observe_slot().await?;
         } else if matches!(pause, Pause::Room) {
@@ -369,19 +376,6 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
         let answer = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
         answer.map_or(Ok(false), |pong| pong.map(|()| true)).map_err(Error::from)
-    }
-
-    /// A stream of a standby lives through its promotion, and that of the server that it follows:
-    /// what comes then is of the new timeline, and the next start must find that in the checkpoint. No
-    /// answer in time is no harm.
-    async fn follow_timeline(&mut self) -> Result<(), Error> {
-        let query = tokio::time::timeout(SLOT_LIMIT, self.around.catalog.timeline());
-        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
-        let found = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
-        if let Ok(timeline) = found {
-            self.assembler.on_timeline(timeline?);
-        }
-        Ok(())
     }
 
     /// Asks what the slot makes the server keep; no answer in time is no harm.
@@ -520,6 +514,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         *attempt += 1;
         warn!(%subject, %error, retry_in = ?delay, "the schema registry does not answer as it should; waiting for it");
         telemetry.enter(Phase::Backoff { attempt: *attempt, until: clock::now() + delay });
+        self.follow_timeline().await?;
         self.hand_over_complete()?;
         let Surroundings { catalog, stop, slot, telemetry, .. } = &mut self.around;
         let (nothing, look) = (std::future::pending(), look(catalog, slot, telemetry));
@@ -541,9 +536,11 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         let limit = tokio::time::Instant::now() + STOP_LIMIT;
         self.settle(limit).await?;
         // What a checkpoint covers already came again, and is no progress.
-        if self.session.confirmed() < self.assembler.complete_end()
-            && self.assembler.seal_complete(&mut self.current)
-        {
+        let is_ahead = self.session.confirmed() < self.assembler.complete_end();
+        if is_ahead {
+            self.follow_timeline().await?;
+        }
+        if is_ahead && self.assembler.seal_complete(&mut self.current) {
             let batch = std::mem::take(&mut self.current);
             self.tell_skipped();
             self.around.writer.commit(batch)?;

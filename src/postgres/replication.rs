@@ -175,6 +175,17 @@ impl ReplicationClient {
         }
     }
 
+    /// The timeline that the server writes or, as a standby, replays; asked for at most so long.
+    ///
+    /// # Errors
+    ///
+    /// As [`identify_system`](Self::identify_system).
+    pub async fn timeline(&mut self, limit: Duration) -> Result<u32, Error> {
+        let host = self.peer.host.clone();
+        let found = within(limit, &host, "IDENTIFY_SYSTEM", self.identify_system()).await?;
+        Ok(found.timeline)
+    }
+
     /// `TIMELINE_HISTORY`: the ancestors of a timeline, oldest first. The first has none.
     ///
     /// # Errors

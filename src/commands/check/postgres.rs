@@ -362,14 +362,17 @@ fn confirmed(slot: &SlotFacts) -> String {
     slot.confirmed_flush.map_or_else(|| "(nothing)".to_owned(), |lsn| lsn.to_string())
 }
 
-/// Whether a new slot, and a walsender to read it, find room.
+/// Whether a new slot, and the walsenders that a run needs, find room.
 fn judge_room(name: &str, server: &Server, report: &mut Report) {
     report.ok("postgres.slot", format!("{name:?} does not exist yet; the first start creates it"));
-    for (item, what, setting, used, limit) in [
+    // The second one of a standby tells its timeline.
+    let wal_senders = 1 + i64::from(server.in_recovery);
+    for (item, what, setting, wanted, used, limit) in [
         (
             "postgres.free_slots",
             "replication slots",
             "max_replication_slots",
+            1,
             server.replication_slots,
             server.replication_slots_max,
         ),
@@ -377,12 +380,13 @@ fn judge_room(name: &str, server: &Server, report: &mut Report) {
             "postgres.free_walsenders",
             "walsenders",
             "max_wal_senders",
+            wal_senders,
             server.wal_senders,
             server.wal_senders_max,
         ),
     ] {
         let text = format!("{used} of {limit} {what} are in use ({setting})");
-        if used < i64::from(limit) {
+        if used + wanted <= i64::from(limit) {
             report.ok(item, text);
         } else {
             let more = i64::from(limit) + 5;

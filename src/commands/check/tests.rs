@@ -304,6 +304,12 @@ fn slots_are_judged() {
             (Failed, "postgres.free_walsenders", &["max_wal_senders = 15"]),
         ],
     );
+    for (in_recovery, state) in [(false, Ok), (true, Failed)] {
+        let last = Server { wal_senders: 9, in_recovery, ..server() };
+        let slots = (Ok, "postgres.free_slots", &[][..]);
+        let walsenders = (state, "postgres.free_walsenders", &["9 of 10"][..]);
+        check(judge(last, None), &[(Ok, name, &[]), slots, walsenders]);
+    }
 }
 
 #[test]

@@ -175,16 +175,6 @@ impl Catalog {
         })
     }
 
-    /// The timeline that the server writes or, as a standby, follows.
-    ///
-    /// # Errors
-    ///
-    /// If the query fails.
-    pub async fn timeline(&mut self) -> Result<u32, Error> {
-        let timeline: i32 = field(&self.row(TIMELINE_SQL, &[]).await?, 0)?;
-        Ok(timeline.unsigned_abs())
-    }
-
     /// Asks for nothing: whether the server still answers on this connection.
     ///
     /// # Errors
@@ -399,12 +389,3 @@ SELECT current_setting('server_version_num')::int4, current_setting('wal_level')
              WHERE NOT EXISTS (SELECT FROM pg_replication_slots
                                WHERE slot_name = name AND active)
              ORDER BY name)";
-
-/// What IDENTIFY_SYSTEM says, which only a walsender can be asked. A standby's control file follows
-/// when it writes the next pages.
-const TIMELINE_SQL: &str = "\
-SELECT CASE WHEN pg_is_in_recovery()
-            THEN (SELECT greatest(c.timeline_id, r.min_recovery_end_timeline)
-                  FROM pg_control_checkpoint() c, pg_control_recovery() r)
-            ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int4
-       END";

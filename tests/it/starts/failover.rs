@@ -74,24 +74,30 @@ fn a_promoted_standby_is_followed_if_it_has_all_that_is_in_kafka() {
     });
 }
 
-/// The stream of a standby outlives its promotion. What it brings then is of the new timeline, so
-/// the next start finds nothing that this server never had.
+/// The stream of a standby outlives the promotion of the server that it follows, and its own. What it
+/// brings then is of the new timeline from the first row on, so that the next start finds nothing that
+/// this server never had, even if nothing but that row was committed.
 #[test]
-fn a_stream_from_a_standby_goes_on_through_its_promotion() {
+fn a_stream_from_a_standby_goes_on_through_promotions() {
     run(TEST_LIMIT, async {
         let stack = shared();
         let mut primary = Postgres::start(&Options::default());
         let space = Space::new(&primary, "promoted").await;
         primary.execute(&space.database, TABLE).await;
         primary.stop("INT");
-        let mut standby = primary.standby(&[
-            format!("primary_conninfo = 'host=127.0.0.1 port={} user=postgres'", primary.port()),
-            "hot_standby_feedback = on".to_owned(),
-        ]);
+        let follow = |server: &Postgres| {
+            [
+                format!("primary_conninfo = 'host=127.0.0.1 port={} user=postgres'", server.port()),
+                "hot_standby_feedback = on".to_owned(),
+            ]
+        };
+        let mut middle = primary.standby(&follow(&primary));
+        let mut last = primary.standby(&follow(&middle));
         primary.launch();
-        standby.launch();
+        middle.launch();
+        last.launch();
         let any = ("postgres", "target_session_attrs = \"any\"");
-        let config = flow::moved(&flow::config(stack, &space, &[any]), &stack.postgres, &standby);
+        let config = flow::moved(&flow::config(stack, &space, &[any]), &stack.postgres, &last);
         // On a standby a slot is made only by who says so, and when the primary has told what runs.
         let own = config.clone();
         let making = tokio::task::spawn_blocking(move || command(&own, &["slot", "create"]));
@@ -103,24 +109,33 @@ fn a_stream_from_a_standby_goes_on_through_its_promotion() {
         let made = making.await.unwrap();
         assert!(made.status.success(), "{made:?}");
         let mut walbrook = Walbrook::spawn(&config);
-        space.ready(&standby, &mut walbrook).await;
+        space.ready(&last, &mut walbrook).await;
         insert(&primary, &space, 10).await;
+        arrived(&space, 10).await;
+        assert_eq!(timeline(&space), 1);
         primary.stop("INT");
-        promote(&standby).await;
-        // A second or so later it knows.
-        until_async(LIMIT, "the checkpoint is of the new timeline", async || {
-            insert(&standby, &space, 1).await;
-            flow::drained(&standby, &space, LIMIT).await?;
-            let timeline = timeline(&space);
-            if timeline == 2 { Ok(()) } else { Err(format!("timeline {timeline}")) }
-        })
-        .await;
-        assert!(walbrook.stop(LIMIT).success());
+        promote(&middle).await;
+        insert(&middle, &space, 1).await;
+        arrived(&space, 11).await;
+        walbrook.kill();
+        assert_eq!(timeline(&space), 2);
+
         let mut walbrook = Walbrook::spawn(&config);
-        space.ready(&standby, &mut walbrook).await;
-        insert(&standby, &space, 10).await;
-        flow::drained(&standby, &space, LIMIT).await.unwrap();
-        check_once(&standby, &space).await;
+        space.ready(&last, &mut walbrook).await;
+        insert(&middle, &space, 10).await;
+        arrived(&space, 21).await;
+        middle.stop("INT");
+        promote(&last).await;
+        insert(&last, &space, 1).await;
+        arrived(&space, 22).await;
+        walbrook.kill();
+        assert_eq!(timeline(&space), 3);
+
+        let mut walbrook = Walbrook::spawn(&config);
+        space.ready(&last, &mut walbrook).await;
+        insert(&last, &space, 10).await;
+        flow::drained(&last, &space, LIMIT).await.unwrap();
+        check_once(&last, &space).await;
         assert!(walbrook.stop(LIMIT).success());
     });
 }
@@ -128,6 +143,16 @@ fn a_stream_from_a_standby_goes_on_through_its_promotion() {
 async fn insert(postgres: &Postgres, space: &Space, rows: u32) {
     let insert = format!("INSERT INTO t (v) SELECT 'v' FROM generate_series(1, {rows})");
     postgres.execute(&space.database, &insert).await;
+}
+
+/// Waits for so many records, and no longer.
+async fn arrived(space: &Space, count: usize) {
+    let topic = format!("{}.public.t", space.prefix);
+    until_async(LIMIT, "the rows are in Kafka", async || {
+        let found = records::read_committed(&shared().kafka, &[&topic]).len();
+        if count <= found { Ok(()) } else { Err(format!("{found} of {count}")) }
+    })
+    .await;
 }
 
 /// Waits until the standby has the slot for good. (Its worker would look for it at its leisure.)
