@@ -14,7 +14,7 @@ use crate::support::{records, run, until_async};
 fn a_promoted_standby_is_followed_if_it_has_all_that_is_in_kafka() {
     run(TEST_LIMIT, async {
         let stack = shared();
-        let mut primary = Postgres::start(&Options::default());
+        let mut primary = Postgres::start(&Options::since(17));
         let space = Space::new(&primary, "failover").await;
         primary.execute(&space.database, TABLE).await;
         primary.stop("INT");
@@ -74,6 +74,57 @@ fn a_promoted_standby_is_followed_if_it_has_all_that_is_in_kafka() {
     });
 }
 
+/// Without failover slots, as before version 17, the standby has none. Promoted it is refused, with the
+/// way out; what is missing then is what was said, and no more.
+#[test]
+fn a_promoted_standby_without_the_slot_is_refused_until_the_gap_is_accepted() {
+    run(TEST_LIMIT, async {
+        let stack = shared();
+        let mut primary = Postgres::start(&Options::default());
+        let space = Space::new(&primary, "slotless").await;
+        primary.execute(&space.database, TABLE).await;
+        primary.stop("INT");
+        let mut standby = primary.standby(&[format!(
+            "primary_conninfo = 'host=127.0.0.1 port={} user=postgres'",
+            primary.port()
+        )]);
+        primary.launch();
+        standby.launch();
+        let hosts = [&primary, &standby].map(|server| format!("\"127.0.0.1:{}\"", server.port()));
+        let socket = format!("\"{}\"", stack.postgres.socket_folder().display());
+        let config = flow::config(stack, &space, &[]).replace(&socket, &hosts.join(", "));
+        let mut walbrook = Walbrook::spawn(&config);
+        space.ready(&primary, &mut walbrook).await;
+        insert(&primary, &space, 5).await;
+        flow::drained(&primary, &space, LIMIT).await.unwrap();
+        let client = standby.client(&space.database).await;
+        until_value(&client, "SELECT count(*) FROM t", "5").await;
+
+        primary.stop("INT");
+        promote(&standby).await;
+        insert(&standby, &space, 3).await;
+        let error = ends_with(&mut walbrook, 5);
+        println!("{error}");
+        for part in ["does not exist", "checkpoint accept"] {
+            assert!(error.contains(part), "{part:?} is not in: {error}");
+        }
+        let accepted = command(&config, &["checkpoint", "accept", "--reason", "failover"]);
+        assert!(accepted.status.success(), "{accepted:?}");
+        let mut walbrook = Walbrook::spawn(&config);
+        space.ready(&standby, &mut walbrook).await;
+        insert(&standby, &space, 10).await;
+        flow::drained(&standby, &space, LIMIT).await.unwrap();
+        let rows = query(&client, "SELECT id FROM t ORDER BY id").await.concat();
+        let wanted: Vec<i64> = rows.iter().map(|id| id.parse().unwrap()).collect();
+        let (before, since) = (&wanted[..5], &wanted[8..]);
+        let topic = format!("{}.public.t", space.prefix);
+        let records = records::read_committed(&stack.kafka, &[&topic]);
+        assert_eq!(ids(stack, &records), [before, since].concat());
+        super::check_positions(&records);
+        assert!(walbrook.stop(LIMIT).success());
+    });
+}
+
 /// The stream of a standby outlives the promotion of the server that it follows, and its own. What it
 /// brings then is of the new timeline from the first row on, so that the next start finds nothing that
 /// this server never had, even if nothing but that row was committed.
@@ -81,7 +132,7 @@ fn a_promoted_standby_is_followed_if_it_has_all_that_is_in_kafka() {
 fn a_stream_from_a_standby_goes_on_through_promotions() {
     run(TEST_LIMIT, async {
         let stack = shared();
-        let mut primary = Postgres::start(&Options::default());
+        let mut primary = Postgres::start(&Options::since(16));
         let space = Space::new(&primary, "promoted").await;
         primary.execute(&space.database, TABLE).await;
         primary.stop("INT");

@@ -32,6 +32,13 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// For what only this version and newer ones can.
+    pub(crate) fn since(version: u32) -> Self {
+        Self { version: version.max(*VERSION), ..Self::default() }
+    }
+}
+
 /// The version of servers for which a test names none.
 pub(crate) static VERSION: LazyLock<u32> = LazyLock::new(|| {
     let named = std::env::var("WALBROOK_TEST_POSTGRES");
