@@ -45,6 +45,9 @@ pub mod batch;
 // The two traits at the edges.
 pub mod edges;
 
+// What is verified of a server's certificate.
+mod tls;
+
 // The replication connection and the catalog.
 pub mod postgres;
 

@@ -13,7 +13,6 @@
 mod auth;
 mod binding;
 mod catalog;
-mod certificate;
 mod connect;
 mod decoding;
 mod error;

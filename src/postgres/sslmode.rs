@@ -14,6 +14,7 @@
 //! `fe-connect.c`, `fe-secure-openssl.c` for what the table there leaves out.
 
 use crate::config::{SslMode, SslRootCert};
+use crate::tls::Verify;
 
 use super::error::{Error, INVALID_AUTHORIZATION};
 
@@ -26,17 +27,6 @@ pub(super) enum Attempt {
     TlsOrPlain,
     /// With TLS or not at all.
     Tls,
-}
-
-/// What of the server's certificate is verified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verify {
-    /// That a trusted authority signed it.
-    Chain,
-    /// That, and that it is for the host's name.
-    ChainAndName,
-    /// Only that the server holds its key.
-    Nothing,
 }
 
 /// The first attempt at a host.

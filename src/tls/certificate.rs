@@ -1,4 +1,4 @@
-//! What OpenSSL, and so libpq, takes of a server's certificate and webpki does not. Pure.
+//! What OpenSSL, and so libpq and librdkafka, takes of a server's certificate and webpki does not. Pure.
 //!
 //! - A version 1 certificate: `openssl x509 -req`, as PostgreSQL's manual showed it for decades,
 //!   writes one unless it is given extensions.
