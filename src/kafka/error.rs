@@ -88,11 +88,6 @@ pub enum Error {
         /// The command that creates it; `None` when starting again creates it.
         command: Option<String>,
     },
-    /// Settings cannot be read.
-    #[error(
-        "settings of brokers and topics cannot be read: librdkafka's admin client does not authenticate with OAUTHBEARER"
-    )]
-    NoAdmin,
     /// A permission is missing.
     #[error("kafka does not permit to {operation} {resource}: grant {operation} on it")]
     NotPermitted {
@@ -122,6 +117,12 @@ pub enum Error {
     #[error("librdkafka refuses its options: {reason}")]
     Setup {
         /// librdkafka's words.
+        reason: String,
+    },
+    /// The files of `[kafka.tls]` serve librdkafka, but not connections of our own.
+    #[error("topics cannot be made, nor settings read, over TLS: {reason}")]
+    Tls {
+        /// Which file, and what is wrong with it.
         reason: String,
     },
     /// Fewer brokers are up than a new topic wants replicas, which passes when one was restarted.
@@ -222,10 +223,10 @@ impl Error {
             | Self::Checkpoint { .. }
             | Self::Config { .. }
             | Self::MissingTopic { .. }
-            | Self::NoAdmin
             | Self::NotPermitted { .. }
             | Self::RecordRefused { .. }
             | Self::Setup { .. }
+            | Self::Tls { .. }
             | Self::TopicRefused { .. }
             | Self::TransactionTimeout { .. }
             | Self::Unsupported { .. } => Class::Fatal,

@@ -19,6 +19,7 @@
 //! used again: [`KafkaSink`] refuses until [`recover`](crate::edges::Sink::recover), which may be
 //! called only while the slot is held (I4, I8).
 
+mod admin;
 mod client;
 mod error;
 mod headers;

@@ -6,17 +6,17 @@
 
 use std::time::Duration;
 
-use rdkafka::admin::{AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier};
+use rdkafka::admin::{ConfigResource, OwnedResourceSpecifier, ResourceSpecifier};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, Producer as _};
 
 use super::client::{self, Producer, ask};
 use super::error::{Error, Origin};
 use super::sink::{SinkConfig, initialise};
-use super::topics::{self, Creation, block_on};
-use super::{Deadline, REQUEST_TIMEOUT, record_bytes_max, unix_time};
+use super::topics::{self, Creation};
+use super::{Deadline, REQUEST_TIMEOUT, admin, record_bytes_max, unix_time};
 use crate::checkpoint::Checkpoint;
-use crate::config::{Kafka, Sasl, TopicCreation};
+use crate::config::{Kafka, TopicCreation};
 use crate::edges::Class;
 
 /// The cluster, as its first answer shows it.
@@ -119,11 +119,11 @@ pub fn names(config: &Kafka) -> Result<Vec<String>, Error> {
 ///
 /// # Errors
 ///
-/// If the brokers do not answer or do not permit it, or the admin client cannot authenticate.
+/// If the brokers do not answer or do not permit it.
 pub fn broker_settings(config: &Kafka, broker: i32) -> Result<BrokerSettings, Error> {
     let found = settings(config, &[ResourceSpecifier::Broker(broker)], "the cluster")?;
-    let found = found.into_iter().next().ok_or(Error::NoAdmin)??;
-    let settings = BrokerSettings {
+    let found = found.into_iter().next().transpose()?;
+    let settings = found.map_or_else(BrokerSettings::default, |found| BrokerSettings {
         replication_factor: number(&found, "default.replication.factor"),
         min_insync_replicas: number(&found, "min.insync.replicas"),
         transaction_timeout_max: millis(&found, "transaction.max.timeout.ms"),
@@ -132,7 +132,7 @@ pub fn broker_settings(config: &Kafka, broker: i32) -> Result<BrokerSettings, Er
         elects_unclean: number(&found, "unclean.leader.election.enable"),
         retention: retention(&found),
         timestamp_behind_max: millis(&found, "log.message.timestamp.before.max.ms"),
-    };
+    });
     // Without the permission the answer is empty rather than an error.
     if settings == BrokerSettings::default() {
         let resource = "the cluster".to_owned();
@@ -189,7 +189,8 @@ fn add_settings(config: &Kafka, described: &mut [Described<'_>]) -> Result<(), E
         .map(|(topic, _)| ResourceSpecifier::Topic(topic))
         .collect();
     let all = match settings(config, &existing, "a topic") {
-        Err(Error::NoAdmin) => return Ok(()),
+        // A key that only librdkafka can open: all else can be looked at.
+        Err(Error::Tls { .. }) => return Ok(()),
         all => all?,
     };
     for found in all.into_iter().flatten() {
@@ -387,15 +388,9 @@ fn settings(
 ) -> Result<Vec<Result<ConfigResource, Error>>, Error> {
     let doing = "asking for settings";
     let origin = Origin { operation: "DESCRIBE_CONFIGS", ..client::origin(config, doing).on(name) };
-    if matches!(config.security.sasl, Some(Sasl::OauthBearer { .. })) {
-        return Err(Error::NoAdmin);
-    }
     if resources.is_empty() {
         return Ok(Vec::new());
     }
-    let admin = client::admin(config)?;
-    let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
-    let found = block_on(admin.describe_configs(resources, &options));
     let refused = |code| match code {
         RDKafkaErrorCode::ClusterAuthorizationFailed => {
             let resource = "the cluster".into();
@@ -403,7 +398,7 @@ fn settings(
         }
         code => origin.error(KafkaError::AdminOp(code)),
     };
-    let found = found.map_err(|error| origin.error(error))?;
+    let found = admin::describe_configs(config, origin, resources)?;
     Ok(found.into_iter().map(|found| found.map_err(refused)).collect())
 }
 

@@ -2,21 +2,16 @@
 //! altered.
 
 use std::collections::HashSet;
-use std::future::Future;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll, Wake, Waker};
-use std::thread::Thread;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{NewTopic, TopicReplication};
 use rdkafka::error::{IsError as _, KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer as _;
 
 use super::client::{self, Producer, ask};
 use super::error::{Error, Origin};
-use super::{Deadline, REQUEST_TIMEOUT};
-use crate::config::{Kafka, Sasl, TopicCreation};
+use super::{Deadline, REQUEST_TIMEOUT, admin};
+use crate::config::{Kafka, TopicCreation};
 
 /// How often a new topic is looked for.
 const WAIT_STEP: Duration = Duration::from_millis(50);
@@ -128,25 +123,14 @@ pub(super) fn create(
     creation: &TopicCreation,
     kind: Creation,
 ) -> Result<(), Error> {
-    // rdkafka's admin client never asks for a token, so it cannot authenticate:
-    // <https://github.com/fede1024/rust-rdkafka/issues/757>
-    if matches!(config.security.sasl, Some(Sasl::OauthBearer { .. })) {
-        return Err(missing(config, topic, Some(creation)));
-    }
     let replication = TopicReplication::Fixed(creation.replication_factor);
     let mut new = NewTopic::new(topic, creation.partitions, replication);
     if let Some(policy) = &creation.cleanup_policy {
         new = new.set("cleanup.policy", policy);
     }
-    let options = AdminOptions::new()
-        .request_timeout(Some(REQUEST_TIMEOUT))
-        .operation_timeout(Some(REQUEST_TIMEOUT))
-        .validate_only(kind == Creation::Tried);
     let origin =
         Origin { operation: "CREATE", ..client::origin(config, "creating a topic").on(topic) };
-    let admin = client::admin(config)?;
-    let results = block_on(admin.create_topics([&new], &options));
-    for result in results.map_err(|error| origin.error(error))? {
+    for result in admin::create_topic(config, origin, &new, kind == Creation::Tried)? {
         match result {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((_, RDKafkaErrorCode::ClusterAuthorizationFailed)) => {
@@ -199,26 +183,6 @@ pub(super) fn missing(config: &Kafka, topic: &str, creation: Option<&TopicCreati
     Error::MissingTopic { topic: topic.to_owned(), command: Some(command) }
 }
 
-/// Waits for a future of rdkafka's admin client, which has a thread and a time-out of its own and
-/// needs no runtime.
-pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut context = TaskContext::from_waker(&waker);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => std::thread::park(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,14 +228,5 @@ mod tests {
         }
         let error = refused(origin, Code::InvalidReplicationFactor).to_string();
         assert!(error.starts_with("topic shop.orders") && error.contains("replication_factor"));
-    }
-
-    #[test]
-    fn a_future_that_is_woken_from_another_thread_completes() {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        std::thread::scope(|scope| {
-            scope.spawn(move || sender.send(7).unwrap());
-            assert_eq!(block_on(receiver).unwrap(), 7);
-        });
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use walbrook::config::{KafkaSecurity, KafkaTls, Sasl, Secret, TokenSource};
+use walbrook::config::{KafkaSecurity, KafkaTls, Sasl, Secret, TokenSource, TopicCreation};
 use walbrook::edges::{Class, Sink as _};
 use walbrook::kafka::{Error, SinkConfig, probe};
 
@@ -89,6 +89,10 @@ fn password(text: &str) -> Sasl {
     }
 }
 
+fn token(file: &Path) -> Sasl {
+    Sasl::OauthBearer { tokens: TokenSource::of_file(file.to_owned()) }
+}
+
 /// An unsigned token for `user`.
 fn write_token(file: &Path, user: &str, lifetime: Duration) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -105,20 +109,22 @@ fn the_sink_works_with_exactly_the_documented_grants_and_names_a_missing_one() {
         tokio::task::block_in_place(|| grants(&secured));
         tokio::task::block_in_place(|| credentials(&secured));
         tokio::task::block_in_place(|| tokens(&secured));
+        tokio::task::block_in_place(|| topics_by_token(&secured));
     });
+}
+
+/// The error says that this is not permitted.
+#[track_caller]
+fn check(error: &Error, operation: &str, resource: &str) {
+    println!("{error}");
+    assert_eq!(error.class(), Class::Fatal, "{error:?}");
+    let Error::NotPermitted { operation: found, resource: on } = error else { panic!("{error:?}") };
+    assert_eq!((*found, &**on), (operation, resource));
 }
 
 fn grants(secured: &Secured) {
     let config = secured.config("secure_grants", password("a-secret"));
     let mut sink = sink(&config);
-    let check = |error: &Error, operation: &str, resource: &str| {
-        println!("{error}");
-        assert_eq!(error.class(), Class::Fatal, "{error:?}");
-        let Error::NotPermitted { operation: found, resource: on } = error else {
-            panic!("{error:?}")
-        };
-        assert_eq!((*found, &**on), (operation, resource));
-    };
     let checkpoints = format!("topic {}", config.kafka.checkpoint_topic);
     check(&sink.recover().unwrap_err(), "DESCRIBE", &checkpoints);
     let settings = probe::topic(&config.kafka, &config.kafka.checkpoint_topic).unwrap_err();
@@ -172,8 +178,7 @@ fn credentials(secured: &Secured) {
 
 fn tokens(secured: &Secured) {
     let file = secured.file("token");
-    let mut config = secured
-        .config("secure_token", Sasl::OauthBearer { tokens: TokenSource::of_file(file.clone()) });
+    let config = secured.config("secure_token", token(&file));
     secured.grant(&config);
     let error = probe::cluster(&config.kafka).unwrap_err();
     println!("{error}");
@@ -181,14 +186,6 @@ fn tokens(secured: &Secured) {
     assert!(error.to_string().contains("`kafka.sasl.token_file` cannot be read"), "{error}");
 
     write_token(&file, "cdc", Duration::from_secs(8));
-    let error = sink(&config).recover().unwrap_err();
-    println!("{error}");
-    assert!(matches!(error, Error::MissingTopic { .. }), "{error:?}");
-    let runtime = tokio::runtime::Handle::current();
-    for name in [config.kafka.checkpoint_topic.clone(), topic(&config)] {
-        runtime.block_on(secured.kafka.create_topic(&name, 1, &[]));
-    }
-    config.topics.create = None;
     let mut sink = sink(&config);
     assert_eq!(sink.recover().unwrap(), None);
     sink.ensure_topic(&topic(&config)).unwrap();
@@ -201,4 +198,78 @@ fn tokens(secured: &Secured) {
     });
     sink.commit(&batch(&config, 2, &["b"])).unwrap();
     assert_eq!(sink.recover().unwrap(), batch(&config, 2, &["b"]).checkpoint);
+}
+
+/// Topics are made and settings read as with a password, and what is refused is told.
+fn topics_by_token(secured: &Secured) {
+    let file = secured.file("token");
+    let mut config = secured.config("secure_topics", token(&file));
+    let (checkpoints, name) = (config.kafka.checkpoint_topic.clone(), topic(&config));
+    let creation = config.topics.create.clone().unwrap();
+    let may_create = |config: &SinkConfig, creation| {
+        probe::may_create(&config.kafka, &name, creation).unwrap_err()
+    };
+    write_token(&file, "cdc", Duration::from_secs(600));
+    check(&may_create(&config, &creation), "CREATE", &format!("topic {name}"));
+    let broker = probe::broker_settings(&config.kafka, 1).unwrap_err();
+    check(&broker, "DESCRIBE_CONFIGS", "the cluster");
+
+    secured.grant(&config);
+    probe::may_create(&config.kafka, &name, &creation).unwrap();
+    assert_eq!(probe::topic(&config.kafka, &name).unwrap(), None, "it was only tried");
+    let three = TopicCreation { replication_factor: 3, ..creation.clone() };
+    let error = may_create(&config, &three);
+    println!("{error}");
+    assert!(matches!(error, Error::TooFewBrokers { .. }), "{error:?}");
+    let odd = TopicCreation { cleanup_policy: Some("odd".into()), ..creation };
+    let error = may_create(&config, &odd);
+    println!("{error}");
+    assert!(matches!(error, Error::TopicRefused { .. }), "{error:?}");
+
+    let mut sink = sink(&config);
+    assert_eq!(sink.recover().unwrap(), None);
+    sink.ensure_topic(&name).unwrap();
+    probe::may_create(&config.kafka, &name, &creation).unwrap();
+    let described = probe::topic(&config.kafka, &name).unwrap().unwrap();
+    assert_eq!((described.partitions, described.cleanup_policy), (3, None), "not permitted");
+    let topics = ["--topic", &config.topics.prefix, "--resource-pattern-type", "prefixed"];
+    secured.acl("--add", &[&topics[..], &["--operation", "DescribeConfigs"]].concat());
+    secured.acl("--add", &["--cluster", "--operation", "DescribeConfigs"]);
+    for (name, policy) in [(&name, "delete"), (&checkpoints, "compact")] {
+        let described = probe::topic(&config.kafka, name).unwrap().unwrap();
+        assert_eq!(described.cleanup_policy.as_deref(), Some(policy), "{name}");
+        assert_eq!(described.record_bytes_max, Some(1_048_588));
+    }
+    let broker = probe::broker_settings(&config.kafka, 1).unwrap();
+    assert_eq!(broker.replication_factor, Some(1));
+    assert_eq!(broker.verifies_partitions, Some(true));
+    let other = probe::broker_settings(&config.kafka, 7).unwrap_err();
+    assert_eq!(other.class(), Class::Retry, "{other:?}");
+
+    for (name, value) in [("ssl.endpoint.identification.algorithm", "none"), ("client.id", "x")] {
+        config.kafka.properties.push((name.into(), Secret::new(value.into()).into()));
+    }
+    config.kafka.bootstrap_servers =
+        config.kafka.bootstrap_servers.replace("localhost", "127.0.0.1");
+    probe::may_create(&config.kafka, &name, &creation).unwrap();
+    config.kafka.properties.clear();
+    let error = may_create(&config, &creation);
+    println!("{error}");
+    assert!(error.to_string().contains("certificate not valid for name \"127.0.0.1\""), "{error}");
+    // The first server that lets us in.
+    config.kafka.bootstrap_servers =
+        format!("{},{}", config.kafka.bootstrap_servers, secured.kafka.bootstrap_secure());
+    probe::may_create(&config.kafka, &name, &creation).unwrap();
+
+    config.kafka.security.tls.as_mut().unwrap().client_cert = None;
+    let error = may_create(&config, &creation);
+    println!("{error}");
+    assert_eq!(error.class(), Class::Retry, "{error:?}");
+    let config = secured.config("secure_topics", token(&file));
+    fs::write(&file, "cAnArY").unwrap();
+    let error = may_create(&config, &creation);
+    println!("{error}");
+    assert!(matches!(error, Error::Authentication { .. }), "{error:?}");
+    assert_eq!(error.class(), Class::Retry, "there will be another");
+    assert!(!format!("{error:?}").contains("cAnArY"), "{error:?}");
 }

@@ -19,7 +19,7 @@ use crate::support::kafka::{self, Kafka};
 use crate::support::postgres::{self, Postgres};
 use crate::support::registry::Registry;
 use crate::support::stack::{Space, Stack};
-use crate::support::walbrook::{Walbrook, write_file};
+use crate::support::walbrook::{Output, Walbrook, command, write_file};
 use crate::support::{run, until};
 
 /// How often the brokers want the log-in again, which they else want at a new connection only.
@@ -105,7 +105,7 @@ fn secrets_change_while_it_runs() {
             kafka_password(&mut flow, &password, round).await;
             flow.stop();
         }
-        kafka_tokens(&mut flow, &open).await;
+        kafka_tokens(&stack).await;
     });
 }
 
@@ -166,8 +166,9 @@ fn kafka_user(flow: &Flow<'_>, password: &str) {
     flow.stack.kafka.tool("kafka.admin.ConfigCommand", &[&head[..], &user].concat());
 }
 
-/// Tokens that live so shortly that several are used while rows flow.
-async fn kafka_tokens(flow: &mut Flow<'_>, config: &str) {
+/// From nothing, with tokens that live so shortly that several are used while rows flow: topics are
+/// made, and `check` reads settings.
+async fn kafka_tokens(stack: &Stack) {
     let endpoint = Endpoint::start();
     // What curl would do, which not every machine has.
     let script = "exec 3<> /dev/tcp/127.0.0.1/$1; printf 'GET /token HTTP/1.0\r\n\r\n' >&3; \
@@ -178,18 +179,39 @@ async fn kafka_tokens(flow: &mut Flow<'_>, config: &str) {
         script.display(),
         endpoint.port
     );
-    flow.config = flow::edit(config, "kafka.sasl", &lines);
-    flow.restart().await;
-    let load = Load::start(flow, 10).await;
+    let space = Space::new(&stack.postgres, "tokens").await;
+    stack.postgres.execute(&space.database, TABLE).await;
+    let changes = [("log", "level = \"debug,kafka=debug\""), ("kafka.sasl", &*lines)];
+    let config = flow::config(stack, &space, &changes)
+        .replace(&stack.kafka.bootstrap(), &stack.kafka.bootstrap_sasl());
+    checked(&config, &["kafka.new_topics", "public.t does not exist yet and will be created"]);
+
+    let mut walbrook = Walbrook::spawn(&config);
+    space.ready(&stack.postgres, &mut walbrook).await;
+    let client = stack.postgres.client(&space.database).await;
+    let mut flow = Flow { stack, space, config, walbrook, client };
+    let load = Load::start(&flow, 10).await;
     until(LIMIT, "three tokens", || match endpoint.asked.load(Ordering::Relaxed) {
         asked if 3 <= asked => Ok(()),
         asked => Err(format!("{asked}")),
     });
     load.end().await;
-    drained(flow).await;
+    drained(&mut flow).await;
     let warnings = lines_at(&flow.walbrook, "WARN");
     assert_eq!(warnings, [] as [serde_json::Value; 0]);
     flow.stop();
+    checked(&flow.config, &["checkpoint is compacted", "public.t exists and can be written"]);
+}
+
+/// `check` finds nothing wrong, and says these things.
+fn checked(config: &str, words: &[&str]) {
+    let Output { status, stdout, stderr } = command(config, &["check"]);
+    assert_eq!(status.code(), Some(0), "{stdout}\n{stderr}");
+    for words in words {
+        assert!(stdout.contains(words), "{words}: {stdout}\n{stderr}");
+    }
+    let all = stdout + &stderr;
+    assert!(!all.contains("cannot be read") && !all.contains("cAnArY"), "{all}");
 }
 
 /// Where a token is given to whoever asks.
