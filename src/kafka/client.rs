@@ -15,7 +15,7 @@ use rdkafka::producer::{BaseProducer, NoCustomPartitioner, Producer as _, Produc
 use super::error::{Error, Origin, code_of};
 use super::sink::{CHUNK_RECORDS, SinkConfig};
 use super::{Deadline, record_bytes_max, unix_time};
-use crate::config::{Kafka, Sasl, Secret, SecretSource, TokenSource, reserved};
+use crate::config::{Kafka, Sasl, Secret, SecretSource, Token, TokenSource, reserved};
 use crate::edges::Class;
 
 pub(super) type Producer = BaseProducer<Context>;
@@ -179,17 +179,29 @@ impl ClientContext for Context {
         _config: Option<&str>,
     ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
         let tokens = self.tokens.as_ref().ok_or("no token is configured")?;
+        let now = unix_time();
+        let token = tokens.token(now);
         // librdkafka asks again some seconds later, and the token before may hold until then.
-        let token = tokens.token(unix_time()).inspect_err(|error| {
+        if let Some(error) = token.as_ref().err().cloned().or_else(|| tokens.failure()) {
             tracing::warn!(%error, "there is no new token for kafka");
-        })?;
+        }
+        let token = token?;
         Ok(OAuthToken {
             token: token.secret.expose().to_owned(),
+            lifetime_ms: i64::try_from(asked_by(&token, now).as_millis())?,
             principal_name: token.principal.unwrap_or_else(|| "walbrook".to_owned()),
-            lifetime_ms: i64::try_from(token.expires.as_millis())?,
         })
     }
 }
+
+/// Until when librdkafka is told that a token lives; it asks for the next after four fifths of that.
+/// One whose next is being made is given for some seconds, since it is there soon, or is tried again.
+fn asked_by(token: &Token, now: Duration) -> Duration {
+    if now < token.kept_until { token.expires } else { token.expires.min(now + RENEWAL) }
+}
+
+/// As librdkafka asks again where there was no token: after 10 s.
+const RENEWAL: Duration = Duration::from_millis(12_500);
 
 fn is_refusal(code: RDKafkaErrorCode) -> bool {
     matches!(code, RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed)

@@ -9,11 +9,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
+use tokio::sync::oneshot;
 
 use super::{Secret, SecretError, without_newline};
 
@@ -59,23 +61,38 @@ impl SecretCommand {
         self.run().await.map(Secret).map_err(|problem| self.failed(problem))
     }
 
-    /// The same for who may block; in a thread of its own, since the caller may be in a runtime.
+    /// The same for who may block.
     pub(super) fn output_blocking(&self) -> Result<Secret, SecretError> {
-        let unstarted = |error: std::io::Error| self.failed(not_started(&error));
-        std::thread::scope(|scope| {
-            let work = || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                runtime.map_err(unstarted)?.block_on(self.output())
-            };
-            let thread = std::thread::Builder::new().name("secret".to_owned());
-            let thread = thread.spawn_scoped(scope, work).map_err(unstarted)?;
-            thread.join().unwrap_or_else(|_| Err(self.failed("was given up")))
-        })
+        self.start()?.finish()
+    }
+
+    /// The same for who goes on meanwhile; in a thread of its own, since the caller may be in a
+    /// runtime.
+    pub(super) fn start(&self) -> Result<Running, SecretError> {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let command = self.clone();
+        let work = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(|error| command.failed(not_started(&error)))?;
+            runtime.block_on(async {
+                tokio::select! {
+                    output = command.output() => output,
+                    _ = stopped => Err(command.given_up()),
+                }
+            })
+        };
+        let thread = std::thread::Builder::new().name("secret".to_owned()).spawn(work);
+        let thread = thread.map_err(|error| self.failed(not_started(&error)))?;
+        Ok(Running { command: self.clone(), thread: Some(thread), stop: Some(stop) })
     }
 
     /// The error that what it printed is of no use.
     pub(crate) fn gave(&self, problem: &str) -> SecretError {
         self.failed(format!("gave {problem}"))
+    }
+
+    fn given_up(&self) -> SecretError {
+        self.failed("was given up")
     }
 
     fn failed(&self, problem: impl Into<String>) -> SecretError {
@@ -116,6 +133,37 @@ impl SecretCommand {
                 Err(format!("printed more than {} KiB", OUTPUT_BYTES_MAX >> 10))
             }
         }
+    }
+}
+
+/// A command that runs while its caller does something else. It ends when this is dropped.
+pub(super) struct Running {
+    command: SecretCommand,
+    thread: Option<JoinHandle<Result<Secret, SecretError>>>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl Running {
+    /// Whether [`finish`](Self::finish) would not wait.
+    pub(super) fn has_finished(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Waits for its end.
+    pub(super) fn finish(mut self) -> Result<Secret, SecretError> {
+        self.join()
+    }
+
+    fn join(&mut self) -> Result<Secret, SecretError> {
+        let output = self.thread.take().and_then(|thread| thread.join().ok());
+        output.unwrap_or_else(|| Err(self.command.given_up()))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        drop(self.join());
     }
 }
 

@@ -205,19 +205,120 @@ fn a_token_says_who_it_is_and_how_long() {
 #[test]
 fn a_token_is_kept_until_another_is_asked_for_or_it_was_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let script = r#"echo x >> $1/runs
-        echo "{\"access_token\":\"token$(wc -l < $1/runs)\",\"expires_in\":100}""#;
-    let tokens = TokenSource::of_command(command(folder.path(), script));
-    let token = |after| {
-        let token = tokens.clone().token(NOW + Duration::from_secs(after)).unwrap();
-        token.secret.expose().to_owned()
-    };
+    let tokens = numbered(folder.path(), "");
+    let token = |after| token_after(&tokens.clone(), after).unwrap();
     assert_eq!(token(0), "token1");
     assert_eq!(token(74), "token1");
-    assert_eq!(token(80), "token2");
+    becomes(&tokens, 80, "token2");
     assert_eq!(token(81), "token2");
     tokens.forget();
     assert_eq!(token(82), "token3");
+    assert_eq!(token(182), "token4", "it has expired, and nobody has asked for another");
+}
+
+/// A command that gives token 1, 2, … with a life of 100 s; `script` is run before, knows the number as
+/// `$n`, and may wait for the file `go`.
+fn numbered(folder: &Path, script: &str) -> TokenSource {
+    let script = format!(
+        r#"echo x >> $1/runs; n=$(wc -l < $1/runs)
+        hang() {{ while [ ! -e $1/go ]; do sleep 0.02; done; }}
+        {script}
+        echo "{{\"access_token\":\"token$n\",\"expires_in\":100}}""#
+    );
+    TokenSource::of_command(command(folder, &script))
+}
+
+/// The token after so many seconds.
+fn token_after(tokens: &TokenSource, seconds: u64) -> Result<String, SecretError> {
+    let token = tokens.token(NOW + Duration::from_secs(seconds))?;
+    Ok(token.secret.expose().to_owned())
+}
+
+/// Asks at this second until the answer is this token, as librdkafka would.
+#[expect(clippy::disallowed_methods, reason = "a test's own deadline")]
+fn becomes(tokens: &TokenSource, seconds: u64, expect: &str) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while token_after(tokens, seconds).unwrap() != expect {
+        assert!(Instant::now() < deadline, "never {expect}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// librdkafka asks in the thread that writes.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "whether it waits is what is tested")]
+fn a_command_that_hangs_holds_up_nobody_who_has_a_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = numbered(folder.path(), "[ $n != 2 ] || hang $1");
+    assert_eq!(token_after(&tokens, 0).unwrap(), "token1");
+    let start = Instant::now();
+    for seconds in [75, 80, 98] {
+        assert_eq!(token_after(&tokens, seconds).unwrap(), "token1");
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    std::fs::write(folder.path().join("go"), "").unwrap();
+    becomes(&tokens, 98, "token2");
+    assert_eq!(
+        token_after(&tokens, 149).unwrap(),
+        "token2",
+        "its life began when it was asked for"
+    );
+    let runs = std::fs::read_to_string(folder.path().join("runs")).unwrap();
+    assert_eq!(runs.lines().count(), 2);
+}
+
+#[test]
+fn a_renewal_that_fails_is_told_once_and_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = numbered(folder.path(), "[ $n = 1 ] || [ $n = 4 ] || exit $n");
+    assert_eq!(token_after(&tokens, 0).unwrap(), "token1");
+    let mut told = Vec::new();
+    let failed = |tokens: &TokenSource| {
+        assert_eq!(token_after(tokens, 80).unwrap(), "token1");
+        tokens.failure().map(|error| error.to_string())
+    };
+    while told.len() < 2 {
+        told.extend(failed(&tokens));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    for (told, status) in told.iter().zip(["2;", "3;"]) {
+        assert!(told.contains(&format!("/bin/sh ended with exit status {status}")), "{told}");
+    }
+    becomes(&tokens, 80, "token4");
+    assert_eq!(tokens.failure(), None);
+}
+
+/// It does not run a second one beside it, and is told if that fails.
+#[test]
+fn who_has_no_token_any_more_waits_for_the_command_that_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = numbered(folder.path(), "[ $n != 2 ] || hang $1; [ $n != 3 ] || exit 3");
+    assert_eq!(token_after(&tokens, 0).unwrap(), "token1");
+    assert_eq!(token_after(&tokens, 80).unwrap(), "token1");
+    std::thread::scope(|scope| {
+        let late = scope.spawn(|| token_after(&tokens, 99));
+        std::fs::write(folder.path().join("go"), "").unwrap();
+        assert_eq!(late.join().unwrap().unwrap(), "token2");
+    });
+    let error = token_after(&tokens, 300).unwrap_err().to_string();
+    assert!(error.contains("exit status 3"), "{error}");
+    assert_eq!(token_after(&tokens, 301).unwrap(), "token4");
+}
+
+/// As when walbrook ends.
+#[tokio::test]
+async fn a_renewal_ends_with_who_asked_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = numbered(folder.path(), "[ $n = 1 ] || { echo $$ > $1/shell; hang $1; }");
+    assert_eq!(token_after(&tokens, 0).unwrap(), "token1");
+    assert_eq!(token_after(&tokens, 80).unwrap(), "token1");
+    let pid = folder.path().join("shell");
+    let is_written = || std::fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n'));
+    while !is_written() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(tokens);
+    gone(&pid).await;
 }
 
 #[test]

@@ -7,17 +7,21 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
+use super::command::Running;
 use super::{Secret, SecretCommand, SecretError};
 
 /// How long a token that does not say so is taken to live.
 const OPAQUE_LIFETIME: Duration = Duration::from_secs(300);
+
+/// A token with less than this left may have expired before a broker sees it.
+const REST: Duration = Duration::from_secs(1);
 
 /// A token file is a few kilobytes; what is larger is no token.
 const TOKEN_BYTES_MAX: u64 = 1 << 20;
@@ -130,9 +134,19 @@ fn claims(token: &str) -> Option<Claims> {
 #[derive(Clone)]
 pub struct TokenSource {
     origin: Origin,
-    /// The newest, for all clients of the process: each would else run the command. Clients live in
-    /// threads of librdkafka's choice, but none asks for a token per record.
-    newest: Arc<Mutex<Option<Token>>>,
+    /// For all clients of the process: each would else run the command. Clients live in threads of
+    /// librdkafka's choice, but none asks for a token per record.
+    kept: Arc<Mutex<Kept>>,
+}
+
+/// What the command has given, and will give.
+#[derive(Default)]
+struct Kept {
+    newest: Option<Token>,
+    /// The command, while it runs for the next one, and when it was started.
+    renewal: Option<(Running, Duration)>,
+    /// Why the last renewal gave none.
+    failure: Option<SecretError>,
 }
 
 #[derive(Clone)]
@@ -145,16 +159,17 @@ impl TokenSource {
     /// Tokens from a command.
     #[must_use]
     pub fn of_command(command: SecretCommand) -> Self {
-        Self { origin: Origin::Command(command), newest: Arc::default() }
+        Self { origin: Origin::Command(command), kept: Arc::default() }
     }
 
     /// Tokens from a file that something else keeps fresh.
     #[must_use]
     pub fn of_file(path: PathBuf) -> Self {
-        Self { origin: Origin::File(path), newest: Arc::default() }
+        Self { origin: Origin::File(path), kept: Arc::default() }
     }
 
-    /// A token that has not expired; `now` is the time since 1970. Blocks.
+    /// A token that has not expired; `now` is the time since 1970. Blocks while there is none. One
+    /// that is not kept any more, but has not expired, is given while the command runs for the next.
     ///
     /// # Errors
     ///
@@ -164,20 +179,76 @@ impl TokenSource {
             Origin::File(path) => return read_file(path, now),
             Origin::Command(command) => command,
         };
-        // Held while the command runs: whoever else wants a token waits for the same.
-        let mut newest = self.newest.lock().unwrap_or_else(|broken| broken.into_inner());
-        if let Some(token) = newest.as_ref().filter(|token| now < token.kept_until) {
-            return Ok(token.clone());
+        // Held where the command is waited for: whoever else wants a token waits for the same.
+        let mut kept = self.kept();
+        match kept.newest.clone().filter(|token| now + REST < token.expires) {
+            Some(token) if now < token.kept_until => Ok(token),
+            Some(token) => Ok(kept.renewed(command, now).unwrap_or(token)),
+            None => kept.first(command, now),
         }
-        let text = command.output_blocking()?;
-        let token = Token::parse(text.expose(), now).map_err(|problem| command.gave(problem))?;
-        Ok(newest.insert(token).clone())
+    }
+
+    /// Why there is no newer token than the one that was given: told once.
+    #[must_use]
+    pub fn failure(&self) -> Option<SecretError> {
+        self.kept().failure.take()
     }
 
     /// It was refused: the next one comes anew.
     pub fn forget(&self) {
-        *self.newest.lock().unwrap_or_else(|broken| broken.into_inner()) = None;
+        self.kept().newest = None;
     }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(|broken| broken.into_inner())
+    }
+}
+
+impl Kept {
+    /// Waits for a token.
+    fn first(&mut self, command: &SecretCommand, now: Duration) -> Result<Token, SecretError> {
+        if let Some(token) = self.next(command, now) {
+            return Ok(token);
+        }
+        let (running, started) = match self.renewal.take() {
+            Some(renewal) => renewal,
+            None => (command.start()?, now),
+        };
+        let token = parse(command, &running.finish()?, started)?;
+        self.failure = None;
+        Ok(self.newest.insert(token).clone())
+    }
+
+    /// The next token, if there is one by now; else sees to it that there will be.
+    fn renewed(&mut self, command: &SecretCommand, now: Duration) -> Option<Token> {
+        let next = self.next(command, now);
+        if next.is_none() && self.renewal.is_none() {
+            match command.start() {
+                Ok(running) => self.renewal = Some((running, now)),
+                Err(error) => self.failure = Some(error),
+            }
+        }
+        next
+    }
+
+    /// What a renewal gave that is over.
+    fn next(&mut self, command: &SecretCommand, now: Duration) -> Option<Token> {
+        let (running, started) = self.renewal.take_if(|(running, _)| running.has_finished())?;
+        match running.finish().and_then(|text| parse(command, &text, started)) {
+            Ok(token) if now < token.expires => Some(self.newest.insert(token).clone()),
+            // Nobody has asked for long.
+            Ok(_) => None,
+            Err(error) => {
+                self.failure = Some(error);
+                None
+            }
+        }
+    }
+}
+
+/// A token's life began when it was asked for, at the earliest.
+fn parse(command: &SecretCommand, text: &Secret, asked: Duration) -> Result<Token, SecretError> {
+    Token::parse(text.expose(), asked).map_err(|problem| command.gave(problem))
 }
 
 impl fmt::Debug for TokenSource {

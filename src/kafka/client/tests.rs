@@ -114,6 +114,21 @@ fn a_refusal_is_forgotten_when_a_call_is_answered() {
     assert_eq!(error.to_string(), "kafka: no answer after 1.0s: asking");
 }
 
+/// Of what is given for 12.5 s the next is asked for after 10.
+#[test]
+fn the_next_token_is_asked_for_soon_while_it_is_being_made() {
+    let at = Duration::from_secs;
+    let token = Token {
+        secret: Secret::new("token".into()),
+        principal: None,
+        expires: at(1000),
+        kept_until: at(750),
+    };
+    for (now, expect) in [(0, 1_000_000), (749, 1_000_000), (800, 812_500), (995, 1_000_000)] {
+        assert_eq!(asked_by(&token, at(now)).as_millis(), expect, "{now}");
+    }
+}
+
 #[test]
 fn a_password_that_was_renewed_since_is_tried() {
     let folder = tempfile::tempdir().unwrap();
