@@ -155,7 +155,11 @@ impl Kafka {
     pub(crate) fn acl(&self, arguments: &[&str]) {
         let bootstrap = self.bootstrap();
         let arguments = [&["--bootstrap-server", &bootstrap], arguments].concat();
-        self.tool("org.apache.kafka.tools.AclCommand", &arguments);
+        let class = match version() {
+            version if version.starts_with("3.") => "kafka.admin.AclCommand",
+            _ => "org.apache.kafka.tools.AclCommand",
+        };
+        self.tool(class, &arguments);
     }
 
     /// Runs one of Kafka's command line tools by its class; returns what it printed.
@@ -247,9 +251,7 @@ impl Kafka {
 }
 
 fn java(heap: &str, class: &str, arguments: &[&str]) -> Vec<String> {
-    let version = std::env::var("WALBROOK_TEST_KAFKA");
-    let version = version.as_deref().unwrap_or("4.3");
-    let jars = format!("{}/*", installed(&format!("kafka{version}")).display());
+    let jars = format!("{}/*", installed(&format!("kafka{}", version())).display());
     let java = [
         "java",
         heap,
@@ -261,6 +263,10 @@ fn java(heap: &str, class: &str, arguments: &[&str]) -> Vec<String> {
         class,
     ];
     java.iter().chain(arguments).map(|&word| word.to_owned()).collect()
+}
+
+fn version() -> String {
+    std::env::var("WALBROOK_TEST_KAFKA").unwrap_or_else(|_| "4.3".to_owned())
 }
 
 const START_LIMIT: Duration = Duration::from_secs(180);
