@@ -19,7 +19,7 @@ pub use reader::{Error, Reader};
 pub use relation::{Relation, RelationColumn, RelationId, ReplicaIdentity};
 pub use session::{Session, Status};
 pub use transcode::Transcoder;
-pub use tuple::{Column, Columns, Tuple};
+pub use tuple::{Column, Columns, Tuple, Tuples};
 
 #[cfg(test)]
 mod tests;

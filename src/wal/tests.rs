@@ -414,3 +414,25 @@ fn render_value(value: &[u8]) -> String {
         _ => format!("'{}'", value.escape_ascii()),
     }
 }
+
+/// Two rows back to back, cut at every byte.
+#[test]
+fn tuples_back_to_back_are_whole_or_an_error() {
+    let (first, second) = (b"\0\x02nt\0\0\0\x02ab", b"\0\x01b\0\0\0\x01\xff");
+    let rows = [first.as_slice(), second].concat();
+    let render = |tuple: Result<Tuple<'_>, Error>| tuple.map(|tuple| format!("{tuple:?}"));
+    let whole: Result<Vec<_>, _> = Tuples::new(&rows).map(render).collect();
+    assert_eq!(whole.unwrap(), ["[Null, Text(2 bytes)]", "[Binary(1 bytes)]"]);
+    for end in 0..rows.len() {
+        let mut tuples = Tuples::new(&rows[..end]);
+        let outcomes: Vec<_> = tuples.by_ref().map(|tuple| tuple.is_ok()).collect();
+        let expect: &[bool] = match end {
+            0 => &[],
+            _ if end < first.len() => &[false],
+            _ if end == first.len() => &[true],
+            _ => &[true, false],
+        };
+        assert_eq!(outcomes, expect, "{end}");
+        assert!(tuples.next().is_none());
+    }
+}

@@ -44,6 +44,12 @@ pub struct Columns<'a> {
     left: u16,
 }
 
+/// Tuples back to back, as a chunk of a table has them.
+#[derive(Clone, Debug)]
+pub struct Tuples<'a> {
+    reader: Reader<'a>,
+}
+
 impl<'a> Tuple<'a> {
     /// Reads a tuple and checks all of its columns.
     #[inline]
@@ -151,6 +157,39 @@ impl<'a> Iterator for Columns<'a> {
 }
 
 impl ExactSizeIterator for Columns<'_> {}
+
+impl<'a> Tuples<'a> {
+    /// The tuples in these bytes.
+    #[inline]
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { reader: Reader::new(bytes) }
+    }
+
+    /// The byte at which the next one begins.
+    #[inline]
+    #[must_use]
+    pub const fn offset(&self) -> usize {
+        self.reader.offset()
+    }
+}
+
+impl<'a> Iterator for Tuples<'a> {
+    type Item = Result<Tuple<'a>, Error>;
+
+    /// Nothing comes behind an error.
+    #[inline]
+    fn next(&mut self) -> Option<Result<Tuple<'a>, Error>> {
+        if self.reader.is_empty() {
+            return None;
+        }
+        let tuple = Tuple::read(&mut self.reader);
+        if tuple.is_err() {
+            self.reader.rest();
+        }
+        Some(tuple)
+    }
+}
 
 /// Appends a value behind its tag and its length, which is known when it is there.
 fn sized(tag: u8, out: &mut Vec<u8>, value: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
