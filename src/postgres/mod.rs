@@ -1,12 +1,12 @@
-//! PostgreSQL: the replication connection and the catalog.
+//! PostgreSQL: the replication connection, the catalog, and chunks of tables.
 //!
 //! ```text
 //!  connect ──▶ socket (tcp │ tls │ unix) ──▶ auth ──▶ replication ──▶ stream   frames, for wal
-//!     │
+//!     │                                       └────▶ snapshot                   rows that are there
 //!     └──────▶ tokio-postgres ──▶ catalog: tables, types, slots                facts, for plan
 //! ```
 //!
-//! One way to connect serves both: libpq's words (`sslmode`, `channel_binding`, several hosts, the
+//! One way to connect serves all: libpq's words (`sslmode`, `channel_binding`, several hosts, the
 //! password file) with libpq's meaning. Nothing here knows what a frame means or what becomes of a
 //! row, and Kafka is not known at all.
 
@@ -23,6 +23,7 @@ mod quote;
 mod replication;
 mod report;
 mod session;
+mod snapshot;
 mod socket;
 mod sslmode;
 mod stream;
@@ -35,5 +36,9 @@ pub use catalog::{
 };
 pub use error::{Error, PassfileWarning, ServerError};
 pub use replication::{Fork, ReplicationClient, SERVER_VERSION_MIN, Start, System};
+pub use snapshot::{
+    Chunk, ChunkError, ChunkLimits, ChunkReader, ChunkRequest, Key, Ranges, SnapshotTable,
+    Visibility, VisibilityError,
+};
 pub use socket::TransportKind;
 pub use stream::Stream;

@@ -76,6 +76,16 @@ impl Settings {
         self
     }
 
+    /// The same for a session that reads tables. Set behind the log-in: a server that is asked there for
+    /// read-only transactions passes for one that takes no writes, and what a setting was at the
+    /// log-in is what it can be set back to: the role's own search path.
+    pub(super) fn for_snapshots(mut self) -> Self {
+        self.later.push(("default_transaction_read_only", "on"));
+        // Nothing that a user has created may stand before the catalog's own names.
+        self.later.push(("search_path", "pg_catalog"));
+        self
+    }
+
     /// As parameters of the log-in.
     pub(super) fn parameters(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.asked.iter().map(|(name, value)| (*name, value.as_str()))

@@ -33,6 +33,9 @@ use super::quote::startup_option;
 use super::session::{self, Settings};
 use super::socket::Socket;
 
+pub(super) use published::over_published;
+pub(super) use relation::{RELATIONS_SQL, identity_named};
+
 pub use publication::{Publication, PublishedColumn, PublishedTable, UnloggedColumn};
 pub use slot::{OldestXact, SlotFacts, Walsender};
 pub use survey::{Survey, SurveyedColumn, SurveyedTable};

@@ -19,7 +19,7 @@
 /// <https://github.com/postgres/postgres/blob/REL_18_STABLE/src/backend/replication/pgoutput/pgoutput.c>
 /// and `pg_get_publication_tables` in
 /// <https://github.com/postgres/postgres/blob/REL_18_STABLE/src/backend/catalog/pg_publication.c>
-pub(super) fn over_published(server_major: u32, query: &str) -> String {
+pub(in crate::postgres) fn over_published(server_major: u32, query: &str) -> String {
     let schemas = if server_major < SCHEMAS_SINCE { "" } else { IN_SCHEMAS };
     format!("{PUBLICATIONS}{schemas}{TREE}{query}")
 }

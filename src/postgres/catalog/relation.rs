@@ -22,7 +22,7 @@ impl Catalog {
         &mut self,
         publications: &[String],
     ) -> Result<Vec<Relation>, Error> {
-        let sql = over_published(self.server_major, RELATIONS_SQL);
+        let sql = over_published(self.server_major, &format!("{RELATIONS_SQL}{BY_NAME}"));
         let rows = self.rows(&sql, &[&publications]).await?;
         let mut relations: Vec<Relation> = Vec::new();
         for row in &rows {
@@ -51,16 +51,21 @@ impl Catalog {
 
 /// A column that holds `relreplident`.
 pub(super) fn replica_identity(row: &Row, index: usize) -> Result<ReplicaIdentity, Error> {
-    Ok(match field::<&str>(row, index)? {
+    Ok(identity_named(field(row, index)?))
+}
+
+/// What a letter of `relreplident` means.
+pub(in crate::postgres) fn identity_named(letter: &str) -> ReplicaIdentity {
+    match letter {
         "f" => ReplicaIdentity::Full,
         "i" => ReplicaIdentity::Index,
         "n" => ReplicaIdentity::Nothing,
         _ => ReplicaIdentity::Default,
-    })
+    }
 }
 
-/// A deferrable primary key is no replica identity, and columns behind INCLUDE are not part of one.
-const RELATIONS_SQL: &str = "\
+/// A row for each column, or one without a column; over [`over_published`]. A deferrable primary key is no replica identity, and columns behind INCLUDE are not part of one.
+pub(in crate::postgres) const RELATIONS_SQL: &str = "\
 SELECT DISTINCT c.oid, n.nspname::text, c.relname::text, c.relreplident::text,
        a.attname::text, a.atttypid, a.atttypmod,
        c.relreplident = 'f' OR EXISTS (
@@ -73,5 +78,7 @@ SELECT DISTINCT c.oid, n.nspname::text, c.relname::text, c.relreplident::text,
 FROM published
 JOIN pg_class c ON c.oid = published.relid
 JOIN pg_namespace n ON n.oid = c.relnamespace
-LEFT JOIN published_column a ON a.attrelid = c.oid
+LEFT JOIN published_column a ON a.attrelid = c.oid";
+
+const BY_NAME: &str = "
 ORDER BY 2, 3, a.attnum";

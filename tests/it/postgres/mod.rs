@@ -5,6 +5,7 @@ mod between;
 mod catalog;
 mod hostile;
 mod published;
+mod snapshot;
 mod stream;
 mod survey;
 mod tls;
