@@ -26,22 +26,15 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    /// None yet; `bytes` is where they go, and empty.
     pub(super) fn new(
         is_binary: Vec<bool>,
         key: Vec<usize>,
         rows_max: u32,
         bytes_max: usize,
+        bytes: Vec<u8>,
     ) -> Self {
-        Self {
-            is_binary,
-            key,
-            rows_max,
-            bytes_max,
-            bytes: Vec::new(),
-            count: 0,
-            last: 0,
-            is_full: false,
-        }
+        Self { is_binary, key, rows_max, bytes_max, bytes, count: 0, last: 0, is_full: false }
     }
 
     /// Takes a row, if there is room or if it is the first. Rows that are alike in their key are

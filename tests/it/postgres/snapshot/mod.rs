@@ -138,6 +138,7 @@ async fn walk(
         }
         assert_ne!(chunk.last, after, "it goes on");
         after = chunk.last;
+        reader.recycle(chunk.rows);
     }
 }
 
