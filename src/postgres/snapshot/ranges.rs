@@ -52,9 +52,9 @@ impl ChunkReader {
 }
 
 /// How many rows the sample has, and behind that the keys at which it is divided. The sample is of the
-/// same pages each time, so that a plan can be made again.
+/// same rows each time, so that a plan can be made again. Of many rows not all are sorted: neighbours
+/// say little beside each other.
 fn question(shape: &Shape, percent: f64, count: u32) -> String {
-    let keys = shape.keys();
     let (names, values): (Vec<_>, Vec<_>) = (1..)
         .zip(&shape.key)
         .map(|(place, column)| (format!("k{place}"), format!("{} AS k{place}", column.expression)))
@@ -62,14 +62,20 @@ fn question(shape: &Shape, percent: f64, count: u32) -> String {
     let texts = names.iter().map(|name| format!(", format('%s', {name})")).collect::<String>();
     let nulls = ", NULL".repeat(names.len());
     let (values, table, wheres) = (values.join(", "), shape.place.only(), shape.wheres());
+    let keys = names.join(", ");
     format!(
         "WITH sample AS MATERIALIZED (
-             SELECT {values}, row_number() OVER (ORDER BY {keys}) - 1 AS place,
+             SELECT {values}, row_number() OVER () AS number
+             FROM {table} AS t TABLESAMPLE SYSTEM ({percent}) REPEATABLE (0){wheres}),
+         size AS (SELECT count(*) FROM sample),
+         sorted AS (
+             SELECT {keys}, row_number() OVER (ORDER BY {keys}) - 1 AS place,
                     count(*) OVER () AS count
-             FROM {table} AS t TABLESAMPLE SYSTEM ({percent}) REPEATABLE (0){wheres})
-         (SELECT count(*){nulls} FROM sample)
+             FROM sample
+             WHERE number % greatest((SELECT count FROM size) / {SAMPLE_ROWS_MAX}, 1) = 0)
+         (SELECT count{nulls} FROM size)
          UNION ALL
-         (SELECT count{texts} FROM sample
+         (SELECT count{texts} FROM sorted
           WHERE 0 < place AND place * {count} / count <> (place - 1) * {count} / count
           ORDER BY place)"
     )
@@ -93,12 +99,15 @@ fn as_float(count: u64) -> f64 {
 /// A smaller table is one range.
 const PAGES_TO_DIVIDE: u64 = 64;
 
-/// Enough for ranges that differ by a quarter.
-const PAGES_PER_RANGE: u64 = 64;
+/// Enough for ranges of which hardly one is twice as large as another.
+const PAGES_PER_RANGE: u64 = 32;
 const SAMPLE_PAGES_MIN: u64 = 256;
 
 /// A read each, where the table is in no cache.
 const SAMPLE_PAGES_MAX: u64 = 2048;
+
+/// Between so many and twice as many are sorted, if there are that many.
+const SAMPLE_ROWS_MAX: u64 = 20_000;
 
 /// Pages as they are now; rows by how many there were in a page when it was last analyzed, if it was.
 const SIZE_SQL: &str = "\
