@@ -36,6 +36,9 @@ pub mod encode;
 // A relation's compiled fate.
 pub mod plan;
 
+// Rows that were there before: which enter the stream, and where.
+pub mod snapshot;
+
 // Durable progress and its wire form.
 pub mod checkpoint;
 

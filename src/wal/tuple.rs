@@ -37,6 +37,9 @@ pub struct Tuple<'a> {
     len: u16,
 }
 
+/// Its count of columns.
+const COUNT_BYTES: usize = 2;
+
 /// The columns of a [`Tuple`] in order.
 #[derive(Clone)]
 pub struct Columns<'a> {
@@ -78,6 +81,32 @@ impl<'a> Tuple<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Takes the rows out of `rows` that `keeps` does not keep.
+    pub fn retain(rows: &mut Vec<u8>, mut keeps: impl FnMut(Tuple<'_>) -> bool) {
+        let (mut start, mut kept) = (0, Vec::new());
+        for row in Tuples::new(rows).map_while(Result::ok) {
+            let end = start + row.byte_len();
+            if keeps(row) {
+                kept.push(start..end);
+            }
+            start = end;
+        }
+        let mut len = 0;
+        for row in kept {
+            let (from, bytes) = (row.start, row.len());
+            rows.copy_within(row, len);
+            debug_assert!(len <= from, "rows only move to the front");
+            len += bytes;
+        }
+        rows.truncate(len);
+    }
+
+    /// How many bytes it has.
+    #[must_use]
+    pub const fn byte_len(&self) -> usize {
+        COUNT_BYTES + self.columns.len()
     }
 
     /// How many columns there are.

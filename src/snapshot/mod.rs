@@ -1,0 +1,273 @@
+//! Snapshots: rows that were there before, read in chunks beside the stream, each once and never over
+//! something newer.
+//!
+//! ```text
+//!             Request                       Chunk                      rows
+//! machine ───────────────▶ chunk reader ───────────────▶ machine ───────────────▶ assembler
+//!    ▲                     one snapshot,                waits until the stream has all that
+//!    └─ every message      no write                     the snapshot shows, then drops what the
+//!       of the stream                                   stream has overtaken
+//! ```
+//!
+//! Why each key's last record is right: `docs/snapshots.md`. Pure: who reads, waits and commits is
+//! `pipeline`. A reading that is not to be used is asked for anew; nothing is lost but time.
+
+mod chunk;
+mod key;
+mod progress;
+mod table;
+mod touched;
+mod visibility;
+
+use std::collections::BTreeMap;
+
+pub use self::chunk::{Chunk, ChunkId, Part, Range, Request};
+pub use self::key::Bound;
+pub use self::progress::{Error, FORMAT, Progress, State};
+use self::table::{Table, Turn};
+pub use self::visibility::{Streamed, Unsettled, Verdict, Visibility};
+use crate::position::Lsn;
+use crate::wal::{Message, Relation, RelationId, Tuple};
+
+/// Bounds of what is kept in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How many chunks are being read, or wait.
+    pub chunks: usize,
+    /// What the keys that the stream touches take, of all tables.
+    pub touched_bytes: usize,
+}
+
+/// All tables that are being read.
+#[derive(Debug)]
+pub struct Snapshots {
+    limits: Limits,
+    tables: BTreeMap<RelationId, Table>,
+    /// The open transaction.
+    xact: Option<Streamed>,
+    /// Of what was streamed, what a snapshot may not show.
+    unsettled: Option<Unsettled>,
+    /// Counts what happens.
+    now: u64,
+    /// A snapshot, and when it was known: what all that is asked for later shows, too.
+    floor: Option<(u64, Visibility)>,
+    /// The first LSN at which a chunk may enter.
+    next_end: Option<Lsn>,
+}
+
+impl Snapshots {
+    /// No table is read; of what was streamed before, `unsettled` may not show.
+    #[must_use]
+    pub fn new(limits: Limits, unsettled: Option<Unsettled>) -> Self {
+        Self {
+            limits,
+            tables: BTreeMap::new(),
+            xact: None,
+            unsettled,
+            now: 0,
+            floor: None,
+            next_end: None,
+        }
+    }
+
+    /// Goes on with a table. Of what was streamed, or should have been, `unsettled` may not show; the
+    /// stream has announced `relation`, if it has.
+    pub fn begin(
+        &mut self,
+        progress: Progress,
+        unsettled: Option<Unsettled>,
+        relation: Option<&Relation>,
+    ) {
+        self.tables.insert(progress.relation, Table::new(progress, unsettled, relation));
+    }
+
+    /// A table is not read any more.
+    pub fn end(&mut self, relation: RelationId) {
+        self.tables.remove(&relation);
+        self.note_next_end();
+    }
+
+    /// What is to be read now, if something is, of tables that `may` be.
+    pub fn next_request(&mut self, may: impl Fn(RelationId) -> bool) -> Option<Request> {
+        if self.limits.chunks <= self.tables.values().map(Table::out_len).sum() {
+            return None;
+        }
+        self.now += 1;
+        let (id, now) = (ChunkId(self.now), self.now);
+        let tables = self.tables.iter_mut().filter(|(relation, _)| may(**relation));
+        tables.into_iter().find_map(|(relation, table)| {
+            let part = table.next(id, now)?;
+            Some(Request { id, relation: *relation, key: table.progress.key.clone(), part })
+        })
+    }
+
+    /// What a request brought.
+    pub fn on_chunk(&mut self, id: ChunkId, chunk: Chunk) {
+        self.on_visibility(&chunk.visibility);
+        if let Some(table) = self.tables.values_mut().find(|table| table.awaits(id)) {
+            table.on_chunk(id, chunk);
+        }
+        self.note_next_end();
+    }
+
+    fn note_next_end(&mut self) {
+        self.next_end = self.tables.values().filter_map(Table::next_end).min();
+    }
+
+    /// A request brought nothing; it is made again.
+    pub fn on_failed(&mut self, id: ChunkId) {
+        self.tables.values_mut().for_each(|table| table.on_failed(id));
+    }
+
+    /// What a snapshot shows that was taken just now, or a moment ago.
+    pub fn on_visibility(&mut self, visibility: &Visibility) {
+        self.now += 1;
+        self.unsettled = self.unsettled.and_then(|it| it.settle(visibility));
+        self.tables.values_mut().for_each(|table| table.on_visibility(visibility));
+        let asked_since = self.tables.values().filter_map(Table::asked_since).min();
+        if let Some((known, floor)) = &self.floor
+            && asked_since.is_none_or(|since| *known <= since)
+        {
+            self.tables.values_mut().for_each(|table| table.forget_seen(floor));
+            self.floor = None;
+        }
+        self.floor.get_or_insert_with(|| (self.now, visibility.clone()));
+    }
+
+    /// A message of the stream, once, when the assembler has taken it. What is in Kafka already, since
+    /// the slot sends it again, is not new; whether it shows was noted with it.
+    pub fn on_message(&mut self, message: &Message<'_>, is_new: bool) {
+        match message {
+            Message::Begin { final_lsn, xid, .. } => {
+                let xact = Streamed { xid: *xid, commit_lsn: *final_lsn };
+                self.xact = Some(xact);
+                self.unsettled = Some(Unsettled::with(self.unsettled, xact));
+            }
+            Message::Commit { .. } => {
+                self.xact = None;
+                if self.limits.touched_bytes < self.touched_bytes() {
+                    let ids: Vec<_> = self.tables.keys().copied().collect();
+                    ids.into_iter().for_each(|id| self.forget(id));
+                }
+            }
+            _ if self.tables.is_empty() => {}
+            Message::Relation(body) => self.on_relation(&body.to_owned()),
+            _ if !is_new => {}
+            Message::Delete { relation, old } => self.on_row(*relation, None, Some(old.tuple)),
+            Message::Insert { relation, new } => self.on_row(*relation, Some(*new), None),
+            Message::Truncate { relations, .. } => {
+                relations.iter().for_each(|relation| self.on_truncate(relation));
+            }
+            Message::Update { relation, old, new } => {
+                self.on_row(*relation, Some(*new), old.map(|old| old.tuple));
+            }
+            Message::Message { .. } | Message::Origin { .. } | Message::Type { .. } => {}
+        }
+    }
+
+    fn on_relation(&mut self, relation: &Relation) {
+        self.now += 1;
+        if let Some(table) = self.tables.get_mut(&relation.id) {
+            table.on_relation(relation, self.now);
+        }
+    }
+
+    fn on_row(&mut self, relation: RelationId, new: Option<Tuple<'_>>, old: Option<Tuple<'_>>) {
+        let (Some(by), Some(table)) = (self.xact, self.tables.get_mut(&relation)) else { return };
+        if table.on_row(new, old, by).is_none() {
+            self.forget(relation);
+        }
+    }
+
+    fn on_truncate(&mut self, relation: RelationId) {
+        if let (Some(by), Some(table)) = (self.xact, self.tables.get_mut(&relation)) {
+            table.on_truncate(by);
+        }
+    }
+
+    /// What was noted of a table is of no use any more.
+    fn forget(&mut self, relation: RelationId) {
+        let unsettled = self.unsettled;
+        if let Some(table) = self.tables.get_mut(&relation) {
+            table.forget(Unsettled::joined(table.unsettled(), unsettled));
+        }
+        self.note_next_end();
+    }
+
+    /// Whether a chunk enters where everything that commits at or before `streamed` was streamed.
+    #[must_use]
+    pub fn is_due(&self, streamed: Lsn) -> bool {
+        self.next_end.is_some_and(|end| end <= streamed)
+    }
+
+    /// The first LSN up to which the stream has to come.
+    #[must_use]
+    pub fn next_end(&self) -> Option<Lsn> {
+        self.next_end
+    }
+
+    /// A chunk that enters now, between two transactions, without the rows that the stream has
+    /// overtaken. [`on_entered`](Self::on_entered) says that it has, before anything else is said.
+    pub fn next_entry(&mut self, streamed: Lsn) -> Option<Chunk> {
+        debug_assert!(self.xact.is_none(), "a chunk enters between transactions");
+        let mut entry = None;
+        for table in self.tables.values_mut() {
+            while entry.is_none()
+                && let Some(turn) = table.turn(streamed)
+            {
+                if let Turn::Enters(chunk) = turn {
+                    entry = Some(chunk);
+                }
+            }
+        }
+        self.note_next_end();
+        entry
+    }
+
+    /// The rows of the chunk are in the batch, whole.
+    pub fn on_entered(&mut self, relation: RelationId) {
+        if let Some(table) = self.tables.get_mut(&relation) {
+            table.on_entered();
+        }
+    }
+
+    /// Whether there is progress that is to be committed.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.tables.values().any(|table| table.is_news)
+    }
+
+    /// The progress that is news since the last call: it is committed with what has entered, and with
+    /// what the stream brought.
+    pub fn take_progress(&mut self) -> Vec<Progress> {
+        let news = self.tables.values_mut().filter(|table| table.is_news);
+        let taken = news.map(Table::take_progress).collect();
+        self.tables.retain(|_, table| !table.is_done());
+        taken
+    }
+
+    /// What a checkpoint must know: of what was streamed, what a snapshot may not show.
+    #[must_use]
+    pub fn unsettled(&self) -> Option<Unsettled> {
+        self.unsettled
+    }
+
+    /// Whether something is being read.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        !self.tables.is_empty()
+    }
+
+    /// What is waited for: transactions that must show before more is read.
+    #[must_use]
+    pub fn awaited(&self) -> Option<Unsettled> {
+        self.tables.values().map(Table::unsettled).fold(None, Unsettled::joined)
+    }
+
+    fn touched_bytes(&self) -> usize {
+        self.tables.values().map(Table::touched_bytes).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,370 @@
+//! One table that is being read.
+
+use std::collections::BTreeSet;
+
+use super::chunk::{Chunk, ChunkId, Part, Range};
+use super::key::{self, Bound};
+use super::progress::{Progress, State};
+use super::touched::{Fate, Touched};
+use super::visibility::{Streamed, Unsettled, Verdict, Visibility};
+use crate::position::Lsn;
+use crate::wal::{Column, Relation, Tuple};
+
+/// As many keys are read again at once.
+const KEYS_MAX: usize = 500;
+
+/// As many wait until all ranges are read; more come first, since the progress has them all.
+const AGAIN_MAX: usize = 2_000;
+
+/// A table of which not all rows have entered yet.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) progress: Progress,
+    /// What was asked for and has not entered.
+    out: Vec<Out>,
+    touched: Touched,
+    /// What was streamed before its keys were noted here, and may not show yet.
+    unsettled: Option<Unsettled>,
+    shape: Option<Shape>,
+    /// What enters now.
+    entering: Option<Entering>,
+    /// Whether the progress is another than that in the last batch.
+    pub(super) is_news: bool,
+    /// Room for a key.
+    scratch: Vec<u8>,
+}
+
+/// The table's shape, as the stream or a chunk had it last.
+#[derive(Debug)]
+struct Shape {
+    relation: Relation,
+    /// Where the key columns are.
+    places: Vec<usize>,
+    /// Since when.
+    since: u64,
+}
+
+/// A chunk on its way in.
+#[derive(Debug)]
+struct Entering {
+    part: Part,
+    last: Option<Bound>,
+    /// How many rows it has.
+    rows: u64,
+    /// Which keys are read now.
+    read: Vec<Box<[u8]>>,
+    /// Which keys are to be read again.
+    again: BTreeSet<Box<[u8]>>,
+}
+
+/// What is left of a chunk.
+#[derive(Debug, Default)]
+struct Sifted {
+    /// How many rows.
+    rows: u64,
+    /// Of the keys that were to be read again, those that need not be any more.
+    read: Vec<Box<[u8]>>,
+    /// Keys that are to be read again.
+    again: BTreeSet<Box<[u8]>>,
+}
+
+/// What was asked for.
+#[derive(Debug)]
+struct Out {
+    id: ChunkId,
+    part: Part,
+    /// When it was asked for.
+    since: u64,
+    answer: Answer,
+}
+
+#[derive(Debug)]
+enum Answer {
+    /// It is being read.
+    Awaited,
+    /// It will be of no use.
+    Void,
+    /// It is there, and enters when the stream has come as far.
+    Waits(Chunk),
+}
+
+/// What comes of a chunk at its turn.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// Its rows, without those that the stream has overtaken.
+    Enters(Chunk),
+    /// It is read again.
+    Again,
+}
+
+impl Table {
+    /// `unsettled` may have been streamed before; the stream has announced `relation`, if it has.
+    pub(super) fn new(
+        progress: Progress,
+        unsettled: Option<Unsettled>,
+        relation: Option<&Relation>,
+    ) -> Self {
+        let unsettled = Unsettled::joined(progress.unsettled, unsettled);
+        let mut table = Self {
+            progress,
+            out: Vec::new(),
+            touched: Touched::default(),
+            unsettled,
+            shape: None,
+            entering: None,
+            is_news: true,
+            scratch: Vec::new(),
+        };
+        if let Some(relation) = relation {
+            table.on_relation(relation, 0);
+        }
+        table
+    }
+
+    /// What is to be read next, if it may be.
+    pub(super) fn next(&mut self, id: ChunkId, now: u64) -> Option<Part> {
+        if self.unsettled.is_some() {
+            return None;
+        }
+        // A range may have the row of a key that is to be read again, which then is read once.
+        let is_turn = self.progress.ranges.is_empty() || AGAIN_MAX <= self.progress.again.len();
+        let keys = is_turn.then(|| self.next_keys()).flatten();
+        let part = keys.or_else(|| self.next_range())?;
+        self.out.push(Out { id, part: part.clone(), since: now, answer: Answer::Awaited });
+        Some(part)
+    }
+
+    fn next_keys(&self) -> Option<Part> {
+        let out = self.out.iter().filter_map(|out| match &out.part {
+            Part::Keys(keys) => Some(keys),
+            Part::Range(_) => None,
+        });
+        let out: BTreeSet<_> = out.flatten().collect();
+        let keys = self.progress.again.iter().filter(|key| !out.contains(key));
+        let keys: Vec<_> = keys.take(KEYS_MAX).cloned().collect();
+        (!keys.is_empty()).then_some(Part::Keys(keys))
+    }
+
+    fn next_range(&self) -> Option<Part> {
+        let is_out = |range: &&Range| {
+            self.out.iter().any(|out| matches!(&out.part, Part::Range(part) if part == *range))
+        };
+        let range = self.progress.ranges.iter().find(|range| !is_out(range))?;
+        Some(Part::Range(range.clone()))
+    }
+
+    /// Whether this was asked for here.
+    pub(super) fn awaits(&self, id: ChunkId) -> bool {
+        self.out.iter().any(|out| out.id == id)
+    }
+
+    /// Takes what was read.
+    pub(super) fn on_chunk(&mut self, id: ChunkId, chunk: Chunk) {
+        self.out.retain(|out| out.id != id || !matches!(out.answer, Answer::Void));
+        if let Some(out) = self.out.iter_mut().find(|out| out.id == id) {
+            out.answer = Answer::Waits(chunk);
+        }
+    }
+
+    /// What was asked for is not read.
+    pub(super) fn on_failed(&mut self, id: ChunkId) {
+        self.out.retain(|out| out.id != id);
+    }
+
+    /// The chunk whose turn it is when the stream has come to `streamed`.
+    pub(super) fn turn(&mut self, streamed: Lsn) -> Option<Turn> {
+        let is_due = |out: &Out| matches!(&out.answer, Answer::Waits(it) if it.end <= streamed);
+        let place = self.out.iter().position(is_due)?;
+        let Out { part, since, answer, .. } = self.out.remove(place);
+        let Answer::Waits(chunk) = answer else { return None };
+        Some(self.enter(part, since, chunk).map_or(Turn::Again, Turn::Enters))
+    }
+
+    /// Takes the chunk's rows, unless it has to be read again.
+    fn enter(&mut self, part: Part, since: u64, mut chunk: Chunk) -> Option<Chunk> {
+        self.settle_shape(&chunk.relation, since)?;
+        match self.touched.truncated(&chunk.visibility) {
+            Verdict::Seen => {}
+            Verdict::Unknown => return None,
+            Verdict::Unseen => chunk.rows.clear(),
+        }
+        let Sifted { rows, mut read, again } = self.sift(&mut chunk);
+        if let Part::Keys(keys) = &part {
+            // Those of which there is no row any more, too.
+            let fate = |key: &[u8]| self.touched.fate(key, &chunk.visibility);
+            read.extend(keys.iter().filter(|key| fate(key) != Fate::Again).cloned());
+        }
+        self.entering = Some(Entering { part, last: chunk.last.clone(), rows, read, again });
+        Some(chunk)
+    }
+
+    /// The chunk whose turn it was is in the batch.
+    pub(super) fn on_entered(&mut self) {
+        let Some(Entering { part, last, rows, read, again }) = self.entering.take() else { return };
+        self.is_news = true;
+        self.progress.rows += rows;
+        self.progress.again.retain(|key| !read.contains(key));
+        self.progress.again.extend(again);
+        if let Part::Range(range) = part {
+            self.advance(&range, last);
+        }
+    }
+
+    /// The shape under the chunk's lock is the stream's, or newer. If the stream had another one since
+    /// the chunk was asked for, that may be the newer one.
+    fn settle_shape(&mut self, relation: &Relation, since: u64) -> Option<()> {
+        match &self.shape {
+            Some(shape) if shape.relation == *relation => Some(()),
+            Some(shape) if since < shape.since => None,
+            _ => self.on_relation(relation, since).then_some(()),
+        }
+    }
+
+    /// Takes out the rows that the stream has overtaken.
+    fn sift(&mut self, chunk: &mut Chunk) -> Sifted {
+        let Self { progress, shape, touched, scratch, .. } = self;
+        let places = shape.as_ref().map_or(&[][..], |shape| &shape.places);
+        let mut sifted = Sifted::default();
+        let visibility = &chunk.visibility;
+        Tuple::retain(&mut chunk.rows, |row| {
+            let is_keyed = key::project(row, None, places, scratch);
+            let fate = if is_keyed { touched.fate(scratch, visibility) } else { Fate::Enters };
+            match fate {
+                Fate::Again => {
+                    sifted.again.insert(scratch.as_slice().into());
+                }
+                Fate::Dropped => {}
+                Fate::Enters => {
+                    sifted.rows += 1;
+                    if let Some(key) = progress.again.get(scratch.as_slice()) {
+                        sifted.read.push(key.clone());
+                    }
+                }
+            }
+            fate == Fate::Enters
+        });
+        sifted
+    }
+
+    fn advance(&mut self, range: &Range, last: Option<Bound>) {
+        let ranges = &mut self.progress.ranges;
+        let Some(place) = ranges.iter().position(|it| it == range) else { return };
+        match (last, ranges.get_mut(place)) {
+            (Some(last), Some(range)) => range.after = Some(last),
+            _ => drop(ranges.remove(place)),
+        }
+    }
+
+    /// Whether all rows have entered.
+    pub(super) fn is_done(&self) -> bool {
+        self.progress.is_done()
+    }
+
+    /// The first LSN at which a chunk may enter.
+    pub(super) fn next_end(&self) -> Option<Lsn> {
+        let ends = self.out.iter().filter_map(|out| match &out.answer {
+            Answer::Waits(chunk) => Some(chunk.end),
+            Answer::Awaited | Answer::Void => None,
+        });
+        ends.min()
+    }
+
+    /// How much was asked for and has not entered.
+    pub(super) fn out_len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// The stream, or a chunk, has this shape now; `false` if it lacks key columns.
+    pub(super) fn on_relation(&mut self, relation: &Relation, now: u64) -> bool {
+        let is_same = |shape: &Shape| shape.relation == *relation;
+        if self.shape.as_ref().is_some_and(is_same) {
+            return true;
+        }
+        let places = key::places(relation, &self.progress.key);
+        let is_keyed = places.is_some();
+        let places = places.unwrap_or_default();
+        self.shape = Some(Shape { relation: relation.clone(), places, since: now });
+        is_keyed
+    }
+
+    /// A row was written, as `new` if there is one, in place of what `old` says. `None` if its key
+    /// cannot be told: what is noted has a hole then.
+    pub(super) fn on_row(
+        &mut self,
+        new: Option<Tuple<'_>>,
+        old: Option<Tuple<'_>>,
+        by: Streamed,
+    ) -> Option<()> {
+        let Self { shape, touched, scratch, .. } = self;
+        let places = &shape.as_ref().filter(|shape| !shape.places.is_empty())?.places;
+        let mut before = None;
+        if let Some(old) = old {
+            if !key::project(old, None, places, scratch) {
+                return None;
+            }
+            touched.touch(scratch, by, false);
+            before = Some(scratch.clone());
+        }
+        let Some(new) = new else { return Some(()) };
+        if !key::project(new, old, places, scratch) {
+            return None;
+        }
+        let is_partial = new.columns().any(|column| column == Column::Unchanged);
+        touched.touch(scratch, by, is_partial);
+        // What was not sent nobody has under this key, whether the row was read under the other or not.
+        if is_partial && before.is_some_and(|before| before != *scratch) {
+            self.is_news |= self.progress.again.insert(scratch.as_slice().into());
+        }
+        Some(())
+    }
+
+    /// All rows are gone.
+    pub(super) fn on_truncate(&mut self, by: Streamed) {
+        self.touched.truncate(by);
+    }
+
+    /// What was noted has a hole, or is too much: nothing that is being read can be judged, and what
+    /// is read next must show all that was streamed.
+    pub(super) fn forget(&mut self, unsettled: Option<Unsettled>) {
+        self.touched = Touched::default();
+        self.unsettled = unsettled;
+        self.out.retain_mut(|out| match out.answer {
+            Answer::Waits(_) => false,
+            Answer::Awaited | Answer::Void => {
+                out.answer = Answer::Void;
+                true
+            }
+        });
+    }
+
+    /// A snapshot shows this, and so do all that are taken later.
+    pub(super) fn on_visibility(&mut self, visibility: &Visibility) {
+        self.unsettled = self.unsettled.and_then(|it| it.settle(visibility));
+    }
+
+    /// What waits for transactions to show.
+    pub(super) fn unsettled(&self) -> Option<Unsettled> {
+        self.unsettled
+    }
+
+    /// Forgets keys whose last transaction everything that is out shows.
+    pub(super) fn forget_seen(&mut self, visibility: &Visibility) {
+        self.touched.forget_seen(visibility);
+    }
+
+    /// When the first of what is out was asked for.
+    pub(super) fn asked_since(&self) -> Option<u64> {
+        self.out.iter().map(|out| out.since).min()
+    }
+
+    pub(super) fn touched_bytes(&self) -> usize {
+        self.touched.byte_len()
+    }
+
+    /// The progress, and that it is no news any more.
+    pub(super) fn take_progress(&mut self) -> Progress {
+        self.is_news = false;
+        let state = if self.is_done() { State::Done } else { State::Reading };
+        Progress { state, unsettled: self.unsettled, ..self.progress.clone() }
+    }
+}

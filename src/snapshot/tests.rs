@@ -1,0 +1,359 @@
+//! The machine under a scheduler, against a model of MVCC: transactions that are flushed and do not
+//! show yet, aborts, key changes, unchanged TOAST, truncates, new columns; chunks that are read at
+//! any time and arrive at any time; crashes anywhere. In the end the last record of every key is what
+//! the table has.
+
+mod server;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fastrand::Rng;
+
+use self::server::{Row, Server, Write, Xact, relation_message, tuple};
+
+use super::*;
+use crate::position::Xid;
+use crate::wal::{Column, Tuples};
+
+const RELATION: RelationId = RelationId(7);
+const KEYS: u32 = 12;
+const ROWS_MAX: usize = 3;
+/// Ids go round while the model runs.
+const FIRST_XID: u32 = u32::MAX - 20;
+
+/// A record, as a consumer sees it.
+#[derive(Clone, Copy, Debug)]
+enum Record {
+    /// By the stream; without a TOAST value the consumer keeps the one that it has.
+    Written(u32, u32, Option<u32>),
+    Gone(u32),
+    /// By a snapshot.
+    Read(u32, Row),
+    Truncated,
+}
+
+/// What is in Kafka, and what will be there with the next commit.
+#[derive(Debug)]
+struct Kafka {
+    records: Vec<Record>,
+    durable: usize,
+    /// How far the stream was taken.
+    streamed: (usize, usize),
+    /// Where it begins, and how much of it comes again.
+    first: usize,
+    again: usize,
+    progress: Progress,
+    unsettled: Option<Unsettled>,
+}
+
+impl Kafka {
+    fn commit(&mut self, machine: &mut Snapshots) {
+        for progress in machine.take_progress() {
+            self.progress = progress;
+        }
+        self.durable = self.records.len();
+        self.streamed.1 = self.streamed.0 + self.again;
+        self.unsettled = machine.unsettled();
+    }
+
+    fn crash(&mut self, again: usize) {
+        self.records.truncate(self.durable);
+        self.again = again.min(self.streamed.1 - self.first);
+        self.streamed.0 = self.streamed.1 - self.again;
+    }
+
+    /// The last state of each key; `None` for a TOAST value that nobody has.
+    fn state(&self) -> BTreeMap<u32, (u32, Option<u32>)> {
+        let mut state = BTreeMap::new();
+        for record in &self.records {
+            match *record {
+                Record::Written(key, plain, toast) => {
+                    let kept = state.get(&key).and_then(|(_, toast)| *toast);
+                    state.insert(key, (plain, toast.or(kept)));
+                }
+                Record::Gone(key) => drop(state.remove(&key)),
+                Record::Read(key, row) => drop(state.insert(key, (row.plain, Some(row.toast)))),
+                Record::Truncated => state.clear(),
+            }
+        }
+        state
+    }
+}
+
+struct Model {
+    rng: Rng,
+    server: Server,
+    kafka: Kafka,
+    machine: Snapshots,
+    /// Asked for, and what was read of it so far.
+    out: Vec<(Request, Option<Chunk>)>,
+    /// The columns that the stream has announced in this life.
+    announced: Option<usize>,
+}
+
+impl Model {
+    fn new(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let mut server = Server::new(&mut rng);
+        for _ in 0..rng.usize(..20) {
+            Self::live(&mut server, &mut rng);
+        }
+        // The slot begins here. What is flushed and does not show is neither in the stream nor, yet,
+        // in the table.
+        let first = server.log.len();
+        let split = rng.u32(..KEYS);
+        let bound = Some(vec![split.to_string()]);
+        let progress = Progress {
+            format: FORMAT,
+            slot: "s".into(),
+            table: "public.t".into(),
+            relation: RELATION,
+            state: State::Reading,
+            key: vec!["key".into()],
+            ranges: vec![
+                Range { after: None, to: bound.clone() },
+                Range { after: bound, to: None },
+            ],
+            again: BTreeSet::new(),
+            unsettled: None,
+            rows: 0,
+        };
+        let unsettled = Some(Unsettled::all_before(Xid(server.next_xid), Lsn(server.lsn)));
+        let progress = Progress { unsettled, ..progress };
+        let mut machine = Snapshots::new(LIMITS, None);
+        machine.begin(progress.clone(), None, None);
+        let streamed = (first, first);
+        let kafka = Kafka {
+            records: Vec::new(),
+            durable: 0,
+            streamed,
+            first,
+            again: 0,
+            progress,
+            unsettled: None,
+        };
+        Self { rng, server, kafka, machine, out: Vec::new(), announced: None }
+    }
+
+    fn live(server: &mut Server, rng: &mut Rng) {
+        match rng.u8(..6) {
+            0 | 1 => server.begin(rng),
+            2 | 3 => server.flush(rng),
+            _ => server.show(rng),
+        }
+    }
+
+    fn step(&mut self) {
+        match self.rng.u8(..24) {
+            0..=8 => Self::live(&mut self.server, &mut self.rng),
+            9..=12 => self.stream(),
+            13 => self.ask(),
+            14..=16 => self.read(),
+            17..=18 => self.arrive(),
+            19 => self.enter(),
+            20 => self.machine.on_visibility(&self.server.visibility()),
+            21 => self.fail(),
+            22 => self.kafka.commit(&mut self.machine),
+            _ if self.rng.u8(..4) == 0 => self.crash(),
+            _ => {}
+        }
+    }
+
+    /// The stream brings its next transaction.
+    fn stream(&mut self) {
+        let Some((xact, columns)) = self.server.log.get(self.kafka.streamed.0).cloned() else {
+            return;
+        };
+        self.kafka.streamed.0 += 1;
+        let commit_lsn = xact.commit_lsn.unwrap();
+        let begin = [&b"B"[..], &commit_lsn.to_be_bytes(), &[0; 8], &xact.xid.to_be_bytes()];
+        let mut messages = vec![begin.concat()];
+        let is_active = self.machine.is_active();
+        let relation = RELATION.0.to_be_bytes();
+        // The slot may send again what is in Kafka.
+        let is_new = self.kafka.again == 0;
+        self.kafka.again = self.kafka.again.saturating_sub(1);
+        let mut records = Vec::new();
+        for write in &xact.writes {
+            let is_row = !matches!(write, Write::AddColumn);
+            if is_row && self.announced != Some(columns) {
+                self.announced = Some(columns);
+                messages.push(relation_message(columns));
+            }
+            match write {
+                Write::AddColumn => {}
+                Write::Delete(key) => {
+                    records.push(Record::Gone(*key));
+                    let old = tuple(*key, None, false, columns);
+                    messages.push([&b"D"[..], &relation, b"K", &old].concat());
+                }
+                Write::Insert(key, row) => {
+                    records.push(Record::Written(*key, row.plain, Some(row.toast)));
+                    let new = tuple(*key, Some(*row), true, columns);
+                    messages.push([&b"I"[..], &relation, b"N", &new].concat());
+                }
+                Write::Update(from, to, row, is_new) => {
+                    let mut toast = is_new.then_some(row.toast);
+                    let mut update = [&b"U"[..], &relation].concat();
+                    if from != to {
+                        records.push(Record::Gone(*from));
+                        // Behind a snapshot this is a limit of the stream, and said elsewhere.
+                        toast = if is_active { toast } else { Some(row.toast) };
+                        update.push(b'K');
+                        update.extend(tuple(*from, None, false, columns));
+                    }
+                    records.push(Record::Written(*to, row.plain, toast));
+                    update.push(b'N');
+                    update.extend(tuple(*to, Some(*row), *is_new, columns));
+                    messages.push(update);
+                }
+                Write::Truncate => {
+                    records.push(Record::Truncated);
+                    messages.push([&b"T\0\0\0\x01\0"[..], &relation].concat());
+                }
+            }
+        }
+        let lsns = [commit_lsn.to_be_bytes(), (commit_lsn + 8).to_be_bytes()].concat();
+        messages.push([&b"C\0"[..], &lsns, &[0; 8]].concat());
+        for message in &messages {
+            self.machine.on_message(&Message::parse(message).unwrap(), is_new);
+        }
+        if is_new {
+            self.kafka.records.extend(records);
+        }
+    }
+
+    fn ask(&mut self) {
+        self.out.extend(self.machine.next_request(|_| true).map(|request| (request, None)));
+    }
+
+    /// A reader takes its snapshot.
+    fn read(&mut self) {
+        let open = self.out.iter_mut().filter(|(_, chunk)| chunk.is_none());
+        let Some((request, chunk)) = self.rng.choice(open.collect::<Vec<_>>()) else { return };
+        // Who rewrites the table holds the lock until it shows.
+        if !self.server.live.iter().any(Xact::locks_all) {
+            *chunk = Some(self.server.read(&request.part));
+        }
+    }
+
+    fn arrive(&mut self) {
+        let read: Vec<usize> = (0..self.out.len()).filter(|at| self.out[*at].1.is_some()).collect();
+        let Some(at) = self.rng.choice(read) else { return };
+        let (request, chunk) = self.out.remove(at);
+        self.machine.on_chunk(request.id, chunk.unwrap());
+    }
+
+    fn fail(&mut self) {
+        if !self.out.is_empty() {
+            let at = self.rng.usize(..self.out.len());
+            let (request, _) = self.out.remove(at);
+            self.machine.on_failed(request.id);
+        }
+    }
+
+    /// Between two transactions.
+    fn enter(&mut self) {
+        let streamed = match self.server.log.get(self.kafka.streamed.0) {
+            Some((next, _)) => next.commit_lsn.unwrap(),
+            // A keep-alive.
+            None => self.server.lsn,
+        };
+        let is_due = self.machine.is_due(Lsn(streamed));
+        let Some(chunk) = self.machine.next_entry(Lsn(streamed)) else { return };
+        assert!(is_due);
+        // Or the stream would go back behind it.
+        for (xact, _) in &self.server.log[self.kafka.streamed.0..] {
+            let commit_lsn = Lsn(xact.commit_lsn.unwrap());
+            let by = Streamed { xid: Xid(xact.xid), commit_lsn };
+            assert_ne!(chunk.visibility.verdict(by), Verdict::Seen, "it was streamed: {by:?}");
+        }
+        let columns = chunk.relation.columns.len() - 3;
+        assert!(self.announced <= Some(columns), "the stream's shape is not gone back to");
+        for row in Tuples::new(&chunk.rows).map_while(Result::ok) {
+            let number = |column| match column {
+                Column::Text(text) => std::str::from_utf8(text).unwrap().parse().unwrap(),
+                _ => panic!("a snapshot has every value"),
+            };
+            let [key, plain, toast]: [u32; 3] =
+                row.columns().take(3).map(number).collect::<Vec<_>>().try_into().unwrap();
+            self.kafka.records.push(Record::Read(key, Row { plain, toast }));
+        }
+        // Or it is told to stop.
+        if self.rng.u8(..8) == 0 {
+            self.crash();
+        } else {
+            self.machine.on_entered(RELATION);
+        }
+    }
+
+    fn crash(&mut self) {
+        self.kafka.crash(self.rng.usize(..3));
+        self.out.clear();
+        self.announced = None;
+        self.machine = Snapshots::new(LIMITS, self.kafka.unsettled);
+        if self.kafka.progress.state == State::Reading {
+            self.machine.begin(self.kafka.progress.clone(), self.kafka.unsettled, None);
+        }
+    }
+
+    /// Everything comes to an end.
+    fn finish(&mut self) {
+        let mut turns = 0;
+        while self.machine.is_active() || !self.server.live.is_empty() || self.is_behind() {
+            self.server.flush(&mut self.rng);
+            self.server.show(&mut self.rng);
+            self.stream();
+            self.machine.on_visibility(&self.server.visibility());
+            self.ask();
+            self.read();
+            self.arrive();
+            self.enter();
+            self.kafka.commit(&mut self.machine);
+            turns += 1;
+            assert!(turns < 10_000, "it comes to an end: {:?}", self.machine);
+        }
+    }
+
+    fn is_behind(&self) -> bool {
+        self.kafka.streamed.0 < self.server.log.len()
+    }
+
+    /// The last record of every key is what the table has, and nothing was read without need.
+    fn check(&self) {
+        let table = self.server.rows.iter();
+        let table: BTreeMap<_, _> =
+            table.map(|(key, row)| (*key, (row.plain, Some(row.toast)))).collect();
+        assert_eq!(self.kafka.state(), table, "{:#?}", self.kafka.records);
+        for key in 0..KEYS {
+            let mut is_read = false;
+            for record in &self.kafka.records {
+                match *record {
+                    Record::Read(it, _) if it == key => {
+                        assert!(!is_read, "key {key} is read again: {:#?}", self.kafka.records);
+                        is_read = true;
+                    }
+                    Record::Gone(it) | Record::Written(it, ..) if it == key => is_read = false,
+                    Record::Truncated => is_read = false,
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// The keys that are touched are too many now and then.
+const LIMITS: Limits = Limits { chunks: 3, touched_bytes: 600 };
+
+#[test]
+fn the_last_record_of_every_key_is_what_the_table_has() {
+    for seed in 0..3000 {
+        println!("seed {seed}");
+        let mut model = Model::new(seed);
+        for _ in 0..300 {
+            model.step();
+        }
+        model.finish();
+        model.check();
+    }
+}

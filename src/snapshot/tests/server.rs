@@ -1,0 +1,265 @@
+//! A PostgreSQL with one table, as far as visibility goes.
+
+use std::collections::BTreeMap;
+
+use fastrand::Rng;
+
+use super::super::*;
+use super::{FIRST_XID, KEYS, RELATION, ROWS_MAX};
+use crate::position::Xid;
+use crate::wal::{ReplicaIdentity, Tuples};
+
+/// A row: a value that is always sent, and one that is sent only when it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) plain: u32,
+    pub(super) toast: u32,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Write {
+    AddColumn,
+    Delete(u32),
+    Insert(u32, Row),
+    /// Its key, the one that it gets, and whether its TOAST value changes.
+    Update(u32, u32, Row, bool),
+    Truncate,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Xact {
+    pub(super) xid: u32,
+    pub(super) writes: Vec<Write>,
+    /// The LSN of its commit record, once that is flushed.
+    pub(super) commit_lsn: Option<u64>,
+}
+
+impl Xact {
+    pub(super) fn locks(&self, key: u32) -> bool {
+        self.writes.iter().any(|write| match write {
+            Write::AddColumn | Write::Truncate => true,
+            Write::Delete(it) | Write::Insert(it, _) => *it == key,
+            Write::Update(from, to, ..) => *from == key || *to == key,
+        })
+    }
+
+    pub(super) fn locks_all(&self) -> bool {
+        self.writes.iter().any(|write| matches!(write, Write::AddColumn | Write::Truncate))
+    }
+}
+
+/// A PostgreSQL with one table, as far as visibility goes.
+#[derive(Debug)]
+pub(super) struct Server {
+    /// What shows.
+    pub(super) rows: BTreeMap<u32, Row>,
+    /// How many columns were added.
+    pub(super) columns: usize,
+    /// In progress, or flushed and not showing yet.
+    pub(super) live: Vec<Xact>,
+    /// What is flushed, in the order of commits, with the number of columns that its rows have.
+    pub(super) log: Vec<(Xact, usize)>,
+    pub(super) next_xid: u32,
+    pub(super) lsn: u64,
+    pub(super) next_value: u32,
+}
+
+impl Server {
+    pub(super) fn new(rng: &mut Rng) -> Self {
+        let rows = (0..KEYS).filter(|_| rng.bool());
+        let rows = rows.map(|key| (key, Row { plain: key, toast: 1000 + key })).collect();
+        let (next_xid, lsn, next_value) = (FIRST_XID, 1000, 100);
+        Self { rows, columns: 0, live: Vec::new(), log: Vec::new(), next_xid, lsn, next_value }
+    }
+
+    /// A transaction begins and makes its writes, as far as locks permit.
+    pub(super) fn begin(&mut self, rng: &mut Rng) {
+        let xid = self.next_xid;
+        self.next_xid = xid.wrapping_add(1);
+        // PostgreSQL gives away none that is not normal.
+        if self.next_xid == 0 {
+            self.next_xid = 3;
+        }
+        let mut xact = Xact { xid, writes: Vec::new(), commit_lsn: None };
+        if rng.u8(..12) == 0 && self.live.is_empty() {
+            xact.writes.push(if rng.bool() { Write::Truncate } else { Write::AddColumn });
+        }
+        for _ in 0..rng.usize(1..4) {
+            if let Some(write) = self.write(rng, &xact) {
+                xact.writes.push(write);
+            }
+        }
+        self.live.push(xact);
+    }
+
+    /// A write that waits for nobody.
+    pub(super) fn write(&mut self, rng: &mut Rng, own: &Xact) -> Option<Write> {
+        let is_locked = |key| {
+            own.locks(key) || self.live.iter().any(|live| live.locks(key) || live.locks_all())
+        };
+        let (key, other) = (rng.u32(..KEYS), rng.u32(..KEYS));
+        if is_locked(key) || own.locks_all() {
+            return None;
+        }
+        self.next_value += 1;
+        let plain = self.next_value;
+        let Some(row) = self.rows.get(&key) else {
+            return Some(Write::Insert(key, Row { plain, toast: plain }));
+        };
+        let is_new = rng.bool();
+        let new = Row { plain, toast: if is_new { plain } else { row.toast } };
+        match rng.u8(..6) {
+            0 => Some(Write::Delete(key)),
+            1 if !is_locked(other) && !self.rows.contains_key(&other) => {
+                Some(Write::Update(key, other, new, is_new))
+            }
+            _ => Some(Write::Update(key, key, new, is_new)),
+        }
+    }
+
+    /// A commit record is flushed: the walsender may send the transaction from now on.
+    pub(super) fn flush(&mut self, rng: &mut Rng) {
+        let open: Vec<usize> =
+            (0..self.live.len()).filter(|at| self.live[*at].commit_lsn.is_none()).collect();
+        let Some(at) = rng.choice(open) else { return };
+        if rng.u8(..8) == 0 {
+            self.live.remove(at);
+            return;
+        }
+        self.lsn += 8;
+        self.live[at].commit_lsn = Some(self.lsn);
+        let xact = self.live[at].clone();
+        let is_ddl = xact.writes.iter().any(|write| matches!(write, Write::AddColumn));
+        self.log.push((xact, self.columns + usize::from(is_ddl)));
+        self.lsn += 8;
+    }
+
+    /// A transaction that is flushed begins to show, in any order.
+    pub(super) fn show(&mut self, rng: &mut Rng) {
+        let flushed: Vec<usize> =
+            (0..self.live.len()).filter(|at| self.live[*at].commit_lsn.is_some()).collect();
+        let Some(at) = rng.choice(flushed) else { return };
+        for write in self.live.remove(at).writes {
+            match write {
+                Write::AddColumn => self.columns += 1,
+                Write::Delete(key) => drop(self.rows.remove(&key)),
+                Write::Insert(key, row) => drop(self.rows.insert(key, row)),
+                Write::Update(from, to, row, _) => {
+                    self.rows.remove(&from);
+                    self.rows.insert(to, row);
+                }
+                Write::Truncate => self.rows.clear(),
+            }
+        }
+    }
+
+    pub(super) fn visibility(&self) -> Visibility {
+        // The first one behind all that have ended.
+        let ended = |xid: &u32| !self.live.iter().any(|live| live.xid == *xid);
+        let mut end = self.next_xid;
+        loop {
+            let before = if end == 3 { u32::MAX } else { end.wrapping_sub(1) };
+            if end == FIRST_XID || ended(&before) {
+                break;
+            }
+            end = before;
+        }
+        let running = self.live.iter().map(|live| Xid(live.xid));
+        let running = running.filter(|xid| xid.0.wrapping_sub(end).cast_signed() < 0).collect();
+        Visibility::Listed { end: Xid(end), running }
+    }
+
+    pub(super) fn read(&self, part: &Part) -> Chunk {
+        let number = |bound: &Bound| bound[0].parse::<u32>().unwrap();
+        let mut last = None;
+        let rows: Vec<(u32, Row)> = match part {
+            Part::Keys(keys) => {
+                let is_wanted = |key: &u32| keys.contains(&wire_key(*key));
+                self.rows.iter().map(|(k, r)| (*k, *r)).filter(|(k, _)| is_wanted(k)).collect()
+            }
+            Part::Range(Range { after, to }) => {
+                let from = after.as_ref().map_or(0, |after| number(after) + 1);
+                let to = to.as_ref().map_or(KEYS, |to| number(to) + 1);
+                let mut rows: Vec<_> =
+                    self.rows.range(from..to.max(from)).map(|(k, r)| (*k, *r)).collect();
+                if ROWS_MAX < rows.len() {
+                    rows.truncate(ROWS_MAX);
+                    last = rows.last().map(|(key, _)| vec![key.to_string()]);
+                }
+                rows
+            }
+        };
+        let rows = rows.iter().flat_map(|(key, row)| tuple(*key, Some(*row), true, self.columns));
+        Chunk {
+            relation: relation(self.columns),
+            visibility: self.visibility(),
+            end: Lsn(self.lsn),
+            taken_us: 0,
+            rows: rows.collect(),
+            last,
+        }
+    }
+}
+
+pub(super) fn relation(columns: usize) -> Relation {
+    let names = ["key", "plain", "toast"].map(str::to_owned).into_iter();
+    let more = (0..columns).map(|number| format!("more{number}"));
+    let column = |name: String| crate::wal::RelationColumn {
+        is_identity: name == "key",
+        name,
+        type_oid: 25,
+        type_modifier: -1,
+    };
+    Relation {
+        id: RELATION,
+        namespace: "public".into(),
+        name: "t".into(),
+        identity: ReplicaIdentity::Default,
+        columns: names.chain(more).map(column).collect(),
+    }
+}
+
+pub(super) fn relation_message(columns: usize) -> Vec<u8> {
+    let relation = relation(columns);
+    let count = u16::try_from(relation.columns.len()).unwrap().to_be_bytes();
+    let mut out = [&b"R"[..], &RELATION.0.to_be_bytes(), b"public\0t\0d", &count].concat();
+    for column in relation.columns {
+        out.push(u8::from(column.is_identity));
+        out.extend_from_slice(column.name.as_bytes());
+        out.push(0);
+        out.extend_from_slice(&25_u32.to_be_bytes());
+        out.extend_from_slice(&(-1_i32).to_be_bytes());
+    }
+    out
+}
+
+/// A row as the stream carries it; without values, its key.
+pub(super) fn tuple(key: u32, row: Option<Row>, has_toast: bool, columns: usize) -> Vec<u8> {
+    let mut out = u16::try_from(3 + columns).unwrap().to_be_bytes().to_vec();
+    let mut text = |value: Option<u32>, absent: u8| match value {
+        Some(value) => {
+            let value = value.to_string();
+            out.push(b't');
+            out.extend_from_slice(&u32::try_from(value.len()).unwrap().to_be_bytes());
+            out.extend_from_slice(value.as_bytes());
+        }
+        None => out.push(absent),
+    };
+    text(Some(key), b'n');
+    text(row.map(|row| row.plain), b'n');
+    text(row.filter(|_| has_toast).map(|row| row.toast), if row.is_some() { b'u' } else { b'n' });
+    (0..columns).for_each(|_| text(None, b'n'));
+    out
+}
+
+pub(super) fn wire_key(key: u32) -> Box<[u8]> {
+    let row = tuple(key, None, false, 0);
+    let mut out = Vec::new();
+    assert!(key::project(
+        Tuples::new(&row).map_while(Result::ok).next().unwrap(),
+        None,
+        &[0],
+        &mut out
+    ));
+    out.into()
+}
