@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::checkpoint::Checkpoint;
 use crate::position::{Position, Xid};
+use crate::snapshot::Progress;
 
 /// A Kafka topic's number in the [`TopicTable`] of this run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,6 +90,8 @@ pub enum Operation {
     Delete,
     /// What an outbox row or message became.
     Outbox,
+    /// A row was there when a snapshot was taken.
+    Read,
     /// The key of a deleted row with a null value.
     Tombstone,
     /// A table was truncated.
@@ -99,11 +102,12 @@ pub enum Operation {
 
 impl Operation {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Create,
         Self::DeadLetter,
         Self::Delete,
         Self::Outbox,
+        Self::Read,
         Self::Tombstone,
         Self::Truncate,
         Self::Update,
@@ -117,6 +121,7 @@ impl Operation {
             Self::DeadLetter => "dead_letter",
             Self::Delete => "delete",
             Self::Outbox => "outbox",
+            Self::Read => "read",
             Self::Tombstone => "tombstone",
             Self::Truncate => "truncate",
             Self::Update => "update",
@@ -143,7 +148,7 @@ pub struct Record {
     pub position: Position,
     /// Its number among the records of that change.
     pub part: u32,
-    /// The transaction of that change.
+    /// The transaction of that change; 0, which is none, for a row of a snapshot.
     pub xid: Xid,
 }
 
@@ -156,6 +161,8 @@ pub struct Batch {
     pub topics: Arc<TopicTable>,
     /// What is durable once this batch is; set when the batch is handed to the writer.
     pub checkpoint: Option<Checkpoint>,
+    /// How far tables were read, as far as that is news.
+    pub progress: Vec<Progress>,
     /// Whether a transaction was cut before this batch's first record (I9); its records say so.
     pub starts_inside: bool,
     /// Whether a transaction was cut after this batch's last record (I9); its records say so.

@@ -59,6 +59,15 @@ pub enum Op<'a> {
         /// The message's content.
         content: &'a [u8],
     },
+    /// A row was there when a snapshot was taken.
+    Read {
+        /// Its table.
+        relation: RelationId,
+        /// The record's place among those of snapshots that enter here.
+        part: u32,
+        /// The row.
+        new: Tuple<'a>,
+    },
     /// The table was truncated (one call per table; `part` tells several apart).
     Truncate {
         /// The table.
@@ -83,6 +92,7 @@ impl fmt::Debug for Op<'_> {
             Self::Delete { relation, .. } => write!(f, "Delete({relation})"),
             Self::Insert { relation, .. } => write!(f, "Insert({relation})"),
             Self::Message { content, .. } => write!(f, "Message({} bytes)", content.len()),
+            Self::Read { relation, .. } => write!(f, "Read({relation})"),
             Self::Truncate { relation, part } => write!(f, "Truncate({relation}, {part})"),
             Self::Update { relation, .. } => write!(f, "Update({relation})"),
         }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::position::{Lsn, Position, Xid};
+use crate::snapshot::Unsettled;
 
 /// The format that this version writes, so that versions before it can read it.
 pub const FORMAT: u32 = 1;
@@ -16,13 +17,17 @@ pub const FORMAT: u32 = 1;
 /// The format of a checkpoint with an epoch: a version that does not know it would lose it.
 pub const FORMAT_WITH_EPOCH: u32 = 2;
 
+/// The format of a checkpoint with snapshots: a version that does not know them would forget the
+/// tables that are not read yet.
+pub const FORMAT_WITH_SNAPSHOTS: u32 = 3;
+
 /// As many changes may wait to be left out.
 pub const OMISSIONS_MAX: usize = 100;
 
 /// Durable progress of one pipeline on one slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// The format's number: [`FORMAT`], or [`FORMAT_WITH_EPOCH`].
+    /// The format's number: [`FORMAT`], [`FORMAT_WITH_EPOCH`] or [`FORMAT_WITH_SNAPSHOTS`].
     pub format: u32,
     /// The pipeline's name.
     pub pipeline: String,
@@ -50,6 +55,9 @@ pub struct Checkpoint {
     /// Set when the position is inside a transaction (I9).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inside: Option<Inside>,
+    /// Set when tables were looked at for snapshots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<Snapshots>,
     /// Set when an operator accepted this checkpoint in place of another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Accepted>,
@@ -101,6 +109,22 @@ pub struct Inside {
     pub lsn: Lsn,
 }
 
+/// What the snapshots have come to; each table has a record of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshots {
+    /// How many tables have one.
+    pub tables: u32,
+    /// Where in the stream the last chunk has entered.
+    pub lsn: Lsn,
+    /// How many rows have entered there.
+    pub rows: u32,
+    /// How many chunks have entered in all.
+    pub chunks: u64,
+    /// Of what was streamed, what a snapshot may not show yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsettled: Option<Unsettled>,
+}
+
 /// The operator's decision to leave out one change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Omission {
@@ -132,7 +156,7 @@ pub struct Accepted {
 pub enum Error {
     /// The record was written by a newer version.
     #[error(
-        "checkpoint has format {found}, this version reads up to {FORMAT_WITH_EPOCH}: it was written by a newer walbrook, which can go on from it"
+        "checkpoint has format {found}, this version reads up to {FORMAT_WITH_SNAPSHOTS}: it was written by a newer walbrook, which can go on from it"
     )]
     NewerFormat {
         /// The format found.
@@ -200,8 +224,18 @@ impl Checkpoint {
     /// The same in an epoch.
     #[must_use]
     pub fn in_epoch(self, epoch: u32) -> Self {
-        let format = if epoch == 0 { FORMAT } else { FORMAT_WITH_EPOCH };
-        Self { format, epoch, ..self }
+        Self { epoch, ..self }.in_format()
+    }
+
+    /// The same in the first format that has a place for all of it.
+    #[must_use]
+    pub fn in_format(self) -> Self {
+        let format = match (self.snapshots, self.epoch) {
+            (Some(_), _) => FORMAT_WITH_SNAPSHOTS,
+            (None, 0) => FORMAT,
+            (None, _) => FORMAT_WITH_EPOCH,
+        };
+        Self { format, ..self }
     }
 
     /// Where the last change is among all that the pipeline has ever written.
@@ -234,7 +268,7 @@ impl Checkpoint {
             epoch,
         };
         let Probe { format } = serde_json::from_slice(bytes).map_err(|error| unreadable(&error))?;
-        if FORMAT_WITH_EPOCH < format {
+        if FORMAT_WITH_SNAPSHOTS < format {
             return Err(Error::NewerFormat { found: format, epoch });
         }
         serde_json::from_slice(bytes).map_err(|error| unreadable(&error))

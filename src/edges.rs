@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::batch::Batch;
 use crate::checkpoint::Checkpoint;
+use crate::snapshot::Progress;
 
 /// What the supervisor does about an error; it looks at nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,14 @@ pub trait Sink {
     ///
     /// If Kafka cannot be reached, refuses, or has a hanging transaction.
     fn recover(&mut self) -> Result<Option<Checkpoint>, Self::Error>;
+
+    /// How far each of so many tables was read by snapshots, as the checkpoint's transaction and those
+    /// before it have it. Call it after [`recover`](Self::recover).
+    ///
+    /// # Errors
+    ///
+    /// If Kafka cannot be reached, or a record cannot be read.
+    fn progress(&mut self, tables: usize) -> Result<Vec<Progress>, Self::Error>;
 
     /// Makes sure that a topic exists, creating it if configured.
     ///

@@ -6,6 +6,7 @@ const GOLDEN: &[&str] = &[
     include_str!("../../tests/golden/checkpoint/format-1.json"),
     include_str!("../../tests/golden/checkpoint/format-1-creating.json"),
     include_str!("../../tests/golden/checkpoint/format-2.json"),
+    include_str!("../../tests/golden/checkpoint/format-3.json"),
     include_str!("../../tests/golden/checkpoint/format-1-inside.json"),
     include_str!("../../tests/golden/checkpoint/format-1-oids.json"),
     include_str!("../../tests/golden/checkpoint/format-1-omissions.json"),
@@ -29,10 +30,10 @@ fn a_checkpoint_is_small_enough_for_any_tool() {
 
 #[test]
 fn a_newer_format_is_refused_by_name() {
-    let newer = r#"{"format":3,"something":"else","epoch":3}"#;
+    let newer = r#"{"format":4,"something":"else","epoch":3}"#;
     let error = Checkpoint::from_json(newer.as_bytes()).unwrap_err();
-    assert!(matches!(error, Error::NewerFormat { found: 3, epoch: Some(3) }), "{error}");
-    assert!(error.to_string().contains("format 3"), "{error}");
+    assert!(matches!(error, Error::NewerFormat { found: 4, epoch: Some(3) }), "{error}");
+    assert!(error.to_string().contains("format 4"), "{error}");
 }
 
 #[test]

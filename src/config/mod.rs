@@ -46,6 +46,8 @@ pub struct Config {
     pub message_outbox: Option<MessageOutbox>,
     /// Record timestamps and headers.
     pub records: Records,
+    /// The rows that were there before.
+    pub snapshot: Snapshot,
     /// When a batch is closed.
     pub batch: BatchLimits,
     /// Where `/metrics`, `/healthz` and `/readyz` are served; `None` is off.
@@ -54,6 +56,24 @@ pub struct Config {
     pub control_socket: Option<PathBuf>,
     /// How logs look, unless the command line says otherwise.
     pub log: Log,
+}
+
+/// How the rows of tables that were there before are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Whether they are.
+    pub mode: SnapshotMode,
+    /// How many connections read at once.
+    pub readers: usize,
+}
+
+/// Whether the rows of a table are read that were there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotMode {
+    /// When the table is seen in the publications for the first time.
+    Initial,
+    /// They are not.
+    Never,
 }
 
 /// How logs look.

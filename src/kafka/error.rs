@@ -15,6 +15,7 @@ use crate::checkpoint;
 use crate::config::SecretError;
 use crate::edges::Class;
 use crate::position::Position;
+use crate::snapshot;
 
 /// What can go wrong on Kafka's side.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +100,18 @@ pub enum Error {
     /// A call other than `recover` after an error.
     #[error("the sink must recover first")]
     NotRecovered,
+    /// A record that says how far a table was read is not readable.
+    #[error("the record of a snapshot at offset {offset} of {topic}-{partition} cannot be used")]
+    Progress {
+        /// The checkpoint topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+        /// The record's offset.
+        offset: i64,
+        /// Why.
+        source: snapshot::Error,
+    },
     /// A record can never be written as it is.
     #[error("kafka refused a record of topic {topic}{}: {reason}", named(record))]
     RecordRefused {
@@ -224,6 +237,7 @@ impl Error {
             | Self::Config { .. }
             | Self::MissingTopic { .. }
             | Self::NotPermitted { .. }
+            | Self::Progress { .. }
             | Self::RecordRefused { .. }
             | Self::Setup { .. }
             | Self::Tls { .. }

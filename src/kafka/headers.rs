@@ -10,9 +10,10 @@ use crate::position::{Lsn, Position, Xid};
 /// as PostgreSQL prints it, the change's ordinal in that (from 1), and the record's part in the
 /// change (from 0). No other record of the data topics has the same. One header, not three: each
 /// costs every record two allocations in librdkafka. Where positions have begun again, since a
-/// server's LSNs have, the epoch stands before it: `1:0/19A2F40#3.0`.
+/// server's LSNs have, the epoch stands before it: `1:0/19A2F40#3.0`. The rows of snapshots have the
+/// LSN up to which the stream had come, the ordinal 0, and count as parts.
 pub const POSITION: &str = "walbrook.position";
-/// Header: the transaction's id, decimal.
+/// Header: the transaction's id, decimal. A row of a snapshot has none.
 pub const XID: &str = "walbrook.xid";
 /// Header of the records of a PostgreSQL transaction that was cut into several Kafka transactions:
 /// `first`, `middle` or `last`, the piece that the record is in (I9).
@@ -93,10 +94,13 @@ impl HeaderWriter {
         self.position.push_str(itoa::Buffer::new().format(ordinal));
         self.position.push('.');
         self.position.push_str(itoa::Buffer::new().format(record.part));
+        let headers = insert(headers, POSITION, Some(self.position.as_bytes()));
+        if record.xid == Xid::default() {
+            return headers;
+        }
         if self.xid.0 != record.xid {
             self.xid = (record.xid, record.xid.to_string());
         }
-        let headers = insert(headers, POSITION, Some(self.position.as_bytes()));
         insert(headers, XID, Some(self.xid.1.as_bytes()))
     }
 

@@ -4,6 +4,7 @@
 //! is the last. Offsets are read in windows that grow from the end; a window ends by position,
 //! never by count, because compacted, aborted and marker offsets yield no record.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
@@ -16,6 +17,8 @@ use super::error::{Error, code_of, is_timeout};
 use super::{Deadline, REQUEST_TIMEOUT, SLICE};
 use crate::checkpoint::Checkpoint;
 use crate::config::{Config, Kafka};
+use crate::snapshot::Progress;
+use crate::wal::RelationId;
 
 /// The partition of the checkpoint topic.
 pub(super) const PARTITION: i32 = 0;
@@ -54,13 +57,39 @@ pub(super) fn last_checkpoint(
     readers: &Readers,
 ) -> Result<Option<Checkpoint>, Error> {
     let reader = Reader { config, readers };
-    let (low, high) = reader.settle()?;
-    let found = reader.read_backwards(low, high, slot.as_bytes())?;
-    readers.rest().map_err(|error| reader.error("leaving the checkpoint topic", error))?;
-    match found {
+    let found = reader.last(1, |key| key == slot.as_bytes())?;
+    match found.into_values().next() {
         Some((offset, value)) => parse(&config.checkpoint_topic, offset, value.as_deref()),
         None => Ok(None),
     }
+}
+
+/// How far each of so many tables was read: the last record of each.
+pub(super) fn last_progress(
+    config: &Kafka,
+    slot: &str,
+    tables: usize,
+    readers: &Readers,
+) -> Result<Vec<Progress>, Error> {
+    let reader = Reader { config, readers };
+    let prefix = progress_key(slot, None);
+    let found = reader.last(tables, |key| key.starts_with(&prefix))?;
+    let parse = |(offset, value): Found| {
+        let parsed = Progress::from_json(&value?);
+        Some(parsed.map_err(|source| Error::Progress {
+            topic: config.checkpoint_topic.clone(),
+            partition: PARTITION,
+            offset,
+            source,
+        }))
+    };
+    found.into_values().filter_map(parse).collect()
+}
+
+/// The key of a table's record; its beginning, which all of a slot share, without a table.
+pub(super) fn progress_key(slot: &str, table: Option<RelationId>) -> Vec<u8> {
+    let table = table.map_or_else(String::new, |table| table.to_string());
+    format!("{slot}/{table}").into_bytes()
 }
 
 /// The checkpoint in a record. A record without a value (a tombstone: nobody here writes one, but
@@ -76,8 +105,11 @@ fn parse(topic: &str, offset: i64, value: Option<&[u8]>) -> Result<Option<Checkp
     })
 }
 
-/// The last record of a slot: its offset, and its value; `None` is a tombstone.
+/// The last record of a key: its offset, and its value; `None` is a tombstone.
 type Found = (i64, Option<Vec<u8>>);
+
+/// The last records of some keys.
+type Last = BTreeMap<Vec<u8>, Found>;
 
 struct Reader<'a> {
     config: &'a Kafka,
@@ -131,26 +163,36 @@ impl Reader<'_> {
         }
     }
 
-    /// The last record with `key` in `low..high` and its offset.
-    fn read_backwards(&self, low: i64, high: i64, key: &[u8]) -> Result<Option<Found>, Error> {
+    /// Waits until nothing is undecided, and reads the last record of each key that is wanted, until
+    /// so many are found.
+    fn last(&self, wanted: usize, is_wanted: impl Fn(&[u8]) -> bool) -> Result<Last, Error> {
+        let (low, high) = self.settle()?;
+        let mut found = Last::new();
         let mut end = high;
         let mut size = WINDOW_MIN;
-        while low < end {
+        while low < end && found.len() < wanted {
             let start = end.saturating_sub(size).max(low);
-            if let Some(found) = self.read_window(start, end, key)? {
-                return Ok(Some(found));
+            for (key, record) in self.read_window(start, end, &is_wanted)? {
+                found.entry(key).or_insert(record);
             }
             end = start;
             size = size.saturating_mul(WINDOW_GROWTH);
         }
-        Ok(None)
+        let rested = self.readers.rest();
+        rested.map_err(|error| self.error("leaving the checkpoint topic", error))?;
+        Ok(found)
     }
 
-    /// The last record with `key` in `start..end` and its offset.
-    fn read_window(&self, start: i64, end: i64, key: &[u8]) -> Result<Option<Found>, Error> {
+    /// The last record of each key that is wanted in `start..end`.
+    fn read_window(
+        &self,
+        start: i64,
+        end: i64,
+        is_wanted: impl Fn(&[u8]) -> bool,
+    ) -> Result<Last, Error> {
         let doing = "reading the checkpoint topic";
         self.assign(start).map_err(|error| self.error(doing, error))?;
-        let mut found = None;
+        let mut found = Last::new();
         // Renewed by every record: a window may be large, but it must go on.
         let mut deadline = Deadline::after(REQUEST_TIMEOUT);
         loop {
@@ -160,8 +202,9 @@ impl Reader<'_> {
             match self.readers.committed.poll(slice) {
                 None => {}
                 Some(Ok(record)) if record.offset() < end => {
-                    if record.key() == Some(key) {
-                        found = Some((record.offset(), record.payload().map(<[u8]>::to_vec)));
+                    if let Some(key) = record.key().filter(|key| is_wanted(key)) {
+                        let value = record.payload().map(<[u8]>::to_vec);
+                        found.insert(key.to_vec(), (record.offset(), value));
                     }
                     if record.offset() + 1 == end {
                         return Ok(found);

@@ -5,12 +5,14 @@
 //! transaction, and to reading the checkpoint back. That checkpoint, and nothing else, says
 //! whether a batch is committed.
 
+mod send;
+
 use std::collections::HashSet;
 use std::ops::Range;
 use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Message as _, OwnedHeaders, OwnedMessage};
+use rdkafka::message::{Message as _, OwnedMessage};
 use rdkafka::producer::{BaseRecord, Producer as _};
 
 use super::client::{self, Producer, Readers, SUSPICIOUS};
@@ -18,15 +20,16 @@ use super::error::{
     Error, Origin, Refused, TOO_LARGE, code_of, is_timeout, is_too_large, too_large, topic_names,
 };
 use super::headers::HeaderWriter;
-use super::recovery::{self, PARTITION};
+use super::recovery;
 use super::topics::Topics;
 use super::unmarked::{self, Found};
 use super::{Deadline, REQUEST_TIMEOUT, SLICE};
-use crate::batch::{Batch, Record};
+use crate::batch::Batch;
 use crate::checkpoint::Checkpoint;
 use crate::config::{self, BatchLimits, Kafka, TopicCreation};
 use crate::edges::{Class, Receipt, Sink};
 use crate::position::Position;
+use crate::snapshot::Progress;
 
 /// How often a batch is tried with a new producer before the error goes up.
 const ATTEMPTS: u32 = 3;
@@ -299,6 +302,7 @@ impl KafkaSink {
                 (chunk_records, chunk_bytes) = (0, 0);
             }
         }
+        self.send_progress(producer, batch, deadline)?;
         self.send_checkpoint(producer, batch, next, deadline)?;
         let drained = self.drain(producer, batch, deadline);
         drained.map_err(|error| self.slow(error, written, records))?;
@@ -312,105 +316,6 @@ impl KafkaSink {
             "kafka transaction committed"
         );
         Ok(if ending.elapsed() < SUSPICIOUS { Committed::AtOnce } else { Committed::Slowly })
-    }
-
-    fn send(
-        &self,
-        producer: &Producer,
-        batch: &Batch,
-        (number, record): (usize, &Record),
-        headers: Option<OwnedHeaders>,
-        deadline: Deadline,
-    ) -> Result<(), Error> {
-        let topic = batch.topics.name(record.topic).unwrap_or_default();
-        let outgoing = BaseRecord {
-            topic,
-            partition: None,
-            payload: record.value.as_ref().map(|value| batch.slice(value)),
-            key: record.key.as_ref().map(|key| batch.slice(key)),
-            timestamp: Some(record.timestamp_ms),
-            headers,
-            delivery_opaque: number,
-        };
-        self.enqueue(producer, batch, outgoing, deadline)
-    }
-
-    fn send_checkpoint(
-        &self,
-        producer: &Producer,
-        batch: &Batch,
-        next: &Checkpoint,
-        deadline: Deadline,
-    ) -> Result<(), Error> {
-        let value = next.to_json();
-        let behind = batch.records().len();
-        let outgoing = BaseRecord::with_opaque_to(&self.config.kafka.checkpoint_topic, behind)
-            .partition(PARTITION)
-            .key(self.config.slot.as_bytes())
-            .payload(&*value);
-        self.enqueue(producer, batch, outgoing, deadline)
-    }
-
-    /// Puts a record into librdkafka's queue, waiting while that is full.
-    fn enqueue(
-        &self,
-        producer: &Producer,
-        batch: &Batch,
-        mut outgoing: BaseRecord<'_, [u8], [u8], usize>,
-        deadline: Deadline,
-    ) -> Result<(), Error> {
-        let doing = "sending records";
-        loop {
-            let (error, back) = match producer.send(outgoing) {
-                Ok(()) => return Ok(()),
-                Err(refused) => refused,
-            };
-            let topic = back.topic;
-            outgoing = back;
-            if is_too_large(code_of(&error)) {
-                return Err(too_large(
-                    batch,
-                    topic,
-                    "it is larger than batch.max_bytes: raise that",
-                ));
-            }
-            if code_of(&error) != RDKafkaErrorCode::QueueFull {
-                return Err(self.failed_on(producer, batch, topic, doing, error));
-            }
-            if deadline.slice(SLICE).is_none() {
-                return Err(producer.context().unanswered(doing, deadline.elapsed()));
-            }
-            pause(producer);
-        }
-    }
-
-    /// Waits until every record is with the brokers. The transaction is not committed yet.
-    fn drain(&self, producer: &Producer, batch: &Batch, deadline: Deadline) -> Result<(), Error> {
-        let doing = "waiting for records to be written";
-        let mut look = Deadline::after(SLICE);
-        while 0 < producer.in_flight_count() {
-            if let Some(failed) = producer.context().failed_delivery() {
-                let error = KafkaError::MessageProduction(failed.code);
-                return Err(self.failed(producer, batch, doing, error));
-            }
-            if deadline.slice(SLICE).is_none() {
-                return Err(producer.context().unanswered(doing, deadline.elapsed()));
-            }
-            look = producer.context().unless_outdated(look)?;
-            pause(producer);
-        }
-        Ok(())
-    }
-
-    /// No answer for a part of a batch, of which the brokers have another: they are slow.
-    fn slow(&self, error: Error, written: usize, records: usize) -> Error {
-        match error {
-            Error::Unreachable { .. } if 0 < written => {
-                let timeout = self.config.kafka.transaction_timeout;
-                Error::TooSlow { written, records, timeout }
-            }
-            error => error,
-        }
     }
 
     /// Commits the transaction.
@@ -509,6 +414,15 @@ impl Sink for KafkaSink {
         let last = session.last.clone();
         self.session = Some(session);
         Ok(last)
+    }
+
+    fn progress(&mut self, tables: usize) -> Result<Vec<Progress>, Error> {
+        let Some(session) = &self.session else { return Err(Error::NotRecovered) };
+        let (kafka, slot) = (&self.config.kafka, &self.config.slot);
+        match &session.readers {
+            Some(readers) => recovery::last_progress(kafka, slot, tables, readers),
+            None => recovery::last_progress(kafka, slot, tables, &Readers::new(kafka)?),
+        }
     }
 
     fn ensure_topic(&mut self, topic: &str) -> Result<(), Error> {

@@ -7,6 +7,7 @@
 mod entry;
 mod error;
 mod plans;
+mod read;
 mod seal;
 mod step;
 
@@ -491,6 +492,13 @@ impl Assembler {
     /// What was left out, as an operator said, since the last call.
     pub fn take_omitted(&mut self) -> Vec<(Owner, Omission)> {
         std::mem::take(&mut self.omitted)
+    }
+
+    /// Whether what was taken last of the open transaction is in Kafka already.
+    #[must_use]
+    pub fn is_resuming(&self) -> bool {
+        let Some(Xact { commit_lsn, .. }) = self.xact else { return false };
+        Position { commit_lsn, ordinal: self.ordinal } <= self.resume
     }
 
     /// The position of the change that was not taken yet.

@@ -3,23 +3,25 @@
 //! Who cannot take the slot touches nothing in Kafka. Only where no slot exists yet does the fence
 //! come first, because there is nothing to hold.
 
+mod asked;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::alive::{alive, look, watched};
+pub(super) use self::asked::{commit, progress, recovered};
+use super::alive::{alive, gone, look, watched};
 use super::assembler::{self, Assembler};
 use super::holder::Holders;
-use super::reader::{Reader, Surroundings, Timelines};
+use super::reader::{Reader, Snapshotting, Surroundings, Timelines};
 use super::start::{self, Expected, Server, Slot, Verdict};
 use super::supervisor::Ending;
 use super::telemetry::Telemetry;
-use super::writer::{Done, Writer};
+use super::writer::Writer;
 use super::{Error, Stop, clock, gap, sink};
-use crate::batch::Batch;
 use crate::checkpoint::{Checkpoint, FORMAT, Remade, State, Stream};
-use crate::config::{Binary, Config, Failover, Postgres, Sasl, SecretSource};
+use crate::config::{Binary, Config, Failover, Postgres, Sasl, SecretSource, SnapshotMode};
 use crate::edges::Class;
 use crate::kafka::{self, KafkaSink, SinkConfig};
 use crate::plan::{self, Settings};
@@ -100,6 +102,8 @@ struct Held {
     catalog: Catalog,
     is_binary: bool,
     timelines: Option<Timelines>,
+    /// Whether the rows of tables can be read.
+    has_snapshots: bool,
     checkpoint: Checkpoint,
     comes_again: bool,
 }
@@ -156,6 +160,7 @@ impl Attempt<'_> {
             is_binary,
             // No checkpoint is kept.
             timelines: None,
+            has_snapshots: false,
             checkpoint,
             comes_again,
         })
@@ -224,6 +229,7 @@ impl Attempt<'_> {
                     session,
                     catalog,
                     is_binary,
+                    has_snapshots: timelines.is_none(),
                     timelines,
                     checkpoint,
                     comes_again,
@@ -252,11 +258,26 @@ impl Attempt<'_> {
     }
 
     async fn stream(self, held: Held) -> Result<(), Error> {
-        let Held { transport, session, mut catalog, is_binary, timelines, checkpoint, comes_again } =
-            held;
+        let Held {
+            mut transport,
+            mut session,
+            mut catalog,
+            is_binary,
+            timelines,
+            has_snapshots,
+            checkpoint,
+            comes_again,
+        } = held;
         let slot = &self.config.replication.slot;
         info!(%slot, position = %checkpoint.position, confirm = %checkpoint.confirm, "streaming");
         self.telemetry.on_streaming(clock::now(), checkpoint.confirm);
+        let mut snapshots = None;
+        if has_snapshots && self.config.snapshot.mode == SnapshotMode::Initial {
+            let asked = progress(self.writer, &checkpoint);
+            let gone = gone(&mut catalog);
+            let found = alive(&mut transport, &mut session, self.stop, gone, asked).await??;
+            snapshots = Some(Snapshotting::new(self.config, is_binary, &checkpoint, found));
+        }
         let assembler = assembler(self.config, is_binary, checkpoint, comes_again);
         let around = Surroundings::<KafkaSink> {
             writer: self.writer,
@@ -275,7 +296,8 @@ impl Attempt<'_> {
             ),
         };
         let transcoder = Transcoder::new(self.config.postgres.text_encoding);
-        Box::pin(Reader::new(transport, session, transcoder, assembler, around).run()).await
+        Box::pin(Reader::new(transport, session, transcoder, assembler, snapshots, around).run())
+            .await
     }
 
     /// A lost slot cannot be held by anybody, so it is judged (and may be made anew) without.
@@ -502,6 +524,8 @@ pub(super) fn first_checkpoint(
         confirm: point,
         inside: None,
         accepted: None,
+        // Else nothing is known of tables, and they are taken as read.
+        snapshots: (config.snapshot.mode == SnapshotMode::Initial).then(Default::default),
         omissions: Vec::new(),
     }
 }
@@ -546,31 +570,6 @@ impl From<SlotFacts> for Slot {
             confirmed: facts.confirmed_flush,
             is_temporary: facts.is_temporary,
             is_two_phase: facts.is_two_phase,
-        }
-    }
-}
-
-/// Commits a checkpoint without records.
-pub(super) async fn commit(
-    writer: &mut Writer<kafka::Error>,
-    checkpoint: Checkpoint,
-) -> Result<(), Error> {
-    writer.commit(Box::new(Batch::of(checkpoint)))?;
-    match writer.done().await? {
-        Done::Failed { error, .. } => Err(sink::<KafkaSink>(error)),
-        _ => Ok(()),
-    }
-}
-
-/// The answer to [`Writer::recover`].
-pub(super) async fn recovered(
-    writer: &mut Writer<kafka::Error>,
-) -> Result<Option<Checkpoint>, Error> {
-    loop {
-        match writer.done().await? {
-            Done::Recovered(checkpoint) => return Ok(checkpoint.map(|checkpoint| *checkpoint)),
-            Done::Failed { error, .. } => return Err(sink::<KafkaSink>(error)),
-            Done::Committed(..) | Done::TopicReady => {}
         }
     }
 }

@@ -8,6 +8,7 @@
 mod alive;
 pub mod assembler;
 mod attempt;
+mod chunks;
 mod clock;
 mod error;
 mod gap;

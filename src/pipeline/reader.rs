@@ -5,6 +5,7 @@
 //! checkpoint says, then what each committed batch's says.
 
 mod plans;
+mod snapshots;
 mod timeline;
 
 use std::collections::BTreeMap;
@@ -13,21 +14,22 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
-use super::alive::{alive, look, make_way, send_due_status, send_status, watched};
-use super::assembler::{Assembler, Need, Owner, Step};
+use super::alive::{alive, make_way, send_due_status, send_status};
+use super::assembler::{Assembler, Need, Step};
 use super::lag::Received;
 use super::telemetry::{Progress, Telemetry};
 use super::writer::{Done, Writer};
 use super::{Error, STOP_LIMIT, Stop, TICK, clock, sink, source};
 use crate::batch::Batch;
-use crate::edges::{Class, Sink, Transport};
-use crate::plan::{Context, Route, SchemaId, SchemaRequest};
+use crate::edges::{Sink, Transport};
+use crate::plan::Context;
 use crate::position::{Lsn, Position, Xid};
 use crate::postgres::Catalog;
-use crate::registry::{self, Registry};
+use crate::registry::Registry;
 use crate::status::Phase;
 use crate::wal::{Frame, RelationId, Session, Transcoder};
 
+pub(super) use snapshots::Snapshotting;
 pub(super) use timeline::Timelines;
 
 /// A read that brought less than this, while the writer is busy, is followed by a
@@ -77,6 +79,7 @@ pub(super) struct Reader<'a, T, S: Sink> {
     transcoder: Transcoder,
     assembler: Assembler,
     around: Surroundings<'a, S>,
+    snapshots: Option<Snapshotting>,
     current: Box<Batch>,
     spare: Option<Box<Batch>>,
     /// A frame that is to be fed again.
@@ -104,6 +107,8 @@ enum Pause {
     Data,
     /// Both batches are in use.
     Room,
+    /// A chunk of a table enters here.
+    Chunk,
     /// A batch is due, and the timeline of what it holds is not known.
     Timeline,
 }
@@ -114,6 +119,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         session: Session,
         transcoder: Transcoder,
         assembler: Assembler,
+        snapshots: Option<Snapshotting>,
         around: Surroundings<'a, S>,
     ) -> Self {
         let (current, spare) = (assembler.new_batch(), assembler.new_batch());
@@ -123,6 +129,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             transcoder,
             assembler,
             around,
+            snapshots,
             current: Box::new(current),
             spare: Some(Box::new(spare)),
             pending: None,
@@ -169,13 +176,17 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         let pause = match pause {
             Pause::Answer(need) => return self.answer(need).await,
             Pause::Timeline => return self.follow_timeline().await,
+            Pause::Chunk if self.enter().await? => return Ok(()),
+            Pause::Chunk => Pause::Room,
             pause => pause,
         };
-        if self.assembler.is_at_boundary() && (!self.current.is_empty() || self.is_idle_due()) {
+        let is_due = !self.current.is_empty() || self.is_idle_due() || self.has_news();
+        if self.assembler.is_at_boundary() && is_due {
             self.follow_timeline().await?;
             self.hand_over()?;
         }
         self.send_due_status().await?;
+        self.tend_snapshots().await?;
         self.tick(&pause).await?;
         self.wait(&pause).await
     }
@@ -188,7 +199,11 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             if waits && let Some(pause) = self.hand_over()? {
                 return Ok(pause);
             }
-            let Self { transport, pending, session, assembler, current, around, .. } = self;
+            if self.is_chunk_due() {
+                return Ok(Pause::Chunk);
+            }
+            let Self { transport, pending, session, assembler, snapshots, current, around, .. } =
+                self;
             let transcoder = &mut self.transcoder;
             let is_next = |(it, _): &mut (Position, _)| assembler.pending() == Some(*it);
             if let Some((position, error)) = around.refused.take_if(is_next) {
@@ -201,7 +216,8 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                     None => return Ok(Pause::Data),
                 },
             };
-            let step = take(frame, transcoder, session, assembler, &context, current)?;
+            let step =
+                take(frame, transcoder, session, assembler, snapshots.as_mut(), &context, current)?;
             self.pending = matches!(step, Step::Full | Step::Need(_)).then(|| frame.to_vec());
             match step {
                 Step::Boundary if assembler.is_crowded() => {
@@ -251,7 +267,8 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
 
     /// Gives the writer the current batch, which is sealed; the other one takes its place.
     fn commit_current(&mut self, next: Box<Batch>) -> Result<(), Error> {
-        let batch = std::mem::replace(&mut self.current, next);
+        let mut batch = std::mem::replace(&mut self.current, next);
+        self.carry_progress(&mut batch);
         self.committing = Received {
             oldest_commit_us: batch.oldest_commit_us,
             committing_since: Some(clock::now()),
@@ -308,7 +325,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                 }
                 Err(sink::<S>(error))
             }
-            Done::Recovered(_) | Done::TopicReady => Ok(()),
+            Done::Progress(_) | Done::Recovered(_) | Done::TopicReady => Ok(()),
         }
     }
 
@@ -419,6 +436,9 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
     /// Waits for data (if there is room), a batch, the next status or checkpoint, or the stop.
     async fn wait(&mut self, pause: &Pause) -> Result<(), Error> {
         let mut deadline = self.session.deadline().min(self.next_tick);
+        if let Some(snapshots) = &self.snapshots {
+            deadline = deadline.min(snapshots.deadline());
+        }
         if self.is_ahead() {
             deadline = deadline.min(self.checkpoint_at + self.around.checkpoint_interval);
         }
@@ -437,6 +457,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                 self.session.on_heard();
                 return Ok(());
             }
+            answer = snapshots::answer(&mut self.snapshots, self.around.catalog) => self.on_answer(answer).await?,
             () = self.around.stop.wait() => {}
             () = sleep_until(deadline.into()) => {}
         }
@@ -444,83 +465,6 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             self.session.on_listened(clock::now().saturating_duration_since(since));
         }
         Ok(())
-    }
-
-    async fn answer(&mut self, need: Need) -> Result<(), Error> {
-        match need {
-            Need::Plan(owner) => self.plan(owner).await,
-            Need::Route(owner, route) => self.route(owner, &route).await,
-        }
-    }
-
-    async fn route(&mut self, owner: Owner, route: &Route) -> Result<(), Error> {
-        self.ensure_topic(&route.topic).await?;
-        let ids = self.register(&route.schemas).await?;
-        self.assembler.route(owner, route, &ids);
-        Ok(())
-    }
-
-    /// Asks the writer for a topic; batches may come home meanwhile.
-    async fn ensure_topic(&mut self, topic: &str) -> Result<(), Error> {
-        self.around.writer.ensure_topic(topic.to_owned())?;
-        loop {
-            self.note_waiting();
-            let Surroundings { writer, catalog, stop, slot, telemetry, .. } = &mut self.around;
-            let (watched, done) = (watched(catalog, slot, telemetry), writer.done());
-            let done = alive(&mut self.transport, &mut self.session, stop, watched, done).await??;
-            if matches!(done, Done::TopicReady) {
-                return Ok(());
-            }
-            self.on_done(done)?;
-        }
-    }
-
-    /// Registers schemas; a registry that is down makes us wait, not lose.
-    async fn register(&mut self, schemas: &[SchemaRequest]) -> Result<Vec<SchemaId>, Error> {
-        let mut ids = Vec::with_capacity(schemas.len());
-        let mut attempt = 0;
-        while let Some(schema) = schemas.get(ids.len()) {
-            self.note_waiting();
-            let Surroundings { registry, catalog, stop, slot, telemetry, .. } = &mut self.around;
-            let registry = registry.as_mut().ok_or(registry::Error::Missing)?;
-            let register = registry.register(&schema.subject, &schema.schema_json);
-            let watch = watched(catalog, slot, telemetry);
-            let id = alive(&mut self.transport, &mut self.session, stop, watch, register).await?;
-            match id {
-                Ok(id) => {
-                    self.around.telemetry.on_schema();
-                    self.around.telemetry.enter(Phase::Streaming);
-                    ids.push(id);
-                }
-                Err(error) => self.await_registry(&schema.subject, error, &mut attempt).await?,
-            }
-        }
-        Ok(ids)
-    }
-
-    /// Waits until the registry is to be asked again, if what it said may pass.
-    async fn await_registry(
-        &mut self,
-        subject: &str,
-        error: registry::Error,
-        attempt: &mut u32,
-    ) -> Result<(), Error> {
-        let (delay, delay_max) = self.around.retry_delays;
-        let Surroundings { registry, telemetry, .. } = &mut self.around;
-        if registry.as_ref().is_none_or(|registry| registry.class(&error) != Class::Retry) {
-            return Err(error.into());
-        }
-        let delay = delay.saturating_mul(2_u32.saturating_pow(*attempt)).min(delay_max);
-        *attempt += 1;
-        warn!(%subject, %error, retry_in = ?delay, "the schema registry does not answer as it should; waiting for it");
-        telemetry.enter(Phase::Backoff { attempt: *attempt, until: clock::now() + delay });
-        self.follow_timeline().await?;
-        self.hand_over_complete()?;
-        let Surroundings { catalog, stop, slot, telemetry, .. } = &mut self.around;
-        let (nothing, look) = (std::future::pending(), look(catalog, slot, telemetry));
-        alive(&mut self.transport, &mut self.session, stop, nothing, look).await??;
-        let (nap, watch) = (tokio::time::sleep(delay), watched(catalog, slot, telemetry));
-        alive(&mut self.transport, &mut self.session, stop, watch, nap).await
     }
 
     /// Commits what is complete, confirms it and closes: the way out of a stop.
@@ -541,7 +485,8 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             self.follow_timeline().await?;
         }
         if is_ahead && self.assembler.seal_complete(&mut self.current) {
-            let batch = std::mem::take(&mut self.current);
+            let mut batch = std::mem::take(&mut self.current);
+            self.carry_progress(&mut batch);
             self.tell_skipped();
             self.around.writer.commit(batch)?;
             self.settle(limit).await?;
@@ -576,6 +521,7 @@ fn take(
     transcoder: &mut Transcoder,
     session: &mut Session,
     assembler: &mut Assembler,
+    snapshots: Option<&mut Snapshotting>,
     context: &Context,
     batch: &mut Batch,
 ) -> Result<Step, Error> {
@@ -583,7 +529,11 @@ fn take(
         Frame::XLogData { start, body, .. } => {
             session.on_data(start);
             let message = transcoder.parse(body)?;
-            Ok(assembler.on_message(start, &message, context, batch)?)
+            let step = assembler.on_message(start, &message, context, batch)?;
+            if let (Step::Boundary | Step::Continue, Some(snapshots)) = (&step, snapshots) {
+                snapshots.machine().on_message(&message, !assembler.is_resuming());
+            }
+            Ok(step)
         }
         Frame::Keepalive { wal_end, reply_requested, .. } => {
             assembler.on_keepalive(wal_end)?;

@@ -20,6 +20,7 @@ use crate::edges::{Class, Receipt, Sink};
 use crate::kafka;
 use crate::metrics::Metrics;
 use crate::position::{Lsn, Position};
+use crate::snapshot::Progress;
 use crate::status::Status;
 
 /// What a rehearsal has come to.
@@ -124,6 +125,10 @@ impl Sink for Discard {
     fn recover(&mut self) -> Result<Option<Checkpoint>, Self::Error> {
         self.seen.send_replace(Rehearsed::default());
         Ok(None)
+    }
+
+    fn progress(&mut self, _: usize) -> Result<Vec<Progress>, Self::Error> {
+        Ok(Vec::new())
     }
 
     fn ensure_topic(&mut self, _: &str) -> Result<(), Self::Error> {

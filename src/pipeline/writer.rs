@@ -12,12 +12,14 @@ use super::clock;
 use crate::batch::Batch;
 use crate::checkpoint::Checkpoint;
 use crate::edges::{Receipt, Sink};
+use crate::snapshot::Progress;
 
 /// What the writer is asked to do, one at a time, in order.
 #[derive(Debug)]
 enum Job {
     Commit(Box<Batch>),
     EnsureTopic(String),
+    Progress(usize),
     Recover,
 }
 
@@ -33,6 +35,8 @@ pub(super) enum Done<E> {
         /// Whether the job was a Kafka transaction.
         is_txn: bool,
     },
+    /// How far tables were read.
+    Progress(Vec<Progress>),
     /// Fenced and read: the last checkpoint.
     Recovered(Option<Box<Checkpoint>>),
     /// The topic exists.
@@ -92,6 +96,10 @@ fn perform<S: Sink>(sink: &mut S, job: Job) -> Done<S::Error> {
             Ok(()) => Done::TopicReady,
             Err(error) => Done::Failed { error, is_txn: false },
         },
+        Job::Progress(tables) => match sink.progress(tables) {
+            Ok(progress) => Done::Progress(progress),
+            Err(error) => Done::Failed { error, is_txn: false },
+        },
         Job::Recover => match sink.recover() {
             Ok(checkpoint) => Done::Recovered(checkpoint.map(Box::new)),
             Err(error) => Done::Failed { error, is_txn: false },
@@ -108,6 +116,11 @@ impl<E> Writer<E> {
     /// Asks for a topic.
     pub(super) fn ensure_topic(&mut self, topic: String) -> Result<(), Gone> {
         self.submit(Job::EnsureTopic(topic))
+    }
+
+    /// Asks how far so many tables were read.
+    pub(super) fn progress(&mut self, tables: usize) -> Result<(), Gone> {
+        self.submit(Job::Progress(tables))
     }
 
     /// Asks to fence and read the checkpoint.

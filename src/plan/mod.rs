@@ -26,7 +26,7 @@ pub use message::MessagePlan;
 pub use outbox::{LastDeleted, OutboxPlan};
 pub use payload::{Misfit, SchemaError};
 pub use recall::{Newest, recall};
-pub use shape::leaf;
+pub use shape::{key_names, leaf};
 pub use table::TablePlan;
 
 use self::message::MessageDraft;

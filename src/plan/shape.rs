@@ -250,6 +250,13 @@ fn odd_leaf<'f>(relation: &Relation, facts: &'f TableFacts, key: &[usize]) -> Op
     facts.logging().find(lacks_key).or_else(|| facts.logging().find(is_other))
 }
 
+/// The names of the columns of a table's key, in its order; none where it has no key.
+#[must_use]
+pub fn key_names(relation: &Relation, facts: &TableFacts) -> Vec<String> {
+    let column = |index: usize| relation.columns.get(index).map(|column| column.name.clone());
+    key(relation, facts).into_iter().filter_map(column).collect()
+}
+
 /// The key by what stream and catalog say of the table itself.
 fn own_key(relation: &Relation, facts: &TableFacts) -> Vec<usize> {
     let flagged: Vec<usize> = relation

@@ -21,6 +21,7 @@ use crate::position::Lsn;
 pub(super) enum Operation {
     Create,
     Delete,
+    Read,
     Truncate,
     Update,
 }
@@ -30,6 +31,7 @@ impl From<Operation> for batch::Operation {
         match operation {
             Operation::Create => Self::Create,
             Operation::Delete => Self::Delete,
+            Operation::Read => Self::Read,
             Operation::Truncate => Self::Truncate,
             Operation::Update => Self::Update,
         }
@@ -43,6 +45,8 @@ pub(super) struct Source {
     head: Vec<u8>,
     /// `snapshot`, `db`.
     database: Vec<u8>,
+    /// The same for a row of a snapshot.
+    read_database: Vec<u8>,
     /// `schema`, `table`.
     table: Vec<u8>,
 }
@@ -70,19 +74,23 @@ impl Source {
             E::field(name, out);
             E::string(value, out);
         };
-        let (mut head, mut database, mut table) = (Vec::new(), Vec::new(), Vec::new());
+        let database = |snapshot| {
+            let mut out = Vec::new();
+            E::field("snapshot", &mut out);
+            out.extend_from_slice(first_branch);
+            E::string(snapshot, &mut out);
+            string("db", place.database, &mut out);
+            out
+        };
+        let (mut head, mut table) = (Vec::new(), Vec::new());
         E::field("source", &mut head);
         E::record(&mut head);
         string("version", env!("CARGO_PKG_VERSION"), &mut head);
         string("connector", "postgresql", &mut head);
         string("name", place.prefix, &mut head);
-        E::field("snapshot", &mut database);
-        database.extend_from_slice(first_branch);
-        E::string("false", &mut database);
-        string("db", place.database, &mut database);
         string("schema", place.namespace, &mut table);
         string("table", place.table, &mut table);
-        Self { head, database, table }
+        Self { head, database: database("false"), read_database: database("incremental"), table }
     }
 
     /// Writes everything of the envelope that follows `after`.
@@ -97,12 +105,16 @@ impl Source {
         out.extend_from_slice(&self.head);
         E::field("ts_ms", out);
         E::long(commit_us.div_euclid(1_000), out);
-        out.extend_from_slice(&self.database);
+        let is_read = operation == Operation::Read;
+        out.extend_from_slice(if is_read { &self.read_database } else { &self.database });
         write_sequence::<E>(out, change.xact.previous_commit_lsn, change.lsn);
         write_some::<E>("ts_us", commit_us, out);
         write_some::<E>("ts_ns", commit_us.saturating_mul(1_000), out);
         out.extend_from_slice(&self.table);
-        write_some::<E>("txId", i64::from(change.xact.xid.0), out);
+        match is_read {
+            true => write_null::<E>("txId", out),
+            false => write_some::<E>("txId", i64::from(change.xact.xid.0), out),
+        }
         write_some::<E>("lsn", change.lsn.0.cast_signed(), out);
         write_null::<E>("xmin", out);
         write_null::<E>("origin", out);
@@ -134,6 +146,7 @@ impl Operation {
         match self {
             Self::Create => "c",
             Self::Delete => "d",
+            Self::Read => "r",
             Self::Truncate => "t",
             Self::Update => "u",
         }

@@ -217,6 +217,7 @@ impl TablePlan {
             Op::Insert { new, .. } => writer.insert(new)?,
             Op::Update { old, new, .. } => writer.update(old, new)?,
             Op::Delete { old, .. } => writer.delete(old)?,
+            Op::Read { part, new, .. } => writer.read(part, new)?,
             Op::Truncate { .. } if !self.rows.has_truncates => {
                 return Ok(Step::Skipped(Skip::Truncate));
             }
@@ -260,11 +261,21 @@ struct Writer<'a, 'b> {
 
 impl Writer<'_, '_> {
     fn insert(&mut self, new: Tuple<'_>) -> Result<(), Error> {
+        self.row(Operation::Create, new)
+    }
+
+    fn read(&mut self, part: u32, new: Tuple<'_>) -> Result<(), Error> {
+        self.part = part;
+        self.row(Operation::Read, new)
+    }
+
+    /// A row that is all that there is to say.
+    fn row(&mut self, operation: Operation, new: Tuple<'_>) -> Result<(), Error> {
         self.check(new)?;
         let new = NewRow { tuple: new, old: None };
         let key = self.key(Keyed::New(new))?;
-        let value = self.value(Operation::Create, None, Some(new))?;
-        self.push_row(Operation::Create, key, value, new);
+        let value = self.value(operation, None, Some(new))?;
+        self.push_row(operation, key, value, new);
         Ok(())
     }
 

@@ -70,6 +70,7 @@ fn checkpoint(config: &SinkConfig, commit_lsn: u64, ordinal: u64) -> Checkpoint 
         xid: None,
         inside: None,
         accepted: None,
+        snapshots: None,
         omissions: Vec::new(),
     }
 }

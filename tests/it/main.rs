@@ -20,6 +20,7 @@ mod outbox;
 mod postgres;
 mod registry;
 mod secrets;
+mod snapshots;
 mod starts;
 mod support;
 mod types;

@@ -11,6 +11,7 @@ mod outbox;
 mod postgres;
 mod registry;
 mod replication;
+mod snapshot;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -116,6 +117,8 @@ struct File {
     #[serde(default)]
     records: tables::Records,
     #[serde(default)]
+    snapshot: snapshot::Snapshot,
+    #[serde(default)]
     batch: tables::Batch,
     #[serde(default)]
     http: Http,
@@ -166,6 +169,7 @@ fn parse(text: &str, folder: &Path, environment: &Environment) -> Result<Config,
         .chain(message_outbox.iter().map(|outbox| &outbox.routing))
         .any(|routing| !routing.schemas.is_empty());
     let registry = registry::build(file.registry, &around)?;
+    let postgres = postgres::build(file.postgres, &around)?;
     Ok(Config {
         registry: values::needs_registry(registry, &tables, has_payload_schemas)?,
         topics: tables::topics(&file.topics, &pipeline)?,
@@ -174,12 +178,13 @@ fn parse(text: &str, folder: &Path, environment: &Environment) -> Result<Config,
         outboxes,
         message_outbox,
         records: tables::records(&file.records)?,
+        snapshot: snapshot::build(&file.snapshot, &postgres)?,
         batch: tables::batch(&file.batch)?,
         http_listen: http_listen(&file.http)?,
         control_socket: control_socket(&file.control, &pipeline, &around),
         log: log(&file.log)?,
         pipeline,
-        postgres: postgres::build(file.postgres, &around)?,
+        postgres,
         replication,
         kafka,
     })

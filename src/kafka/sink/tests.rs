@@ -12,6 +12,7 @@ use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Code};
 
 use super::*;
 use crate::batch::Operation;
+use crate::batch::Record;
 use crate::batch::TopicTable;
 use crate::checkpoint::{self, Stream};
 use crate::kafka::client::tests::config;
@@ -50,6 +51,7 @@ fn checkpoint(commit_lsn: u64) -> Checkpoint {
         confirm: Lsn(commit_lsn),
         inside: None,
         accepted: None,
+        snapshots: None,
         omissions: Vec::new(),
     }
 }

@@ -76,6 +76,7 @@ impl Assembler {
         self.base.omissions.retain(|it| position < it.position);
         self.boundary = None;
         batch.topics = Arc::clone(&self.topics);
-        batch.checkpoint = Some(Checkpoint { xid, inside, accepted: None, ..self.base.clone() });
+        let next = Checkpoint { xid, inside, accepted: None, ..self.base.clone() };
+        batch.checkpoint = Some(next.in_format());
     }
 }

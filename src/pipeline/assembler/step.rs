@@ -44,6 +44,7 @@ impl Owner {
             Op::Message { .. } => Self::Messages,
             Op::Delete { relation, .. }
             | Op::Insert { relation, .. }
+            | Op::Read { relation, .. }
             | Op::Truncate { relation, .. }
             | Op::Update { relation, .. } => Self::Relation(relation),
         }

@@ -90,6 +90,7 @@ fn first_checkpoint() -> Checkpoint {
         confirm: Lsn::ZERO,
         inside: None,
         accepted: None,
+        snapshots: None,
         omissions: Vec::new(),
     }
 }

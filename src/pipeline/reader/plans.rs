@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::super::alive::{alive, watched};
-use super::super::assembler::Owner;
+use super::super::alive::{alive, look, watched};
+use super::super::assembler::{Need, Owner};
+use super::super::writer::Done;
 use super::super::{Error, clock};
 use super::{Reader, Surroundings};
-use crate::edges::{Sink, Transport};
+use crate::edges::{Class, Sink, Transport};
 use crate::facts::TableFacts;
-use crate::plan::{self, Draft};
+use crate::plan::{self, Draft, Route, SchemaId, SchemaRequest};
 use crate::position::Xid;
 use crate::registry;
 use crate::status::Phase;
@@ -172,5 +173,82 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         let shows = self.around.catalog.shows(xid);
         let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
         Ok(alive(&mut self.transport, &mut self.session, stop, nothing, shows).await??)
+    }
+
+    pub(super) async fn answer(&mut self, need: Need) -> Result<(), Error> {
+        match need {
+            Need::Plan(owner) => self.plan(owner).await,
+            Need::Route(owner, route) => self.route(owner, &route).await,
+        }
+    }
+
+    async fn route(&mut self, owner: Owner, route: &Route) -> Result<(), Error> {
+        self.ensure_topic(&route.topic).await?;
+        let ids = self.register(&route.schemas).await?;
+        self.assembler.route(owner, route, &ids);
+        Ok(())
+    }
+
+    /// Asks the writer for a topic; batches may come home meanwhile.
+    async fn ensure_topic(&mut self, topic: &str) -> Result<(), Error> {
+        self.around.writer.ensure_topic(topic.to_owned())?;
+        loop {
+            self.note_waiting();
+            let Surroundings { writer, catalog, stop, slot, telemetry, .. } = &mut self.around;
+            let (watched, done) = (watched(catalog, slot, telemetry), writer.done());
+            let done = alive(&mut self.transport, &mut self.session, stop, watched, done).await??;
+            if matches!(done, Done::TopicReady) {
+                return Ok(());
+            }
+            self.on_done(done)?;
+        }
+    }
+
+    /// Registers schemas; a registry that is down makes us wait, not lose.
+    async fn register(&mut self, schemas: &[SchemaRequest]) -> Result<Vec<SchemaId>, Error> {
+        let mut ids = Vec::with_capacity(schemas.len());
+        let mut attempt = 0;
+        while let Some(schema) = schemas.get(ids.len()) {
+            self.note_waiting();
+            let Surroundings { registry, catalog, stop, slot, telemetry, .. } = &mut self.around;
+            let registry = registry.as_mut().ok_or(registry::Error::Missing)?;
+            let register = registry.register(&schema.subject, &schema.schema_json);
+            let watch = watched(catalog, slot, telemetry);
+            let id = alive(&mut self.transport, &mut self.session, stop, watch, register).await?;
+            match id {
+                Ok(id) => {
+                    self.around.telemetry.on_schema();
+                    self.around.telemetry.enter(Phase::Streaming);
+                    ids.push(id);
+                }
+                Err(error) => self.await_registry(&schema.subject, error, &mut attempt).await?,
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Waits until the registry is to be asked again, if what it said may pass.
+    async fn await_registry(
+        &mut self,
+        subject: &str,
+        error: registry::Error,
+        attempt: &mut u32,
+    ) -> Result<(), Error> {
+        let (delay, delay_max) = self.around.retry_delays;
+        let Surroundings { registry, telemetry, .. } = &mut self.around;
+        if registry.as_ref().is_none_or(|registry| registry.class(&error) != Class::Retry) {
+            return Err(error.into());
+        }
+        let delay = delay.saturating_mul(2_u32.saturating_pow(*attempt)).min(delay_max);
+        *attempt += 1;
+        warn!(%subject, %error, retry_in = ?delay, "the schema registry does not answer as it should; waiting for it");
+        telemetry.enter(Phase::Backoff { attempt: *attempt, until: clock::now() + delay });
+        self.follow_timeline().await?;
+        self.hand_over_complete()?;
+        let Surroundings { catalog, stop, slot, telemetry, .. } = &mut self.around;
+        let (nothing, look) = (std::future::pending(), look(catalog, slot, telemetry));
+        alive(&mut self.transport, &mut self.session, stop, nothing, look).await??;
+        let (nap, watch) = (tokio::time::sleep(delay), watched(catalog, slot, telemetry));
+        alive(&mut self.transport, &mut self.session, stop, watch, nap).await
     }
 }

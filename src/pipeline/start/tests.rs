@@ -46,6 +46,7 @@ fn checkpoint() -> Checkpoint {
         confirm: Lsn(150),
         inside: None,
         accepted: None,
+        snapshots: None,
         omissions: Vec::new(),
     }
 }

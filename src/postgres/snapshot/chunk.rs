@@ -29,6 +29,9 @@ pub struct ChunkRequest<'a> {
     pub after: Option<&'a Key>,
     /// It ends with this key; `None` with the table's last.
     pub to: Option<&'a Key>,
+    /// And has these rows only, each key as a row of the stream that has no other columns; `None` is
+    /// no bound.
+    pub keys: Option<&'a [Box<[u8]>]>,
     /// It has no more rows (but those that are alike in their key come together).
     pub rows_max: u32,
     /// Nor more bytes, unless its first row has.

@@ -23,7 +23,7 @@ mod table;
 use std::time::Duration;
 
 use crate::config::Postgres;
-use crate::wal::Column;
+use crate::wal::{Column, Tuple, Tuples};
 
 use super::auth;
 use super::catalog::Catalog;
@@ -274,16 +274,22 @@ impl ChunkReader {
         // One more than there is room for, so that it is known whether there are more.
         let wanted = u64::from(request.rows_max) + 1;
         let (after, to) = (request.after, request.to);
-        let question = shape.question(after.is_some(), to.is_some(), wanted);
+        let bounds = (after.is_some(), to.is_some());
+        let question = shape.question(bounds, request.keys.map(<[_]>::len), wanted);
         let given = after.into_iter().chain(to).map(|key| shape.values(key));
         let given = given.collect::<Result<Vec<_>, _>>()?.concat();
-        let types = shape.key.iter().cycle().map(|column| column.type_oid);
-        let values = given.iter().zip(types).map(|(bytes, type_oid)| Value {
-            type_oid,
-            is_binary: false,
-            bytes,
+        let listed = request.keys.unwrap_or_default().iter().flat_map(|key| Tuples::new(key));
+        let listed = listed.collect::<Result<Vec<_>, _>>().map_err(malformed)?;
+        let listed = listed.iter().flat_map(Tuple::columns).filter_map(|column| match column {
+            Column::Binary(bytes) => Some((true, bytes)),
+            Column::Text(bytes) => Some((false, bytes)),
+            Column::Null | Column::Unchanged => None,
         });
-        let values: Vec<_> = values.collect();
+        let types = shape.key.iter().cycle().map(|column| column.type_oid);
+        let values = given.iter().map(|bytes| (false, bytes.as_slice())).chain(listed).zip(types);
+        let values = values
+            .map(|((is_binary, bytes), type_oid)| Value { type_oid, is_binary, bytes })
+            .collect::<Vec<_>>();
         let is_binary = shape.forms(request.is_binary);
         if let Some(path) = shape.search_path() {
             self.dialogue.run(&format!("SET LOCAL search_path = {path}")).await?;

@@ -118,8 +118,14 @@ impl Shape {
         self.has_send.iter().map(|has_send| is_binary && *has_send).collect()
     }
 
-    /// The question for the rows of a range; `$1` and so on are the values of `after`, then of `to`.
-    pub(super) fn question(&self, has_after: bool, has_to: bool, rows: u64) -> String {
+    /// The question for the rows of a range; `$1` and so on are the values of `after`, then of `to`,
+    /// then of so many keys.
+    pub(super) fn question(
+        &self,
+        (has_after, has_to): (bool, bool),
+        listed: Option<usize>,
+        rows: u64,
+    ) -> String {
         let columns: Vec<_> =
             self.relation.columns.iter().map(|column| identifier(&column.name)).collect();
         let (columns, table, keys) = (columns.join(", "), self.place.only(), self.keys());
@@ -132,6 +138,17 @@ impl Shape {
                 wheres.push(format!("({keys}) {operator} ({})", values.join(", ")));
                 given += self.key.len();
             }
+        }
+        if let Some(listed) = listed {
+            let width = self.key.len();
+            let one = |number| {
+                let from = given + number * width;
+                let values: Vec<_> =
+                    (1..=width).map(|place| format!("${}", from + place)).collect();
+                format!("({})", values.join(", "))
+            };
+            let list: Vec<_> = (0..listed).map(one).collect();
+            wheres.push(format!("({keys}) IN ({})", list.join(", ")));
         }
         let wheres = all(&wheres);
         format!(

@@ -111,6 +111,7 @@ impl Table {
             table: self.named(),
             after: None,
             to: None,
+            keys: None,
             rows_max: u32::MAX,
             bytes_max: usize::MAX,
             is_binary: true,

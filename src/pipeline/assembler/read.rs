@@ -1,0 +1,80 @@
+//! Rows of snapshots: they enter between two transactions, and have positions there.
+//!
+//! Up to an LSN everything was streamed, so all positions before it are taken, and what comes has a
+//! commit LSN from there on and an ordinal from 1. In between lies the ordinal 0 of that LSN; the rows
+//! that enter there are told apart by their part.
+
+use std::iter::once;
+
+use super::{Assembler, Boundary, Error, Step};
+use crate::batch::Batch;
+use crate::change::{Change, Op, Xact};
+use crate::checkpoint::Snapshots;
+use crate::plan::Context;
+use crate::position::{Lsn, Position, Xid};
+use crate::wal::{Relation, Tuple};
+
+impl Assembler {
+    /// Up to where everything was streamed, if rows of a snapshot may enter here: nothing that came
+    /// before is still to come.
+    #[must_use]
+    pub fn entrance(&self, keepalive: Lsn) -> Option<Lsn> {
+        let is_between = self.xact.is_none() && self.inside.is_none();
+        is_between.then(|| self.confirm.max(keepalive))
+    }
+
+    /// A chunk of a table enters here.
+    pub fn begin_chunk(&mut self, relation: &Relation, entrance: Lsn) {
+        let is_known = |known: &Relation| known == relation;
+        if !self.relation(relation.id).is_some_and(is_known) {
+            self.announce(relation.clone());
+            self.announced = None;
+        }
+        self.confirm = self.confirm.max(entrance);
+        let before = self.base.snapshots.unwrap_or_default();
+        let rows = if before.lsn == entrance { before.rows } else { 0 };
+        let chunks = before.chunks + 1;
+        self.base.snapshots = Some(Snapshots { lsn: entrance, rows, chunks, ..before });
+    }
+
+    /// Takes one row of it; see [`Step`].
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be encoded.
+    pub fn on_read(
+        &mut self,
+        relation: crate::wal::RelationId,
+        row: Tuple<'_>,
+        taken_us: i64,
+        context: &Context,
+        batch: &mut Batch,
+    ) -> Result<Step, Error> {
+        let Snapshots { lsn, rows: part, .. } = self.base.snapshots.unwrap_or_default();
+        let xact = Xact {
+            xid: Xid::default(),
+            commit_lsn: lsn,
+            commit_time_us: taken_us,
+            previous_commit_lsn: self.previous_commit_lsn,
+        };
+        let position = Position { commit_lsn: lsn, ordinal: 0 };
+        let mark = batch.mark();
+        for op in once(Op::Read { relation, part, new: row }) {
+            let change = Change { position, lsn, xact: &xact, op };
+            if let Step::Need(need) = self.encode(&change, context, batch)? {
+                batch.truncate(mark);
+                return Ok(Step::Need(need));
+            }
+        }
+        if let Some(snapshots) = &mut self.base.snapshots {
+            snapshots.rows += 1;
+        }
+        Ok(Step::Continue)
+    }
+
+    /// The chunk is in the batch, whole.
+    pub fn end_chunk(&mut self, batch: &Batch) {
+        let Self { position, xid, .. } = *self;
+        self.boundary = Some(Boundary { mark: batch.mark(), position, xid });
+    }
+}

@@ -1,0 +1,49 @@
+//! What the writer is asked before there is a stream, and waited for.
+
+use super::super::writer::{Done, Writer};
+use super::super::{Error, sink};
+use crate::batch::Batch;
+use crate::checkpoint::Checkpoint;
+use crate::kafka::{self, KafkaSink};
+use crate::snapshot::Progress;
+
+/// Commits a checkpoint without records.
+pub(in super::super) async fn commit(
+    writer: &mut Writer<kafka::Error>,
+    checkpoint: Checkpoint,
+) -> Result<(), Error> {
+    writer.commit(Box::new(Batch::of(checkpoint)))?;
+    match writer.done().await? {
+        Done::Failed { error, .. } => Err(sink::<KafkaSink>(error)),
+        _ => Ok(()),
+    }
+}
+
+/// The answer to [`Writer::recover`].
+pub(in super::super) async fn recovered(
+    writer: &mut Writer<kafka::Error>,
+) -> Result<Option<Checkpoint>, Error> {
+    loop {
+        match writer.done().await? {
+            Done::Recovered(checkpoint) => return Ok(checkpoint.map(|checkpoint| *checkpoint)),
+            Done::Failed { error, .. } => return Err(sink::<KafkaSink>(error)),
+            Done::Committed(..) | Done::Progress(_) | Done::TopicReady => {}
+        }
+    }
+}
+
+/// How far the tables of a checkpoint were read.
+pub(in super::super) async fn progress(
+    writer: &mut Writer<kafka::Error>,
+    checkpoint: &Checkpoint,
+) -> Result<Vec<Progress>, Error> {
+    let tables = checkpoint.snapshots.map_or(0, |snapshots| snapshots.tables);
+    writer.progress(usize::try_from(tables).unwrap_or(usize::MAX))?;
+    loop {
+        match writer.done().await? {
+            Done::Progress(progress) => return Ok(progress),
+            Done::Failed { error, .. } => return Err(sink::<KafkaSink>(error)),
+            Done::Committed(..) | Done::Recovered(_) | Done::TopicReady => {}
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! Snapshots beside the stream: which tables are read, and how their chunks get into batches.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+use super::super::alive::alive;
+use super::super::assembler::Step;
+use super::super::chunks::{Answer, Chunks, Division};
+use super::super::{Error, clock};
+use super::{Pause, Reader};
+use crate::batch::Batch;
+use crate::checkpoint::{self, Checkpoint};
+use crate::config::Config;
+use crate::edges::{Class, Sink, Transport};
+use crate::plan::{self, Context};
+use crate::position::Lsn;
+use crate::postgres::{Catalog, ChunkError, Ranges};
+use crate::snapshot::{Chunk, ChunkId, Limits, Progress, Range, Snapshots, State, Unsettled};
+use crate::wal::{Relation, RelationId, Tuples};
+
+/// How often a snapshot is asked what it shows, while something waits for that.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// And while nothing does.
+const LOOK_SELDOM: Duration = Duration::from_secs(10);
+
+/// How often the catalog is asked for tables that are new in the publications.
+const TABLES_EVERY: Duration = Duration::from_secs(10);
+
+/// After a reading that brought nothing, and after one that was refused.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+const REFUSED_AFTER: Duration = Duration::from_secs(30);
+
+/// All records of tables are written anew after so many checkpoints, so that recovery, which reads
+/// backwards, finds them.
+const REWRITE_AFTER: u32 = 20_000;
+
+/// What the keys that the stream touches may take.
+const TOUCHED_BYTES: usize = 16 << 20;
+
+/// The snapshots of one stream.
+#[derive(Debug)]
+pub(in super::super) struct Snapshotting {
+    machine: Snapshots,
+    chunks: Chunks,
+    slot: String,
+    /// All tables that have a record, as it is in Kafka or will be.
+    known: BTreeMap<RelationId, Progress>,
+    /// Those whose records are not in Kafka as they are here.
+    unwritten: Vec<Progress>,
+    /// Of the tables that are being divided.
+    dividing: BTreeMap<RelationId, Relation>,
+    /// Tables of outboxes, which are not read.
+    outboxes: Vec<String>,
+    /// Whether tables that are there already are taken as read: the pipeline is older than snapshots.
+    skips_present: bool,
+    /// Tables that are not read before.
+    held: BTreeMap<RelationId, Instant>,
+    entering: Option<Entering>,
+    checkpoints: u32,
+    next_look: Instant,
+    next_tables: Instant,
+}
+
+/// A chunk on its way into the batch.
+#[derive(Debug)]
+struct Entering {
+    chunk: Chunk,
+    /// The bytes of the rows that are in.
+    entered: usize,
+}
+
+impl Snapshotting {
+    /// Goes on with what Kafka knows of tables.
+    pub(in super::super) fn new(
+        config: &Config,
+        is_binary: bool,
+        checkpoint: &Checkpoint,
+        progress: Vec<Progress>,
+    ) -> Self {
+        let readers = config.snapshot.readers;
+        let limits = Limits { chunks: readers, touched_bytes: TOUCHED_BYTES };
+        let unsettled = checkpoint.snapshots.and_then(|snapshots| snapshots.unsettled);
+        let mut machine = Snapshots::new(limits, unsettled);
+        for progress in progress.iter().filter(|progress| progress.state == State::Reading) {
+            info!(table = %progress.table, rows = progress.rows, "going on with the table's snapshot");
+            machine.begin(progress.clone(), unsettled, None);
+        }
+        Self {
+            machine,
+            chunks: Chunks::new(config, is_binary),
+            slot: config.replication.slot.clone(),
+            known: progress.into_iter().map(|it| (it.relation, it)).collect(),
+            unwritten: Vec::new(),
+            dividing: BTreeMap::new(),
+            outboxes: config.outboxes.iter().map(|outbox| outbox.table.clone()).collect(),
+            skips_present: checkpoint.snapshots.is_none(),
+            held: BTreeMap::new(),
+            entering: None,
+            checkpoints: 0,
+            next_look: clock::now(),
+            next_tables: clock::now(),
+        }
+    }
+
+    pub(super) fn machine(&mut self) -> &mut Snapshots {
+        &mut self.machine
+    }
+
+    /// When there is something to do, whatever comes.
+    pub(super) fn deadline(&self) -> Instant {
+        let held = self.held.values().copied();
+        held.fold(self.next_look.min(self.next_tables), Instant::min)
+    }
+
+    fn is_known(&self, relation: RelationId) -> bool {
+        self.known.contains_key(&relation) || self.dividing.contains_key(&relation)
+    }
+
+    /// A record for a table that is not read (any more).
+    fn settle(&mut self, relation: RelationId, table: String, state: State) {
+        let slot = self.slot.clone();
+        let progress = self.known.get(&relation).cloned();
+        let progress = progress.unwrap_or_else(|| Progress::new(slot, table, relation));
+        let progress = progress.ended(state);
+        self.machine.end(relation);
+        self.unwritten.push(progress.clone());
+        self.known.insert(relation, progress);
+    }
+
+    /// What a batch that is sealed now has to carry.
+    pub(super) fn take_progress(&mut self) -> Vec<Progress> {
+        for progress in self.machine.take_progress() {
+            if progress.state == State::Done {
+                info!(table = %progress.table, rows = progress.rows, "the table's snapshot is complete");
+            }
+            self.unwritten.push(progress.clone());
+            self.known.insert(progress.relation, progress);
+        }
+        self.checkpoints += 1;
+        if REWRITE_AFTER <= self.checkpoints {
+            self.checkpoints = 0;
+            self.unwritten = self.known.values().cloned().collect();
+        }
+        std::mem::take(&mut self.unwritten)
+    }
+
+    /// What the checkpoint says of it.
+    pub(super) fn note(&self, checkpoint: &mut Checkpoint) {
+        let tables = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
+        let unsettled = self.machine.unsettled();
+        let before = checkpoint.snapshots.unwrap_or_default();
+        checkpoint.snapshots = Some(checkpoint::Snapshots { tables, unsettled, ..before });
+        checkpoint.format = checkpoint::FORMAT_WITH_SNAPSHOTS;
+    }
+
+    /// Whether there is progress that no batch has carried.
+    pub(super) fn has_news(&self) -> bool {
+        self.entering.is_none() && (self.machine.has_news() || !self.unwritten.is_empty())
+    }
+}
+
+impl<T: Transport, S: Sink> Reader<'_, T, S> {
+    /// Whether a batch is due for the progress of tables alone.
+    pub(super) fn has_news(&self) -> bool {
+        self.around.writer.is_idle() && self.snapshots.as_ref().is_some_and(Snapshotting::has_news)
+    }
+
+    /// What is committed with a batch that is sealed.
+    pub(super) fn carry_progress(&mut self, batch: &mut Batch) {
+        let Some(snapshots) = &mut self.snapshots else { return };
+        batch.progress = snapshots.take_progress();
+        if let Some(checkpoint) = &mut batch.checkpoint {
+            snapshots.note(checkpoint);
+        }
+    }
+
+    /// Whether a chunk enters here.
+    pub(super) fn is_chunk_due(&self) -> bool {
+        let Some(snapshots) = &self.snapshots else { return false };
+        let entrance = self.assembler.entrance(self.session.keepalive());
+        snapshots.entering.is_some()
+            || entrance.is_some_and(|entrance| snapshots.machine.is_due(entrance))
+    }
+
+    /// Lets the chunk that is due enter, as far as it can; whether it is in.
+    pub(super) async fn enter(&mut self) -> Result<bool, Error> {
+        let Some(snapshots) = &mut self.snapshots else { return Ok(true) };
+        if snapshots.entering.is_none() {
+            let Some(entrance) = self.assembler.entrance(self.session.keepalive()) else {
+                return Ok(true);
+            };
+            if !self.current.is_empty() {
+                // It lies whole in one batch.
+                if let Some(pause) = self.hand_over()? {
+                    return match pause {
+                        Pause::Timeline => self.follow_timeline().await.map(|()| false),
+                        _ => Ok(false),
+                    };
+                }
+                return Ok(true);
+            }
+            let Some(chunk) = snapshots.machine.next_entry(entrance) else { return Ok(true) };
+            self.assembler.begin_chunk(&chunk.relation, entrance);
+            snapshots.entering = Some(Entering { chunk, entered: 0 });
+        }
+        self.enter_rows().await.map(|()| true)
+    }
+
+    async fn enter_rows(&mut self) -> Result<(), Error> {
+        let context = Context { now_us: clock::wall_us() };
+        loop {
+            let Self { snapshots, assembler, current, .. } = self;
+            let Some(Entering { chunk, entered }) =
+                snapshots.as_mut().and_then(|snapshots| snapshots.entering.as_mut())
+            else {
+                return Ok(());
+            };
+            let rows = chunk.rows.get(*entered..).unwrap_or_default();
+            let mut need = None;
+            for row in Tuples::new(rows).map_while(Result::ok) {
+                let step =
+                    assembler.on_read(chunk.relation.id, row, chunk.taken_us, &context, current)?;
+                if let Step::Need(needed) = step {
+                    need = Some(needed);
+                    break;
+                }
+                *entered += row.byte_len();
+            }
+            let Some(need) = need else { break };
+            self.answer(need).await?;
+        }
+        self.assembler.end_chunk(&self.current);
+        if let Some(snapshots) = &mut self.snapshots
+            && let Some(Entering { chunk, .. }) = snapshots.entering.take()
+        {
+            snapshots.machine.on_entered(chunk.relation.id);
+        }
+        Ok(())
+    }
+
+    /// What is to be done beside the stream, as soon as that has a moment.
+    pub(super) async fn tend_snapshots(&mut self) -> Result<(), Error> {
+        let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
+        let now = clock::now();
+        if snapshots.next_tables <= now {
+            snapshots.next_tables = now + TABLES_EVERY;
+            self.look_for_tables().await?;
+        }
+        self.look_what_shows().await?;
+        let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
+        let now = clock::now();
+        snapshots.held.retain(|_, until| now < *until);
+        let Snapshotting { machine, chunks, held, .. } = snapshots;
+        while let Some(request) = machine.next_request(|relation| !held.contains_key(&relation)) {
+            chunks.read(request);
+        }
+        Ok(())
+    }
+
+    /// Takes what a reader brought.
+    pub(super) async fn on_answer(&mut self, answer: Answer) -> Result<(), Error> {
+        match answer {
+            Answer::Chunk(id, relation, Ok(chunk)) => {
+                self.on_chunk(id, relation, chunk);
+                Ok(())
+            }
+            Answer::Chunk(id, relation, Err(error)) => {
+                self.on_unread(relation, Some(id), &error);
+                Ok(())
+            }
+            Answer::Ranges(relation, key, Ok(ranges)) => self.begin(relation, key, ranges).await,
+            Answer::Ranges(relation, _, Err(error)) => {
+                self.on_unread(relation, None, &error);
+                Ok(())
+            }
+        }
+    }
+
+    fn on_chunk(&mut self, id: ChunkId, _: RelationId, chunk: Chunk) {
+        if let Some(snapshots) = &mut self.snapshots {
+            snapshots.machine.on_chunk(id, chunk);
+        }
+    }
+
+    fn on_unread(&mut self, relation: RelationId, id: Option<ChunkId>, error: &ChunkError) {
+        let Some(snapshots) = &mut self.snapshots else { return };
+        if let Some(id) = id {
+            snapshots.machine.on_failed(id);
+        }
+        snapshots.dividing.remove(&relation);
+        let wait = if error.class() == Class::Retry { RETRY_AFTER } else { REFUSED_AFTER };
+        let until = clock::now() + wait;
+        snapshots.held.insert(relation, until);
+        snapshots.next_tables = snapshots.next_tables.min(until);
+        let known = snapshots.known.get(&relation).cloned();
+        match (error, known) {
+            (ChunkError::Gone { .. } | ChunkError::Unpublished { .. }, Some(known)) => {
+                warn!(table = %known.table, %error, "the table's snapshot ends with it");
+                snapshots.settle(relation, known.table, State::Done);
+            }
+            (ChunkError::Changed { .. } | ChunkError::Key { .. }, Some(known)) => {
+                warn!(table = %known.table, %error, "the table's key is another now; its snapshot begins anew");
+                snapshots.machine.end(relation);
+                snapshots.known.remove(&relation);
+            }
+            (error, _) => {
+                warn!(%error, retry_in = ?wait, "part of a table could not be read; it is tried again");
+            }
+        }
+    }
+
+    /// A table is divided and may be read, once what ran before is over: what that wrote before the
+    /// table was published, or the slot was there, is not in the stream.
+    async fn begin(
+        &mut self,
+        relation: RelationId,
+        key: Vec<String>,
+        ranges: Ranges,
+    ) -> Result<(), Error> {
+        let shows = self.around.catalog.visibility();
+        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+        let shows = alive(&mut self.transport, &mut self.session, stop, nothing, shows).await??;
+        let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
+        let Some(shape) = snapshots.dividing.remove(&relation) else { return Ok(()) };
+        let table = format!("{}.{}", shape.namespace, shape.name);
+        info!(%table, rows = ranges.rows, ranges = ranges.splits.len() + 1, "the table's snapshot begins");
+        let unsettled = Some(Unsettled::all_before(shows.next, Lsn(u64::MAX)));
+        let bounds: Vec<_> = ranges.splits.into_iter().map(|key| key.0).collect();
+        let after = std::iter::once(None).chain(bounds.iter().cloned().map(Some));
+        let to = bounds.iter().cloned().map(Some).chain([None]);
+        let ranges = after.zip(to).map(|(after, to)| Range { after, to }).collect();
+        let progress = Progress {
+            key,
+            ranges,
+            unsettled,
+            state: State::Reading,
+            ..Progress::new(snapshots.slot.clone(), table, relation)
+        };
+        snapshots.known.insert(relation, progress.clone());
+        snapshots.machine.begin(progress, None, self.assembler.relation(relation));
+        snapshots.next_look = clock::now();
+        Ok(())
+    }
+
+    /// Begins with tables that are new in the publications.
+    async fn look_for_tables(&mut self) -> Result<(), Error> {
+        let relations = self.around.catalog.published_relations(self.around.publications);
+        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+        let relations =
+            alive(&mut self.transport, &mut self.session, stop, nothing, relations).await??;
+        for relation in relations {
+            let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
+            if snapshots.is_known(relation.id) || snapshots.held.contains_key(&relation.id) {
+                continue;
+            }
+            let table = format!("{}.{}", relation.namespace, relation.name);
+            if snapshots.skips_present || snapshots.outboxes.contains(&table) {
+                snapshots.settle(relation.id, table, State::Skipped);
+                continue;
+            }
+            let describe = self.around.catalog.describe(&relation);
+            let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+            let facts =
+                alive(&mut self.transport, &mut self.session, stop, nothing, describe).await??;
+            let key = plan::key_names(&relation, &facts);
+            let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
+            if key.is_empty() {
+                warn!(%table, "the table has no key, so the rows that it has are not read");
+                snapshots.settle(relation.id, table, State::Skipped);
+                continue;
+            }
+            let id = relation.id;
+            snapshots.dividing.insert(id, relation);
+            snapshots.chunks.divide(Division { relation: id, key });
+        }
+        if let Some(snapshots) = &mut self.snapshots {
+            snapshots.skips_present = false;
+        }
+        Ok(())
+    }
+
+    /// Asks what a snapshot shows, of what was streamed.
+    async fn look_what_shows(&mut self) -> Result<(), Error> {
+        let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
+        let now = clock::now();
+        if now < snapshots.next_look {
+            return Ok(());
+        }
+        let is_awaited = snapshots.machine.awaited().is_some();
+        snapshots.next_look = now + if is_awaited { LOOK_EVERY } else { LOOK_SELDOM };
+        if snapshots.machine.unsettled().is_none() && !is_awaited {
+            return Ok(());
+        }
+        let shows = self.around.catalog.visibility();
+        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+        let shows = alive(&mut self.transport, &mut self.session, stop, nothing, shows).await??;
+        if let Some(snapshots) = &mut self.snapshots {
+            snapshots.machine.on_visibility(&shows.visibility);
+        }
+        Ok(())
+    }
+}
+
+/// What the readers of chunks bring; nothing where there are none.
+pub(super) async fn answer(snapshots: &mut Option<Snapshotting>, catalog: &Catalog) -> Answer {
+    match snapshots {
+        Some(snapshots) => snapshots.chunks.answer(catalog).await,
+        None => std::future::pending().await,
+    }
+}

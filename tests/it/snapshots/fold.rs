@@ -1,0 +1,90 @@
+//! The state that a topic's records make, beside the table's.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde_json::Value;
+use tokio_postgres::Client;
+
+use crate::support::flow::{position, query};
+use crate::support::records;
+use crate::support::stack::shared;
+
+/// Holds the last state of every key against the table, and that every row was read once or
+/// superseded; returns how many were read.
+pub(super) async fn check(client: &Client, topic: &str, table: &str) -> usize {
+    let mut records = records::read_committed(&shared().kafka, &[topic]);
+    records.sort_by_key(position);
+    let positions: HashSet<_> = records.iter().map(position).collect();
+    assert_eq!(positions.len(), records.len(), "{topic}: positions are unique (I3)");
+    let mut state: BTreeMap<String, Value> = BTreeMap::new();
+    // Whether the last record of a key was read.
+    let mut written: HashMap<String, bool> = HashMap::new();
+    let mut moved = None;
+    let mut reads_in_all = 0;
+    for record in &records {
+        let Some(value) = &record.value else { continue };
+        let value: Value = serde_json::from_slice(value).unwrap();
+        let op = value["op"].as_str().unwrap();
+        if op == "t" {
+            state.clear();
+            written.clear();
+            continue;
+        }
+        let key = String::from_utf8(record.key.clone().unwrap()).unwrap();
+        let is_read = written.insert(key.clone(), op == "r");
+        assert!(op != "r" || is_read != Some(true), "{topic}: key {key} is read again");
+        assert_eq!(value["source"]["snapshot"], if op == "r" { "incremental" } else { "false" });
+        assert_eq!(record.header("walbrook.xid").is_none(), op == "r");
+        let (lsn, ordinal, _) = position(record);
+        if op == "d" {
+            moved = state.remove(&key).map(|row| ((lsn, ordinal), row));
+            continue;
+        }
+        // A key that changes is a delete and a create of one position.
+        let before = match &moved {
+            Some((place, row)) if *place == (lsn, ordinal) => Some(row),
+            _ => state.get(&key),
+        };
+        reads_in_all += usize::from(op == "r");
+        let mut after = value["after"].clone();
+        for column in unchanged(record) {
+            // Null is what nobody has.
+            after[&column] = before.map_or(Value::Null, |row| row[&column].clone());
+        }
+        state.insert(key, after);
+    }
+    let rows = query(client, &format!("SELECT to_json(t)::text FROM {table} AS t")).await;
+    let mut wanted: Vec<String> = rows.concat().iter().map(|row| canonical(row)).collect();
+    let mut found: Vec<String> = state.values().map(|row| canonical(&row.to_string())).collect();
+    wanted.sort();
+    found.sort();
+    let missing: Vec<_> = wanted.iter().filter(|row| found.binary_search(row).is_err()).collect();
+    let extra: Vec<_> = found.iter().filter(|row| wanted.binary_search(row).is_err()).collect();
+    let few = |rows: &[&String]| {
+        let shown = rows.iter().take(3).map(|row| row.chars().take(120).collect::<String>());
+        (rows.len(), shown.collect::<Vec<_>>())
+    };
+    assert!(
+        missing.is_empty() && extra.is_empty(),
+        "{topic}: missing {:?}, extra {:?}",
+        few(&missing),
+        few(&extra)
+    );
+    reads_in_all
+}
+
+/// The columns of which the stream did not have the value.
+fn unchanged(record: &records::Record) -> Vec<String> {
+    let header = record.header("walbrook.unchanged");
+    header.map(|list| serde_json::from_str(list).unwrap()).unwrap_or_default()
+}
+
+/// A row in a form that does not depend on who writes it: all values as text.
+fn canonical(row: &str) -> String {
+    let row: BTreeMap<String, Value> = serde_json::from_str(row).unwrap();
+    let text = |value: Value| match value {
+        Value::String(text) => text,
+        value => value.to_string(),
+    };
+    format!("{:?}", row.into_iter().map(|(name, value)| (name, text(value))).collect::<Vec<_>>())
+}

@@ -1,0 +1,100 @@
+//! Rows that were there before: each is in Kafka once or superseded, and the last record of every key
+//! is what the table has, whatever is written and killed meanwhile.
+
+mod fold;
+mod killed;
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use self::fold::check;
+use crate::support::flow::{Flow, LIMIT, said};
+use crate::support::run;
+use crate::support::stack::shared;
+
+const TEST_LIMIT: Duration = Duration::from_secs(300);
+
+const PUBLICATION: &str =
+    "CREATE PUBLICATION walbrook FOR ALL TABLES WITH (publish_via_partition_root = true);";
+
+/// Records that a test reads without a registry.
+const FORMAT: (&str, &str) = ("tables", "value_format = \"json\"\nkey_format = \"json\"");
+
+const INITIAL: (&str, &str) = ("snapshot", "mode = \"initial\"");
+
+#[test]
+fn rows_that_were_there_are_read_once_and_what_comes_follows() {
+    run(TEST_LIMIT, async {
+        let ddl = "CREATE TABLE t (id int PRIMARY KEY, v text);
+                   CREATE TABLE \"Odd\" (\"Key\" text, n int, v text, PRIMARY KEY (n, \"Key\"));
+                   CREATE TABLE keyless (v text);
+                   INSERT INTO t SELECT i, 'before ' || i FROM generate_series(1, 3000) i;
+                   INSERT INTO \"Odd\" SELECT 'k' || i, i % 7, 'b' FROM generate_series(1, 500) i;
+                   INSERT INTO keyless VALUES ('x')";
+        let ddl = format!("{PUBLICATION} {ddl}");
+        let mut flow = Flow::start(shared(), "snapshot", &ddl, &[FORMAT, INITIAL]).await;
+        flow.execute("INSERT INTO t SELECT i, 'after' FROM generate_series(3001, 3010) i").await;
+        flow.execute("UPDATE t SET v = 'changed' WHERE id % 100 = 0").await;
+        for table in ["public.t", "public.Odd"] {
+            flow.walbrook.wait_for(LIMIT, "that it is complete", |line| is_complete(line, table));
+        }
+        flow.drain().await;
+        for (name, table) in [("public.t", "t"), ("public.Odd", "\"Odd\"")] {
+            let reads = check(&flow.client, &flow.topic(name), table).await;
+            assert!(400 < reads, "{reads}");
+        }
+        // Nothing is read a second time.
+        flow.stop();
+        flow.restart().await;
+        let before = flow.records("public.t").len();
+        flow.execute("INSERT INTO t VALUES (9999, 'last')").await;
+        flow.drain().await;
+        assert_eq!(flow.records("public.t").len(), before + 1);
+    });
+}
+
+/// A table that is published while walbrook runs is read without a command.
+#[test]
+fn a_table_that_is_published_later_is_read_then() {
+    run(TEST_LIMIT, async {
+        let ddl = "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)";
+        let ddl = format!("{PUBLICATION} {ddl}");
+        let mut flow = Flow::start(shared(), "later", &ddl, &[FORMAT, INITIAL]).await;
+        flow.walbrook.wait_for(LIMIT, "t", |line| is_complete(line, "public.t"));
+        flow.execute(
+            "BEGIN;
+             CREATE TABLE later (id int PRIMARY KEY);
+             INSERT INTO later SELECT generate_series(1, 100);
+             COMMIT",
+        )
+        .await;
+        flow.walbrook.wait_for(LIMIT, "later", |line| is_complete(line, "public.later"));
+        flow.drain().await;
+        check(&flow.client, &flow.topic("public.later"), "later").await;
+    });
+}
+
+/// An existing pipeline is not read unasked.
+#[test]
+fn tables_of_a_pipeline_that_is_older_than_snapshots_are_taken_as_read() {
+    run(TEST_LIMIT, async {
+        let ddl = "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)";
+        let ddl = format!("{PUBLICATION} {ddl}");
+        let mut flow = Flow::start(shared(), "older", &ddl, &[FORMAT]).await;
+        flow.execute("INSERT INTO t VALUES (2)").await;
+        flow.drain().await;
+        flow.stop();
+        flow.config = crate::support::flow::edit(&flow.config, INITIAL.0, INITIAL.1);
+        flow.restart().await;
+        flow.execute("CREATE TABLE n (id int PRIMARY KEY); INSERT INTO n VALUES (7)").await;
+        flow.walbrook.wait_for(LIMIT, "n", |line| is_complete(line, "public.n"));
+        flow.drain().await;
+        assert_eq!(flow.records("public.t").len(), 1);
+        check(&flow.client, &flow.topic("public.n"), "n").await;
+    });
+}
+
+fn is_complete(line: &Value, table: &str) -> bool {
+    said(line, "message") == "the table's snapshot is complete" && said(line, "table") == table
+}
