@@ -211,14 +211,16 @@ impl Checkpoint {
         serde_json::to_vec(self).expect("a checkpoint is plain JSON")
     }
 
-    /// The same in the place of `before`: if positions begin again, in the next epoch.
+    /// The same in the place of `before`: if positions begin again, in the next epoch. What is known of
+    /// tables stays known, or they would be read again; ids may be those of another server.
     #[must_use]
     pub fn following(self, before: &Self) -> Self {
         // What is half made stands in the place of what was accepted.
         let kept = before.accepted.as_ref().filter(|_| before.state == State::Creating);
         let last = kept.map_or(before.position, |accepted| accepted.previous_position);
         let epoch = before.epoch.saturating_add(u32::from(self.position < last));
-        self.in_epoch(epoch)
+        let snapshots = before.snapshots.map(|it| Snapshots { unsettled: None, ..it });
+        Self { snapshots, ..self }.in_epoch(epoch)
     }
 
     /// The same in an epoch.

@@ -100,3 +100,15 @@ fn a_publication_that_was_made_again_is_told() {
     let unknown = Stream { oids: BTreeMap::new(), ..was };
     assert_eq!(unknown.remade(&oids(&[("a", 1)])).count(), 0);
 }
+
+/// Or an accepted gap would have all tables read again; and those of a pipeline that has no snapshots
+/// stay so.
+#[test]
+fn what_is_known_of_tables_outlives_what_an_operator_accepts() {
+    let base = |golden: &str| Checkpoint::from_json(golden.as_bytes()).unwrap();
+    let known = include_str!("../../tests/golden/checkpoint/format-3.json");
+    let fresh = Checkpoint { snapshots: Some(Snapshots::default()), ..base(GOLDEN[0]) };
+    let next = fresh.clone().following(&base(known)).snapshots.unwrap();
+    assert_eq!((next.tables, next.chunks, next.unsettled), (3, 17, None));
+    assert_eq!(fresh.following(&base(GOLDEN[0])).snapshots, None);
+}

@@ -265,14 +265,17 @@ impl Attempt<'_> {
             is_binary,
             timelines,
             has_snapshots,
-            checkpoint,
+            mut checkpoint,
             comes_again,
         } = held;
         let slot = &self.config.replication.slot;
         info!(%slot, position = %checkpoint.position, confirm = %checkpoint.confirm, "streaming");
         self.telemetry.on_streaming(clock::now(), checkpoint.confirm);
         let mut snapshots = None;
-        if has_snapshots && self.config.snapshot.mode == SnapshotMode::Initial {
+        if self.config.snapshot.mode == SnapshotMode::Never {
+            // Nobody notes any more what a later reading would have to know.
+            checkpoint.snapshots = None;
+        } else if has_snapshots {
             let asked = progress(self.writer, &checkpoint);
             let gone = gone(&mut catalog);
             let found = alive(&mut transport, &mut session, self.stop, gone, asked).await??;
@@ -383,9 +386,9 @@ impl Attempt<'_> {
             return Err(Error::SlotCreated);
         }
         let mut creating = first_checkpoint(self.config, system, State::Creating, Lsn::ZERO);
-        if let Some(Checkpoint { accepted, epoch, .. }) = checkpoint {
+        if let Some(Checkpoint { accepted, epoch, snapshots, .. }) = checkpoint {
             // What an operator accepted before a crash is kept.
-            creating = Checkpoint { accepted, ..creating.in_epoch(epoch) };
+            creating = Checkpoint { accepted, snapshots, ..creating }.in_epoch(epoch);
         }
         commit(self.writer, creating.clone()).await?;
         if server.slot.is_some() {
