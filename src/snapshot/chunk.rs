@@ -55,6 +55,6 @@ pub struct Chunk {
     pub taken_us: i64,
     /// The rows, one behind the other, each as the stream carries one.
     pub rows: Vec<u8>,
-    /// Where in a range it ended; `None` if the range ends there too.
+    /// Where it ended; `None` if all that was asked for was read.
     pub last: Option<Bound>,
 }

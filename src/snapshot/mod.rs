@@ -252,6 +252,12 @@ impl Snapshots {
         self.unsettled
     }
 
+    /// How many tables are being read.
+    #[must_use]
+    pub fn tables(&self) -> usize {
+        self.tables.len()
+    }
+
     /// Whether something is being read.
     #[must_use]
     pub fn is_active(&self) -> bool {

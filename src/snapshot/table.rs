@@ -189,8 +189,8 @@ impl Table {
             Verdict::Unseen => chunk.rows.clear(),
         }
         let Sifted { rows, mut read, again } = self.sift(&mut chunk);
-        if let Part::Keys(keys) = &part {
-            // Those of which there is no row any more, too.
+        if let (Part::Keys(keys), None) = (&part, &chunk.last) {
+            // All were read: those of which there is no row any more, too.
             let fate = |key: &[u8]| self.touched.fate(key, &chunk.visibility);
             read.extend(keys.iter().filter(|key| fate(key) != Fate::Again).cloned());
         }

@@ -17,7 +17,7 @@ use crate::wal::{Column, Tuples};
 
 const RELATION: RelationId = RelationId(7);
 const KEYS: u32 = 12;
-const ROWS_MAX: usize = 3;
+const ROWS_MAX: usize = 1;
 /// Ids go round while the model runs.
 const FIRST_XID: u32 = u32::MAX - 20;
 

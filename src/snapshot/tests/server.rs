@@ -171,8 +171,7 @@ impl Server {
 
     pub(super) fn read(&self, part: &Part) -> Chunk {
         let number = |bound: &Bound| bound[0].parse::<u32>().unwrap();
-        let mut last = None;
-        let rows: Vec<(u32, Row)> = match part {
+        let mut rows: Vec<(u32, Row)> = match part {
             Part::Keys(keys) => {
                 let is_wanted = |key: &u32| keys.contains(&wire_key(*key));
                 self.rows.iter().map(|(k, r)| (*k, *r)).filter(|(k, _)| is_wanted(k)).collect()
@@ -180,15 +179,12 @@ impl Server {
             Part::Range(Range { after, to }) => {
                 let from = after.as_ref().map_or(0, |after| number(after) + 1);
                 let to = to.as_ref().map_or(KEYS, |to| number(to) + 1);
-                let mut rows: Vec<_> =
-                    self.rows.range(from..to.max(from)).map(|(k, r)| (*k, *r)).collect();
-                if ROWS_MAX < rows.len() {
-                    rows.truncate(ROWS_MAX);
-                    last = rows.last().map(|(key, _)| vec![key.to_string()]);
-                }
-                rows
+                self.rows.range(from..to.max(from)).map(|(k, r)| (*k, *r)).collect()
             }
         };
+        let is_all = rows.len() <= ROWS_MAX;
+        rows.truncate(ROWS_MAX);
+        let last = rows.last().filter(|_| !is_all).map(|(key, _)| vec![key.to_string()]);
         let rows = rows.iter().flat_map(|(key, row)| tuple(*key, Some(*row), true, self.columns));
         Chunk {
             relation: relation(self.columns),
