@@ -31,6 +31,8 @@ pub(super) struct Chunks {
     is_binary: bool,
     rows_max: u32,
     bytes_max: usize,
+    /// As many connections there are.
+    readers: usize,
     idle: Vec<ChunkReader>,
     reading: JoinSet<(Option<ChunkReader>, Answer)>,
 }
@@ -60,9 +62,15 @@ impl Chunks {
             is_binary,
             rows_max: u32::try_from(target_records).unwrap_or(u32::MAX),
             bytes_max: target_bytes,
+            readers: config.snapshot.readers,
             idle: Vec::new(),
             reading: JoinSet::new(),
         }
+    }
+
+    /// Whether one more may be read.
+    pub(super) fn has_room(&self) -> bool {
+        self.reading.len() < self.readers
     }
 
     /// Reads a chunk.

@@ -1,6 +1,6 @@
 //! Snapshots beside the stream: which tables are read, and how their chunks get into batches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
@@ -29,6 +29,12 @@ const LOOK_SELDOM: Duration = Duration::from_secs(10);
 /// How often the catalog is asked for tables that are new in the publications.
 const TABLES_EVERY: Duration = Duration::from_secs(10);
 
+/// Of all time, that may take one part in so many.
+const TABLES_SHARE: u32 = 100;
+
+/// So many tables are being read at once.
+const TABLES_MAX: usize = 8;
+
 /// After a reading that brought nothing, and after one that was refused.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 const REFUSED_AFTER: Duration = Duration::from_secs(30);
@@ -50,8 +56,10 @@ pub(in super::super) struct Snapshotting {
     known: BTreeMap<RelationId, Progress>,
     /// Those whose records are not in Kafka as they are here.
     unwritten: Vec<Progress>,
-    /// Of the tables that are being divided.
-    dividing: BTreeMap<RelationId, Relation>,
+    /// Tables that are to be read, and are not begun with.
+    new: VecDeque<Relation>,
+    /// The table that is being divided.
+    dividing: Option<Relation>,
     /// Tables of outboxes, which are not read.
     outboxes: Vec<String>,
     /// Whether tables that are there already are taken as read: the pipeline is older than snapshots.
@@ -94,7 +102,8 @@ impl Snapshotting {
             slot: config.replication.slot.clone(),
             known: progress.into_iter().map(|it| (it.relation, it)).collect(),
             unwritten: Vec::new(),
-            dividing: BTreeMap::new(),
+            new: VecDeque::new(),
+            dividing: None,
             outboxes: config.outboxes.iter().map(|outbox| outbox.table.clone()).collect(),
             skips_present: checkpoint.snapshots.is_none(),
             held: BTreeMap::new(),
@@ -116,7 +125,8 @@ impl Snapshotting {
     }
 
     fn is_known(&self, relation: RelationId) -> bool {
-        self.known.contains_key(&relation) || self.dividing.contains_key(&relation)
+        let mut begun = self.new.iter().chain(&self.dividing);
+        self.known.contains_key(&relation) || begun.any(|it| it.id == relation)
     }
 
     /// A record for a table that is not read (any more).
@@ -244,19 +254,44 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
     /// What is to be done beside the stream, as soon as that has a moment.
     pub(super) async fn tend_snapshots(&mut self) -> Result<(), Error> {
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
-        let now = clock::now();
-        if snapshots.next_tables <= now {
-            snapshots.next_tables = now + TABLES_EVERY;
+        if snapshots.next_tables <= clock::now() {
             self.look_for_tables().await?;
         }
         self.look_what_shows().await?;
+        self.divide_next().await?;
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
         let now = clock::now();
         snapshots.held.retain(|_, until| now < *until);
         let Snapshotting { machine, chunks, held, .. } = snapshots;
-        while let Some(request) = machine.next_request(|relation| !held.contains_key(&relation)) {
+        while chunks.has_room()
+            && let Some(request) = machine.next_request(|relation| !held.contains_key(&relation))
+        {
             chunks.read(request);
         }
+        Ok(())
+    }
+
+    /// Begins with one more table, if not too many are being read: each has keys that are kept.
+    async fn divide_next(&mut self) -> Result<(), Error> {
+        let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
+        let is_turn = snapshots.dividing.is_none()
+            && snapshots.machine.tables() < TABLES_MAX
+            && snapshots.chunks.has_room();
+        let Some(relation) = snapshots.new.pop_front_if(|_| is_turn) else { return Ok(()) };
+        let describe = self.around.catalog.describe(&relation);
+        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+        let facts =
+            alive(&mut self.transport, &mut self.session, stop, nothing, describe).await??;
+        let key = plan::key_names(&relation, &facts);
+        let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
+        if key.is_empty() {
+            let table = format!("{}.{}", relation.namespace, relation.name);
+            warn!(%table, "the table has no key, so the rows that it has are not read");
+            snapshots.settle(relation.id, table, State::Skipped);
+            return Ok(());
+        }
+        snapshots.chunks.divide(Division { relation: relation.id, key });
+        snapshots.dividing = Some(relation);
         Ok(())
     }
 
@@ -290,7 +325,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         if let Some(id) = id {
             snapshots.machine.on_failed(id);
         }
-        snapshots.dividing.remove(&relation);
+        snapshots.dividing.take_if(|it| it.id == relation);
         let wait = if error.class() == Class::Retry { RETRY_AFTER } else { REFUSED_AFTER };
         let until = clock::now() + wait;
         snapshots.held.insert(relation, until);
@@ -324,7 +359,9 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
         let shows = alive(&mut self.transport, &mut self.session, stop, nothing, shows).await??;
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
-        let Some(shape) = snapshots.dividing.remove(&relation) else { return Ok(()) };
+        let Some(shape) = snapshots.dividing.take_if(|it| it.id == relation) else {
+            return Ok(());
+        };
         let table = format!("{}.{}", shape.namespace, shape.name);
         info!(%table, rows = ranges.rows, ranges = ranges.splits.len() + 1, "the table's snapshot begins");
         let unsettled = Some(Unsettled::all_before(shows.next, Lsn(u64::MAX)));
@@ -345,40 +382,28 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         Ok(())
     }
 
-    /// Begins with tables that are new in the publications.
+    /// Notes tables that are new in the publications.
     async fn look_for_tables(&mut self) -> Result<(), Error> {
+        let since = clock::now();
         let relations = self.around.catalog.published_relations(self.around.publications);
         let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
         let relations =
             alive(&mut self.transport, &mut self.session, stop, nothing, relations).await??;
+        let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
+        let now = clock::now();
+        snapshots.next_tables = now + TABLES_EVERY.max((now - since) * TABLES_SHARE);
         for relation in relations {
-            let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
             if snapshots.is_known(relation.id) || snapshots.held.contains_key(&relation.id) {
                 continue;
             }
             let table = format!("{}.{}", relation.namespace, relation.name);
             if snapshots.skips_present || snapshots.outboxes.contains(&table) {
                 snapshots.settle(relation.id, table, State::Skipped);
-                continue;
+            } else {
+                snapshots.new.push_back(relation);
             }
-            let describe = self.around.catalog.describe(&relation);
-            let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
-            let facts =
-                alive(&mut self.transport, &mut self.session, stop, nothing, describe).await??;
-            let key = plan::key_names(&relation, &facts);
-            let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
-            if key.is_empty() {
-                warn!(%table, "the table has no key, so the rows that it has are not read");
-                snapshots.settle(relation.id, table, State::Skipped);
-                continue;
-            }
-            let id = relation.id;
-            snapshots.dividing.insert(id, relation);
-            snapshots.chunks.divide(Division { relation: id, key });
         }
-        if let Some(snapshots) = &mut self.snapshots {
-            snapshots.skips_present = false;
-        }
+        snapshots.skips_present = false;
         Ok(())
     }
 
