@@ -403,7 +403,12 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
                 snapshots.new.push_back(relation);
             }
         }
-        snapshots.skips_present = false;
+        if std::mem::take(&mut snapshots.skips_present) {
+            info!(
+                tables = snapshots.known.len(),
+                "no snapshot was ever taken of the tables that are there; they count as read"
+            );
+        }
         Ok(())
     }
 

@@ -87,6 +87,9 @@ fn tables_of_a_pipeline_that_is_older_than_snapshots_are_taken_as_read() {
         flow.stop();
         flow.config = crate::support::flow::edit(&flow.config, INITIAL.0, INITIAL.1);
         flow.restart().await;
+        flow.walbrook.wait_for(LIMIT, "a look at the tables", |line| {
+            said(line, "message").ends_with("they count as read")
+        });
         flow.execute("CREATE TABLE n (id int PRIMARY KEY); INSERT INTO n VALUES (7)").await;
         flow.walbrook.wait_for(LIMIT, "n", |line| is_complete(line, "public.n"));
         flow.drain().await;
