@@ -287,6 +287,9 @@ fn settings_of_later_versions() {
             "idle_replication_slot_timeout = '2h'",
             "synchronized_standby_slots = 'here, gone'",
             "output_plugin_libraries = 'test_decoding'",
+            // Nobody waits for it here.
+            "synchronous_standby_names = '*'",
+            "synchronous_commit = local",
         ];
         let conf = conf.map(str::to_owned).into();
         let postgres = Postgres::start(&Options { version: 18, conf, ..Options::default() });
@@ -298,6 +301,7 @@ fn settings_of_later_versions() {
         let fix = "ALTER SYSTEM SET output_plugin_libraries = pgoutput, …";
         found.says("postgres.output_plugin", "failed", &["(test_decoding)", fix]);
         found.says("postgres.idle_timeout", "warning", &["7200s", "= '3d'"]);
+        found.says("postgres.synchronous", "warning", &["(*)", "application_name"]);
         // What it would lead to.
         let refused = command(&config, &["slot", "create"]);
         assert_eq!(refused.status.code(), Some(4), "{refused:?}");
