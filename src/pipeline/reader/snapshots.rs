@@ -12,7 +12,7 @@ use super::super::{Error, clock};
 use super::{Pause, Reader};
 use crate::batch::Batch;
 use crate::checkpoint::{self, Checkpoint};
-use crate::config::Config;
+use crate::config::{Config, Outbox};
 use crate::edges::{Class, Sink, Transport};
 use crate::plan::{self, Context};
 use crate::position::Lsn;
@@ -104,7 +104,7 @@ impl Snapshotting {
             unwritten: Vec::new(),
             new: VecDeque::new(),
             dividing: None,
-            outboxes: config.outboxes.iter().map(|outbox| outbox.table.clone()).collect(),
+            outboxes: config.outboxes.iter().map(full_name).collect(),
             skips_present: checkpoint.snapshots.is_none(),
             held: BTreeMap::new(),
             entering: None,
@@ -432,6 +432,10 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         }
         Ok(())
     }
+}
+
+fn full_name(outbox: &Outbox) -> String {
+    format!("{}.{}", outbox.namespace, outbox.table)
 }
 
 /// What the readers of chunks bring; nothing where there are none.

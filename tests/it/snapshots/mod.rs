@@ -75,6 +75,25 @@ fn a_table_that_is_published_later_is_read_then() {
     });
 }
 
+/// Its rows are events that were sent once; the stream of it goes on.
+#[test]
+fn the_rows_of_an_outbox_are_not_read() {
+    run(TEST_LIMIT, async {
+        let ddl = "CREATE TABLE outbox (id uuid PRIMARY KEY, aggregatetype text, aggregateid text,
+                                        type text, payload text);
+                   INSERT INTO outbox VALUES (md5('a')::uuid, 'order', '1', 'Old', '{}');
+                   CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)";
+        let ddl = format!("{PUBLICATION} {ddl}");
+        let outbox = ("", "[[outbox]]\ntable = \"public.outbox\"");
+        let mut flow = Flow::start(shared(), "outboxed", &ddl, &[FORMAT, INITIAL, outbox]).await;
+        flow.walbrook.wait_for(LIMIT, "t", |line| is_complete(line, "public.t"));
+        flow.execute("INSERT INTO outbox VALUES (md5('b')::uuid, 'order', '1', 'New', '{}')").await;
+        flow.drain().await;
+        let begun = |line: &String| line.contains("snapshot begins") && line.contains("outbox");
+        assert!(!flow.walbrook.log().iter().any(begun), "{}", flow.walbrook.tail());
+    });
+}
+
 /// An existing pipeline is not read unasked.
 #[test]
 fn tables_of_a_pipeline_that_is_older_than_snapshots_are_taken_as_read() {
