@@ -1,12 +1,13 @@
 //! All roads give the same bytes: values of every type, written with SQL, read in binary and in text
 //! mode, encoded from both in every representation, and compared with what the server itself says
-//! of them.
+//! of them. What a snapshot reads are the same bytes.
 //!
 //! No Kafka and no registry: a logical slot is read with SQL, and walbrook's own parsers, catalog
 //! and encoders do the rest. One server for each version; a family of types is one test. PostGIS
 //! has a server that decodes no slots: there SELECT calls the functions that pgoutput calls.
 //! `tests/run types` takes other versions than the default run does.
 
+mod chunks;
 mod defaults;
 mod every;
 mod family;

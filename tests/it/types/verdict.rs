@@ -5,7 +5,7 @@ use walbrook::wal::{Column, Tuple};
 
 use super::family::{self, Type};
 use super::judged::Judged;
-use super::{Place, roads};
+use super::{Place, chunks, roads};
 
 /// Fills the tables of a family, reads them by both roads, and says what is wrong.
 pub(super) async fn both_roads(place: &Place, types: &[&Type]) -> Vec<String> {
@@ -24,6 +24,12 @@ pub(super) async fn both_roads(place: &Place, types: &[&Type]) -> Vec<String> {
     assert!(family::RANDOM * types.len() < text.len());
     let mut catalog = place.catalog().await;
     let mut findings = Vec::new();
+    if place.decodes_slots {
+        for (streamed, is_binary) in [(&text, false), (&binary, true)] {
+            let compared = chunks::compare(&place.settings, &relations, streamed, is_binary);
+            findings.extend(compared.await);
+        }
+    }
     for relation in &relations {
         let facts = catalog.describe(relation).await.unwrap();
         let judged = types[relation.name[1..].parse::<usize>().unwrap()];
