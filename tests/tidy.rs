@@ -23,6 +23,7 @@ const PURE: &[&str] = &[
     "src/pipeline/assembler",
     "src/pipeline/holder",
     "src/pipeline/lag",
+    "src/pipeline/pace",
     "src/pipeline/search",
     "src/pipeline/start",
     "src/pipeline/supervisor",

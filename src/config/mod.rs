@@ -7,6 +7,7 @@ mod environment;
 mod file;
 pub mod reserved;
 mod secret;
+mod snapshot;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use encoding_rs::Encoding;
 pub use environment::Environment;
 pub use file::{Error, load};
 pub use secret::{Secret, SecretCommand, SecretError, SecretSource, Token, TokenSource};
+pub use snapshot::{Hours, Pace};
 
 use crate::encode::Values;
 use crate::logging::LogFormat;
@@ -65,6 +67,8 @@ pub struct Snapshot {
     pub mode: SnapshotMode,
     /// How many connections read at once.
     pub readers: usize,
+    /// How fast, and when.
+    pub pace: Pace,
 }
 
 /// Whether the rows of a table are read that were there before.

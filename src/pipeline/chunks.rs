@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::config::{BatchLimits, Config, Postgres};
+use crate::config::{Config, Postgres};
 use crate::position::Xid;
 use crate::postgres::{
     Catalog, ChunkError, ChunkLimits, ChunkReader, ChunkRequest, Key, Ranges, SnapshotTable,
@@ -54,14 +54,14 @@ pub(super) struct Division {
 }
 
 impl Chunks {
-    pub(super) fn new(config: &Config, is_binary: bool) -> Self {
-        let BatchLimits { target_bytes, target_records, .. } = config.batch;
+    /// A chunk has up to `rows_max` rows.
+    pub(super) fn new(config: &Config, is_binary: bool, rows_max: u32) -> Self {
         Self {
             postgres: config.postgres.clone(),
             publications: config.replication.publications.clone(),
             is_binary,
-            rows_max: u32::try_from(target_records).unwrap_or(u32::MAX),
-            bytes_max: target_bytes,
+            rows_max,
+            bytes_max: config.batch.target_bytes,
             readers: config.snapshot.readers,
             idle: Vec::new(),
             reading: JoinSet::new(),
@@ -71,6 +71,11 @@ impl Chunks {
     /// Whether one more may be read.
     pub(super) fn has_room(&self) -> bool {
         self.reading.len() < self.readers
+    }
+
+    /// Ends the connections that have nothing to do.
+    pub(super) fn rest(&mut self) {
+        self.idle.clear();
     }
 
     /// Reads a chunk.

@@ -15,6 +15,7 @@ mod gap;
 mod holder;
 mod lag;
 mod operator;
+mod pace;
 mod reader;
 mod rehearsal;
 mod search;

@@ -1,5 +1,7 @@
 //! Snapshots beside the stream: which tables are read, and how their chunks get into batches.
 
+mod pacing;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -8,6 +10,7 @@ use tracing::{info, warn};
 use super::super::alive::alive;
 use super::super::assembler::Step;
 use super::super::chunks::{Answer, Chunks, Division};
+use super::super::pace::Pace;
 use super::super::{Error, clock};
 use super::{Pause, Reader};
 use crate::batch::Batch;
@@ -51,6 +54,7 @@ const TOUCHED_BYTES: usize = 16 << 20;
 pub(in super::super) struct Snapshotting {
     machine: Snapshots,
     chunks: Chunks,
+    pace: Pace,
     slot: String,
     /// All tables that have a record, as it is in Kafka or will be.
     known: BTreeMap<RelationId, Progress>,
@@ -96,9 +100,12 @@ impl Snapshotting {
             info!(table = %progress.table, rows = progress.rows, "going on with the table's snapshot");
             machine.begin(progress.clone(), unsettled, None);
         }
+        let rows_max = u32::try_from(config.batch.target_records).unwrap_or(u32::MAX);
+        let pace = Pace::new(config.snapshot.pace, rows_max);
         Self {
             machine,
-            chunks: Chunks::new(config, is_binary),
+            chunks: Chunks::new(config, is_binary, pace.chunk_rows()),
+            pace,
             slot: config.replication.slot.clone(),
             known: progress.into_iter().map(|it| (it.relation, it)).collect(),
             unwritten: Vec::new(),
@@ -120,7 +127,7 @@ impl Snapshotting {
 
     /// When there is something to do, whatever comes.
     pub(super) fn deadline(&self) -> Instant {
-        let held = self.held.values().copied();
+        let held = self.held.values().copied().chain(self.pace.free_at(clock::now()));
         held.fold(self.next_look.min(self.next_tables), Instant::min)
     }
 
@@ -258,14 +265,21 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             self.look_for_tables().await?;
         }
         self.look_what_shows().await?;
-        self.divide_next().await?;
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
         let now = clock::now();
         snapshots.held.retain(|_, until| now < *until);
-        let Snapshotting { machine, chunks, held, .. } = snapshots;
+        if !self.may_read() {
+            return Ok(());
+        }
+        self.divide_next().await?;
+        let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
+        let now = clock::now();
+        let Snapshotting { machine, chunks, held, pace, .. } = snapshots;
         while chunks.has_room()
+            && pace.free_at(now).is_none()
             && let Some(request) = machine.next_request(|relation| !held.contains_key(&relation))
         {
+            pace.on_asked(now);
             chunks.read(request);
         }
         Ok(())
@@ -297,6 +311,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
 
     /// Takes what a reader brought.
     pub(super) async fn on_answer(&mut self, answer: Answer) -> Result<(), Error> {
+        self.count(&answer);
         match answer {
             Answer::Chunk(id, relation, Ok(chunk)) => {
                 self.on_chunk(id, relation, chunk);

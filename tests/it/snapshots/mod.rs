@@ -2,6 +2,7 @@
 //! is what the table has, whatever is written and killed meanwhile.
 
 mod fold;
+mod gentle;
 mod killed;
 
 use std::time::Duration;

@@ -70,6 +70,16 @@ key_format = "json_schemas""#,
         "15:14: `values.on_unrepresentable` and `tables.key_format` contradict each other: Kafka Connect's JSON schemas have no union of a type and text",
     ),
     (
+        "snapshot",
+        r#"only_between = "22-5""#,
+        r#"13:16: `snapshot.only_between` is "22-5", but wants two times of the day, by UTC as in "22:00-05:00", or with an offset from it as in "22:00-05:00 +02:00""#,
+    ),
+    (
+        "snapshot",
+        "rows_per_second = 0",
+        "13:19: `snapshot.rows_per_second` is 0, but must be from 1 to 4294967295",
+    ),
+    (
         "batch",
         r#"target_bytes = "8 bananas""#,
         r#"13:16: `batch.target_bytes`: wrong value: string, expected a size: a number of bytes, or a text such as "512KiB" or "8MiB""#,
