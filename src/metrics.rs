@@ -4,6 +4,8 @@
 //! phases, classes, reasons and results, never from rows (I7). Everything here is called once a
 //! batch or less, never per row.
 
+mod snapshots;
+
 use std::time::Duration;
 
 use prometheus::core::Collector;
@@ -16,7 +18,8 @@ use prometheus::{
 use crate::batch::Operation;
 use crate::edges::Class;
 use crate::position::Lsn;
-use crate::status::Phase;
+use crate::status::{Phase, Snapshots};
+use snapshots::SnapshotGauges;
 
 /// The metrics of one process. Cloning gives another handle to the same numbers.
 #[derive(Clone, Debug)]
@@ -43,6 +46,7 @@ pub struct Metrics {
     skipped_changes_total: IntCounter,
     slot_retained_wal_bytes: GaugeVec,
     slot_safe_wal_size_bytes: GaugeVec,
+    snapshots: SnapshotGauges,
 }
 
 /// How a Kafka transaction ended.
@@ -130,6 +134,7 @@ impl Metrics {
             skipped_changes_total: build.counter("walbrook_skipped_changes_total"),
             slot_retained_wal_bytes: build.gauges("walbrook_slot_retained_wal_bytes", &["slot"]),
             slot_safe_wal_size_bytes: build.gauges("walbrook_slot_safe_wal_size_bytes", &["slot"]),
+            snapshots: SnapshotGauges::new(&build),
             registry: build.registry,
         }
         .with_closed_sets()
@@ -274,6 +279,7 @@ impl Metrics {
             self.outbox_skipped_total.with_label_values(&[skip_reason_name(reason)]);
         }
         self.set_phase(Phase::Starting);
+        self.set_snapshots(&Snapshots::default());
         self
     }
 }
@@ -388,6 +394,25 @@ pub const HELP: &[(&str, &str)] = &[
         "walbrook_slot_safe_wal_size_bytes",
         "WAL that can still be written before the slot is in danger of being lost \
                  (pg_replication_slots.safe_wal_size); absent where nothing limits the slot's WAL.",
+    ),
+    (
+        "walbrook_snapshot_ranges_left",
+        "Ranges of keys that are left to be read, of tables whose snapshots are not done.",
+    ),
+    (
+        "walbrook_snapshot_rows",
+        "Rows that were read, of tables whose snapshots are not done (all that are in Kafka: \
+                 walbrook_records_total, operation read).",
+    ),
+    (
+        "walbrook_snapshot_rows_estimated",
+        "About how many rows there were when the snapshot was begun with, of tables whose \
+                 snapshots are not done.",
+    ),
+    (
+        "walbrook_snapshot_tables",
+        "Tables by what their snapshots are: done, reading, skipped (not read, or no further), \
+                 waiting.",
     ),
 ];
 

@@ -1,9 +1,12 @@
 //! What the pipeline is doing, as a plain value: one writer (the supervisor), any number of readers
 //! (HTTP, the control socket), over a watch channel.
 
+mod snapshots;
+
 use std::time::{Duration, Instant};
 
 use crate::position::Lsn;
+pub use snapshots::{Snapshot, SnapshotState, Snapshots};
 
 /// What the pipeline is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub struct Status {
     pub silence: Duration,
     /// What is missing from the stream, and what to do about it.
     pub findings: Vec<String>,
+    /// How far snapshots are; `None` where no table is read, or none yet.
+    pub snapshots: Option<Snapshots>,
     /// The error that the phase is the answer to; without values of rows (I7).
     pub error: Option<String>,
 }
@@ -40,6 +45,7 @@ impl Default for Status {
             oldest_xact: None,
             silence: Duration::ZERO,
             findings: Vec::new(),
+            snapshots: None,
             error: None,
         }
     }

@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::position::Lsn;
-use crate::status::{Status, is_ready};
+use crate::status::{Snapshots, Status, is_ready};
 
 /// The socket cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +95,9 @@ pub struct Report {
     pub progress_seconds_ago: Option<u64>,
     /// What is missing from the stream, and what to do about it.
     pub findings: Vec<String>,
+    /// How far snapshots are, where tables are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<Snapshots>,
     /// The error that the phase is the answer to.
     pub error: Option<String>,
 }
@@ -113,6 +116,7 @@ impl Report {
             oldest_xact: status.oldest_xact.clone(),
             progress_seconds_ago: status.progress_at.map(since),
             findings: status.findings.clone(),
+            snapshots: status.snapshots.clone(),
             error: status.error.clone(),
         }
     }

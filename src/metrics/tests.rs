@@ -1,6 +1,7 @@
 //! What Prometheus reads is stable: names, labels, help.
 
 use super::*;
+use crate::status::Snapshot;
 
 #[test]
 fn names_and_labels_are_stable() {
@@ -20,6 +21,11 @@ fn names_and_labels_are_stable() {
     metrics.outbox_skipped(SkipReason::Delete, 2);
     metrics.txn_ended(TxnResult::Unknown);
     metrics.set_phase(Phase::Streaming);
+    metrics.set_snapshots(&Snapshots {
+        waiting: 3,
+        tables: vec![orders()],
+        ..Snapshots::default()
+    });
     let text = metrics.encode();
     let golden = include_str!("golden.txt");
     let is_stable = |line: &&str| !line.starts_with("process_") && !line.contains(" process_");
@@ -28,6 +34,27 @@ fn names_and_labels_are_stable() {
     assert_eq!(found, want, "\n{}\n", found.join("\n"));
     assert!(text.contains("\nprocess_resident_memory_bytes "));
     assert!(text.contains("\nprocess_start_time_seconds "));
+}
+
+fn orders() -> Snapshot {
+    Snapshot {
+        table: "public.orders".to_owned(),
+        rows: 1500,
+        rows_estimated: Some(20_000),
+        ranges_left: 30,
+        ..Snapshot::default()
+    }
+}
+
+#[test]
+fn a_table_is_named_while_it_is_read() {
+    let metrics = Metrics::new();
+    metrics.set_snapshots(&Snapshots { tables: vec![orders()], ..Snapshots::default() });
+    assert!(metrics.encode().contains("{table=\"public.orders\"}"));
+    metrics.set_snapshots(&Snapshots { done: 1, ..Snapshots::default() });
+    let text = metrics.encode();
+    assert!(!text.contains("public.orders"), "{text}");
+    assert!(text.contains("walbrook_snapshot_tables{state=\"done\"} 1"), "{text}");
 }
 
 #[test]

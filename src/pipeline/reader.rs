@@ -6,6 +6,7 @@
 
 mod plans;
 mod snapshots;
+mod teller;
 mod timeline;
 
 use std::collections::BTreeMap;
@@ -361,6 +362,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             self.survey().await?;
         }
         self.amend().await?;
+        self.tell_snapshots(now);
         self.server_end = self.server_end.max(self.session.received());
         self.around.telemetry.on_progress(&Progress {
             received: self.session.received(),

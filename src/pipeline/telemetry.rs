@@ -18,7 +18,7 @@ use crate::metrics::{Metrics, SkipReason, TableCounters, TxnResult};
 use crate::plan::{Draft, Skip};
 use crate::position::Lsn;
 use crate::postgres::{SlotFacts, Survey};
-use crate::status::{Phase, Status};
+use crate::status::{Phase, Snapshots, Status};
 use crate::wal::{Relation, RelationId};
 
 /// How many tables, or columns, are remembered before all are forgotten: their counters begin anew,
@@ -66,6 +66,7 @@ impl Telemetry {
             // What waits is the other instance's to deliver.
             self.lag = Lag::default();
             self.tell(BTreeSet::new());
+            self.on_snapshots(None);
         }
         self.metrics.set_phase(phase);
         self.status.send_modify(|status| status.phase = phase);
@@ -246,6 +247,12 @@ impl Telemetry {
             self.status.send_modify(|status| status.findings = texts);
             self.findings = findings;
         }
+    }
+
+    /// How far snapshots are, where there are any.
+    pub(super) fn on_snapshots(&self, snapshots: Option<Snapshots>) {
+        self.metrics.set_snapshots(snapshots.as_ref().unwrap_or(&Snapshots::default()));
+        self.status.send_modify(|status| status.snapshots = snapshots);
     }
 
     /// What waits, and since when: told before something is awaited for long.

@@ -252,6 +252,11 @@ impl Snapshots {
         self.unsettled
     }
 
+    /// How far the tables are that are being read, and what must show before more of each is.
+    pub fn progress(&self) -> impl Iterator<Item = (&Progress, Option<Unsettled>)> {
+        self.tables.values().map(|table| (&table.progress, table.unsettled()))
+    }
+
     /// How many tables are being read.
     #[must_use]
     pub fn tables(&self) -> usize {

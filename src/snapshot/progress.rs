@@ -41,6 +41,9 @@ pub struct Progress {
     pub unsettled: Option<Unsettled>,
     /// How many rows have entered.
     pub rows: u64,
+    /// About how many the table had when it was divided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_estimated: Option<u64>,
 }
 
 /// Whether a table is read.
@@ -91,6 +94,7 @@ impl Progress {
             again: BTreeSet::new(),
             unsettled: None,
             rows: 0,
+            rows_estimated: None,
         }
     }
 
@@ -172,6 +176,7 @@ mod tests {
     const GOLDEN: &[&str] = &[
         include_str!("../../tests/golden/snapshot/format-1.json"),
         include_str!("../../tests/golden/snapshot/format-1-done.json"),
+        include_str!("../../tests/golden/snapshot/format-1-estimated.json"),
     ];
 
     #[test]

@@ -117,6 +117,7 @@ impl Model {
             again: BTreeSet::new(),
             unsettled: None,
             rows: 0,
+            rows_estimated: None,
         };
         let unsettled = Some(Unsettled::all_before(Xid(server.next_xid), Lsn(server.lsn)));
         let progress = Progress { unsettled, ..progress };

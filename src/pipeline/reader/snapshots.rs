@@ -12,6 +12,7 @@ use super::super::assembler::Step;
 use super::super::chunks::{Answer, Chunks, Division};
 use super::super::pace::Pace;
 use super::super::{Error, clock};
+use super::teller::Teller;
 use super::{Pause, Reader};
 use crate::batch::Batch;
 use crate::checkpoint::{self, Checkpoint};
@@ -52,25 +53,26 @@ const TOUCHED_BYTES: usize = 16 << 20;
 /// The snapshots of one stream.
 #[derive(Debug)]
 pub(in super::super) struct Snapshotting {
-    machine: Snapshots,
+    pub(super) machine: Snapshots,
     chunks: Chunks,
     pace: Pace,
     slot: String,
     /// All tables that have a record, as it is in Kafka or will be.
-    known: BTreeMap<RelationId, Progress>,
+    pub(super) known: BTreeMap<RelationId, Progress>,
     /// Those whose records are not in Kafka as they are here.
     unwritten: Vec<Progress>,
     /// Tables that are to be read, and are not begun with.
-    new: VecDeque<Relation>,
+    pub(super) new: VecDeque<Relation>,
     /// The table that is being divided.
-    dividing: Option<Relation>,
+    pub(super) dividing: Option<Relation>,
     /// Tables of outboxes, which are not read.
     outboxes: Vec<String>,
     /// Whether tables that are there already are taken as read: the pipeline is older than snapshots.
     skips_present: bool,
     /// Tables that are not read before.
-    held: BTreeMap<RelationId, Instant>,
+    pub(super) held: BTreeMap<RelationId, Instant>,
     entering: Option<Entering>,
+    pub(super) teller: Teller,
     checkpoints: u32,
     next_look: Instant,
     next_tables: Instant,
@@ -115,6 +117,7 @@ impl Snapshotting {
             skips_present: checkpoint.snapshots.is_none(),
             held: BTreeMap::new(),
             entering: None,
+            teller: Teller::default(),
             checkpoints: 0,
             next_look: clock::now(),
             next_tables: clock::now(),
@@ -329,8 +332,9 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         }
     }
 
-    fn on_chunk(&mut self, id: ChunkId, _: RelationId, chunk: Chunk) {
+    fn on_chunk(&mut self, id: ChunkId, relation: RelationId, chunk: Chunk) {
         if let Some(snapshots) = &mut self.snapshots {
+            snapshots.teller.on_read(relation);
             snapshots.machine.on_chunk(id, chunk);
         }
     }
@@ -340,7 +344,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         if let Some(id) = id {
             snapshots.machine.on_failed(id);
         }
-        snapshots.dividing.take_if(|it| it.id == relation);
+        let divided = snapshots.dividing.take_if(|it| it.id == relation);
         let wait = if error.class() == Class::Retry { RETRY_AFTER } else { REFUSED_AFTER };
         let until = clock::now() + wait;
         snapshots.held.insert(relation, until);
@@ -356,7 +360,9 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
                 snapshots.machine.end(relation);
                 snapshots.known.remove(&relation);
             }
-            (error, _) => {
+            (error, known) => {
+                let table = known.map(|it| it.table).or(divided.as_ref().map(table_name));
+                snapshots.teller.on_unread(relation, table, error);
                 warn!(%error, retry_in = ?wait, "part of a table could not be read; it is tried again");
             }
         }
@@ -380,6 +386,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         let table = format!("{}.{}", shape.namespace, shape.name);
         info!(%table, rows = ranges.rows, ranges = ranges.splits.len() + 1, "the table's snapshot begins");
         let unsettled = Some(Unsettled::all_before(shows.next, Lsn(u64::MAX)));
+        let estimated = ranges.rows;
         let bounds: Vec<_> = ranges.splits.into_iter().map(|key| key.0).collect();
         let after = std::iter::once(None).chain(bounds.iter().cloned().map(Some));
         let to = bounds.iter().cloned().map(Some).chain([None]);
@@ -389,6 +396,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             ranges,
             unsettled,
             state: State::Reading,
+            rows_estimated: Some(estimated),
             ..Progress::new(snapshots.slot.clone(), table, relation)
         };
         snapshots.known.insert(relation, progress.clone());
@@ -447,6 +455,11 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         }
         Ok(())
     }
+}
+
+/// `schema.table`.
+fn table_name(relation: &Relation) -> String {
+    format!("{}.{}", relation.namespace, relation.name)
 }
 
 fn full_name(outbox: &Outbox) -> String {
