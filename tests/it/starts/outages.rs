@@ -243,6 +243,13 @@ fn kafka_that_is_away() {
         )
         .await;
         flow.drain().await;
+        // A checkpoint that is under way then would be what hangs.
+        until(LIMIT, "no checkpoint is due", || {
+            match metric(&get(&flow, "metrics").1, "walbrook_lag_bytes") {
+                0.0 => Ok(()),
+                lag => Err(format!("it lags by {lag} bytes")),
+            }
+        });
         stack.kafka.signal("STOP");
         flow.execute("INSERT INTO late VALUES (1)").await;
         flow.walbrook.wait_for(LIMIT, "a retry", |line| said(line, "phase") == "backoff");
