@@ -24,8 +24,8 @@ LIMIT = 600
 class Bench:
     """One backlog, which every slot was created before."""
 
-    def __init__(self, rows, one_transaction):
-        self.servers = servers.Servers("drain")
+    def __init__(self, rows, one_transaction, name="drain"):
+        self.servers = servers.Servers(name)
         self.rows = rows
         self.rows_each = rows if one_transaction else ROWS_EACH
         self.end = None
@@ -153,29 +153,34 @@ class Bench:
             return 0
 
     def count(self, topic):
+        return sum(1 for _ in self.records(topic))
+
+    def records(self, topic):
         """Committed records; their positions must strictly increase."""
         consumer = Consumer(
             {**self.consumer_config(), "isolation.level": "read_committed",
              "enable.partition.eof": True, "auto.offset.reset": "earliest"}
         )
         consumer.assign([TopicPartition(topic, 0, 0)])
-        events, previous, ended = 0, (0, 0, 0), False
+        previous, ended, heard = (0, 0, 0), False, time.monotonic()
         while not ended:
-            messages = consumer.consume(10_000, timeout=30)
-            if not messages:
+            messages = consumer.consume(10_000, timeout=0.5)
+            if messages:
+                heard = time.monotonic()
+            elif heard + 30 < time.monotonic():
                 raise servers.Failure("no answer while counting")
             for message in messages:
                 if message.error() is None:
                     at = position(message)
                     if at <= previous:
                         raise servers.Failure(f"{at} came after {previous}")
-                    events, previous = events + 1, at
+                    previous = at
+                    yield message
                 elif message.error().code() == KafkaError._PARTITION_EOF:
                     ended = True
                 else:
                     raise servers.Failure(str(message.error()))
         consumer.close()
-        return events
 
     def consumer_config(self):
         return {
@@ -194,7 +199,7 @@ class Bench:
 pipeline = "{name}"
 
 [postgres]
-hosts = ["{self.host(name.startswith('tcp'))}"]
+hosts = ["{self.host(not name.startswith('unix'))}"]
 port = {self.servers.postgres_port}
 database = "bench"
 user = "postgres"
