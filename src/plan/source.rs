@@ -49,7 +49,14 @@ pub(super) struct Source {
     read_database: Vec<u8>,
     /// `schema`, `table`.
     table: Vec<u8>,
+    /// What the rows of the chunk that is being written have in common: all that follows `after`.
+    read: Vec<u8>,
+    /// By what it would be another.
+    read_of: Option<ReadOf>,
 }
+
+/// What the common part of a chunk's rows depends on: LSN, commit LSN before, commit time, now.
+type ReadOf = (Lsn, Lsn, i64, i64);
 
 /// What `source` says of where a table is.
 #[derive(Clone, Copy, Debug)]
@@ -90,11 +97,40 @@ impl Source {
         string("name", place.prefix, &mut head);
         string("schema", place.namespace, &mut table);
         string("table", place.table, &mut table);
-        Self { head, database: database("false"), read_database: database("incremental"), table }
+        let (read, read_of) = (Vec::new(), None);
+        let (database, read_database) = (database("false"), database("incremental"));
+        Self { head, database, read_database, table, read, read_of }
     }
 
-    /// Writes everything of the envelope that follows `after`.
+    /// Writes down what a row of a snapshot has in common with those of its chunk, unless the row
+    /// before was of the same.
+    pub(super) fn prepare_read<E: Encoding>(&mut self, change: &Change<'_>, now_us: i64) {
+        let Change { lsn, xact, .. } = change;
+        let read_of = Some((*lsn, xact.previous_commit_lsn, xact.commit_time_us, now_us));
+        if self.read_of != read_of {
+            let mut read = std::mem::take(&mut self.read);
+            read.clear();
+            self.write_all::<E>(Operation::Read, change, now_us, &mut read);
+            (self.read, self.read_of) = (read, read_of);
+        }
+    }
+
+    /// Writes everything of the envelope that follows `after`; of a row of a snapshot what
+    /// [`prepare_read`](Self::prepare_read) has written down.
     pub(super) fn write<E: Encoding>(
+        &self,
+        operation: Operation,
+        change: &Change<'_>,
+        now_us: i64,
+        out: &mut Vec<u8>,
+    ) {
+        match operation {
+            Operation::Read => out.extend_from_slice(&self.read),
+            _ => self.write_all::<E>(operation, change, now_us, out),
+        }
+    }
+
+    fn write_all<E: Encoding>(
         &self,
         operation: Operation,
         change: &Change<'_>,

@@ -206,11 +206,14 @@ impl Rows {
 impl TablePlan {
     /// Writes the records of a change. On an error the batch may hold a part of them.
     pub(super) fn encode(
-        &self,
+        &mut self,
         change: &Change<'_>,
         context: &Context,
         batch: &mut Batch,
     ) -> Result<Step, Error> {
+        if let Op::Read { .. } = change.op {
+            self.prepare_read(change, context.now_us);
+        }
         let mut writer =
             Writer { plan: self, change, context, batch, part: 0, has_unchanged: false };
         match change.op {
@@ -227,6 +230,14 @@ impl TablePlan {
             }
         }
         Ok(Step::Done)
+    }
+
+    fn prepare_read(&mut self, change: &Change<'_>, now_us: i64) {
+        let source = &mut self.rows.source;
+        match self.value.notation() {
+            Notation::Avro => source.prepare_read::<Avro>(change, now_us),
+            Notation::Json => source.prepare_read::<Json>(change, now_us),
+        }
     }
 }
 

@@ -451,3 +451,28 @@ fn the_topic_of_a_table_is_never_the_checkpoints() {
     let error = compile(&relation, &facts, &settings).unwrap_err().to_string();
     assert!(error.contains(&topic) && error.contains("kafka.checkpoint_topic"), "{error}");
 }
+
+#[test]
+fn rows_of_another_chunk_say_where_and_when_that_was() {
+    let place = source::Place { prefix: "p", database: "d", namespace: "n", table: "t" };
+    let written = |source: &mut source::Source, (previous, lsn, taken_us, now_us)| {
+        let xact = Xact {
+            xid: Xid(0),
+            commit_lsn: Lsn(lsn),
+            commit_time_us: taken_us,
+            previous_commit_lsn: Lsn(previous),
+        };
+        let op = Op::Truncate { relation: RelationId(1), part: 0 };
+        let position = Position { commit_lsn: Lsn(lsn), ordinal: 0 };
+        let change = Change { position, lsn: Lsn(lsn), xact: &xact, op };
+        let mut bytes = Vec::new();
+        source.prepare_read::<Avro>(&change, now_us);
+        source.write::<Avro>(source::Operation::Read, &change, now_us, &mut bytes);
+        bytes
+    };
+    let mut kept = source::Source::new(place, Notation::Avro);
+    for of in [(1, 2, 3, 4), (1, 2, 3, 4), (9, 2, 3, 4), (9, 8, 3, 4), (9, 8, 7, 4), (9, 8, 7, 6)] {
+        let mut new = source::Source::new(place, Notation::Avro);
+        assert_eq!(written(&mut kept, of), written(&mut new, of), "{of:?}");
+    }
+}
