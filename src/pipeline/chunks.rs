@@ -181,7 +181,7 @@ impl Chunks {
 
 /// What is read, as the machine takes it.
 fn chunk(read: crate::postgres::Chunk) -> Chunk {
-    let crate::postgres::Chunk { relation, visibility, end, taken_us, rows, last, is_last, .. } =
+    let crate::postgres::Chunk { relation, visibility, end, taken_us, rows, count, last, is_last } =
         read;
     Chunk {
         relation,
@@ -189,6 +189,7 @@ fn chunk(read: crate::postgres::Chunk) -> Chunk {
         end,
         taken_us,
         rows,
+        count: count.into(),
         last: last.filter(|_| !is_last).map(|Key(values)| values),
     }
 }

@@ -55,6 +55,8 @@ pub struct Chunk {
     pub taken_us: i64,
     /// The rows, one behind the other, each as the stream carries one.
     pub rows: Vec<u8>,
+    /// How many they are.
+    pub count: u64,
     /// Where it ended; `None` if all that was asked for was read.
     pub last: Option<Bound>,
 }

@@ -186,7 +186,10 @@ impl Table {
         match self.touched.truncated(&chunk.visibility) {
             Verdict::Seen => {}
             Verdict::Unknown => return None,
-            Verdict::Unseen => chunk.rows.clear(),
+            Verdict::Unseen => {
+                chunk.rows.clear();
+                chunk.count = 0;
+            }
         }
         let Sifted { rows, mut read, again } = self.sift(&mut chunk);
         if let (Part::Keys(keys), None) = (&part, &chunk.last) {
@@ -224,6 +227,9 @@ impl Table {
     fn sift(&mut self, chunk: &mut Chunk) -> Sifted {
         let Self { progress, shape, touched, scratch, .. } = self;
         let places = shape.as_ref().map_or(&[][..], |shape| &shape.places);
+        if touched.is_empty() && progress.again.is_empty() {
+            return Sifted { rows: chunk.count, ..Sifted::default() };
+        }
         let mut sifted = Sifted::default();
         let visibility = &chunk.visibility;
         Tuple::retain(&mut chunk.rows, |row| {
@@ -243,6 +249,7 @@ impl Table {
             }
             fate == Fate::Enters
         });
+        chunk.count = sifted.rows;
         sifted
     }
 

@@ -271,7 +271,9 @@ impl Model {
         }
         let columns = chunk.relation.columns.len() - 3;
         assert!(self.announced <= Some(columns), "the stream's shape is not gone back to");
-        for row in Tuples::new(&chunk.rows).map_while(Result::ok) {
+        let rows: Vec<_> = Tuples::new(&chunk.rows).map_while(Result::ok).collect();
+        assert_eq!(u64::try_from(rows.len()).unwrap(), chunk.count);
+        for row in rows {
             let number = |column| match column {
                 Column::Text(text) => std::str::from_utf8(text).unwrap().parse().unwrap(),
                 _ => panic!("a snapshot has every value"),
@@ -326,6 +328,8 @@ impl Model {
         let table: BTreeMap<_, _> =
             table.map(|(key, row)| (*key, (row.plain, Some(row.toast)))).collect();
         assert_eq!(self.kafka.state(), table, "{:#?}", self.kafka.records);
+        let reads = self.kafka.records.iter().filter(|it| matches!(it, Record::Read(..)));
+        assert_eq!(u64::try_from(reads.count()).unwrap(), self.kafka.progress.rows);
         for key in 0..KEYS {
             let mut is_read = false;
             for record in &self.kafka.records {

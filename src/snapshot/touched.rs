@@ -77,6 +77,11 @@ impl Touched {
         }
     }
 
+    /// Whether no key is known to be touched.
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     pub(super) fn byte_len(&self) -> usize {
         self.bytes
     }

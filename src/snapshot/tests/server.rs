@@ -184,6 +184,7 @@ impl Server {
         };
         let is_all = rows.len() <= ROWS_MAX;
         rows.truncate(ROWS_MAX);
+        let count = u64::try_from(rows.len()).unwrap();
         let last = rows.last().filter(|_| !is_all).map(|(key, _)| vec![key.to_string()]);
         let rows = rows.iter().flat_map(|(key, row)| tuple(*key, Some(*row), true, self.columns));
         Chunk {
@@ -192,6 +193,7 @@ impl Server {
             end: Lsn(self.lsn),
             taken_us: 0,
             rows: rows.collect(),
+            count,
             last,
         }
     }
