@@ -248,13 +248,15 @@ impl<'a> Reader<'a> {
 
     /// The bytes that are left, without reading them.
     #[inline]
-    pub(super) const fn left(&self) -> &'a [u8] {
+    #[must_use]
+    pub const fn left(&self) -> &'a [u8] {
         self.left
     }
 
     /// What was read since `left` was all that was left.
     #[inline]
-    pub(super) fn since(&self, left: &'a [u8]) -> &'a [u8] {
+    #[must_use]
+    pub fn since(&self, left: &'a [u8]) -> &'a [u8] {
         let read_bytes = left.len().saturating_sub(self.left.len());
         left.get(..read_bytes).unwrap_or_default()
     }

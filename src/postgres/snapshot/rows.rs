@@ -107,8 +107,11 @@ fn append(row: &[u8], is_binary: &[bool], out: &mut Vec<u8>) -> Result<(), Error
             count: i64::from(count),
         });
     }
+    // The tags come on top.
+    out.reserve(row.len() + is_binary.len());
     out.extend_from_slice(&count.to_be_bytes());
     for is_binary in is_binary {
+        let cell = reader.left();
         let offset = reader.offset();
         let length = reader.reading("length of a row's column").i32()?;
         if length == NULL {
@@ -120,10 +123,9 @@ fn append(row: &[u8], is_binary: &[bool], out: &mut Vec<u8>) -> Result<(), Error
             offset,
             count: i64::from(length),
         })?;
-        let value = reader.reading("value of a row's column").bytes(bytes)?;
+        reader.reading("value of a row's column").bytes(bytes)?;
         out.push(if *is_binary { b'b' } else { b't' });
-        out.extend_from_slice(&length.to_be_bytes());
-        out.extend_from_slice(value);
+        out.extend_from_slice(reader.since(cell));
     }
     reader.reading("row").finish()
 }
