@@ -78,6 +78,11 @@ impl Chunks {
         self.idle.clear();
     }
 
+    /// Whether something is being read.
+    pub(super) fn is_reading(&self) -> bool {
+        !self.reading.is_empty()
+    }
+
     /// Reads a chunk.
     pub(super) fn read(&mut self, request: Request) {
         let (publications, is_binary) = (self.publications.clone(), self.is_binary);

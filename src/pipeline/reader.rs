@@ -446,8 +446,10 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         }
         let is_busy = !self.around.writer.is_idle();
         let reads = matches!(pause, Pause::Data);
-        if reads && is_busy && self.last_fill < COALESCE_BYTES {
-            // A timer would come later, by up to a millisecond; what else this thread serves can wait.
+        let is_reading = self.snapshots.as_ref().is_some_and(Snapshotting::is_reading);
+        if reads && is_busy && !is_reading && self.last_fill < COALESCE_BYTES {
+            // A timer would come later, by up to a millisecond; what else this thread serves can wait,
+            // but for chunks that come.
             std::thread::sleep(self.transport.nap());
         }
         let since = clock::now();

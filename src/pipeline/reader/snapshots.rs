@@ -134,6 +134,11 @@ impl Snapshotting {
         held.fold(self.next_look.min(self.next_tables), Instant::min)
     }
 
+    /// Whether chunks are being read.
+    pub(super) fn is_reading(&self) -> bool {
+        self.chunks.is_reading()
+    }
+
     fn is_known(&self, relation: RelationId) -> bool {
         let mut begun = self.new.iter().chain(&self.dividing);
         self.known.contains_key(&relation) || begun.any(|it| it.id == relation)
