@@ -3,6 +3,7 @@
 import argparse
 import json
 import pathlib
+import resource
 import signal
 import statistics
 import struct
@@ -48,8 +49,7 @@ class Snapshot(Bench):
     def copy(self):
         """Rows a second of one COPY."""
         started = time.monotonic()
-        process = self.start_copy()
-        self.await_ends([process])
+        self.await_end(self.start_copy())
         return self.rows / (time.monotonic() - started)
 
     def start_copy(self):
@@ -62,23 +62,28 @@ class Snapshot(Bench):
         )
 
     def ceiling(self, name):
-        """Rows a second of the slower one of a COPY and a bare producer, side by side."""
+        """Rows a second of the slower one of a COPY and a bare producer, side by side; and the
+        producer's CPU."""
         topic = NewTopic(name, num_partitions=1, replication_factor=1)
         self.admin.create_topics([topic])[name].result()
         started = time.monotonic()
         producer = self.servers.spawn(
             name, [self.producer, self.servers.bootstrap, name, self.sample, self.rows]
         )
-        self.await_ends([self.start_copy(), producer])
+        self.await_end(self.start_copy())
+        copied = cpu_of_ended()
+        self.await_end(producer)
         rate = self.rows / (time.monotonic() - started)
         self.forget(name)
-        return rate
+        return {
+            "ceiling_rate": rate,
+            "ceiling_cpu_us_per_row": (cpu_of_ended() - copied) * 1e6 / self.rows,
+        }
 
     @staticmethod
-    def await_ends(processes):
-        for process in processes:
-            if process.wait(LIMIT) != 0:
-                raise servers.Failure(f"{process.args} failed:\n{servers.tail(process.log)}")
+    def await_end(process):
+        if process.wait(LIMIT) != 0:
+            raise servers.Failure(f"{process.args} failed:\n{servers.tail(process.log)}")
 
     def snapshot(self, name):
         """Runs walbrook until the table's snapshot is in Kafka; returns its figures."""
@@ -188,6 +193,12 @@ def producer():
     return next(it["executable"] for it in built if it.get("target", {}).get("name") == "producer")
 
 
+def cpu_of_ended():
+    """CPU seconds of all processes that we have started and that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def framed(message):
     """A record as the bare producer reads it."""
     headers = message.headers() or []
@@ -202,11 +213,10 @@ def measure(bench, rounds):
     """The median of each figure over the rounds."""
     figures = []
     for number in range(rounds):
-        copy = bench.copy()
-        found = bench.snapshot(f"snapshot_{number}")
-        ceiling = bench.ceiling(f"ceiling_{number}")
-        found |= {"copy_rate": copy, "ceiling_rate": ceiling}
-        found |= {"ratio_copy": found["rate"] / copy, "ratio_ceiling": found["rate"] / ceiling}
+        found = {"copy_rate": bench.copy(), **bench.snapshot(f"snapshot_{number}")}
+        found |= bench.ceiling(f"ceiling_{number}")
+        for beside in ("copy", "ceiling"):
+            found[f"ratio_{beside}"] = found["rate"] / found[f"{beside}_rate"]
         say(", ".join(f"{name} {value:.6g}" for name, value in found.items()))
         figures.append(found)
     return {name: statistics.median(round_[name] for round_ in figures) for name in figures[0]}
