@@ -12,9 +12,10 @@ use std::str::FromStr;
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::backend::{
-    BIND_COMPLETE_TAG, COMMAND_COMPLETE_TAG, DATA_ROW_TAG, EMPTY_QUERY_RESPONSE_TAG,
-    ERROR_RESPONSE_TAG, Message, NOTICE_RESPONSE_TAG, PARAMETER_STATUS_TAG, PARSE_COMPLETE_TAG,
-    PORTAL_SUSPENDED_TAG, READY_FOR_QUERY_TAG, ROW_DESCRIPTION_TAG,
+    BIND_COMPLETE_TAG, CLOSE_COMPLETE_TAG, COMMAND_COMPLETE_TAG, DATA_ROW_TAG,
+    EMPTY_QUERY_RESPONSE_TAG, ERROR_RESPONSE_TAG, Message, NOTICE_RESPONSE_TAG,
+    PARAMETER_STATUS_TAG, PARSE_COMPLETE_TAG, PORTAL_SUSPENDED_TAG, READY_FOR_QUERY_TAG,
+    ROW_DESCRIPTION_TAG,
 };
 use postgres_protocol::message::frontend;
 
@@ -28,6 +29,8 @@ use super::super::wire::{Wire, invalid, parse, unexpected};
 #[derive(Debug)]
 pub(super) struct Dialogue {
     wire: Wire,
+    /// The questions that the server knows by their names.
+    prepared: Vec<&'static str>,
 }
 
 /// A value for a question.
@@ -76,7 +79,7 @@ impl<'a> Value<'a> {
 
 impl Dialogue {
     pub(super) fn new(wire: Wire) -> Self {
-        Self { wire }
+        Self { wire, prepared: Vec::new() }
     }
 
     /// Runs statements without values and without rows.
@@ -94,6 +97,33 @@ impl Dialogue {
     ) -> Result<Vec<Line>, Error> {
         self.open(UNNAMED, question, values, &[])?;
         self.call(UNNAMED, 0)?;
+        self.lines().await
+    }
+
+    /// The same for a question that is asked for each chunk: the server, which takes longer to plan
+    /// such a question than to answer it, keeps it under its name.
+    pub(super) async fn ask_again(
+        &mut self,
+        name: &'static str,
+        question: &str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Line>, Error> {
+        let is_known = self.prepared.contains(&name);
+        if !is_known {
+            // It may have been understood, and no more.
+            frontend::close(b'S', name, &mut self.wire.output).map_err(unsendable)?;
+            self.understand(name, question, values)?;
+        }
+        self.bind(UNNAMED, name, values, &[])?;
+        self.call(UNNAMED, 0)?;
+        let lines = self.lines().await?;
+        if !is_known {
+            self.prepared.push(name);
+        }
+        Ok(lines)
+    }
+
+    async fn lines(&mut self) -> Result<Vec<Line>, Error> {
         let mut lines = Vec::new();
         let ending = self.portion(|body| {
             lines.push(line(body)?);
@@ -124,16 +154,35 @@ impl Dialogue {
         values: &[Value<'_>],
         is_binary: &[bool],
     ) -> Result<(), Error> {
-        let output = &mut self.wire.output;
+        self.understand(UNNAMED, question, values)?;
+        self.bind(portal, UNNAMED, values, is_binary)
+    }
+
+    fn understand(
+        &mut self,
+        name: &str,
+        question: &str,
+        values: &[Value<'_>],
+    ) -> Result<(), Error> {
         let types = values.iter().map(|value| value.type_oid);
-        frontend::parse(UNNAMED, question, types, output).map_err(unsendable)?;
+        frontend::parse(name, question, types, &mut self.wire.output).map_err(unsendable)
+    }
+
+    fn bind(
+        &mut self,
+        portal: &str,
+        name: &str,
+        values: &[Value<'_>],
+        is_binary: &[bool],
+    ) -> Result<(), Error> {
         let formats = values.iter().map(|value| i16::from(value.is_binary));
         let write = |value: &Value<'_>, buffer: &mut bytes::BytesMut| {
             buffer.extend_from_slice(value.bytes);
             Ok(IsNull::No)
         };
         let results = is_binary.iter().map(|is_binary| i16::from(*is_binary));
-        frontend::bind(portal, UNNAMED, formats, values, write, results, output).map_err(|_| {
+        let output = &mut self.wire.output;
+        frontend::bind(portal, name, formats, values, write, results, output).map_err(|_| {
             Error::Protocol("a question with more or larger values than can be sent".to_owned())
         })
     }
@@ -190,7 +239,8 @@ impl Dialogue {
                 PARSE_COMPLETE_TAG if stage == Stage::Parse => stage = Stage::Bind,
                 BIND_COMPLETE_TAG => stage = Stage::Run,
                 PORTAL_SUSPENDED_TAG => ending = Ending::Suspended,
-                COMMAND_COMPLETE_TAG
+                CLOSE_COMPLETE_TAG
+                | COMMAND_COMPLETE_TAG
                 | EMPTY_QUERY_RESPONSE_TAG
                 | PARAMETER_STATUS_TAG
                 | PARSE_COMPLETE_TAG

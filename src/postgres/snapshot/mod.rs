@@ -248,7 +248,8 @@ impl ChunkReader {
         let place = Place::find(&mut self.dialogue, table.relation, &self.peer.host).await?;
         let lock = format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL row_security = off; \
-             SET LOCAL lock_timeout = {}; LOCK TABLE {} IN ACCESS SHARE MODE",
+             SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL lock_timeout = {}; \
+             LOCK TABLE {} IN ACCESS SHARE MODE",
             self.limits.lock_timeout.as_millis(),
             place.only()
         );
@@ -262,7 +263,10 @@ impl ChunkReader {
         place: Place,
         table: &SnapshotTable<'_>,
     ) -> Result<Shape, ChunkError> {
-        Shape::read(&mut self.dialogue, place, table, &self.server).await
+        let shape = Shape::read(&mut self.dialogue, place, table, &self.server).await?;
+        // What follows is planned for the values that it has.
+        self.dialogue.run("SET LOCAL plan_cache_mode TO DEFAULT").await?;
+        Ok(shape)
     }
 
     /// The rows, and whether there are none behind them.

@@ -53,7 +53,7 @@ impl Place {
         host: &str,
     ) -> Result<Self, ChunkError> {
         let id = relation.0.to_string();
-        let lines = dialogue.ask(PLACE_SQL, &[Value::text(OID, &id)]).await?;
+        let lines = dialogue.ask_again("place", PLACE_SQL, &[Value::text(OID, &id)]).await?;
         let Some(line) = lines.first() else { return Err(ChunkError::Gone { relation }) };
         let (namespace, name) = (identifier(line.text(0)?), identifier(line.text(1)?));
         let table = format!("{namespace}.{name}");
@@ -218,7 +218,7 @@ async fn relation(
     let question = over_published(server.major, &format!("{RELATIONS_SQL}{OF_ONE}"));
     let (publications, id) = (array(table.publications), place.relation.0.to_string());
     let values = [Value::text(TEXT_ARRAY, &publications), Value::text(OID, &id)];
-    let lines = dialogue.ask(&question, &values).await?;
+    let lines = dialogue.ask_again("relation", &question, &values).await?;
     let Some(first) = lines.first() else {
         return Err(ChunkError::Unpublished { table: place.name.clone() });
     };
@@ -256,7 +256,7 @@ async fn columns(
 ) -> Result<Columns, ChunkError> {
     let (id, key) = (relation.id.0.to_string(), array(table.key));
     let values = [Value::text(OID, &id), Value::text(TEXT_ARRAY, &key)];
-    let lines = dialogue.ask(COLUMNS_SQL, &values).await?;
+    let lines = dialogue.ask_again("columns", COLUMNS_SQL, &values).await?;
     let (mut has_send, mut found, mut namespaces) = (Vec::new(), Vec::new(), Vec::new());
     for (index, column) in relation.columns.iter().enumerate() {
         let line = lines.iter().find(|line| line.text(0).is_ok_and(|name| name == column.name));
@@ -290,7 +290,8 @@ async fn filter(
     }
     let (publications, id) = (array(table.publications), table.relation.0.to_string());
     let values = [Value::text(TEXT_ARRAY, &publications), Value::text(OID, &id)];
-    let lines = dialogue.ask(&over_published(server.major, FILTERS_SQL), &values).await?;
+    let question = over_published(server.major, FILTERS_SQL);
+    let lines = dialogue.ask_again("filters", &question, &values).await?;
     let filters: Option<Vec<_>> =
         lines.iter().map(|line| line.perhaps(0)).collect::<Result<_, _>>()?;
     Ok(filters.filter(|filters| !filters.is_empty()).map(|filters| filters.join(" OR ")))
@@ -302,7 +303,7 @@ async fn unlogged(
     relation: RelationId,
 ) -> Result<Option<String>, ChunkError> {
     let id = relation.0.to_string();
-    let lines = dialogue.ask(UNLOGGED_SQL, &[Value::text(OID, &id)]).await?;
+    let lines = dialogue.ask_again("unlogged", UNLOGGED_SQL, &[Value::text(OID, &id)]).await?;
     let oids = lines.iter().map(|line| line.parsed::<u32>(0).map(|oid| oid.to_string()));
     let oids = oids.collect::<Result<Vec<_>, _>>()?;
     Ok((!oids.is_empty()).then(|| format!("t.tableoid NOT IN ({})", oids.join(", "))))
@@ -336,11 +337,11 @@ const OF_ONE: &str = "
 WHERE c.oid = $2
 ORDER BY a.attnum";
 
-/// The index of the key may have another collation than the column, by which other values are alike.
-/// Rows are ordered by the default operator class of a type, whose operators (here the one of strategy
+/// Of columns of the key, since this is asked for each chunk: the index of the key may have another
+/// collation than the column, by which other values are alike. Rows are ordered by the default operator class of a type, whose operators (here the one of strategy
 /// 5, `>`) are where its extension is.
 const COLUMNS_SQL: &str = "\
-SELECT a.attname, t.typsend <> 0, base.oid, (
+SELECT a.attname, t.typsend <> 0, base.oid, CASE WHEN a.attname = ANY ($2) THEN (
     SELECT format('%I.%I', n.nspname, l.collname)
     FROM pg_index i
     CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indcollation::oid[]) AS k (attnum, collated)
@@ -353,7 +354,7 @@ SELECT a.attname, t.typsend <> 0, base.oid, (
                   AND b.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
                 ORDER BY 1)
         = ARRAY(SELECT unnest($2::text[]) ORDER BY 1)
-    LIMIT 1), (
+    LIMIT 1) END, CASE WHEN a.attname = ANY ($2) THEN (
     SELECT n.nspname
     FROM pg_opclass c
     JOIN pg_am m ON m.oid = c.opcmethod AND m.amname = 'btree'
@@ -361,7 +362,7 @@ SELECT a.attname, t.typsend <> 0, base.oid, (
         AND s.amoplefttype = c.opcintype AND s.amoprighttype = c.opcintype
     JOIN pg_operator o ON o.oid = s.amopopr
     JOIN pg_namespace n ON n.oid = o.oprnamespace AND n.nspname <> 'pg_catalog'
-    WHERE c.opcintype = base.oid AND c.opcdefault)
+    WHERE c.opcintype = base.oid AND c.opcdefault) END
 FROM pg_attribute a
 JOIN pg_type t ON t.oid = a.atttypid
 CROSS JOIN LATERAL (
