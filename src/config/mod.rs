@@ -18,7 +18,7 @@ use encoding_rs::Encoding;
 pub use environment::Environment;
 pub use file::{Error, load};
 pub use secret::{Secret, SecretCommand, SecretError, SecretSource, Token, TokenSource};
-pub use snapshot::{Hours, Pace};
+pub use snapshot::{Hours, Pace, TableSnapshot};
 
 use crate::encode::Values;
 use crate::logging::LogFormat;
@@ -61,14 +61,18 @@ pub struct Config {
 }
 
 /// How the rows of tables that were there before are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Whether they are.
+    /// Whether they are, where a table has no mode of its own.
     pub mode: SnapshotMode,
     /// How many connections read at once.
     pub readers: usize,
     /// How fast, and when.
     pub pace: Pace,
+    /// Tables that are read before others, in this order, each as `schema.table`.
+    pub first: Vec<String>,
+    /// What is different for some tables.
+    pub tables: Vec<TableSnapshot>,
 }
 
 /// Whether the rows of a table are read that were there before.

@@ -1,4 +1,59 @@
-//! How the rows that were there before are read: how fast, and when.
+//! How the rows that were there before are read: of which tables, which of them, how fast, and when.
+
+use super::{Snapshot, SnapshotMode};
+
+/// What is different for one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSnapshot {
+    /// `schema.table`.
+    pub table: String,
+    /// Whether its rows are read; `None` is as those of others.
+    pub mode: Option<SnapshotMode>,
+    /// What a row must meet to be read, an SQL expression.
+    pub condition: Option<String>,
+}
+
+impl Snapshot {
+    /// Whether no table is read.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        let modes = self.tables.iter().filter_map(|table| table.mode);
+        modes.chain([self.mode]).all(|mode| mode == SnapshotMode::Never)
+    }
+
+    /// Whether the rows of `schema.table` are read.
+    #[must_use]
+    pub fn reads(&self, table: &str) -> bool {
+        let own = self.of(table).and_then(|own| own.mode);
+        own.unwrap_or(self.mode) != SnapshotMode::Never
+    }
+
+    /// What a row of `schema.table` must meet to be read.
+    #[must_use]
+    pub fn condition(&self, table: &str) -> Option<&str> {
+        self.of(table)?.condition.as_deref()
+    }
+
+    /// The place of `schema.table` among those that are read first; all others share the last one.
+    #[must_use]
+    pub fn place(&self, table: &str) -> usize {
+        self.first.iter().position(|first| first == table).unwrap_or(self.first.len())
+    }
+
+    /// The tables that are named, each as `schema.table`.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let own = self.tables.iter().map(|own| &own.table);
+        let mut names: Vec<_> = self.first.iter().chain(own).cloned().collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn of(&self, table: &str) -> Option<&TableSnapshot> {
+        self.tables.iter().find(|own| own.table == table)
+    }
+}
 
 /// How fast the rows of tables are read, and when.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -33,7 +33,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use error::Error;
 pub use headers::{CUT, POSITION, XID};
-pub use recovery::read_checkpoint;
+pub use recovery::{read_checkpoint, read_progress};
 pub use sink::{KafkaSink, SinkConfig};
 
 use crate::config::{BatchLimits, Config};

@@ -49,6 +49,18 @@ pub fn read_checkpoint(config: &Config) -> Result<Option<Checkpoint>, Error> {
     last_checkpoint(&config.kafka, &config.replication.slot, &Readers::new(&config.kafka)?)
 }
 
+/// How far the tables of a checkpoint were read, without fencing anybody: for commands.
+///
+/// # Errors
+///
+/// If Kafka cannot be reached, refuses, or a record is not a table's progress.
+pub fn read_progress(config: &Config, checkpoint: &Checkpoint) -> Result<Vec<Progress>, Error> {
+    let tables = checkpoint.snapshots.map_or(0, |snapshots| snapshots.tables);
+    let tables = usize::try_from(tables).unwrap_or(usize::MAX);
+    let readers = Readers::new(&config.kafka)?;
+    last_progress(&config.kafka, &config.replication.slot, tables, &readers)
+}
+
 /// Waits until nothing in the checkpoint partition is undecided, then reads the slot's last
 /// checkpoint.
 pub(super) fn last_checkpoint(

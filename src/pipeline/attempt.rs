@@ -21,7 +21,7 @@ use super::telemetry::Telemetry;
 use super::writer::Writer;
 use super::{Error, Stop, clock, gap, sink};
 use crate::checkpoint::{Checkpoint, FORMAT, Remade, State, Stream};
-use crate::config::{Binary, Config, Failover, Postgres, Sasl, SecretSource, SnapshotMode};
+use crate::config::{Binary, Config, Failover, Postgres, Sasl, SecretSource};
 use crate::edges::Class;
 use crate::kafka::{self, KafkaSink, SinkConfig};
 use crate::plan::{self, Settings};
@@ -272,7 +272,7 @@ impl Attempt<'_> {
         info!(%slot, position = %checkpoint.position, confirm = %checkpoint.confirm, "streaming");
         self.telemetry.on_streaming(clock::now(), checkpoint.confirm);
         let mut snapshots = None;
-        if self.config.snapshot.mode == SnapshotMode::Never {
+        if self.config.snapshot.is_off() {
             // Nobody notes any more what a later reading would have to know.
             checkpoint.snapshots = None;
         } else if has_snapshots {
@@ -528,7 +528,7 @@ pub(super) fn first_checkpoint(
         inside: None,
         accepted: None,
         // Else nothing is known of tables, and they are taken as read.
-        snapshots: (config.snapshot.mode == SnapshotMode::Initial).then(Default::default),
+        snapshots: (!config.snapshot.is_off()).then(Default::default),
         omissions: Vec::new(),
     }
 }

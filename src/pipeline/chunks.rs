@@ -51,6 +51,8 @@ pub(super) enum Answer {
 pub(super) struct Division {
     pub(super) relation: RelationId,
     pub(super) key: Vec<String>,
+    /// What a row must meet to be read.
+    pub(super) condition: Option<String>,
 }
 
 impl Chunks {
@@ -83,8 +85,8 @@ impl Chunks {
         !self.reading.is_empty()
     }
 
-    /// Reads a chunk.
-    pub(super) fn read(&mut self, request: Request) {
+    /// Reads a chunk, of rows that meet `condition`.
+    pub(super) fn read(&mut self, request: Request, condition: Option<String>) {
         let (publications, is_binary) = (self.publications.clone(), self.is_binary);
         let (rows_max, bytes_max) = (self.rows_max, self.bytes_max);
         self.spawn(move |reader| {
@@ -99,7 +101,7 @@ impl Chunks {
                     relation,
                     publications: &publications,
                     key: &key,
-                    condition: None,
+                    condition: condition.as_deref(),
                 };
                 let (after, to) = (after.as_ref(), to.as_ref());
                 let request =
@@ -114,7 +116,7 @@ impl Chunks {
     }
 
     /// Divides a table into ranges.
-    pub(super) fn divide(&mut self, Division { relation, key }: Division) {
+    pub(super) fn divide(&mut self, Division { relation, key, condition }: Division) {
         let publications = self.publications.clone();
         self.spawn(move |reader| {
             Box::pin(async move {
@@ -122,7 +124,7 @@ impl Chunks {
                     relation,
                     publications: &publications,
                     key: &key,
-                    condition: None,
+                    condition: condition.as_deref(),
                 };
                 let ranges = match reader {
                     Ok(reader) => reader.ranges(&table, RANGES).await,

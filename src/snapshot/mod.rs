@@ -87,17 +87,21 @@ impl Snapshots {
         self.note_next_end();
     }
 
-    /// What is to be read now, if something is, of tables that `may` be.
-    pub fn next_request(&mut self, may: impl Fn(RelationId) -> bool) -> Option<Request> {
+    /// What is to be read now, if something is, of tables that have a `place`: those of the first one
+    /// first.
+    pub fn next_request(&mut self, place: impl Fn(RelationId) -> Option<usize>) -> Option<Request> {
         if self.limits.chunks <= self.tables.values().map(Table::out_len).sum() {
             return None;
         }
         self.now += 1;
         let (id, now) = (ChunkId(self.now), self.now);
-        let tables = self.tables.iter_mut().filter(|(relation, _)| may(**relation));
-        tables.into_iter().find_map(|(relation, table)| {
+        let tables = self.tables.iter_mut();
+        let mut tables: Vec<_> =
+            tables.filter_map(|(id, table)| Some((place(*id)?, *id, table))).collect();
+        tables.sort_by_key(|(place, ..)| *place);
+        tables.into_iter().find_map(|(_, relation, table)| {
             let part = table.next(id, now)?;
-            Some(Request { id, relation: *relation, key: table.progress.key.clone(), part })
+            Some(Request { id, relation, key: table.progress.key.clone(), part })
         })
     }
 

@@ -225,7 +225,7 @@ impl Model {
     }
 
     fn ask(&mut self) {
-        self.out.extend(self.machine.next_request(|_| true).map(|request| (request, None)));
+        self.out.extend(self.machine.next_request(|_| Some(0)).map(|request| (request, None)));
     }
 
     /// A reader takes its snapshot.
@@ -349,6 +349,21 @@ impl Model {
 
 /// The keys that are touched are too many now and then.
 const LIMITS: Limits = Limits { chunks: 3, touched_bytes: 600 };
+
+/// Who has no place is not asked for.
+#[test]
+fn the_table_of_the_first_place_is_read_first() {
+    let mut machine = Snapshots::new(Limits { chunks: 3, touched_bytes: 1 << 20 }, None);
+    for id in 1..=3 {
+        let progress = Progress::new("s".into(), "public.t".into(), RelationId(id));
+        let (key, ranges) = (vec!["key".into()], vec![Range::default()]);
+        machine.begin(Progress { key, ranges, ..progress }, None, None);
+    }
+    let place = |RelationId(id)| [None, Some(1), None, Some(0)][id as usize];
+    let asked: Vec<_> =
+        (0..3).map(|_| machine.next_request(place).map(|it| it.relation.0)).collect();
+    assert_eq!(asked, [Some(3), Some(1), None]);
+}
 
 #[test]
 fn the_last_record_of_every_key_is_what_the_table_has() {

@@ -16,6 +16,7 @@ use crate::support::stack::{Space, Stack, shared};
 use crate::support::walbrook::{Output, Walbrook, command, write_file};
 use crate::support::{http, process, records, run, tls, unique, until};
 
+mod snapshots;
 mod waiting;
 
 const LIMIT: Duration = Duration::from_secs(240);

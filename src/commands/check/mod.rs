@@ -9,6 +9,7 @@ mod postgres;
 mod registry;
 mod report;
 mod routed;
+mod snapshots;
 mod sql;
 mod tables;
 mod waiting;
@@ -49,6 +50,9 @@ pub async fn check(config: &Config, decode: Duration, is_json: bool) -> anyhow::
     let needs = source.as_ref().map_or(&nothing, |source| &source.needs);
     let progress = kafka::inspect(config, &needs.topics, &mut report);
     registry::inspect(config, &needs.tables, &mut report).await;
+    if source.is_some() {
+        snapshots::inspect(config, &needs.tables, &progress, &mut report).await;
+    }
     if let Some(source) = source {
         start(config, source, &progress, decode, &mut report).await;
     }

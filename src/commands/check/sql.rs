@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::config::{Config, Outbox};
+use crate::config::{Config, Outbox, SnapshotMode};
 
 /// A name as SQL has it.
 pub(super) fn identifier(name: &str) -> String {
@@ -56,7 +56,7 @@ pub(super) fn statements(config: &Config) -> String {
          -- ALTER SYSTEM SET max_slot_wal_keep_size = '100GB';\n\
          -- SELECT pg_reload_conf();\n\n\
          -- The role. On managed services instead of REPLICATION: GRANT rds_replication TO {role}\n\
-         -- (Amazon). It needs no privilege on the tables: rows come from the WAL.\n",
+         -- (Amazon). For the stream it needs no privilege on the tables: rows come from the WAL.\n",
         pipeline = config.pipeline,
         database = config.postgres.database,
     );
@@ -79,6 +79,9 @@ pub(super) fn statements(config: &Config) -> String {
     );
     for (name, is_first) in config.replication.publications.iter().zip(first()) {
         publication(name, if is_first { &config.outboxes } else { &[] }, &mut out);
+    }
+    if !config.snapshot.is_off() {
+        snapshots(config, &mut out);
     }
     if let Some(outbox) = &config.message_outbox {
         message_outbox(&outbox.prefix, &mut out);
@@ -110,6 +113,37 @@ fn publication(name: &str, outboxes: &[Outbox], out: &mut String) {
          -- PostgreSQL refuses UPDATE and DELETE of a published table without an identity):\n\
          -- ALTER PUBLICATION {publication} ADD TABLE public.orders, public.customers;\n"
     );
+}
+
+/// What lets the role read the tables of snapshots.
+fn snapshots(config: &Config, out: &mut String) {
+    let list =
+        |names: Vec<String>| names.iter().map(|name| literal(name)).collect::<Vec<_>>().join(", ");
+    let snapshot = &config.snapshot;
+    let named = snapshot.tables.iter().map(|table| table.table.clone());
+    let outboxes = config.outboxes.iter().map(|it| format!("{}.{}", it.namespace, it.table));
+    let (operator, names) = if snapshot.mode == SnapshotMode::Never {
+        ("IN", named.filter(|table| snapshot.reads(table)).collect())
+    } else {
+        let unread = named.filter(|table| !snapshot.reads(table));
+        ("NOT IN", unread.chain(outboxes).collect::<Vec<_>>())
+    };
+    let which = match names.is_empty() {
+        true => String::new(),
+        false => format!("\n      AND schemaname || '.' || tablename {operator} ({})", list(names)),
+    };
+    let role = literal(&config.postgres.user);
+    *out += "\n-- Snapshots read the tables that are published, and write nothing. Run this again when\n\
+             -- more are.\n";
+    *out += &quoted_body(&format!(
+        "DECLARE t record;\nBEGIN\n  \
+         FOR t IN SELECT DISTINCT schemaname, tablename FROM pg_publication_tables\n    \
+         WHERE pubname IN ({publications}){which} LOOP\n    \
+         EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', t.schemaname, {role});\n    \
+         EXECUTE format('GRANT SELECT ON %I.%I TO %I', t.schemaname, t.tablename, {role});\n  \
+         END LOOP;\nEND",
+        publications = list(config.replication.publications.clone()),
+    ));
 }
 
 /// The statement that takes `pg_logical_emit_message` from everybody, whatever its signature.

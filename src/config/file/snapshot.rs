@@ -1,9 +1,12 @@
 //! The section `[snapshot]`: the rows that were there before.
 
-use serde::Deserialize;
+use std::collections::BTreeSet;
 
-use super::value::{Fault, Key, Size, choice_or, within};
-use crate::config::{self, Hours, Pace, SnapshotMode};
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::value::{Fault, Given, Key, Size, choice, choice_or, within};
+use crate::config::{self, Hours, Pace, SnapshotMode, TableSnapshot};
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -13,6 +16,18 @@ pub(super) struct Snapshot {
     rows_per_second: Key<u32>,
     pause_when_lag_over: Key<Size>,
     only_between: Key<String>,
+    #[serde(default)]
+    first: Vec<Spanned<String>>,
+    #[serde(default)]
+    tables: Vec<Spanned<Table>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    table: Key<String>,
+    mode: Key<String>,
+    r#where: Key<String>,
 }
 
 const READERS: u32 = 2;
@@ -25,17 +40,74 @@ pub(super) fn build(
     let modes = [("initial", SnapshotMode::Initial), ("never", SnapshotMode::Never)];
     let readers = within("snapshot.readers", &section.readers, READERS, (1, READERS_MAX))?;
     let mode = choice_or("snapshot.mode", &section.mode, SnapshotMode::Never, &modes)?;
-    if mode == SnapshotMode::Initial && postgres.text_encoding.is_some() {
+    let snapshot = config::Snapshot {
+        mode,
+        readers: usize::try_from(readers).unwrap_or(usize::MAX),
+        pace: pace(section)?,
+        first: first(section)?,
+        tables: tables(section)?,
+    };
+    if !snapshot.is_off() && postgres.text_encoding.is_some() {
         return Err(Fault {
-            span: section.mode.as_ref().map(toml::Spanned::span),
+            span: section.mode.as_ref().map(Spanned::span),
             message:
-                "`snapshot.mode` = \"initial\" and `postgres.text_encoding` do not go together: \
-                      snapshots take the text of a database without an encoding as it is"
+                "snapshots and `postgres.text_encoding` do not go together: they take the text of a \
+                      database without an encoding as it is; `snapshot.mode` wants \"never\""
                     .to_owned(),
         });
     }
-    let readers = usize::try_from(readers).unwrap_or(usize::MAX);
-    Ok(config::Snapshot { mode, readers, pace: pace(section)? })
+    Ok(snapshot)
+}
+
+/// Tables that are read before others.
+fn first(section: &Snapshot) -> Result<Vec<String>, Fault> {
+    let mut names = Vec::new();
+    for text in &section.first {
+        let name = full_name("snapshot.first", text)?;
+        if names.contains(&name) {
+            return Err(Fault::at(text, "`snapshot.first` names a table twice: remove one"));
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+fn tables(section: &Snapshot) -> Result<Vec<TableSnapshot>, Fault> {
+    let (mut seen, mut tables) = (BTreeSet::new(), Vec::new());
+    for section in &section.tables {
+        let Table { table, mode, r#where } = section.get_ref();
+        let Some(table) = table else {
+            let message = "`snapshot.tables.table` is missing: such as \"public.orders\"";
+            return Err(Fault::at(section, message));
+        };
+        let name = full_name("snapshot.tables.table", table)?;
+        if !seen.insert(name.clone()) {
+            let message = "`snapshot.tables.table` names a table that another \
+                           [[snapshot.tables]] has: keep one";
+            return Err(Fault::at(table, message));
+        }
+        let modes = [("initial", SnapshotMode::Initial), ("never", SnapshotMode::Never)];
+        let mode = Given::key("snapshot.tables.mode", mode).map(|given| choice(&given, &modes));
+        if let Some(condition) = r#where
+            && condition.get_ref().trim().is_empty()
+        {
+            let message = "`snapshot.tables.where` is empty, but wants an SQL condition such as \
+                           \"id < 1000\"; to read all rows, remove it";
+            return Err(Fault::at(condition, message));
+        }
+        let condition = r#where.as_ref().map(|condition| condition.get_ref().clone());
+        tables.push(TableSnapshot { table: name, mode: mode.transpose()?, condition });
+    }
+    Ok(tables)
+}
+
+/// `schema.table`, in which `public.` may be left out.
+fn full_name(key: &str, text: &Spanned<String>) -> Result<String, Fault> {
+    let (namespace, table) = text.get_ref().split_once('.').unwrap_or(("public", text.get_ref()));
+    if namespace.is_empty() || table.is_empty() {
+        return Err(Fault::at(text, format!("`{key}` wants \"schema.table\"")));
+    }
+    Ok(format!("{namespace}.{table}"))
 }
 
 fn pace(section: &Snapshot) -> Result<Pace, Fault> {

@@ -16,7 +16,7 @@ use super::teller::Teller;
 use super::{Pause, Reader};
 use crate::batch::Batch;
 use crate::checkpoint::{self, Checkpoint};
-use crate::config::{Config, Outbox};
+use crate::config::{self, Config, Outbox};
 use crate::edges::{Class, Sink, Transport};
 use crate::plan::{self, Context};
 use crate::position::Lsn;
@@ -57,6 +57,10 @@ pub(in super::super) struct Snapshotting {
     chunks: Chunks,
     pace: Pace,
     slot: String,
+    /// Which tables are wanted.
+    wanted: config::Snapshot,
+    /// Tables that the configuration names, until it is known whether they are published.
+    named: Vec<String>,
     /// All tables that have a record, as it is in Kafka or will be.
     pub(super) known: BTreeMap<RelationId, Progress>,
     /// Those whose records are not in Kafka as they are here.
@@ -97,17 +101,15 @@ impl Snapshotting {
         let readers = config.snapshot.readers;
         let limits = Limits { chunks: readers, touched_bytes: TOUCHED_BYTES };
         let unsettled = checkpoint.snapshots.and_then(|snapshots| snapshots.unsettled);
-        let mut machine = Snapshots::new(limits, unsettled);
-        for progress in progress.iter().filter(|progress| progress.state == State::Reading) {
-            info!(table = %progress.table, rows = progress.rows, "going on with the table's snapshot");
-            machine.begin(progress.clone(), unsettled, None);
-        }
+        let machine = Snapshots::new(limits, unsettled);
         let rows_max = u32::try_from(config.batch.target_records).unwrap_or(u32::MAX);
         let pace = Pace::new(config.snapshot.pace, rows_max);
-        Self {
+        let mut snapshots = Self {
             machine,
             chunks: Chunks::new(config, is_binary, pace.chunk_rows()),
             pace,
+            named: config.snapshot.names(),
+            wanted: config.snapshot.clone(),
             slot: config.replication.slot.clone(),
             known: progress.into_iter().map(|it| (it.relation, it)).collect(),
             unwritten: Vec::new(),
@@ -121,6 +123,23 @@ impl Snapshotting {
             checkpoints: 0,
             next_look: clock::now(),
             next_tables: clock::now(),
+        };
+        snapshots.resume(unsettled);
+        snapshots
+    }
+
+    /// Goes on with tables that were being read.
+    fn resume(&mut self, unsettled: Option<Unsettled>) {
+        let tables: Vec<_> = self.known.values().cloned().collect();
+        for progress in tables.into_iter().filter(|it| it.state == State::Reading) {
+            let (table, rows) = (&progress.table, progress.rows);
+            if self.wanted.reads(table) {
+                info!(%table, rows, "going on with the table's snapshot");
+                self.machine.begin(progress, unsettled, None);
+            } else {
+                info!(%table, rows, "the table's snapshot is given up: its mode is \"never\" now");
+                self.settle(progress.relation, progress.table, State::Skipped);
+            }
         }
     }
 
@@ -142,6 +161,15 @@ impl Snapshotting {
     fn is_known(&self, relation: RelationId) -> bool {
         let mut begun = self.new.iter().chain(&self.dividing);
         self.known.contains_key(&relation) || begun.any(|it| it.id == relation)
+    }
+
+    /// Says once which tables that the configuration names are not in the publications.
+    fn tell_of_unpublished(&mut self, relations: &[Relation]) {
+        for table in std::mem::take(&mut self.named) {
+            if !relations.iter().any(|it| format!("{}.{}", it.namespace, it.name) == table) {
+                warn!(%table, "[snapshot] names a table that is not in the publications");
+            }
+        }
     }
 
     /// A record for a table that is not read (any more).
@@ -282,13 +310,17 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         self.divide_next().await?;
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
         let now = clock::now();
-        let Snapshotting { machine, chunks, held, pace, .. } = snapshots;
+        let Snapshotting { machine, chunks, held, pace, known, wanted, .. } = snapshots;
+        let table = |relation| known.get(&relation).map_or("", |known| known.table.as_str());
+        let place =
+            |relation| (!held.contains_key(&relation)).then(|| wanted.place(table(relation)));
         while chunks.has_room()
             && pace.free_at(now).is_none()
-            && let Some(request) = machine.next_request(|relation| !held.contains_key(&relation))
+            && let Some(request) = machine.next_request(place)
         {
             pace.on_asked(now);
-            chunks.read(request);
+            let condition = wanted.condition(table(request.relation)).map(str::to_owned);
+            chunks.read(request, condition);
         }
         Ok(())
     }
@@ -306,13 +338,14 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             alive(&mut self.transport, &mut self.session, stop, nothing, describe).await??;
         let key = plan::key_names(&relation, &facts);
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
+        let table = format!("{}.{}", relation.namespace, relation.name);
         if key.is_empty() {
-            let table = format!("{}.{}", relation.namespace, relation.name);
             warn!(%table, "the table has no key, so the rows that it has are not read");
             snapshots.settle(relation.id, table, State::Skipped);
             return Ok(());
         }
-        snapshots.chunks.divide(Division { relation: relation.id, key });
+        let condition = snapshots.wanted.condition(&table).map(str::to_owned);
+        snapshots.chunks.divide(Division { relation: relation.id, key, condition });
         snapshots.dividing = Some(relation);
         Ok(())
     }
@@ -366,9 +399,14 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
                 snapshots.known.remove(&relation);
             }
             (error, known) => {
-                let table = known.map(|it| it.table).or(divided.as_ref().map(table_name));
+                let is_fatal = error.class() == Class::Fatal;
+                let table = known.map(|it| it.table).or_else(|| divided.as_ref().map(table_name));
                 snapshots.teller.on_unread(relation, table, error);
-                warn!(%error, retry_in = ?wait, "part of a table could not be read; it is tried again");
+                if is_fatal {
+                    warn!(%error, retry_in = ?wait, "a table cannot be read until this is put right; all else goes on");
+                } else {
+                    warn!(%error, retry_in = ?wait, "part of a table could not be read; it is tried again");
+                }
             }
         }
     }
@@ -420,17 +458,23 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
         let now = clock::now();
         snapshots.next_tables = now + TABLES_EVERY.max((now - since) * TABLES_SHARE);
+        snapshots.tell_of_unpublished(&relations);
         for relation in relations {
             if snapshots.is_known(relation.id) || snapshots.held.contains_key(&relation.id) {
                 continue;
             }
             let table = format!("{}.{}", relation.namespace, relation.name);
-            if snapshots.skips_present || snapshots.outboxes.contains(&table) {
+            let is_left_out =
+                snapshots.outboxes.contains(&table) || !snapshots.wanted.reads(&table);
+            if snapshots.skips_present || is_left_out {
                 snapshots.settle(relation.id, table, State::Skipped);
             } else {
                 snapshots.new.push_back(relation);
             }
         }
+        let wanted = &snapshots.wanted;
+        let place = |it: &Relation| wanted.place(&format!("{}.{}", it.namespace, it.name));
+        snapshots.new.make_contiguous().sort_by_key(place);
         if std::mem::take(&mut snapshots.skips_present) {
             info!(
                 tables = snapshots.known.len(),

@@ -148,6 +148,19 @@ impl ChunkReader {
         self.end(*table, outcome).await
     }
 
+    /// Whether the table may be read, and its condition fits: a plan is made, and nothing read.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read; see [`is_usable`](Self::is_usable).
+    pub async fn examine(&mut self, table: &SnapshotTable<'_>) -> Result<(), ChunkError> {
+        self.begin()?;
+        let (host, limit) = (self.peer.host.clone(), self.timeout);
+        let outcome = tokio::time::timeout(limit, self.explain(table)).await;
+        let outcome = outcome.unwrap_or_else(|_| late(&host, limit));
+        self.end(*table, outcome).await
+    }
+
     /// Takes back the rows of a chunk that is done with: the next one's go into their memory.
     pub fn recycle(&mut self, mut rows: Vec<u8>) {
         rows.clear();

@@ -7,7 +7,7 @@ use super::ChunkReader;
 use super::chunk::{Key, Ranges, SnapshotTable};
 use super::dialogue::{Line, Value};
 use super::error::ChunkError;
-use super::table::{OID, Shape};
+use super::table::{OID, Place, Shape};
 use crate::postgres::error::Error;
 
 impl ChunkReader {
@@ -36,6 +36,20 @@ impl ChunkReader {
         let known = known.filter(|_| !is_whole && !shape.has_conditions());
         let known = known.and_then(|known| known.parse().ok());
         Ok(Ranges { splits, rows: known.unwrap_or_else(|| extrapolated(sampled, percent)) })
+    }
+
+    pub(super) async fn explain(&mut self, table: &SnapshotTable<'_>) -> Result<(), ChunkError> {
+        if table.condition.is_none() {
+            return Place::find(&mut self.dialogue, table.relation, &self.peer.host)
+                .await
+                .map(drop);
+        }
+        let place = self.lock(table).await?;
+        let shape = self.shape(place, table).await?;
+        let question = format!("EXPLAIN {}", shape.question((false, false), None, 1));
+        let plan = self.dialogue.ask(&question, &[]).await;
+        plan.map_err(|error| self.explained(error, table, &shape))?;
+        Ok(self.dialogue.run("COMMIT").await?)
     }
 
     fn explained(&self, error: Error, table: &SnapshotTable<'_>, shape: &Shape) -> ChunkError {

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use serde_json::Value;
+
 use super::{FORMAT, INITIAL, PUBLICATION, TEST_LIMIT, check, is_complete};
 use crate::support::flow::{Flow, LIMIT, edit, said};
 use crate::support::run;
@@ -27,7 +29,7 @@ fn a_snapshot_keeps_its_hours_waits_for_the_stream_and_keeps_its_rate() {
         let changes = [FORMAT, INITIAL, ("snapshot", later.as_str())];
         let mut flow = Flow::start(shared(), "gentle", &ddl, &changes).await;
         let pauses = |why: &'static str| {
-            move |line: &serde_json::Value| {
+            move |line: &Value| {
                 said(line, "message").starts_with(PAUSES) && said(line, "message").contains(why)
             }
         };

@@ -76,6 +76,31 @@ key_format = "json_schemas""#,
     ),
     (
         "snapshot",
+        r#"first = ["a", "public.a"]"#,
+        "13:15: `snapshot.first` names a table twice: remove one",
+    ),
+    (
+        "snapshot",
+        r#"tables = [{ table = "a", mode = "only" }]"#,
+        r#"13:33: `snapshot.tables.mode` is "only", but wants "initial" or "never""#,
+    ),
+    (
+        "snapshot",
+        r#"tables = [{ table = "a", where = " " }]"#,
+        r#"13:34: `snapshot.tables.where` is empty, but wants an SQL condition such as "id < 1000"; to read all rows, remove it"#,
+    ),
+    (
+        "snapshot",
+        r#"tables = [{ table = "a" }, { table = "public.a" }]"#,
+        "13:38: `snapshot.tables.table` names a table that another [[snapshot.tables]] has: keep one",
+    ),
+    (
+        "snapshot",
+        r#"tables = [{ where = "true" }]"#,
+        r#"13:11: `snapshot.tables.table` is missing: such as "public.orders""#,
+    ),
+    (
+        "snapshot",
         "rows_per_second = 0",
         "13:19: `snapshot.rows_per_second` is 0, but must be from 1 to 4294967295",
     ),

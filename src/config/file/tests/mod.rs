@@ -248,6 +248,22 @@ fn durations_and_sizes_take_units() {
 }
 
 #[test]
+fn a_table_may_have_a_snapshot_of_its_own() {
+    let lines = r#"mode = "never"
+first = ["b", "s.a"]
+tables = [{ table = "a", mode = "initial", where = "id < 9" }, { table = "s.n", mode = "never" }]"#;
+    let snapshot = minimal_with("snapshot", lines).snapshot;
+    let reads = ["public.a", "public.b", "s.n"].map(|table| snapshot.reads(table));
+    assert_eq!((reads, snapshot.is_off()), ([true, false, false], false));
+    assert_eq!(snapshot.condition("public.a"), Some("id < 9"));
+    assert_eq!(snapshot.condition("s.a"), None);
+    let places = ["public.b", "s.a", "public.a"].map(|table| snapshot.place(table));
+    assert_eq!(places, [0, 1, 2]);
+    assert_eq!(snapshot.names(), ["public.a", "public.b", "s.a", "s.n"]);
+    assert!(minimal_with("snapshot", "").snapshot.is_off());
+}
+
+#[test]
 fn outboxes_are_read_with_debeziums_defaults() {
     let folder = tempfile::tempdir().unwrap();
     let schema = r#"{"type":"record","name":"OrderPlaced","fields":[]}"#;

@@ -1,0 +1,128 @@
+//! Whether the rows that tables had before can be read: rights, row security and conditions.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::super::said;
+use super::kafka::Progress;
+use super::report::Report;
+use super::tables::Captured;
+use crate::config::Config;
+use crate::edges::Class;
+use crate::kafka;
+use crate::plan;
+use crate::postgres::{ChunkError, ChunkLimits, ChunkReader, SnapshotTable};
+use crate::snapshot::State;
+use crate::wal::{Relation, RelationId};
+
+const NAME: &str = "snapshot.tables";
+
+/// A condition is planned under the table's lock, for which nobody should have to wait.
+const LIMITS: ChunkLimits = ChunkLimits {
+    lock_timeout: Duration::from_secs(1),
+    statement_timeout: Duration::from_secs(10),
+};
+
+/// Looks at each table that will be read.
+pub(super) async fn inspect(
+    config: &Config,
+    tables: &[Captured],
+    progress: &Progress,
+    report: &mut Report,
+) {
+    if config.snapshot.is_off() {
+        return;
+    }
+    for name in config.snapshot.names() {
+        if !tables.iter().any(|table| full_name(&table.relation) == name) {
+            report.warning(
+                NAME,
+                format!("[snapshot] names {name}, which is not in the publications"),
+                "correct the name (\"schema.table\"), or publish the table",
+            );
+        }
+    }
+    let Some(settled) = settled(config, progress, report) else { return };
+    let is_outbox = |it: &Relation| {
+        let mut outboxes = config.outboxes.iter();
+        outboxes.any(|outbox| (&outbox.namespace, &outbox.table) == (&it.namespace, &it.name))
+    };
+    let wanted = tables.iter().filter(|Captured { relation, .. }| {
+        config.snapshot.reads(&full_name(relation))
+            && !is_outbox(relation)
+            && !settled.contains(&relation.id)
+    });
+    examine(config, wanted, report).await;
+}
+
+/// Which tables count as read; `None` if all that there are do.
+fn settled(
+    config: &Config,
+    progress: &Progress,
+    report: &mut Report,
+) -> Option<BTreeSet<RelationId>> {
+    let Progress::Known(Some(checkpoint)) = progress else { return Some(BTreeSet::new()) };
+    if checkpoint.snapshots.is_none() {
+        report.ok(NAME, "no snapshot was ever taken, so the tables that are there count as read");
+        return None;
+    }
+    match kafka::read_progress(config, checkpoint) {
+        Ok(progress) => {
+            let settled = progress.into_iter().filter(|it| it.state != State::Reading);
+            Some(settled.map(|it| it.relation).collect())
+        }
+        Err(error) => {
+            report.error(NAME, &error, None);
+            Some(BTreeSet::new())
+        }
+    }
+}
+
+async fn examine(config: &Config, wanted: impl Iterator<Item = &Captured>, report: &mut Report) {
+    let mut wanted = wanted.peekable();
+    if wanted.peek().is_none() {
+        return report.ok(NAME, "every table that is published now counts as read");
+    }
+    let mut reader = match ChunkReader::connect(&config.postgres, LIMITS).await {
+        Ok(reader) => reader,
+        Err(error) => return report.error(NAME, &error, None),
+    };
+    let mut readable = 0;
+    for Captured { relation, facts, .. } in wanted {
+        let (key, name) = (plan::key_names(relation, facts), full_name(relation));
+        let table = SnapshotTable {
+            relation: relation.id,
+            publications: &config.replication.publications,
+            key: &key,
+            // Without a key it is not read.
+            condition: config.snapshot.condition(&name).filter(|_| !key.is_empty()),
+        };
+        match reader.examine(&table).await {
+            Ok(()) => readable += 1,
+            Err(error) => judge(&error, report),
+        }
+        if !reader.is_usable() {
+            return report.skipped(NAME, "the tables behind that were not looked at");
+        }
+    }
+    if 0 < readable {
+        report.ok(NAME, format!("tables whose rows will be read, and can be: {readable}"));
+    }
+    reader.close().await;
+}
+
+fn judge(error: &ChunkError, report: &mut Report) {
+    match error {
+        ChunkError::Right { table, user, grant } => report.failed(
+            NAME,
+            format!("user {user:?} may not read {table}, which a snapshot does"),
+            format!("{grant};"),
+        ),
+        error if error.class() == Class::Fatal => report.error(NAME, error, None),
+        error => report.skipped(NAME, said(error)),
+    }
+}
+
+fn full_name(relation: &Relation) -> String {
+    format!("{}.{}", relation.namespace, relation.name)
+}
