@@ -82,6 +82,8 @@ pub enum SnapshotMode {
     Initial,
     /// They are not.
     Never,
+    /// As with `Initial`; the process ends when all are read.
+    Only,
 }
 
 /// How logs look.

@@ -21,13 +21,13 @@ use super::telemetry::Telemetry;
 use super::writer::Writer;
 use super::{Error, Stop, clock, gap, sink};
 use crate::checkpoint::{Checkpoint, FORMAT, Remade, State, Stream};
-use crate::config::{Binary, Config, Failover, Postgres, Sasl, SecretSource};
+use crate::config::{Binary, Config, Failover, Postgres, Sasl, SecretSource, SnapshotMode};
 use crate::edges::Class;
 use crate::kafka::{self, KafkaSink, SinkConfig};
 use crate::plan::{self, Settings};
 use crate::position::{Lsn, Position};
 use crate::postgres::{
-    self, Catalog, PublishedColumn, ReplicationClient, SlotFacts, Start, System,
+    self, Catalog, ChunkError, PublishedColumn, ReplicationClient, SlotFacts, Start, System,
 };
 use crate::registry::Registry;
 use crate::status::Phase;
@@ -419,14 +419,19 @@ pub(super) async fn replication(
     Ok(client)
 }
 
-/// Another one, to a standby, which outlives what the stream does not tell of.
+/// Another one, to a standby, which outlives what the stream does not tell of. Where tables are all
+/// that is wanted it is not: from there none is read.
 async fn timelines(
     config: &Config,
     client: &ReplicationClient,
     catalog: &Catalog,
-) -> Result<Option<Timelines>, postgres::Error> {
+) -> Result<Option<Timelines>, Error> {
     if !client.is_standby() {
         return Ok(None);
+    }
+    if config.snapshot.mode == SnapshotMode::Only {
+        let error = Box::new(ChunkError::Standby { host: client.host().to_owned() });
+        return Err(Error::Unread { error });
     }
     Ok(Some(Timelines::new(replication(config, catalog).await?)))
 }

@@ -13,7 +13,7 @@ use super::writer::Gone;
 use crate::config::Config;
 use crate::edges::{Class, Sink, Transport};
 use crate::position::{Lsn, Position, Xid};
-use crate::postgres::{self, Catalog};
+use crate::postgres::{self, Catalog, ChunkError};
 use crate::{kafka, registry, wal};
 
 /// What ends an attempt to stream.
@@ -131,6 +131,15 @@ pub enum Error {
         "the last Kafka transaction did not end in time; what it holds comes again, once, after the next start"
     )]
     StopTimeout,
+    /// All tables are read but some that cannot be, and to read them was all that was wanted.
+    #[error(
+        "snapshot.mode is \"only\", and nothing is left to read but what cannot be read: {error}"
+    )]
+    Unread {
+        /// Why one of them cannot be; a cause too.
+        #[source]
+        error: Box<ChunkError>,
+    },
     /// The stream broke the protocol.
     #[error(transparent)]
     Wal(#[from] wal::Error),
@@ -168,6 +177,7 @@ impl Error {
             | Self::Repeated { .. }
             | Self::StopTimeout
             | Self::Thread(_)
+            | Self::Unread { .. }
             | Self::Wal(_)
             | Self::Writer(_) => Ending::Failed(Class::Fatal),
         }
@@ -242,7 +252,8 @@ impl Error {
             | Self::Postgres(_)
             | Self::Registry(_)
             | Self::Silent { .. }
-            | Self::Source { .. } => true,
+            | Self::Source { .. }
+            | Self::Unread { .. } => true,
             _ => false,
         }
     }

@@ -37,7 +37,11 @@ pub(super) fn build(
     section: &Snapshot,
     postgres: &config::Postgres,
 ) -> Result<config::Snapshot, Fault> {
-    let modes = [("initial", SnapshotMode::Initial), ("never", SnapshotMode::Never)];
+    let modes = [
+        ("initial", SnapshotMode::Initial),
+        ("never", SnapshotMode::Never),
+        ("only", SnapshotMode::Only),
+    ];
     let readers = within("snapshot.readers", &section.readers, READERS, (1, READERS_MAX))?;
     let mode = choice_or("snapshot.mode", &section.mode, SnapshotMode::Never, &modes)?;
     let snapshot = config::Snapshot {

@@ -1,8 +1,9 @@
 //! Snapshots beside the stream: which tables are read, and how their chunks get into batches.
 
+mod only;
 mod pacing;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
@@ -75,6 +76,12 @@ pub(in super::super) struct Snapshotting {
     skips_present: bool,
     /// Tables that are not read before.
     pub(super) held: BTreeMap<RelationId, Instant>,
+    /// Tables that could not be divided.
+    undivided: BTreeSet<RelationId>,
+    /// Tables that cannot be read, and why.
+    refused: BTreeMap<RelationId, ChunkError>,
+    /// Whether it is known what is published.
+    has_looked: bool,
     entering: Option<Entering>,
     pub(super) teller: Teller,
     checkpoints: u32,
@@ -118,6 +125,9 @@ impl Snapshotting {
             outboxes: config.outboxes.iter().map(full_name).collect(),
             skips_present: checkpoint.snapshots.is_none(),
             held: BTreeMap::new(),
+            undivided: BTreeSet::new(),
+            refused: BTreeMap::new(),
+            has_looked: false,
             entering: None,
             teller: Teller::default(),
             checkpoints: 0,
@@ -179,6 +189,8 @@ impl Snapshotting {
         let progress = progress.unwrap_or_else(|| Progress::new(slot, table, relation));
         let progress = progress.ended(state);
         self.machine.end(relation);
+        self.undivided.remove(&relation);
+        self.refused.remove(&relation);
         self.unwritten.push(progress.clone());
         self.known.insert(relation, progress);
     }
@@ -297,13 +309,13 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
     /// What is to be done beside the stream, as soon as that has a moment.
     pub(super) async fn tend_snapshots(&mut self) -> Result<(), Error> {
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
-        if snapshots.next_tables <= clock::now() {
+        let now = clock::now();
+        snapshots.held.retain(|_, until| now < *until);
+        if snapshots.next_tables <= now {
             self.look_for_tables().await?;
         }
         self.look_what_shows().await?;
-        let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
-        let now = clock::now();
-        snapshots.held.retain(|_, until| now < *until);
+        self.end_if_read()?;
         if !self.may_read() {
             return Ok(());
         }
@@ -359,12 +371,12 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
                 Ok(())
             }
             Answer::Chunk(id, relation, Err(error)) => {
-                self.on_unread(relation, Some(id), &error);
+                self.on_unread(relation, Some(id), error);
                 Ok(())
             }
             Answer::Ranges(relation, key, Ok(ranges)) => self.begin(relation, key, ranges).await,
             Answer::Ranges(relation, _, Err(error)) => {
-                self.on_unread(relation, None, &error);
+                self.on_unread(relation, None, error);
                 Ok(())
             }
         }
@@ -373,22 +385,26 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
     fn on_chunk(&mut self, id: ChunkId, relation: RelationId, chunk: Chunk) {
         if let Some(snapshots) = &mut self.snapshots {
             snapshots.teller.on_read(relation);
+            snapshots.refused.remove(&relation);
             snapshots.machine.on_chunk(id, chunk);
         }
     }
 
-    fn on_unread(&mut self, relation: RelationId, id: Option<ChunkId>, error: &ChunkError) {
+    fn on_unread(&mut self, relation: RelationId, id: Option<ChunkId>, error: ChunkError) {
         let Some(snapshots) = &mut self.snapshots else { return };
         if let Some(id) = id {
             snapshots.machine.on_failed(id);
         }
         let divided = snapshots.dividing.take_if(|it| it.id == relation);
+        if divided.is_some() {
+            snapshots.undivided.insert(relation);
+        }
         let wait = if error.class() == Class::Retry { RETRY_AFTER } else { REFUSED_AFTER };
         let until = clock::now() + wait;
         snapshots.held.insert(relation, until);
         snapshots.next_tables = snapshots.next_tables.min(until);
         let known = snapshots.known.get(&relation).cloned();
-        match (error, known) {
+        match (&error, known) {
             (ChunkError::Gone { .. } | ChunkError::Unpublished { .. }, Some(known)) => {
                 warn!(table = %known.table, %error, "the table's snapshot ends with it");
                 snapshots.settle(relation, known.table, State::Done);
@@ -397,13 +413,15 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
                 warn!(table = %known.table, %error, "the table's key is another now; its snapshot begins anew");
                 snapshots.machine.end(relation);
                 snapshots.known.remove(&relation);
+                snapshots.undivided.insert(relation);
             }
-            (error, known) => {
+            (_, known) => {
                 let is_fatal = error.class() == Class::Fatal;
                 let table = known.map(|it| it.table).or_else(|| divided.as_ref().map(table_name));
-                snapshots.teller.on_unread(relation, table, error);
+                snapshots.teller.on_unread(relation, table, &error);
                 if is_fatal {
                     warn!(%error, retry_in = ?wait, "a table cannot be read until this is put right; all else goes on");
+                    snapshots.refused.insert(relation, error);
                 } else {
                     warn!(%error, retry_in = ?wait, "part of a table could not be read; it is tried again");
                 }
@@ -426,6 +444,8 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         let Some(shape) = snapshots.dividing.take_if(|it| it.id == relation) else {
             return Ok(());
         };
+        snapshots.undivided.remove(&relation);
+        snapshots.refused.remove(&relation);
         let table = format!("{}.{}", shape.namespace, shape.name);
         info!(%table, rows = ranges.rows, ranges = ranges.splits.len() + 1, "the table's snapshot begins");
         let unsettled = Some(Unsettled::all_before(shows.next, Lsn(u64::MAX)));
@@ -457,7 +477,10 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             alive(&mut self.transport, &mut self.session, stop, nothing, relations).await??;
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
         let now = clock::now();
-        snapshots.next_tables = now + TABLES_EVERY.max((now - since) * TABLES_SHARE);
+        let next = now + TABLES_EVERY.max((now - since) * TABLES_SHARE);
+        snapshots.next_tables = snapshots.held.values().copied().fold(next, Instant::min);
+        snapshots.has_looked = true;
+        snapshots.undivided.retain(|id| relations.iter().any(|it| it.id == *id));
         snapshots.tell_of_unpublished(&relations);
         for relation in relations {
             if snapshots.is_known(relation.id) || snapshots.held.contains_key(&relation.id) {

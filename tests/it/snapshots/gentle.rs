@@ -5,9 +5,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::{FORMAT, INITIAL, PUBLICATION, TEST_LIMIT, check, is_complete};
-use crate::support::flow::{Flow, LIMIT, edit, said};
+use crate::support::flow::{Flow, LIMIT, config, edit, ends_with, said};
 use crate::support::run;
-use crate::support::stack::shared;
+use crate::support::stack::{Space, shared};
+use crate::support::walbrook::Walbrook;
 
 const PAUSES: &str = "the reading of tables pauses";
 
@@ -55,5 +56,49 @@ fn a_snapshot_keeps_its_hours_waits_for_the_stream_and_keeps_its_rate() {
         assert!(Duration::from_secs(2) <= since.elapsed(), "{:?}", since.elapsed());
         flow.drain().await;
         check(&flow.client, &flow.topic("public.t"), "t").await;
+    });
+}
+
+/// The way of an operator who reads first, and streams later.
+#[test]
+fn only_some_rows_of_some_tables_are_read_and_then_it_ends() {
+    run(TEST_LIMIT, async {
+        let ddl =
+            "CREATE TABLE part (id int PRIMARY KEY); CREATE TABLE unread (id int PRIMARY KEY);
+                   CREATE TABLE whole (id int PRIMARY KEY);
+                   INSERT INTO part SELECT generate_series(1, 100);
+                   INSERT INTO unread SELECT generate_series(1, 100);
+                   INSERT INTO whole SELECT generate_series(1, 100)";
+        let stack = shared();
+        let space = Space::new(&stack.postgres, "only").await;
+        stack.postgres.execute(&space.database, &format!("{PUBLICATION} {ddl}")).await;
+        let only = r#"mode = "only"
+first = ["whole"]
+tables = [{ table = "part", where = "idd <= 10" }, { table = "unread", mode = "never" }]"#;
+        let broken = config(stack, &space, &[FORMAT, ("snapshot", only)]);
+        let mut walbrook = Walbrook::spawn(&broken);
+        let error = ends_with(&mut walbrook, 4);
+        assert!(
+            error.contains("only") && error.contains("part") && error.contains("idd"),
+            "{error}"
+        );
+        let begun = |line: &Value| said(line, "message") == "the table's snapshot begins";
+        let first = walbrook.wait_for(LIMIT, "a beginning", begun);
+        assert_eq!(said(&first, "table"), "public.whole");
+
+        let mut walbrook = Walbrook::spawn(&broken.replace("idd", "id"));
+        assert_eq!(walbrook.wait(LIMIT).code(), Some(0), "{}", walbrook.tail());
+        let initial = broken.replace("idd", "id").replace("\"only\"", "\"initial\"");
+        stack.postgres.execute(&space.database, "INSERT INTO part VALUES (999)").await;
+        let walbrook = Walbrook::spawn(&initial);
+        let client = stack.postgres.client(&space.database).await;
+        let mut flow = Flow { stack, space, config: initial, walbrook, client };
+        flow.drain().await;
+        assert_eq!(check(&flow.client, &flow.topic("public.whole"), "whole").await, 100);
+        let part = "(SELECT * FROM part WHERE id <= 10 OR id = 999)";
+        assert_eq!(check(&flow.client, &flow.topic("public.part"), part).await, 10);
+        flow.execute("INSERT INTO unread VALUES (999)").await;
+        flow.drain().await;
+        assert_eq!(flow.records("public.unread").len(), 1);
     });
 }

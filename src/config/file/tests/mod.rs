@@ -260,6 +260,8 @@ tables = [{ table = "a", mode = "initial", where = "id < 9" }, { table = "s.n", 
     let places = ["public.b", "s.a", "public.a"].map(|table| snapshot.place(table));
     assert_eq!(places, [0, 1, 2]);
     assert_eq!(snapshot.names(), ["public.a", "public.b", "s.a", "s.n"]);
+    let only = minimal_with("snapshot", "mode = \"only\"").snapshot;
+    assert!(only.reads("public.a") && !only.is_off());
     assert!(minimal_with("snapshot", "").snapshot.is_off());
 }
 
