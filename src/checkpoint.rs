@@ -123,6 +123,9 @@ pub struct Snapshots {
     /// Of what was streamed, what a snapshot may not show yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsettled: Option<Unsettled>,
+    /// Whether nothing is read until somebody says so.
+    #[serde(default, rename = "paused", skip_serializing_if = "is_false")]
+    pub is_paused: bool,
 }
 
 /// The operator's decision to leave out one change.
@@ -184,6 +187,10 @@ impl Error {
             Self::NewerFormat { epoch, .. } | Self::Unreadable { epoch, .. } => *epoch,
         }
     }
+}
+
+fn is_false(is: &bool) -> bool {
+    !is
 }
 
 fn is_first(epoch: &u32) -> bool {

@@ -78,6 +78,7 @@ Examples:
   walbrook run -c walbrook.toml           stream until SIGTERM
   walbrook slot status -c walbrook.toml   how much WAL does the slot keep?
   walbrook checkpoint show                where is the pipeline? (with WALBROOK_CONFIG set)
+  walbrook snapshot status --watch        how far are the rows that were there before?
 
 Exit codes:
   0  done, or stopped as asked
@@ -176,6 +177,13 @@ pub enum Command {
     /// Create, adopt, drop or look at the replication slot
     #[command(subcommand)]
     Slot(SlotCommand),
+    /// Read rows that were there before (again), or stop: of the running process, through the control
+    /// socket
+    ///
+    /// Needs `snapshot.mode` = "initial", which by itself reads each table once. An answer other than a
+    /// refusal means that what was told is in Kafka, and outlives a restart.
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// Ask the running process how it is, through the control socket
     Status,
     /// Tell the running process to commit what is complete and leave, through the control socket
@@ -291,6 +299,67 @@ pub enum SlotCommand {
     },
 }
 
+/// `walbrook snapshot …`.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum SnapshotCommand {
+    /// Read no more for now; the stream goes on
+    ///
+    /// Lasts over restarts, until `walbrook snapshot resume`. What is being read at the moment still
+    /// gets into Kafka.
+    Pause {
+        /// Only this table, as schema.table (may be repeated); else all, also those to come
+        #[arg(long = "table", value_name = "TABLE")]
+        tables: Vec<String>,
+    },
+    /// Go on with what was paused
+    Resume {
+        /// Only this table, as schema.table (may be repeated); else all
+        #[arg(long = "table", value_name = "TABLE")]
+        tables: Vec<String>,
+    },
+    /// Read the rows of a table, from its first one on, also if they were read before
+    ///
+    /// They become records with op r, as those of every snapshot: of what changes meanwhile the newest
+    /// comes last. Deletes that consumers have missed are not found in this way.
+    Start {
+        /// The table, as schema.table (may be repeated)
+        #[arg(long = "table", value_name = "TABLE", required = true)]
+        tables: Vec<String>,
+        /// Only rows that meet this SQL condition, such as "id < 1000"; what is not in pg_catalog needs
+        /// its schema. It is kept in the checkpoint topic
+        #[arg(long = "where", value_name = "CONDITION", value_parser = condition)]
+        condition: Option<String>,
+    },
+    /// Say how far each table is
+    Status {
+        /// Print it as JSON
+        #[arg(long, conflicts_with = "watch")]
+        json: bool,
+        /// Say it again and again, until all was read
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Give up what is not read
+    ///
+    /// The table then counts as read; `walbrook snapshot start` begins anew. What is in Kafka stays.
+    Stop {
+        /// Only this table, as schema.table (may be repeated); else all that are being read or wait to be
+        #[arg(long = "table", value_name = "TABLE")]
+        tables: Vec<String>,
+    },
+}
+
+/// The longest condition: it is in each record of its table's progress.
+const CONDITION_BYTES_MAX: usize = 2000;
+
+fn condition(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || CONDITION_BYTES_MAX < text.len() || text.contains('\0') {
+        return Err(format!("want 1 to {CONDITION_BYTES_MAX} bytes"));
+    }
+    Ok(text.to_owned())
+}
+
 /// The longest reason, so that a checkpoint stays under 1 KB.
 const REASON_BYTES_MAX: usize = 200;
 
@@ -344,6 +413,12 @@ mod tests {
             "walbrook checkpoint accept --reason restored --position 16/B374D848#12",
             "walbrook checkpoint skip --position 16/B374D848#12 --file a.json --reason known",
             "walbrook schema print --table public.orders",
+            "walbrook snapshot pause",
+            "walbrook snapshot resume --table public.orders --table public.items",
+            "walbrook snapshot start --table public.orders --where id<1000",
+            "walbrook snapshot status --watch",
+            "walbrook snapshot status --json",
+            "walbrook snapshot stop --table public.orders",
             "walbrook status",
             "walbrook stop",
         ] {
@@ -357,6 +432,9 @@ mod tests {
             "walbrook checkpoint accept --reason ",
             "walbrook checkpoint accept --reason restored --position 16/B374D848",
             "walbrook checkpoint skip --position 16/B374D848#12 --reason known",
+            "walbrook snapshot start",
+            "walbrook snapshot start --table public.orders --where ",
+            "walbrook snapshot status --watch --json",
             "walbrook run --password x",
         ] {
             let error = parse(line).err().unwrap();

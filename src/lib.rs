@@ -75,6 +75,9 @@ pub mod metrics;
 // How the pipeline is, as plain data.
 pub mod status;
 
+// What operators tell a running pipeline.
+pub mod order;
+
 // HTTP endpoints and the control socket.
 pub mod admin;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use tracing::error;
-use walbrook::admin::control::{self, Request};
+use walbrook::admin::control::Request;
 use walbrook::cli::{Cli, Command, Exit};
 use walbrook::config::{self, Config, Environment};
 use walbrook::{commands, logging};
@@ -57,28 +57,9 @@ async fn dispatch(config: Config, command: Command) -> anyhow::Result<Exit> {
         Command::Run => commands::run(&config).await,
         Command::Schema(command) => commands::schema(&config, command).await,
         Command::Slot(command) => commands::slot(&config, command).await,
-        Command::Status => ask(&config, Request::Status {}).await,
-        Command::Stop => ask(&config, Request::Stop {}).await,
-    }
-}
-
-/// Asks the running process, and prints its answer.
-#[expect(clippy::print_stdout, reason = "the answer to the command")]
-async fn ask(config: &Config, request: Request) -> anyhow::Result<Exit> {
-    let Some(path) = &config.control_socket else {
-        error!("there is no control socket: set `control.socket` in the configuration");
-        return Ok(Exit::Usage);
-    };
-    match control::ask(path, request).await {
-        Ok(answer) => {
-            println!("{answer:#}");
-            Ok(Exit::Ok)
-        }
-        Err(error @ control::Error::Connect { .. }) => {
-            error!(error = format!("{:#}", anyhow::Error::new(error)), "no answer");
-            Ok(Exit::Unreachable)
-        }
-        Err(error) => Err(error.into()),
+        Command::Snapshot(command) => commands::snapshot(&config, command).await,
+        Command::Status => commands::ask(&config, Request::Status {}).await,
+        Command::Stop => commands::ask(&config, Request::Stop {}).await,
     }
 }
 

@@ -411,7 +411,7 @@ pub const HELP: &[(&str, &str)] = &[
     ),
     (
         "walbrook_snapshot_tables",
-        "Tables by what their snapshots are: done, reading, skipped (not read, or no further), \
+        "Tables by what their snapshots are: done, paused, reading, skipped (not read, or no further), \
                  waiting.",
     ),
 ];

@@ -5,10 +5,11 @@
 //! ```text
 //! {"command":"status"}   {"phase":"streaming","received_lsn":"0/1A2B3C8",…}
 //! {"command":"stop"}     {"stopping":true}
+//! {"command":"snapshot","action":"pause"}   {"done":"no more is read of any table, …"}
 //! ```
 //!
-//! Requests are answered one at a time and must come within [`PATIENCE`]; there are two of them, and
-//! a person asks.
+//! Requests are taken one at a time and must come within [`PATIENCE`]; there are few of them, and a
+//! person asks. What is answered when it is committed in Kafka holds up no other.
 
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -20,11 +21,13 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
 use tracing::warn;
 
+use crate::order::{Order, Orderer, Reply};
 use crate::position::Lsn;
-use crate::status::{Snapshots, Status, is_ready};
+use crate::status::{Phase, Snapshots, Status, is_ready};
 
 /// The socket cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -64,9 +67,11 @@ pub enum Error {
 }
 
 /// What can be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Request {
+    /// To read the rows of tables, or not.
+    Snapshot(Order),
     /// How the pipeline is.
     Status {},
     /// Stop reading, commit what is complete, confirm, leave.
@@ -124,8 +129,12 @@ impl Report {
 
 /// How long one client may take.
 pub const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an order is waited for, which needs the readers of chunks, the stream and Kafka.
+const ORDER_PATIENCE: Duration = Duration::from_secs(20);
+/// How long answers may take to go out after `shutdown`.
+const LINGER: Duration = Duration::from_millis(500);
 /// The longest request that is read.
-const REQUEST_BYTES_MAX: u64 = 4096;
+const REQUEST_BYTES_MAX: u64 = 16 << 10;
 /// The longest answer that is read: it lists what is missing from the stream.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
@@ -187,24 +196,52 @@ fn bind_private(path: &Path) -> io::Result<UnixListener> {
     bound
 }
 
-/// Answers until `shutdown` is ready. `stop` is called for [`Request::Stop`]. The caller joins it.
+/// Answers until `shutdown` is ready. `stop` is called for [`Request::Stop`], and `orderer` has what
+/// [`Request::Snapshot`] tells. The caller joins it, and it joins those that wait for an answer.
 pub async fn serve(
     control: Control,
     status: watch::Receiver<Status>,
     stop: impl Fn(),
+    orderer: Orderer,
     shutdown: impl Future<Output = ()>,
 ) {
     let mut shutdown = std::pin::pin!(shutdown);
+    let mut later = JoinSet::new();
     loop {
         let client = tokio::select! {
-            () = &mut shutdown => return,
-            client = answer_next(&control, &status, &stop) => client,
+            () = &mut shutdown => break,
+            client = answer_next(&control, &status, &stop, &orderer) => client,
         };
-        if let Err(error) = client {
-            warn!(%error, "a client of the control socket was not answered");
-            // Without descriptors accepting fails at once, again and again.
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        while later.try_join_next().is_some() {}
+        match client {
+            Ok(Some((stream, reply))) => drop(later.spawn(answer_later(stream, reply))),
+            Ok(None) => {}
+            Err(error) => {
+                warn!(%error, "a client of the control socket was not answered");
+                // Without descriptors accepting fails at once, again and again.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
         }
+    }
+    let ended = async { while later.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(LINGER, ended).await;
+}
+
+/// A client that waits for what comes of an order.
+type Later = (UnixStream, oneshot::Receiver<Reply>);
+
+async fn answer_later(mut stream: UnixStream, reply: oneshot::Receiver<Reply>) {
+    let unanswered = |why: &str| Reply::Unanswered(why.to_owned());
+    let reply = match tokio::time::timeout(ORDER_PATIENCE, reply).await {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(_)) => unanswered("the stream ended before it was committed in Kafka: ask again"),
+        Err(_) => unanswered(
+            "not committed in Kafka yet; `walbrook snapshot status` shows what comes of it",
+        ),
+    };
+    if let Ok(line) = serde_json::to_string(&reply) {
+        // A client that does not wait any more asks again.
+        let _ = stream.write_all(format!("{line}\n").as_bytes()).await;
     }
 }
 
@@ -212,9 +249,10 @@ async fn answer_next(
     control: &Control,
     status: &watch::Receiver<Status>,
     stop: &impl Fn(),
-) -> io::Result<()> {
+    orderer: &Orderer,
+) -> io::Result<Option<Later>> {
     let (stream, _) = control.listener.accept().await?;
-    match tokio::time::timeout(PATIENCE, answer(stream, status, stop)).await {
+    match tokio::time::timeout(PATIENCE, answer(stream, status, stop, orderer)).await {
         Ok(done) => done,
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
     }
@@ -224,23 +262,44 @@ async fn answer(
     mut stream: UnixStream,
     status: &watch::Receiver<Status>,
     stop: &impl Fn(),
-) -> io::Result<()> {
+    orderer: &Orderer,
+) -> io::Result<Option<Later>> {
     let line = read_line(&mut stream, REQUEST_BYTES_MAX).await?;
     if line.is_empty() {
         // Another process looked whether somebody listens.
-        return Ok(());
+        return Ok(None);
     }
     let reply = match serde_json::from_str(&line) {
+        Ok(Request::Snapshot(order)) => match hand_over(order, status.borrow().phase, orderer) {
+            Ok(reply) => return Ok(Some((stream, reply))),
+            Err(why) => serde_json::to_value(Reply::Unanswered(why))?,
+        },
         Ok(Request::Status {}) => serde_json::to_value(report(status))?,
         Ok(Request::Stop {}) => {
             stop();
             serde_json::json!({ "stopping": true })
         }
         Err(_) => {
-            serde_json::json!({ "error": "want {\"command\":\"status\"} or {\"command\":\"stop\"}" })
+            serde_json::json!({ "error": "want {\"command\":\"status\"}, {\"command\":\"stop\"} or {\"command\":\"snapshot\",\"action\":…}" })
         }
     };
-    stream.write_all(format!("{reply}\n").as_bytes()).await
+    stream.write_all(format!("{reply}\n").as_bytes()).await?;
+    Ok(None)
+}
+
+/// Hands an order to the reader of the stream, which is there while it streams.
+fn hand_over(
+    order: Order,
+    phase: Phase,
+    orderer: &Orderer,
+) -> Result<oneshot::Receiver<Reply>, String> {
+    if phase != Phase::Streaming {
+        return Err(format!(
+            "the phase is {}, not streaming: ask the instance that holds the replication slot, or later",
+            phase.name()
+        ));
+    }
+    orderer.order(order).ok_or_else(|| "too much was told at once: ask again".to_owned())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the edge: a request is answered as of now")]
@@ -268,7 +327,9 @@ pub async fn ask(path: &Path, request: Request) -> Result<serde_json::Value, Err
         read_line(&mut stream, ANSWER_BYTES_MAX).await
     };
     // Another client may be served before us.
-    let line = match tokio::time::timeout(PATIENCE * 2, exchange).await {
+    let order_patience =
+        if matches!(request, Request::Snapshot(_)) { ORDER_PATIENCE } else { Duration::ZERO };
+    let line = match tokio::time::timeout(PATIENCE * 2 + order_patience, exchange).await {
         Ok(line) => line.map_err(connect)?,
         Err(_) => return Err(connect(io::ErrorKind::TimedOut.into())),
     };

@@ -7,6 +7,7 @@ const GOLDEN: &[&str] = &[
     include_str!("../../tests/golden/checkpoint/format-1-creating.json"),
     include_str!("../../tests/golden/checkpoint/format-2.json"),
     include_str!("../../tests/golden/checkpoint/format-3.json"),
+    include_str!("../../tests/golden/checkpoint/format-3-paused.json"),
     include_str!("../../tests/golden/checkpoint/format-1-inside.json"),
     include_str!("../../tests/golden/checkpoint/format-1-oids.json"),
     include_str!("../../tests/golden/checkpoint/format-1-omissions.json"),

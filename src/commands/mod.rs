@@ -1,20 +1,24 @@
 //! What `main` runs: one function a command, each with an exit code that scripts can rely on.
 
+mod ask;
 mod check;
 mod checkpoint;
 mod drained;
 mod run;
 mod schema;
 mod slot;
+mod snapshot;
 
 use std::error::Error;
 use std::io::Write as _;
 
+pub use ask::ask;
 pub use check::{check, check_sql};
 pub use checkpoint::checkpoint;
 pub use run::run;
 pub use schema::schema;
 pub use slot::slot;
+pub use snapshot::snapshot;
 
 use crate::cli::Exit;
 use crate::edges::Class;

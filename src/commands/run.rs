@@ -9,6 +9,7 @@ use crate::admin::{control, http};
 use crate::cli::Exit;
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::order;
 use crate::pipeline::{self, Stop, Stopper, Telemetry, stop_pair};
 use crate::status::Status;
 
@@ -28,9 +29,10 @@ pub async fn run(config: &Config) -> anyhow::Result<Exit> {
     let control = config.control_socket.as_deref().map(control::bind).transpose()?;
     let (stopper, mut stop) = stop_pair();
     let (ended, is_over) = stop_pair();
+    let (orderer, orders) = order::orders();
     let mut telemetry = Telemetry::new(config, metrics.clone(), status);
     let pipeline = async {
-        let result = pipeline::run(config, &mut telemetry, &mut stop).await;
+        let result = pipeline::run(config, &mut telemetry, orders, &mut stop).await;
         ended.stop();
         result
     };
@@ -43,7 +45,8 @@ pub async fn run(config: &Config) -> anyhow::Result<Exit> {
         let control = async {
             if let Some(socket) = control {
                 let stop = || stopper.stop();
-                control::serve(socket, watched.clone(), stop, over(is_over.clone())).await;
+                let over = over(is_over.clone());
+                control::serve(socket, watched.clone(), stop, orderer, over).await;
             }
         };
         tokio::join!(http, control);

@@ -34,6 +34,7 @@ impl Metrics {
         let count = |state| snapshots.tables_in(state).count();
         for (state, count) in [
             ("done", *done),
+            ("paused", count(SnapshotState::Paused)),
             ("reading", count(SnapshotState::Reading)),
             ("skipped", *skipped),
             ("waiting", *waiting),
@@ -43,7 +44,7 @@ impl Metrics {
         for gauges in [ranges_left, rows, rows_estimated] {
             gauges.reset();
         }
-        for table in snapshots.tables_in(SnapshotState::Reading) {
+        for table in snapshots.tables.iter().filter(|it| it.state != SnapshotState::Waiting) {
             let label = &[table.table.as_str()];
             ranges_left.with_label_values(label).set(number(table.ranges_left));
             rows.with_label_values(label).set(lsn_number(Lsn(table.rows)));

@@ -24,6 +24,7 @@ use crate::checkpoint::{Checkpoint, FORMAT, Remade, State, Stream};
 use crate::config::{Binary, Config, Failover, Postgres, Sasl, SecretSource, SnapshotMode};
 use crate::edges::Class;
 use crate::kafka::{self, KafkaSink, SinkConfig};
+use crate::order::Orders;
 use crate::plan::{self, Settings};
 use crate::position::{Lsn, Position};
 use crate::postgres::{
@@ -49,6 +50,8 @@ pub(super) struct Attempt<'a> {
 pub(super) struct Memory {
     /// A change that Kafka has refused, and how: the stream ends before it.
     pub(super) refused: Option<(Position, Error)>,
+    /// What operators tell the reader.
+    pub(super) orders: Orders,
     /// The registry: that it has answered once counts.
     pub(super) registry: Option<Registry>,
     /// Whether PostgreSQL has ever let us in.
@@ -292,6 +295,7 @@ impl Attempt<'_> {
             telemetry: self.telemetry,
             stop: self.stop,
             refused: &mut self.memory.refused,
+            orders: &mut self.memory.orders,
             checkpoint_interval: self.config.replication.checkpoint_interval,
             retry_delays: (
                 self.config.replication.retry_delay_min,

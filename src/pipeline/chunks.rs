@@ -51,7 +51,7 @@ pub(super) enum Answer {
 pub(super) struct Division {
     pub(super) relation: RelationId,
     pub(super) key: Vec<String>,
-    /// What a row must meet to be read.
+    /// Which rows are read.
     pub(super) condition: Option<String>,
 }
 
@@ -85,13 +85,13 @@ impl Chunks {
         !self.reading.is_empty()
     }
 
-    /// Reads a chunk, of rows that meet `condition`.
-    pub(super) fn read(&mut self, request: Request, condition: Option<String>) {
+    /// Reads a chunk.
+    pub(super) fn read(&mut self, request: Request) {
         let (publications, is_binary) = (self.publications.clone(), self.is_binary);
         let (rows_max, bytes_max) = (self.rows_max, self.bytes_max);
         self.spawn(move |reader| {
             Box::pin(async move {
-                let Request { id, relation, key, part } = request;
+                let Request { id, relation, key, part, condition } = request;
                 let (keys, range) = match part {
                     Part::Keys(keys) => (Some(keys), Range::default()),
                     Part::Range(range) => (None, range),

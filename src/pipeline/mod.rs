@@ -43,6 +43,7 @@ pub use writer::Gone;
 
 use crate::config::Config;
 use crate::kafka;
+use crate::order::Orders;
 use crate::position::Position;
 use crate::status::Phase;
 use attempt::{Attempt, Memory};
@@ -55,15 +56,21 @@ const TICK: Duration = Duration::from_secs(1);
 /// How long a stop waits for Kafka.
 const STOP_LIMIT: Duration = Duration::from_secs(8);
 
-/// Runs the pipeline until it is told to stop or something permanent is wrong.
+/// Runs the pipeline until it is told to stop or something permanent is wrong. What stands in `orders`
+/// is done while it streams.
 ///
 /// # Errors
 ///
 /// The permanent error: a refusal, a bad password, a dropped publication, a lost slot.
-pub async fn run(config: &Config, telemetry: &mut Telemetry, stop: &mut Stop) -> Result<(), Error> {
+pub async fn run(
+    config: &Config,
+    telemetry: &mut Telemetry,
+    orders: Orders,
+    stop: &mut Stop,
+) -> Result<(), Error> {
     let (mut writer, thread) =
         writer::start(attempt::kafka_sink(config)?).map_err(Error::Thread)?;
-    let (ended, limit) = match supervise(config, telemetry, stop, &mut writer).await {
+    let (ended, limit) = match supervise(config, telemetry, orders, stop, &mut writer).await {
         // Kafka has had its time.
         Err(Error::StopTimeout) => {
             warn!(error = %Error::StopTimeout, "stopped while Kafka did not answer");
@@ -114,6 +121,7 @@ fn unless_refused(
 async fn supervise(
     config: &Config,
     telemetry: &mut Telemetry,
+    orders: Orders,
     stop: &mut Stop,
     writer: &mut writer::Writer<kafka::Error>,
 ) -> Result<(), Error> {
@@ -121,6 +129,7 @@ async fn supervise(
     let mut supervisor =
         Supervisor::new(settings.retry_delay_min, settings.retry_delay_max, settings.standby_poll);
     let mut memory = Memory::new(config)?;
+    memory.orders = orders;
     loop {
         let (is_text_forced, memory) = (supervisor.is_text_forced(), &mut memory);
         let attempt = Attempt { config, is_text_forced, memory, writer, telemetry, stop };

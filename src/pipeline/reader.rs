@@ -4,6 +4,7 @@
 //! writer → home → [`Session::confirm`]. Here alone an LSN is confirmed: at the start what the last
 //! checkpoint says, then what each committed batch's says.
 
+mod orders;
 mod plans;
 mod snapshots;
 mod teller;
@@ -23,6 +24,7 @@ use super::writer::{Done, Writer};
 use super::{Error, STOP_LIMIT, Stop, TICK, clock, sink, source};
 use crate::batch::Batch;
 use crate::edges::{Sink, Transport};
+use crate::order::Orders;
 use crate::plan::Context;
 use crate::position::{Lsn, Position, Xid};
 use crate::postgres::Catalog;
@@ -69,6 +71,7 @@ pub(super) struct Surroundings<'a, S: Sink> {
     pub(super) telemetry: &'a mut Telemetry,
     pub(super) stop: &'a mut Stop,
     pub(super) refused: &'a mut Option<(Position, Error)>,
+    pub(super) orders: &'a mut Orders,
     pub(super) checkpoint_interval: Duration,
     pub(super) retry_delays: (Duration, Duration),
 }
@@ -314,6 +317,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                 }
                 self.checkpoint_at = now;
                 self.committing = Received::default();
+                self.on_progress_committed(&batch.progress, now);
                 self.around.telemetry.on_committed(&batch, took, now, clock::wall_us());
                 self.around.telemetry.on_receipt(receipt);
                 batch.clear();
@@ -456,6 +460,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         tokio::select! {
             biased;
             done = self.around.writer.done(), if is_busy => self.on_done(done?)?,
+            asked = self.around.orders.next() => self.on_order(asked).await?,
             filled = self.transport.fill(), if reads => {
                 self.last_fill = filled.map_err(source::<T>)?;
                 self.session.on_heard();

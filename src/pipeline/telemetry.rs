@@ -251,7 +251,8 @@ impl Telemetry {
 
     /// How far snapshots are, where there are any.
     pub(super) fn on_snapshots(&self, snapshots: Option<Snapshots>) {
-        self.metrics.set_snapshots(snapshots.as_ref().unwrap_or(&Snapshots::default()));
+        let none = Snapshots::default();
+        self.metrics.set_snapshots(snapshots.as_ref().unwrap_or(&none));
         self.status.send_modify(|status| status.snapshots = snapshots);
     }
 

@@ -20,6 +20,8 @@ pub struct Request {
     pub key: Vec<String>,
     /// Which of its rows.
     pub part: Part,
+    /// And which of those, an SQL expression.
+    pub condition: Option<String>,
 }
 
 /// Some rows of a table.

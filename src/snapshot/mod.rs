@@ -43,6 +43,8 @@ pub struct Limits {
 pub struct Snapshots {
     limits: Limits,
     tables: BTreeMap<RelationId, Table>,
+    /// Whether nothing is read.
+    is_paused: bool,
     /// The open transaction.
     xact: Option<Streamed>,
     /// Of what was streamed, what a snapshot may not show.
@@ -62,6 +64,7 @@ impl Snapshots {
         Self {
             limits,
             tables: BTreeMap::new(),
+            is_paused: false,
             xact: None,
             unsettled,
             now: 0,
@@ -81,16 +84,39 @@ impl Snapshots {
         self.tables.insert(progress.relation, Table::new(progress, unsettled, relation));
     }
 
-    /// A table is not read any more.
-    pub fn end(&mut self, relation: RelationId) {
-        self.tables.remove(&relation);
+    /// A table is not read any more; how far it was.
+    pub fn end(&mut self, relation: RelationId) -> Option<Progress> {
+        let ended = self.tables.remove(&relation);
         self.note_next_end();
+        ended.map(|table| table.progress)
+    }
+
+    /// No more of a table is read, or it is again; of what is being read, what enters does. `None` if
+    /// that is none.
+    pub fn pause(&mut self, relation: RelationId, is_paused: bool) -> Option<&Progress> {
+        let table = self.tables.get_mut(&relation)?;
+        table.pause(is_paused);
+        Some(&table.progress)
+    }
+
+    /// The same for all tables, those to come too; who goes on with all goes on with each.
+    pub fn pause_all(&mut self, is_paused: bool) {
+        self.is_paused = is_paused;
+        if !is_paused {
+            self.tables.values_mut().for_each(|table| table.pause(false));
+        }
+    }
+
+    /// Whether nothing is read of any table.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
     }
 
     /// What is to be read now, if something is, of tables that have a `place`: those of the first one
     /// first.
     pub fn next_request(&mut self, place: impl Fn(RelationId) -> Option<usize>) -> Option<Request> {
-        if self.limits.chunks <= self.tables.values().map(Table::out_len).sum() {
+        if self.is_paused || self.limits.chunks <= self.tables.values().map(Table::out_len).sum() {
             return None;
         }
         self.now += 1;
@@ -101,7 +127,9 @@ impl Snapshots {
         tables.sort_by_key(|(place, ..)| *place);
         tables.into_iter().find_map(|(_, relation, table)| {
             let part = table.next(id, now)?;
-            Some(Request { id, relation, key: table.progress.key.clone(), part })
+            let Progress { key, condition, .. } = &table.progress;
+            let (key, condition) = (key.clone(), condition.clone());
+            Some(Request { id, relation, key, part, condition })
         })
     }
 
@@ -261,10 +289,10 @@ impl Snapshots {
         self.tables.values().map(|table| (&table.progress, table.unsettled()))
     }
 
-    /// How many tables are being read.
+    /// How many tables are being read; those that are paused hold up no others.
     #[must_use]
     pub fn tables(&self) -> usize {
-        self.tables.len()
+        self.tables.values().filter(|table| !table.progress.is_paused).count()
     }
 
     /// Whether something is being read.

@@ -44,6 +44,12 @@ pub struct Progress {
     /// About how many the table had when it was divided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows_estimated: Option<u64>,
+    /// Which rows are read, an SQL expression; all of them without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+    /// Whether no more is read until somebody says so.
+    #[serde(default, rename = "paused", skip_serializing_if = "is_false")]
+    pub is_paused: bool,
 }
 
 /// Whether a table is read.
@@ -95,6 +101,8 @@ impl Progress {
             unsettled: None,
             rows: 0,
             rows_estimated: None,
+            condition: None,
+            is_paused: false,
         }
     }
 
@@ -143,6 +151,10 @@ impl Progress {
     }
 }
 
+fn is_false(is: &bool) -> bool {
+    !is
+}
+
 mod oid {
     use super::{Deserialize, Deserializer, RelationId, Serializer};
 
@@ -177,6 +189,7 @@ mod tests {
         include_str!("../../tests/golden/snapshot/format-1.json"),
         include_str!("../../tests/golden/snapshot/format-1-done.json"),
         include_str!("../../tests/golden/snapshot/format-1-estimated.json"),
+        include_str!("../../tests/golden/snapshot/format-1-paused.json"),
     ];
 
     #[test]

@@ -123,7 +123,7 @@ impl Table {
 
     /// What is to be read next, if it may be.
     pub(super) fn next(&mut self, id: ChunkId, now: u64) -> Option<Part> {
-        if self.unsettled.is_some() {
+        if self.unsettled.is_some() || self.progress.is_paused {
             return None;
         }
         // A range may have the row of a key that is to be read again, which then is read once.
@@ -274,6 +274,12 @@ impl Table {
             Answer::Awaited | Answer::Void => None,
         });
         ends.min()
+    }
+
+    /// No more of it is read, or it is again.
+    pub(super) fn pause(&mut self, is_paused: bool) {
+        self.is_news |= self.progress.is_paused != is_paused;
+        self.progress.is_paused = is_paused;
     }
 
     /// How much was asked for and has not entered.

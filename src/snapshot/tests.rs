@@ -5,7 +5,7 @@
 
 mod server;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use fastrand::Rng;
 
@@ -30,6 +30,8 @@ enum Record {
     /// By a snapshot.
     Read(u32, Row),
     Truncated,
+    /// None, but from here on rows are read again.
+    Begun,
 }
 
 /// What is in Kafka, and what will be there with the next commit.
@@ -74,6 +76,7 @@ impl Kafka {
                 Record::Gone(key) => drop(state.remove(&key)),
                 Record::Read(key, row) => drop(state.insert(key, (row.plain, Some(row.toast)))),
                 Record::Truncated => state.clear(),
+                Record::Begun => {}
             }
         }
         state
@@ -104,20 +107,13 @@ impl Model {
         let split = rng.u32(..KEYS);
         let bound = Some(vec![split.to_string()]);
         let progress = Progress {
-            format: FORMAT,
-            slot: "s".into(),
-            table: "public.t".into(),
-            relation: RELATION,
             state: State::Reading,
             key: vec!["key".into()],
             ranges: vec![
                 Range { after: None, to: bound.clone() },
                 Range { after: bound, to: None },
             ],
-            again: BTreeSet::new(),
-            unsettled: None,
-            rows: 0,
-            rows_estimated: None,
+            ..Progress::new("s".into(), "public.t".into(), RELATION)
         };
         let unsettled = Some(Unsettled::all_before(Xid(server.next_xid), Lsn(server.lsn)));
         let progress = Progress { unsettled, ..progress };
@@ -145,7 +141,7 @@ impl Model {
     }
 
     fn step(&mut self) {
-        match self.rng.u8(..24) {
+        match self.rng.u8(..25) {
             0..=8 => Self::live(&mut self.server, &mut self.rng),
             9..=12 => self.stream(),
             13 => self.ask(),
@@ -155,6 +151,7 @@ impl Model {
             20 => self.machine.on_visibility(&self.server.visibility()),
             21 => self.fail(),
             22 => self.kafka.commit(&mut self.machine),
+            23 => self.told(),
             _ if self.rng.u8(..4) == 0 => self.crash(),
             _ => {}
         }
@@ -253,6 +250,37 @@ impl Model {
         }
     }
 
+    /// An operator lets it pause, or go on, or be read again.
+    fn told(&mut self) {
+        match self.rng.u8(..8) {
+            0 => {
+                self.machine.end(RELATION);
+                let unsettled = Unsettled::all_before(Xid(self.server.next_xid), Lsn(u64::MAX));
+                let progress = Progress {
+                    state: State::Reading,
+                    key: vec!["key".into()],
+                    ranges: vec![Range::default()],
+                    unsettled: Some(unsettled),
+                    ..Progress::new("s".into(), "public.t".into(), RELATION)
+                };
+                let message = self.announced.map(relation_message);
+                let relation = message.as_ref().map(|message| match Message::parse(message) {
+                    Ok(Message::Relation(body)) => body.to_owned(),
+                    other => panic!("{other:?}"),
+                });
+                self.kafka.records.push(Record::Begun);
+                self.machine.begin(progress, None, relation.as_ref());
+            }
+            0..=2 => {
+                let _ = self.machine.pause(RELATION, true);
+                assert!(self.machine.next_request(|_| Some(0)).is_none(), "it is paused");
+            }
+            _ => {
+                let _ = self.machine.pause(RELATION, false);
+            }
+        }
+    }
+
     /// Between two transactions.
     fn enter(&mut self) {
         let streamed = match self.server.log.get(self.kafka.streamed.0) {
@@ -304,6 +332,7 @@ impl Model {
     fn finish(&mut self) {
         let mut turns = 0;
         while self.machine.is_active() || !self.server.live.is_empty() || self.is_behind() {
+            let _ = self.machine.pause(RELATION, false);
             self.server.flush(&mut self.rng);
             self.server.show(&mut self.rng);
             self.stream();
@@ -339,7 +368,7 @@ impl Model {
                         is_read = true;
                     }
                     Record::Gone(it) | Record::Written(it, ..) if it == key => is_read = false,
-                    Record::Truncated => is_read = false,
+                    Record::Begun | Record::Truncated => is_read = false,
                     _ => {}
                 }
             }

@@ -45,6 +45,8 @@ pub struct Snapshot {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SnapshotState {
+    /// No more of it is read until somebody says so.
+    Paused,
     /// It is read, or waits for something while it is.
     #[default]
     Reading,

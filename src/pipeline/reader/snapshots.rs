@@ -13,6 +13,7 @@ use super::super::assembler::Step;
 use super::super::chunks::{Answer, Chunks, Division};
 use super::super::pace::Pace;
 use super::super::{Error, clock};
+use super::orders::Ordered;
 use super::teller::Teller;
 use super::{Pause, Reader};
 use crate::batch::Batch;
@@ -71,7 +72,7 @@ pub(in super::super) struct Snapshotting {
     /// The table that is being divided.
     pub(super) dividing: Option<Relation>,
     /// Tables of outboxes, which are not read.
-    outboxes: Vec<String>,
+    pub(super) outboxes: Vec<String>,
     /// Whether tables that are there already are taken as read: the pipeline is older than snapshots.
     skips_present: bool,
     /// Tables that are not read before.
@@ -84,6 +85,7 @@ pub(in super::super) struct Snapshotting {
     has_looked: bool,
     entering: Option<Entering>,
     pub(super) teller: Teller,
+    pub(super) ordered: Ordered,
     checkpoints: u32,
     next_look: Instant,
     next_tables: Instant,
@@ -108,7 +110,8 @@ impl Snapshotting {
         let readers = config.snapshot.readers;
         let limits = Limits { chunks: readers, touched_bytes: TOUCHED_BYTES };
         let unsettled = checkpoint.snapshots.and_then(|snapshots| snapshots.unsettled);
-        let machine = Snapshots::new(limits, unsettled);
+        let mut machine = Snapshots::new(limits, unsettled);
+        machine.pause_all(checkpoint.snapshots.is_some_and(|snapshots| snapshots.is_paused));
         let rows_max = u32::try_from(config.batch.target_records).unwrap_or(u32::MAX);
         let pace = Pace::new(config.snapshot.pace, rows_max);
         let mut snapshots = Self {
@@ -130,16 +133,17 @@ impl Snapshotting {
             has_looked: false,
             entering: None,
             teller: Teller::default(),
+            ordered: Ordered::default(),
             checkpoints: 0,
             next_look: clock::now(),
             next_tables: clock::now(),
         };
-        snapshots.resume(unsettled);
+        snapshots.go_on(unsettled);
         snapshots
     }
 
     /// Goes on with tables that were being read.
-    fn resume(&mut self, unsettled: Option<Unsettled>) {
+    fn go_on(&mut self, unsettled: Option<Unsettled>) {
         let tables: Vec<_> = self.known.values().cloned().collect();
         for progress in tables.into_iter().filter(|it| it.state == State::Reading) {
             let (table, rows) = (&progress.table, progress.rows);
@@ -176,19 +180,18 @@ impl Snapshotting {
     /// Says once which tables that the configuration names are not in the publications.
     fn tell_of_unpublished(&mut self, relations: &[Relation]) {
         for table in std::mem::take(&mut self.named) {
-            if !relations.iter().any(|it| format!("{}.{}", it.namespace, it.name) == table) {
+            if !relations.iter().any(|it| table_name(it) == table) {
                 warn!(%table, "[snapshot] names a table that is not in the publications");
             }
         }
     }
 
     /// A record for a table that is not read (any more).
-    fn settle(&mut self, relation: RelationId, table: String, state: State) {
+    pub(super) fn settle(&mut self, relation: RelationId, table: String, state: State) {
         let slot = self.slot.clone();
-        let progress = self.known.get(&relation).cloned();
+        let progress = self.machine.end(relation).or_else(|| self.known.get(&relation).cloned());
         let progress = progress.unwrap_or_else(|| Progress::new(slot, table, relation));
         let progress = progress.ended(state);
-        self.machine.end(relation);
         self.undivided.remove(&relation);
         self.refused.remove(&relation);
         self.unwritten.push(progress.clone());
@@ -204,6 +207,7 @@ impl Snapshotting {
             self.unwritten.push(progress.clone());
             self.known.insert(progress.relation, progress);
         }
+        self.ordered.on_sealed();
         self.checkpoints += 1;
         if REWRITE_AFTER <= self.checkpoints {
             self.checkpoints = 0;
@@ -215,15 +219,17 @@ impl Snapshotting {
     /// What the checkpoint says of it.
     pub(super) fn note(&self, checkpoint: &mut Checkpoint) {
         let tables = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
-        let unsettled = self.machine.unsettled();
+        let (unsettled, is_paused) = (self.machine.unsettled(), self.machine.is_paused());
         let before = checkpoint.snapshots.unwrap_or_default();
-        checkpoint.snapshots = Some(checkpoint::Snapshots { tables, unsettled, ..before });
+        checkpoint.snapshots =
+            Some(checkpoint::Snapshots { tables, unsettled, is_paused, ..before });
         checkpoint.format = checkpoint::FORMAT_WITH_SNAPSHOTS;
     }
 
     /// Whether there is progress that no batch has carried.
     pub(super) fn has_news(&self) -> bool {
-        self.entering.is_none() && (self.machine.has_news() || !self.unwritten.is_empty())
+        let is_news = self.machine.has_news() || !self.unwritten.is_empty();
+        self.entering.is_none() && (is_news || self.ordered.has_news())
     }
 }
 
@@ -328,11 +334,12 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             |relation| (!held.contains_key(&relation)).then(|| wanted.place(table(relation)));
         while chunks.has_room()
             && pace.free_at(now).is_none()
-            && let Some(request) = machine.next_request(place)
+            && let Some(mut request) = machine.next_request(place)
         {
             pace.on_asked(now);
-            let condition = wanted.condition(table(request.relation)).map(str::to_owned);
-            chunks.read(request, condition);
+            let own = wanted.condition(table(request.relation)).map(str::to_owned);
+            request.condition = request.condition.or(own);
+            chunks.read(request);
         }
         Ok(())
     }
@@ -340,8 +347,10 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
     /// Begins with one more table, if not too many are being read: each has keys that are kept.
     async fn divide_next(&mut self) -> Result<(), Error> {
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
+        let is_ordered = snapshots.new.front().is_some_and(|it| snapshots.ordered.has(it.id));
         let is_turn = snapshots.dividing.is_none()
-            && snapshots.machine.tables() < TABLES_MAX
+            && !snapshots.machine.is_paused()
+            && (is_ordered || snapshots.machine.tables() < TABLES_MAX)
             && snapshots.chunks.has_room();
         let Some(relation) = snapshots.new.pop_front_if(|_| is_turn) else { return Ok(()) };
         let describe = self.around.catalog.describe(&relation);
@@ -350,13 +359,17 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             alive(&mut self.transport, &mut self.session, stop, nothing, describe).await??;
         let key = plan::key_names(&relation, &facts);
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
-        let table = format!("{}.{}", relation.namespace, relation.name);
+        let table = table_name(&relation);
         if key.is_empty() {
+            if snapshots.ordered.refuse(relation.id, &ChunkError::NoKey { table: table.clone() }) {
+                return Ok(());
+            }
             warn!(%table, "the table has no key, so the rows that it has are not read");
             snapshots.settle(relation.id, table, State::Skipped);
             return Ok(());
         }
-        let condition = snapshots.wanted.condition(&table).map(str::to_owned);
+        let ordered = snapshots.ordered.condition(relation.id);
+        let condition = ordered.or_else(|| snapshots.wanted.condition(&table).map(str::to_owned));
         snapshots.chunks.divide(Division { relation: relation.id, key, condition });
         snapshots.dividing = Some(relation);
         Ok(())
@@ -396,6 +409,9 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             snapshots.machine.on_failed(id);
         }
         let divided = snapshots.dividing.take_if(|it| it.id == relation);
+        if id.is_none() && snapshots.ordered.refuse(relation, &error) {
+            return;
+        }
         if divided.is_some() {
             snapshots.undivided.insert(relation);
         }
@@ -414,6 +430,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
                 snapshots.machine.end(relation);
                 snapshots.known.remove(&relation);
                 snapshots.undivided.insert(relation);
+                snapshots.ordered.again(relation, known.condition);
             }
             (_, known) => {
                 let is_fatal = error.class() == Class::Fatal;
@@ -446,7 +463,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         };
         snapshots.undivided.remove(&relation);
         snapshots.refused.remove(&relation);
-        let table = format!("{}.{}", shape.namespace, shape.name);
+        let table = table_name(&shape);
         info!(%table, rows = ranges.rows, ranges = ranges.splits.len() + 1, "the table's snapshot begins");
         let unsettled = Some(Unsettled::all_before(shows.next, Lsn(u64::MAX)));
         let estimated = ranges.rows;
@@ -460,6 +477,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             unsettled,
             state: State::Reading,
             rows_estimated: Some(estimated),
+            condition: snapshots.ordered.begun(relation, estimated),
             ..Progress::new(snapshots.slot.clone(), table, relation)
         };
         snapshots.known.insert(relation, progress.clone());
@@ -486,7 +504,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             if snapshots.is_known(relation.id) || snapshots.held.contains_key(&relation.id) {
                 continue;
             }
-            let table = format!("{}.{}", relation.namespace, relation.name);
+            let table = table_name(&relation);
             let is_left_out =
                 snapshots.outboxes.contains(&table) || !snapshots.wanted.reads(&table);
             if snapshots.skips_present || is_left_out {
@@ -496,7 +514,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             }
         }
         let wanted = &snapshots.wanted;
-        let place = |it: &Relation| wanted.place(&format!("{}.{}", it.namespace, it.name));
+        let place = |it: &Relation| wanted.place(&table_name(it));
         snapshots.new.make_contiguous().sort_by_key(place);
         if std::mem::take(&mut snapshots.skips_present) {
             info!(
@@ -530,7 +548,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
 }
 
 /// `schema.table`.
-fn table_name(relation: &Relation) -> String {
+pub(super) fn table_name(relation: &Relation) -> String {
     format!("{}.{}", relation.namespace, relation.name)
 }
 

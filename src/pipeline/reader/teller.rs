@@ -57,7 +57,7 @@ impl Teller {
         progress: &Progress,
         unsettled: Option<Unsettled>,
     ) -> Snapshot {
-        let Progress { relation, table, rows, rows_estimated, ranges, .. } = progress;
+        let Progress { relation, table, rows, rows_estimated, ranges, is_paused, .. } = progress;
         let rate = self.rates.entry(*relation).or_default();
         rate.note(now, *rows);
         let rows_per_second = rate.rows_per_second();
@@ -65,7 +65,7 @@ impl Teller {
         let complaint = self.complaints.get(relation).map(|(_, why)| why.clone());
         let snapshot = Snapshot {
             table: table.clone(),
-            state: SnapshotState::Reading,
+            state: if *is_paused { SnapshotState::Paused } else { SnapshotState::Reading },
             rows: *rows,
             rows_estimated: *rows_estimated,
             ranges_left: ranges.len(),
@@ -134,6 +134,9 @@ impl Snapshotting {
             .progress()
             .map(|(progress, unsettled)| teller.snapshot(now, progress, unsettled))
             .collect();
+        if machine.is_paused() {
+            tables.iter_mut().for_each(|table| table.state = SnapshotState::Paused);
+        }
         let complaints = teller.complaints.iter().filter(|(it, _)| !known.contains_key(it));
         tables.extend(complaints.map(|(_, (table, why))| Snapshot {
             table: table.clone(),

@@ -18,6 +18,7 @@ impl ChunkReader {
     ) -> Result<Ranges, ChunkError> {
         let place = self.lock(table).await?;
         let shape = self.shape(place, table).await?;
+        self.judge_condition(table, &shape).await?;
         let id = table.relation.0.to_string();
         let size = self.dialogue.ask_one(SIZE_SQL, &[Value::text(OID, &id)]).await?;
         let (pages, known): (u64, Option<&str>) = (size.parsed(0)?, size.perhaps(1)?);
@@ -50,6 +51,19 @@ impl ChunkReader {
         let plan = self.dialogue.ask(&question, &[]).await;
         plan.map_err(|error| self.explained(error, table, &shape))?;
         Ok(self.dialogue.run("COMMIT").await?)
+    }
+
+    /// Whether the condition stands for itself: `a) OR (b` would undo those of the publications.
+    async fn judge_condition(
+        &mut self,
+        table: &SnapshotTable<'_>,
+        shape: &Shape,
+    ) -> Result<(), ChunkError> {
+        let Some(condition) = table.condition else { return Ok(()) };
+        let only = shape.place.only();
+        let question = format!("SELECT ARRAY[{condition}\n] FROM {only} AS t LIMIT 0");
+        let judged = self.dialogue.ask(&question, &[]).await;
+        judged.map(drop).map_err(|error| self.explained(error, table, shape))
     }
 
     fn explained(&self, error: Error, table: &SnapshotTable<'_>, shape: &Shape) -> ChunkError {

@@ -1,6 +1,7 @@
 //! Rows that were there before: each is in Kafka once or superseded, and the last record of every key
 //! is what the table has, whatever is written and killed meanwhile.
 
+mod commands;
 mod fold;
 mod gentle;
 mod killed;
