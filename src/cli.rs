@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{ExitCode, Termination};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::logging::LogFormat;
 use crate::position::Position;
@@ -27,11 +27,15 @@ pub enum Exit {
     Unreachable = 6,
     /// Another process uses the replication slot.
     Busy = 7,
+    /// `verify` found a table and its topic different.
+    Differs = 8,
+    /// `verify` found no difference, and could not compare everything.
+    NotCompared = 9,
 }
 
 impl Exit {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Ok,
         Self::Unexpected,
         Self::Usage,
@@ -40,6 +44,8 @@ impl Exit {
         Self::Refused,
         Self::Unreachable,
         Self::Busy,
+        Self::Differs,
+        Self::NotCompared,
     ];
 
     /// The number that the operating system sees.
@@ -54,6 +60,8 @@ impl Exit {
             Self::Refused => 5,
             Self::Unreachable => 6,
             Self::Busy => 7,
+            Self::Differs => 8,
+            Self::NotCompared => 9,
         }
     }
 }
@@ -79,6 +87,7 @@ Examples:
   walbrook slot status -c walbrook.toml   how much WAL does the slot keep?
   walbrook checkpoint show                where is the pipeline? (with WALBROOK_CONFIG set)
   walbrook snapshot status --watch        how far are the rows that were there before?
+  walbrook verify --table public.orders   does the topic have what the table has?
 
 Exit codes:
   0  done, or stopped as asked
@@ -89,6 +98,8 @@ Exit codes:
   5  refused: slot, server and checkpoint do not fit together; see walbrook checkpoint --help
   6  PostgreSQL, Kafka or the registry cannot be reached (run waits for them instead)
   7  another process uses the replication slot (run waits as a standby instead)
+  8  verify found a table and its topic different
+  9  verify found no difference, and could not compare everything
 
 For systemd: Restart=on-failure with RestartPreventExitStatus=2 4 5.";
 
@@ -188,6 +199,41 @@ pub enum Command {
     Status,
     /// Tell the running process to commit what is complete and leave, through the control socket
     Stop,
+    /// Compare tables with the latest state of their topics, row by row
+    ///
+    /// Works beside a running pipeline, which it needs: it waits until the checkpoint covers the moment
+    /// as of which the tables are read. Reads the topics of the tables whole, and the tables in one
+    /// read-only transaction, in the snapshot of a temporary replication slot, which is dropped at once.
+    /// Writes nothing, to Kafka or to PostgreSQL.
+    ///
+    /// A topic that deletes records by time or size is not compared, nor is a table without a key. What
+    /// a column's type leaves out, and what else was not compared, is told. Exit code 8 if anything
+    /// differs, 9 if nothing does and something was not compared.
+    Verify(VerifyArguments),
+}
+
+/// `walbrook verify`.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct VerifyArguments {
+    /// Only this table, as schema.table; may be given several times
+    #[arg(long, value_name = "TABLE")]
+    pub table: Vec<String>,
+    /// How much memory the keys may take; if it is not enough, topics and tables are read several times
+    #[arg(long = "memory", value_name = "MIB", default_value_t = 64)]
+    #[arg(value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub memory_mib: usize,
+    /// How long to wait for open transactions, and for the checkpoint to cover what is compared
+    #[arg(long = "timeout", value_name = "SECONDS", default_value_t = 60)]
+    pub timeout_seconds: u64,
+    /// How often keys that change meanwhile are looked at
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub rounds: u32,
+    /// Show the keys that differ, the first 1000 of each table
+    #[arg(long)]
+    pub show_keys: bool,
+    /// Print the results as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `walbrook checkpoint …`.
@@ -421,6 +467,7 @@ mod tests {
             "walbrook snapshot stop --table public.orders",
             "walbrook status",
             "walbrook stop",
+            "walbrook verify --table public.a --table public.b --show-keys --json --memory 256",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
@@ -436,6 +483,7 @@ mod tests {
             "walbrook snapshot start --table public.orders --where ",
             "walbrook snapshot status --watch --json",
             "walbrook run --password x",
+            "walbrook verify --memory 0",
         ] {
             let error = parse(line).err().unwrap();
             assert_eq!(error.exit_code(), i32::from(Exit::Usage.code()), "{line}");

@@ -48,6 +48,9 @@ pub mod batch;
 // The two traits at the edges.
 pub mod edges;
 
+// What topics say, held against tables.
+pub mod verify;
+
 // What is verified of a server's certificate.
 mod tls;
 

@@ -31,6 +31,7 @@ const PURE: &[&str] = &[
     "src/plan",
     "src/position",
     "src/types",
+    "src/verify",
     "src/wal",
 ];
 

@@ -8,6 +8,7 @@ mod run;
 mod schema;
 mod slot;
 mod snapshot;
+mod verify;
 
 use std::error::Error;
 use std::io::Write as _;
@@ -19,6 +20,7 @@ pub use run::run;
 pub use schema::schema;
 pub use slot::slot;
 pub use snapshot::snapshot;
+pub use verify::verify;
 
 use crate::cli::Exit;
 use crate::edges::Class;

@@ -73,7 +73,12 @@ fn outlook(exit: Exit) -> &'static str {
         Exit::Permanent => "a restart would fail in the same way",
         Exit::Refused => "an operator must decide before it is started again",
         Exit::Busy | Exit::Unreachable => "a restart may do better",
-        Exit::CheckFailed | Exit::Ok | Exit::Unexpected | Exit::Usage => "that should not happen",
+        Exit::CheckFailed
+        | Exit::Differs
+        | Exit::NotCompared
+        | Exit::Ok
+        | Exit::Unexpected
+        | Exit::Usage => "that should not happen",
     }
 }
 

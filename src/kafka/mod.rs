@@ -24,6 +24,7 @@ mod client;
 mod error;
 mod headers;
 pub mod probe;
+mod reader;
 mod recovery;
 mod sink;
 mod topics;
@@ -33,6 +34,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use error::Error;
 pub use headers::{CUT, POSITION, XID};
+pub use reader::{TopicReader, TopicRecord};
 pub use recovery::{read_checkpoint, read_progress};
 pub use sink::{KafkaSink, SinkConfig};
 

@@ -64,6 +64,8 @@ pub struct TopicSettings {
     pub min_insync_replicas: Option<u32>,
     /// `retention.ms`; `Duration::MAX` is for ever.
     pub retention: Option<Duration>,
+    /// `retention.bytes`; −1 is no limit.
+    pub retention_bytes: Option<i64>,
     /// `message.timestamp.after.max.ms`: how far ahead a record's timestamp may be.
     pub timestamp_ahead_max: Option<Duration>,
     /// `message.timestamp.before.max.ms`: how old a record's timestamp may be.
@@ -201,6 +203,7 @@ fn add_settings(config: &Kafka, described: &mut [Described<'_>]) -> Result<(), E
         known.record_bytes_max = number(&found, "max.message.bytes");
         known.min_insync_replicas = number(&found, "min.insync.replicas");
         known.retention = millis(&found, "retention.ms");
+        known.retention_bytes = number(&found, "retention.bytes");
         known.timestamp_ahead_max = millis(&found, "message.timestamp.after.max.ms");
         known.timestamp_behind_max = millis(&found, "message.timestamp.before.max.ms");
         known.timestamp_type = text(&found, "message.timestamp.type").map(str::to_owned);

@@ -250,7 +250,7 @@ impl Reader<'_> {
 }
 
 /// Errors that librdkafka gets over by itself, or that asking again does.
-fn is_passing(error: &KafkaError) -> bool {
+pub(super) fn is_passing(error: &KafkaError) -> bool {
     let code = code_of(error);
     is_timeout(code)
         || matches!(

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tracing::debug;
 
 use super::assembler::{self, Assembler};
-use super::start;
 use super::supervisor::{Ending, Fault};
 use super::writer::Gone;
+use super::{comparison, start};
 use crate::config::Config;
 use crate::edges::{Class, Sink, Transport};
 use crate::position::{Lsn, Position, Xid};
@@ -33,6 +33,9 @@ pub enum Error {
         #[source]
         error: Box<Self>,
     },
+    /// Tables cannot be compared with their topics.
+    #[error(transparent)]
+    Comparison(Box<comparison::Error>),
     /// The file that is to keep a change cannot be written.
     #[error("the file {path:?} cannot be written, so nothing was changed")]
     File {
@@ -162,6 +165,7 @@ impl Error {
                 ref error => Ending::Failed(error.class()),
             },
             Self::Registry(error) => Ending::Failed(error.class()),
+            Self::Comparison(error) => Ending::Failed(error.class()),
             Self::Source { error, .. } if needs_text(error.as_ref()) => Ending::TextMode,
             Self::Sink { class, .. } | Self::Source { class, .. } => Ending::Failed(*class),
             Self::Repeatable { fault, .. } => Ending::Repeatable(*fault),
@@ -269,6 +273,12 @@ async fn table_at(config: &Config, lsn: Lsn) -> Option<String> {
 impl From<assembler::Error> for Error {
     fn from(error: assembler::Error) -> Self {
         Self::Assembler(Box::new(error))
+    }
+}
+
+impl From<comparison::Error> for Error {
+    fn from(error: comparison::Error) -> Self {
+        Self::Comparison(Box::new(error))
     }
 }
 

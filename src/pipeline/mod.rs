@@ -10,6 +10,7 @@ pub mod assembler;
 mod attempt;
 mod chunks;
 mod clock;
+mod comparison;
 mod error;
 mod gap;
 mod holder;
@@ -33,6 +34,9 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
+pub use comparison::{
+    Compared, Comparison, Difference, Error as ComparisonError, Outcome as Verdict, compare,
+};
 pub use error::Error;
 pub use operator::{Outcome, accept, adopt, create, free_slot, own_slot, readable_slot, rehearse};
 pub use rehearsal::{Extremes, Rehearsed, rehearse_stream};

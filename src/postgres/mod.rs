@@ -16,6 +16,7 @@ mod catalog;
 mod connect;
 mod decoding;
 mod error;
+mod exported;
 mod handover;
 mod input;
 mod passfile;
@@ -35,10 +36,11 @@ pub use catalog::{
     SurveyedColumn, SurveyedTable, UnloggedColumn, Walsender,
 };
 pub use error::{Error, PassfileWarning, ServerError};
+pub use exported::{ExportError, Exported};
 pub use replication::{Fork, ReplicationClient, SERVER_VERSION_MIN, Start, System};
 pub use snapshot::{
-    Chunk, ChunkError, ChunkLimits, ChunkReader, ChunkRequest, Key, Ranges, SnapshotTable,
-    Visibility, VisibilityError,
+    Chunk, ChunkError, ChunkLimits, ChunkReader, ChunkRequest, ImportedReader, Key, Ranges,
+    SnapshotTable, Visibility, VisibilityError,
 };
 pub use socket::TransportKind;
 pub use stream::Stream;

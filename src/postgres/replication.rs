@@ -352,7 +352,7 @@ impl ReplicationClient {
         within(limit, &host, doing, self.answer(command)).await
     }
 
-    async fn answer(&mut self, command: &str) -> Result<Vec<Row>, Error> {
+    pub(super) async fn answer(&mut self, command: &str) -> Result<Vec<Row>, Error> {
         frontend::query(command, &mut self.wire.output).map_err(auth::unsendable)?;
         self.wire.flush().await?;
         let mut rows = Vec::new();
@@ -400,7 +400,7 @@ impl Start<'_> {
 type Row = Vec<Option<String>>;
 
 /// The single row of a command's answer.
-fn only(mut rows: Vec<Row>) -> Result<Row, Error> {
+pub(super) fn only(mut rows: Vec<Row>) -> Result<Row, Error> {
     match rows.pop() {
         Some(row) if rows.is_empty() => Ok(row),
         _ => Err(unreadable("number of rows")),
@@ -437,7 +437,7 @@ fn forks(content: &str) -> Result<Vec<Fork>, Error> {
         .collect()
 }
 
-fn unreadable(what: &str) -> Error {
+pub(super) fn unreadable(what: &str) -> Error {
     Error::Protocol(format!("an unreadable {what}"))
 }
 

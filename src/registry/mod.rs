@@ -7,6 +7,7 @@
 //!
 //! Source: <https://docs.confluent.io/platform/current/schema-registry/develop/api.html>
 
+mod by_id;
 mod tls;
 
 use std::collections::HashMap;

@@ -26,3 +26,4 @@ mod support;
 mod types;
 mod unwritable;
 mod upgrades;
+mod verify;

@@ -112,6 +112,7 @@ fn topics_are_judged() {
         record_bytes_max: Some(1_048_588),
         min_insync_replicas: Some(2),
         retention: Some(Duration::from_secs(7 * 86_400)),
+        retention_bytes: Some(-1),
         timestamp_ahead_max: Some(Duration::from_secs(3600)),
         timestamp_behind_max: Some(Duration::MAX),
         timestamp_type: Some("CreateTime".into()),

@@ -324,7 +324,8 @@ pub(super) fn array(texts: &[String]) -> String {
     format!("{{{}}}", quoted.join(","))
 }
 
-fn line(body: &[u8]) -> Result<Line, Error> {
+/// A row of an answer.
+pub(super) fn line(body: &[u8]) -> Result<Line, Error> {
     match parse(DATA_ROW_TAG, body)? {
         Message::DataRow(row) => {
             let buffer = row.buffer();

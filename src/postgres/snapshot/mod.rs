@@ -15,6 +15,7 @@
 mod chunk;
 mod dialogue;
 mod error;
+mod imported;
 mod key;
 mod ranges;
 mod rows;
@@ -39,6 +40,7 @@ use table::{OID, Place, ServerFacts, Shape, TEXT};
 
 pub use chunk::{Chunk, ChunkRequest, Key, Ranges, SnapshotTable, Visibility, VisibilityError};
 pub use error::ChunkError;
+pub use imported::ImportedReader;
 
 /// How long a reader may take.
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,146 @@
+//! `walbrook verify`: tables beside the latest state of their topics.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{failed, print};
+use crate::cli::{Exit, VerifyArguments};
+use crate::config::Config;
+use crate::pipeline::{self, Compared, Comparison, ComparisonError, Difference, Verdict};
+use crate::verify::Side;
+
+/// Compares tables with their topics, and says what differs.
+///
+/// # Errors
+///
+/// If standard output cannot be written.
+pub async fn verify(config: &Config, arguments: &VerifyArguments) -> anyhow::Result<Exit> {
+    let VerifyArguments { table, memory_mib, timeout_seconds, rounds, show_keys, json } = arguments;
+    let wanted = Comparison {
+        tables: table,
+        memory_bytes: memory_mib.saturating_mul(1 << 20),
+        wait: Duration::from_secs(*timeout_seconds),
+        rounds: *rounds,
+        keys_max: if *show_keys { KEYS_MAX } else { 0 },
+    };
+    let compared = match Box::pin(pipeline::compare(config, wanted)).await {
+        Ok(compared) => compared,
+        Err(error) => return Ok(ended(&error)),
+    };
+    print(&if *json { as_json(&compared) } else { text(&compared) })?;
+    Ok(exit(&compared))
+}
+
+/// How many keys of a table are shown.
+const KEYS_MAX: usize = 1_000;
+
+fn ended(error: &pipeline::Error) -> Exit {
+    let exit = failed(error);
+    match error {
+        pipeline::Error::Comparison(error)
+            if matches!(**error, ComparisonError::Unpublished { .. }) =>
+        {
+            Exit::Usage
+        }
+        _ => exit,
+    }
+}
+
+fn exit(compared: &[Compared]) -> Exit {
+    let outcomes = || compared.iter().filter_map(|table| table.outcome.as_ref().ok());
+    if outcomes().any(Verdict::differs) {
+        Exit::Differs
+    } else if outcomes().count() < compared.len() || !outcomes().all(Verdict::is_complete) {
+        Exit::NotCompared
+    } else {
+        Exit::Ok
+    }
+}
+
+/// For people: a line for each table, and what is to be said of it below.
+fn text(compared: &[Compared]) -> String {
+    let mut out = String::new();
+    for Compared { table, topic, outcome } in compared {
+        // Writing to a String does not fail.
+        let _ = match outcome {
+            Ok(outcome) => write!(out, "{table}: {}", outcome_text(topic, outcome)),
+            Err(why) => writeln!(out, "{table}: not compared: {why}"),
+        };
+    }
+    if compared.is_empty() {
+        out.push_str("the publications have no tables\n");
+    }
+    out.trim_end().to_owned()
+}
+
+fn outcome_text(topic: &str, outcome: &Verdict) -> String {
+    let Verdict { alike, partial, different, missing, extra, changing, unjudged, differences } =
+        outcome;
+    let mut out = if outcome.differs() {
+        format!(
+            "DIFFERS from topic {topic}: {different} rows are different, {missing} are missing in the topic, {extra} are in the topic alone; {alike} are alike\n"
+        )
+    } else {
+        format!("alike: {alike} rows\n")
+    };
+    if 0 < *changing {
+        let _ = writeln!(
+            out,
+            "  {changing} keys changed whenever they were looked at (--rounds looks more often)"
+        );
+    }
+    if 0 < *partial {
+        let _ = writeln!(
+            out,
+            "  of {partial} rows alike the last record has no value of some column (a large one that did not change, or a column that was added later)"
+        );
+    }
+    for (column, of) in unjudged {
+        let _ = writeln!(out, "  column {column:?} as {of} is not compared");
+    }
+    for Difference { side, shown, .. } in differences {
+        let _ = writeln!(out, "  {}: {shown}", side_text(*side));
+    }
+    out
+}
+
+fn side_text(side: Side) -> &'static str {
+    match side {
+        Side::Both => "different",
+        Side::Table => "missing in the topic",
+        Side::Topic => "in the topic alone",
+    }
+}
+
+/// For programs: an object with a list of tables.
+fn as_json(compared: &[Compared]) -> String {
+    let tables: Vec<_> = compared.iter().map(table_json).collect();
+    format!("{:#}", json!({ "tables": tables }))
+}
+
+fn table_json(Compared { table, topic, outcome }: &Compared) -> Value {
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(why) => return json!({ "table": table, "topic": topic, "not_compared": why }),
+    };
+    let keys = outcome.differences.iter().map(|Difference { side, shown, .. }| {
+        let key = serde_json::from_str(shown).unwrap_or(Value::Null);
+        json!({ "what": side_text(*side), "key": key })
+    });
+    let columns = outcome.unjudged.iter();
+    let columns = columns.map(|(column, of)| json!({ "column": column, "field": of }));
+    json!({
+        "table": table,
+        "topic": topic,
+        "alike": outcome.alike,
+        "partial": outcome.partial,
+        "different": outcome.different,
+        "missing": outcome.missing,
+        "extra": outcome.extra,
+        "changing": outcome.changing,
+        "columns_not_compared": columns.collect::<Vec<_>>(),
+        "keys": keys.collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,188 @@
+//! Which tables can be compared, and why others cannot.
+
+use super::{Compared, Error, Outcome, PipelineError, Ready, of_kafka};
+use crate::checkpoint::Checkpoint;
+use crate::config::{Config, Format};
+use crate::encode::{BinaryMode, Modes, Representation};
+use crate::facts::TableFacts;
+use crate::kafka::{self, probe};
+use crate::plan::{self, Settings};
+use crate::postgres::{Catalog, ChunkError, ImportedReader, SnapshotTable};
+use crate::snapshot::{Progress, State};
+use crate::verify::{BinaryText, Column, Notation, Table};
+use crate::wal::Relation;
+
+/// The tables that are published, or those that are wanted.
+pub(super) struct Tables {
+    pub(super) ready: Vec<Ready>,
+    pub(super) left: Vec<Compared>,
+}
+
+/// Finds them.
+pub(super) async fn find(
+    config: &Config,
+    catalog: &mut Catalog,
+    reader: &mut ImportedReader,
+    checkpoint: &Checkpoint,
+    wanted: &[String],
+) -> Result<Tables, PipelineError> {
+    let publications = &config.replication.publications;
+    let relations = catalog.published_relations(publications).await?;
+    let name = |relation: &Relation| format!("{}.{}", relation.namespace, relation.name);
+    for table in wanted {
+        if !relations.iter().any(|relation| name(relation) == *table) {
+            return Err(Error::Unpublished { table: table.clone() }.into());
+        }
+    }
+    let progress = kafka::read_progress(config, checkpoint).map_err(of_kafka)?;
+    let mut tables = Tables { ready: Vec::new(), left: Vec::new() };
+    for relation in relations {
+        let name = name(&relation);
+        if !wanted.is_empty() && !wanted.contains(&name) {
+            continue;
+        }
+        let facts = catalog.describe(&relation).await?;
+        let Ok((topic, found)) = described(config, &relation, &facts) else {
+            // All tables are no outboxes.
+            if !wanted.is_empty() {
+                let outcome = Err("it is an outbox: its rows are events".to_owned());
+                tables.left.push(Compared { table: name, topic: String::new(), outcome });
+            }
+            continue;
+        };
+        let key = plan::key_names(&relation, &facts);
+        let table =
+            SnapshotTable { relation: relation.id, publications, key: &key, condition: None };
+        let outcome = match (found, unfinished(&progress, &relation), lossy(config, &topic)?) {
+            (_, Some(why), _) | (_, _, Some(why)) | (Err(why), ..) => Err(why),
+            (Ok(judged), None, None) => match reader.may_read(&table).await {
+                Err(error @ (ChunkError::Right { .. } | ChunkError::RowSecurity { .. })) => {
+                    Err(error.to_string())
+                }
+                may_read => may_read.map_err(Error::Table).map(|()| Ok(judged))?,
+            },
+        };
+        match outcome {
+            Err(why) => tables.left.push(Compared { table: name, topic, outcome: Err(why) }),
+            Ok(judged) => tables.ready.push(Ready {
+                relation: relation.id,
+                name,
+                topic,
+                key,
+                judged,
+                read: Vec::new(),
+                outcome: Outcome::default(),
+            }),
+        }
+    }
+    Ok(tables)
+}
+
+/// It is an outbox.
+struct IsOutbox;
+
+/// A table's topic, and how its records are judged, or why they cannot be.
+fn described(
+    config: &Config,
+    relation: &Relation,
+    facts: &TableFacts,
+) -> Result<(String, Result<Table, String>), IsOutbox> {
+    let mut settings = Settings::new(config);
+    // For the schemas, which say what is in JSON, too.
+    settings.tables.value_format = Format::Avro;
+    settings.tables.key_format = Format::Avro;
+    let draft = match plan::compile(relation, facts, &settings) {
+        Ok(draft) => draft,
+        Err(error) => return Ok((String::new(), Err(error.to_string()))),
+    };
+    let Some(topic) = draft.topics.first().cloned().filter(|_| !draft.schemas.is_empty()) else {
+        return Err(IsOutbox);
+    };
+    let [value, key] = draft.schemas.as_slice() else {
+        return Ok((topic, Err("it has no key by which its rows could be told".to_owned())));
+    };
+    let mut key_schema = key.schema_json.clone();
+    // As text a key has Debezium's representation.
+    if config.tables.key_format == Format::String
+        && settings.values.representation == Representation::Avro
+    {
+        settings.values.representation = Representation::Debezium(Modes::default());
+        if let Ok(draft) = plan::compile(relation, facts, &settings)
+            && let [_, key] = draft.schemas.as_slice()
+        {
+            key_schema.clone_from(&key.schema_json);
+        }
+    }
+    if !config.records.position_headers {
+        let why = "its records have no position (records.position_headers = false), so that what is before the snapshot cannot be told";
+        return Ok((topic, Err(why.to_owned())));
+    }
+    if config.postgres.text_encoding.is_some() {
+        let why = "the database has no encoding (postgres.text_encoding), and texts are compared as UTF-8";
+        return Ok((topic, Err(why.to_owned())));
+    }
+    let columns = relation.columns.iter().map(|column| Column {
+        name: column.name.clone(),
+        sql: format!("t.\"{}\"", column.name.replace('"', "\"\"")),
+        kind: facts.types.resolve(column.type_oid, column.type_modifier),
+    });
+    let names = plan::key_names(relation, facts);
+    let key_notation = match config.tables.key_format {
+        Format::Avro => Notation::Avro,
+        Format::String if names.len() == 1 => Notation::Text,
+        Format::Json | Format::JsonSchemas | Format::String => Notation::Json,
+    };
+    let value_notation = match config.tables.value_format {
+        Format::Avro => Notation::Avro,
+        _ => Notation::Json,
+    };
+    let judged = Table::new(
+        columns.collect(),
+        &names,
+        (key_notation, &key_schema),
+        (value_notation, &value.schema_json),
+        binary_text(config.values.representation),
+    );
+    Ok((topic, judged))
+}
+
+fn binary_text(representation: Representation) -> Option<BinaryText> {
+    let Representation::Debezium(modes) = representation else { return None };
+    match modes.binary {
+        BinaryMode::Base64 => Some(BinaryText::Base64),
+        BinaryMode::Base64UrlSafe => Some(BinaryText::Base64UrlSafe),
+        BinaryMode::Bytes => None,
+        BinaryMode::Hex => Some(BinaryText::Hex),
+    }
+}
+
+/// Rows that are not read yet are missing, and nothing is wrong.
+fn unfinished(progress: &[Progress], relation: &Relation) -> Option<String> {
+    let found = progress.iter().find(|progress| progress.relation == relation.id)?;
+    (found.state == State::Reading)
+        .then(|| format!("its snapshot is not finished: {} rows are in the topic", found.rows))
+}
+
+/// Why a topic may have lost the last record of a key.
+fn lossy(config: &Config, topic: &str) -> Result<Option<String>, PipelineError> {
+    let Some(settings) = probe::topic(&config.kafka, topic).map_err(of_kafka)? else {
+        return Ok(None);
+    };
+    let Some(policy) = settings.cleanup_policy else {
+        let why = format!(
+            "whether its topic {topic} loses records cannot be told: grant DescribeConfigs on it"
+        );
+        return Ok(Some(why));
+    };
+    let time = settings.retention.filter(|time| *time != std::time::Duration::MAX);
+    let bytes = settings.retention_bytes.filter(|bytes| 0 <= *bytes);
+    let limit = match (time, bytes) {
+        _ if !policy.contains("delete") => return Ok(None),
+        (Some(time), _) => format!("retention.ms = {}", time.as_millis()),
+        (None, Some(bytes)) => format!("retention.bytes = {bytes}"),
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(format!(
+        "its topic {topic} deletes records ({limit}, cleanup.policy = {policy}), so that rows may be missing by design; a topic that holds a table's state has cleanup.policy = compact, or retention.ms and retention.bytes = -1"
+    )))
+}

@@ -1,0 +1,23 @@
+//! The way back: from the number that stands before a record to the schema that it was written with.
+
+use reqwest::Method;
+
+use super::{Error, Registry, Version};
+use crate::plan::SchemaId;
+
+impl Registry {
+    /// The text of a schema.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Absent`] if there is none of this number; if no URL answers, or the credentials are
+    /// refused.
+    pub async fn schema(&mut self, id: SchemaId) -> Result<String, Error> {
+        let number = id.0.to_string();
+        let parse = |body: &[u8]| serde_json::from_slice::<Version>(body).ok();
+        let path = ["schemas", "ids", &number];
+        let found =
+            self.ask(&Method::GET, &path, &format!("(schema id {number})"), None, parse).await?;
+        Ok(found.schema)
+    }
+}
