@@ -16,7 +16,7 @@ pub struct Request {
     pub id: ChunkId,
     /// The table.
     pub relation: RelationId,
-    /// The names of its key columns, in the key's order.
+    /// The names of its key columns, in the key's order; none: the table is read at once.
     pub key: Vec<String>,
     /// Which of its rows.
     pub part: Part,

@@ -27,15 +27,24 @@ pub(super) fn project(
             Some(Column::Unchanged) => old.and_then(|old| old.columns().nth(*place)),
             found => found,
         };
-        let (tag, value) = match found {
-            Some(Column::Binary(value)) => (b'b', value),
-            Some(Column::Text(value)) => (b't', value),
-            Some(Column::Null | Column::Unchanged) | None => return false,
-        };
-        let Ok(length) = i32::try_from(value.len()) else { return false };
-        out.push(tag);
-        out.extend_from_slice(&length.to_be_bytes());
-        out.extend_from_slice(value);
-        true
+        found.is_some_and(|found| found != Column::Null && push(found, out))
     })
+}
+
+/// Appends a column as the stream carries it; `false` if there is none.
+pub(super) fn push(column: Column<'_>, out: &mut Vec<u8>) -> bool {
+    let (tag, value) = match column {
+        Column::Binary(value) => (b'b', value),
+        Column::Text(value) => (b't', value),
+        Column::Null => {
+            out.push(b'n');
+            return true;
+        }
+        Column::Unchanged => return false,
+    };
+    let Ok(length) = i32::try_from(value.len()) else { return false };
+    out.push(tag);
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(value);
+    true
 }

@@ -13,6 +13,7 @@
 //! `pipeline`. A reading that is not to be used is asked for anew; nothing is lost but time.
 
 mod chunk;
+mod held;
 mod key;
 mod progress;
 mod table;
@@ -27,7 +28,7 @@ pub use self::progress::{Error, FORMAT, Progress, State};
 use self::table::{Table, Turn};
 pub use self::visibility::{Streamed, Unsettled, Verdict, Visibility};
 use crate::position::Lsn;
-use crate::wal::{Message, Relation, RelationId, Tuple};
+use crate::wal::{Message, OldTuple, Relation, RelationId, Tuple};
 
 /// Bounds of what is kept in memory.
 #[derive(Clone, Copy, Debug)]
@@ -185,13 +186,16 @@ impl Snapshots {
             _ if self.tables.is_empty() => {}
             Message::Relation(body) => self.on_relation(&body.to_owned()),
             _ if !is_new => {}
-            Message::Delete { relation, old } => self.on_row(*relation, None, Some(old.tuple)),
+            Message::Delete { relation, old } => self.on_row(*relation, None, Some(*old)),
             Message::Insert { relation, new } => self.on_row(*relation, Some(*new), None),
             Message::Truncate { relations, .. } => {
                 relations.iter().for_each(|relation| self.on_truncate(relation));
             }
             Message::Update { relation, old, new } => {
-                self.on_row(*relation, Some(*new), old.map(|old| old.tuple));
+                if old.is_none() {
+                    self.on_unclear(*relation);
+                }
+                self.on_row(*relation, Some(*new), *old);
             }
             Message::Message { .. } | Message::Origin { .. } | Message::Type { .. } => {}
         }
@@ -204,10 +208,17 @@ impl Snapshots {
         }
     }
 
-    fn on_row(&mut self, relation: RelationId, new: Option<Tuple<'_>>, old: Option<Tuple<'_>>) {
+    fn on_row(&mut self, relation: RelationId, new: Option<Tuple<'_>>, old: Option<OldTuple<'_>>) {
         let (Some(by), Some(table)) = (self.xact, self.tables.get_mut(&relation)) else { return };
         if table.on_row(new, old, by).is_none() {
             self.forget(relation);
+        }
+    }
+
+    /// What was updated only the row's key says.
+    fn on_unclear(&mut self, relation: RelationId) {
+        if let (Some(by), Some(table)) = (self.xact, self.tables.get_mut(&relation)) {
+            table.on_unclear(by);
         }
     }
 
@@ -289,10 +300,23 @@ impl Snapshots {
         self.tables.values().map(|table| (&table.progress, table.unsettled()))
     }
 
-    /// How many tables are being read; those that are paused hold up no others.
+    /// How many tables are being read whose keys are kept; those that are paused hold up no others.
     #[must_use]
     pub fn tables(&self) -> usize {
-        self.tables.values().filter(|table| !table.progress.is_paused).count()
+        let is_one = |table: &&Table| !table.progress.is_paused && !table.is_keyless();
+        self.tables.values().filter(is_one).count()
+    }
+
+    /// Whether the stream leaves out the table's changes: it has no key, and its rows, which have
+    /// not entered yet, have them.
+    #[must_use]
+    pub fn is_held(&self, relation: RelationId) -> bool {
+        self.tables.get(&relation).is_some_and(Table::is_held)
+    }
+
+    /// The tables whose changes the stream leaves out.
+    pub fn held(&self) -> impl Iterator<Item = RelationId> {
+        self.tables.iter().filter(|(_, table)| table.is_held()).map(|(relation, _)| *relation)
     }
 
     /// Whether something is being read.

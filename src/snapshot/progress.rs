@@ -26,7 +26,8 @@ pub struct Progress {
     pub relation: RelationId,
     /// Whether there is something left.
     pub state: State,
-    /// The names of the key columns, in the key's order: what bounds are of.
+    /// The names of the key columns, in the key's order: what bounds are of. None of a table without a
+    /// key, of which all is read at once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub key: Vec<String>,
     /// What is left.
@@ -190,6 +191,7 @@ mod tests {
         include_str!("../../tests/golden/snapshot/format-1-done.json"),
         include_str!("../../tests/golden/snapshot/format-1-estimated.json"),
         include_str!("../../tests/golden/snapshot/format-1-paused.json"),
+        include_str!("../../tests/golden/snapshot/format-1-keyless.json"),
     ];
 
     #[test]

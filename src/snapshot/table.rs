@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::chunk::{Chunk, ChunkId, Part, Range};
+use super::held::Held;
 use super::key::{self, Bound};
 use super::progress::{Progress, State};
 use super::touched::{Fate, Touched};
 use super::visibility::{Streamed, Unsettled, Verdict, Visibility};
 use crate::position::Lsn;
-use crate::wal::{Column, Relation, Tuple};
+use crate::wal::{Column, OldTuple, Relation, Tuple};
 
 /// As many keys are read again at once.
 const KEYS_MAX: usize = 500;
@@ -23,6 +24,8 @@ pub(super) struct Table {
     /// What was asked for and has not entered.
     out: Vec<Out>,
     touched: Touched,
+    /// What the stream leaves out, of a table without a key.
+    held: Held,
     /// What was streamed before its keys were noted here, and may not show yet.
     unsettled: Option<Unsettled>,
     shape: Option<Shape>,
@@ -109,6 +112,7 @@ impl Table {
             progress,
             out: Vec::new(),
             touched: Touched::default(),
+            held: Held::default(),
             unsettled,
             shape: None,
             entering: None,
@@ -183,6 +187,9 @@ impl Table {
     /// Takes the chunk's rows, unless it has to be read again.
     fn enter(&mut self, part: Part, since: u64, mut chunk: Chunk) -> Option<Chunk> {
         self.settle_shape(&chunk.relation, since)?;
+        if self.is_keyless() {
+            return self.enter_whole(part, chunk);
+        }
         match self.touched.truncated(&chunk.visibility) {
             Verdict::Seen => {}
             Verdict::Unknown => return None,
@@ -198,6 +205,20 @@ impl Table {
             read.extend(keys.iter().filter(|key| fate(key) != Fate::Again).cloned());
         }
         self.entering = Some(Entering { part, last: chunk.last.clone(), rows, read, again });
+        Some(chunk)
+    }
+
+    /// Takes all rows of a table without a key, as the stream has them by now. What cannot be told has
+    /// to show before they are read again.
+    fn enter_whole(&mut self, part: Part, mut chunk: Chunk) -> Option<Chunk> {
+        let Some(rows) = self.held.apply(&chunk.visibility, &mut chunk.rows) else {
+            let unseen = self.held.unseen(&chunk.visibility);
+            self.unsettled = Unsettled::joined(self.unsettled, unseen);
+            return None;
+        };
+        chunk.count = rows;
+        let (last, read, again) = (None, Vec::new(), BTreeSet::new());
+        self.entering = Some(Entering { part, last, rows, read, again });
         Some(chunk)
     }
 
@@ -305,9 +326,14 @@ impl Table {
     pub(super) fn on_row(
         &mut self,
         new: Option<Tuple<'_>>,
-        old: Option<Tuple<'_>>,
+        old: Option<OldTuple<'_>>,
         by: Streamed,
     ) -> Option<()> {
+        if self.is_keyless() {
+            self.held.on_row(new, old, by);
+            return Some(());
+        }
+        let old = old.map(|old| old.tuple);
         let Self { shape, touched, scratch, .. } = self;
         let places = &shape.as_ref().filter(|shape| !shape.places.is_empty())?.places;
         let mut before = None;
@@ -331,15 +357,26 @@ impl Table {
         Some(())
     }
 
+    /// A row was updated of which only the key says which it was.
+    pub(super) fn on_unclear(&mut self, by: Streamed) {
+        if self.is_keyless() {
+            self.held.on_unclear(by);
+        }
+    }
+
     /// All rows are gone.
     pub(super) fn on_truncate(&mut self, by: Streamed) {
         self.touched.truncate(by);
+        if self.is_keyless() {
+            self.held.on_truncate(by);
+        }
     }
 
     /// What was noted has a hole, or is too much: nothing that is being read can be judged, and what
     /// is read next must show all that was streamed.
     pub(super) fn forget(&mut self, unsettled: Option<Unsettled>) {
         self.touched = Touched::default();
+        self.held = Held::default();
         self.unsettled = unsettled;
         self.out.retain_mut(|out| match out.answer {
             Answer::Waits(_) => false,
@@ -363,6 +400,7 @@ impl Table {
     /// Forgets keys whose last transaction everything that is out shows.
     pub(super) fn forget_seen(&mut self, visibility: &Visibility) {
         self.touched.forget_seen(visibility);
+        self.held.forget_seen(visibility);
     }
 
     /// When the first of what is out was asked for.
@@ -371,7 +409,17 @@ impl Table {
     }
 
     pub(super) fn touched_bytes(&self) -> usize {
-        self.touched.byte_len()
+        self.touched.byte_len() + self.held.byte_len()
+    }
+
+    /// Whether the rows have no key: they enter all at once.
+    pub(super) fn is_keyless(&self) -> bool {
+        self.progress.key.is_empty()
+    }
+
+    /// Whether the stream leaves its changes out: the rows, which are to come, have them.
+    pub(super) fn is_held(&self) -> bool {
+        self.is_keyless() && !self.is_done()
     }
 
     /// The progress, and that it is no news any more.

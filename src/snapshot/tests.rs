@@ -1,8 +1,10 @@
 //! The machine under a scheduler, against a model of MVCC: transactions that are flushed and do not
 //! show yet, aborts, key changes, unchanged TOAST, truncates, new columns; chunks that are read at
 //! any time and arrive at any time; crashes anywhere. In the end the last record of every key is what
-//! the table has.
+//! the table has. Of a table without a key what was added and is not gone is what the table has, and
+//! its stream begins with its rows.
 
+mod keyless;
 mod server;
 
 use std::collections::BTreeMap;
@@ -27,6 +29,8 @@ enum Record {
     /// By the stream; without a TOAST value the consumer keeps the one that it has.
     Written(u32, u32, Option<u32>),
     Gone(u32),
+    /// A row of a table without a key.
+    Lost(Row),
     /// By a snapshot.
     Read(u32, Row),
     Truncated,
@@ -74,6 +78,7 @@ impl Kafka {
                     state.insert(key, (plain, toast.or(kept)));
                 }
                 Record::Gone(key) => drop(state.remove(&key)),
+                Record::Lost(_) => panic!("it has a key"),
                 Record::Read(key, row) => drop(state.insert(key, (row.plain, Some(row.toast)))),
                 Record::Truncated => state.clear(),
                 Record::Begun => {}
@@ -96,29 +101,29 @@ struct Model {
 
 impl Model {
     fn new(seed: u64) -> Self {
+        Self::with(seed, false)
+    }
+
+    fn with(seed: u64, is_keyless: bool) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let mut server = Server::new(&mut rng);
+        let mut server = Server::new(&mut rng, is_keyless);
         for _ in 0..rng.usize(..20) {
             Self::live(&mut server, &mut rng);
         }
         // The slot begins here. What is flushed and does not show is neither in the stream nor, yet,
         // in the table.
         let first = server.log.len();
-        let split = rng.u32(..KEYS);
-        let bound = Some(vec![split.to_string()]);
-        let progress = Progress {
-            state: State::Reading,
-            key: vec!["key".into()],
-            ranges: vec![
-                Range { after: None, to: bound.clone() },
-                Range { after: bound, to: None },
-            ],
-            ..Progress::new("s".into(), "public.t".into(), RELATION)
-        };
-        let unsettled = Some(Unsettled::all_before(Xid(server.next_xid), Lsn(server.lsn)));
-        let progress = Progress { unsettled, ..progress };
+        let mut progress = Progress::new("s".into(), "public.t".into(), RELATION);
         let mut machine = Snapshots::new(LIMITS, None);
-        machine.begin(progress.clone(), None, None);
+        if !is_keyless {
+            let bound = Some(vec![rng.u32(..KEYS).to_string()]);
+            progress.state = State::Reading;
+            progress.key = vec!["key".into()];
+            let first = Range { after: None, to: bound.clone() };
+            progress.ranges = vec![first, Range { after: bound, to: None }];
+            progress.unsettled = Some(server.unsettled());
+            machine.begin(progress.clone(), None, None);
+        }
         let streamed = (first, first);
         let kafka = Kafka {
             records: Vec::new(),
@@ -141,7 +146,7 @@ impl Model {
     }
 
     fn step(&mut self) {
-        match self.rng.u8(..25) {
+        match self.rng.u8(..26) {
             0..=8 => Self::live(&mut self.server, &mut self.rng),
             9..=12 => self.stream(),
             13 => self.ask(),
@@ -152,6 +157,7 @@ impl Model {
             21 => self.fail(),
             22 => self.kafka.commit(&mut self.machine),
             23 => self.told(),
+            24 if self.is_unseen() => self.begin(),
             _ if self.rng.u8(..4) == 0 => self.crash(),
             _ => {}
         }
@@ -166,31 +172,52 @@ impl Model {
         let commit_lsn = xact.commit_lsn.unwrap();
         let begin = [&b"B"[..], &commit_lsn.to_be_bytes(), &[0; 8], &xact.xid.to_be_bytes()];
         let mut messages = vec![begin.concat()];
-        let is_active = self.machine.is_active();
+        let (is_active, is_keyless) = (self.machine.is_active(), self.server.is_keyless);
         let relation = RELATION.0.to_be_bytes();
         // The slot may send again what is in Kafka.
         let is_new = self.kafka.again == 0;
         self.kafka.again = self.kafka.again.saturating_sub(1);
         let mut records = Vec::new();
+        // All of a transaction is left out, or nothing: rows enter between two.
+        let mut is_held = self.machine.is_held(RELATION);
         for write in &xact.writes {
             let is_row = !matches!(write, Write::AddColumn);
+            if is_row && is_new && self.is_unseen() {
+                messages.drain(..).for_each(|message| self.tell(&message, is_new));
+                self.begin();
+                is_held = true;
+            }
             if is_row && self.announced != Some(columns) {
                 self.announced = Some(columns);
                 messages.push(relation_message(columns));
             }
             match write {
                 Write::AddColumn => {}
-                Write::Delete(key) => {
+                Write::Delete(_, row) if is_keyless => {
+                    records.push(Record::Lost(*row));
+                    let old = tuple(0, Some(*row), true, columns);
+                    messages.push([&b"D"[..], &relation, b"O", &old].concat());
+                }
+                Write::Delete(key, _) => {
                     records.push(Record::Gone(*key));
                     let old = tuple(*key, None, false, columns);
                     messages.push([&b"D"[..], &relation, b"K", &old].concat());
                 }
                 Write::Insert(key, row) => {
                     records.push(Record::Written(*key, row.plain, Some(row.toast)));
-                    let new = tuple(*key, Some(*row), true, columns);
+                    let new = tuple(self.server.shown(*key), Some(*row), true, columns);
                     messages.push([&b"I"[..], &relation, b"N", &new].concat());
                 }
-                Write::Update(from, to, row, is_new) => {
+                Write::Update(_, _, [old, new], is_new) if is_keyless => {
+                    records.extend([
+                        Record::Lost(*old),
+                        Record::Written(0, new.plain, Some(new.toast)),
+                    ]);
+                    let old = tuple(0, Some(*old), true, columns);
+                    let new = tuple(0, Some(*new), *is_new, columns);
+                    messages.push([&b"U"[..], &relation, b"O", &old, b"N", &new].concat());
+                }
+                Write::Update(from, to, [_, row], is_new) => {
                     let mut toast = is_new.then_some(row.toast);
                     let mut update = [&b"U"[..], &relation].concat();
                     if from != to {
@@ -213,12 +240,14 @@ impl Model {
         }
         let lsns = [commit_lsn.to_be_bytes(), (commit_lsn + 8).to_be_bytes()].concat();
         messages.push([&b"C\0"[..], &lsns, &[0; 8]].concat());
-        for message in &messages {
-            self.machine.on_message(&Message::parse(message).unwrap(), is_new);
-        }
-        if is_new {
+        messages.iter().for_each(|message| self.tell(message, is_new));
+        if is_new && !is_held {
             self.kafka.records.extend(records);
         }
+    }
+
+    fn tell(&mut self, message: &[u8], is_new: bool) {
+        self.machine.on_message(&Message::parse(message).unwrap(), is_new);
     }
 
     fn ask(&mut self) {
@@ -253,23 +282,18 @@ impl Model {
     /// An operator lets it pause, or go on, or be read again.
     fn told(&mut self) {
         match self.rng.u8(..8) {
-            0 => {
+            0 if !self.server.is_keyless => {
                 self.machine.end(RELATION);
-                let unsettled = Unsettled::all_before(Xid(self.server.next_xid), Lsn(u64::MAX));
                 let progress = Progress {
                     state: State::Reading,
                     key: vec!["key".into()],
                     ranges: vec![Range::default()],
-                    unsettled: Some(unsettled),
+                    unsettled: Some(self.server.unsettled()),
                     ..Progress::new("s".into(), "public.t".into(), RELATION)
                 };
-                let message = self.announced.map(relation_message);
-                let relation = message.as_ref().map(|message| match Message::parse(message) {
-                    Ok(Message::Relation(body)) => body.to_owned(),
-                    other => panic!("{other:?}"),
-                });
+                let announced = self.announced.map(server::relation);
                 self.kafka.records.push(Record::Begun);
-                self.machine.begin(progress, None, relation.as_ref());
+                self.machine.begin(progress, None, announced.as_ref());
             }
             0..=2 => {
                 let _ = self.machine.pause(RELATION, true);
@@ -291,6 +315,8 @@ impl Model {
         let is_due = self.machine.is_due(Lsn(streamed));
         let Some(chunk) = self.machine.next_entry(Lsn(streamed)) else { return };
         assert!(is_due);
+        let is_first = self.kafka.records.is_empty();
+        assert!(is_first || !self.server.is_keyless, "the stream begins with the rows");
         // Or the stream would go back behind it.
         for (xact, _) in &self.server.log[self.kafka.streamed.0..] {
             let commit_lsn = Lsn(xact.commit_lsn.unwrap());
@@ -331,8 +357,16 @@ impl Model {
     /// Everything comes to an end.
     fn finish(&mut self) {
         let mut turns = 0;
-        while self.machine.is_active() || !self.server.live.is_empty() || self.is_behind() {
+        let is_unseen = |it: &Self| it.server.is_keyless && it.is_unseen();
+        while is_unseen(self)
+            || self.machine.is_active()
+            || !self.server.live.is_empty()
+            || self.is_behind()
+        {
             let _ = self.machine.pause(RELATION, false);
+            if is_unseen(self) {
+                self.begin();
+            }
             self.server.flush(&mut self.rng);
             self.server.show(&mut self.rng);
             self.stream();
@@ -357,7 +391,8 @@ impl Model {
         let table: BTreeMap<_, _> =
             table.map(|(key, row)| (*key, (row.plain, Some(row.toast)))).collect();
         assert_eq!(self.kafka.state(), table, "{:#?}", self.kafka.records);
-        let reads = self.kafka.records.iter().filter(|it| matches!(it, Record::Read(..)));
+        let anew = self.kafka.records.iter().rev().take_while(|it| !matches!(it, Record::Begun));
+        let reads = anew.filter(|it| matches!(it, Record::Read(..)));
         assert_eq!(u64::try_from(reads.count()).unwrap(), self.kafka.progress.rows);
         for key in 0..KEYS {
             let mut is_read = false;

@@ -9,8 +9,11 @@ use super::{FIRST_XID, KEYS, RELATION, ROWS_MAX};
 use crate::position::Xid;
 use crate::wal::{ReplicaIdentity, Tuples};
 
+/// Of rows without a key so many are different.
+const ALIKE: u32 = 3;
+
 /// A row: a value that is always sent, and one that is sent only when it changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Row {
     pub(super) plain: u32,
     pub(super) toast: u32,
@@ -19,10 +22,10 @@ pub(super) struct Row {
 #[derive(Clone, Debug)]
 pub(super) enum Write {
     AddColumn,
-    Delete(u32),
+    Delete(u32, Row),
     Insert(u32, Row),
-    /// Its key, the one that it gets, and whether its TOAST value changes.
-    Update(u32, u32, Row, bool),
+    /// Its key, the one that it gets, what it was and becomes, and whether its TOAST value changes.
+    Update(u32, u32, [Row; 2], bool),
     Truncate,
 }
 
@@ -38,7 +41,7 @@ impl Xact {
     pub(super) fn locks(&self, key: u32) -> bool {
         self.writes.iter().any(|write| match write {
             Write::AddColumn | Write::Truncate => true,
-            Write::Delete(it) | Write::Insert(it, _) => *it == key,
+            Write::Delete(it, _) | Write::Insert(it, _) => *it == key,
             Write::Update(from, to, ..) => *from == key || *to == key,
         })
     }
@@ -51,6 +54,8 @@ impl Xact {
 /// A PostgreSQL with one table, as far as visibility goes.
 #[derive(Debug)]
 pub(super) struct Server {
+    /// Whether keys are only where rows lie, and some rows are alike.
+    pub(super) is_keyless: bool,
     /// What shows.
     pub(super) rows: BTreeMap<u32, Row>,
     /// How many columns were added.
@@ -65,11 +70,19 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(rng: &mut Rng) -> Self {
+    pub(super) fn new(rng: &mut Rng, is_keyless: bool) -> Self {
         let rows = (0..KEYS).filter(|_| rng.bool());
-        let rows = rows.map(|key| (key, Row { plain: key, toast: 1000 + key })).collect();
+        let number = |key| if is_keyless { key % ALIKE } else { key };
+        let row = |key| Row { plain: number(key), toast: 1000 + number(key) };
+        let rows = rows.map(|key| (key, row(key))).collect();
         let (next_xid, lsn, next_value) = (FIRST_XID, 1000, 100);
-        Self { rows, columns: 0, live: Vec::new(), log: Vec::new(), next_xid, lsn, next_value }
+        let (live, log) = (Vec::new(), Vec::new());
+        Self { is_keyless, rows, columns: 0, live, log, next_xid, lsn, next_value }
+    }
+
+    /// The key as it stands in a row.
+    pub(super) fn shown(&self, key: u32) -> u32 {
+        if self.is_keyless { 0 } else { key }
     }
 
     /// A transaction begins and makes its writes, as far as locks permit.
@@ -102,18 +115,18 @@ impl Server {
             return None;
         }
         self.next_value += 1;
-        let plain = self.next_value;
-        let Some(row) = self.rows.get(&key) else {
+        let plain = if self.is_keyless { self.next_value % ALIKE } else { self.next_value };
+        let Some(row) = self.rows.get(&key).copied() else {
             return Some(Write::Insert(key, Row { plain, toast: plain }));
         };
         let is_new = rng.bool();
         let new = Row { plain, toast: if is_new { plain } else { row.toast } };
         match rng.u8(..6) {
-            0 => Some(Write::Delete(key)),
+            0 => Some(Write::Delete(key, row)),
             1 if !is_locked(other) && !self.rows.contains_key(&other) => {
-                Some(Write::Update(key, other, new, is_new))
+                Some(Write::Update(key, other, [row, new], is_new))
             }
-            _ => Some(Write::Update(key, key, new, is_new)),
+            _ => Some(Write::Update(key, key, [row, new], is_new)),
         }
     }
 
@@ -142,9 +155,9 @@ impl Server {
         for write in self.live.remove(at).writes {
             match write {
                 Write::AddColumn => self.columns += 1,
-                Write::Delete(key) => drop(self.rows.remove(&key)),
+                Write::Delete(key, _) => drop(self.rows.remove(&key)),
                 Write::Insert(key, row) => drop(self.rows.insert(key, row)),
-                Write::Update(from, to, row, _) => {
+                Write::Update(from, to, [_, row], _) => {
                     self.rows.remove(&from);
                     self.rows.insert(to, row);
                 }
@@ -169,6 +182,11 @@ impl Server {
         Visibility::Listed { end: Xid(end), running }
     }
 
+    /// What has to show before a table is read for the first time.
+    pub(super) fn unsettled(&self) -> Unsettled {
+        Unsettled::all_before(Xid(self.next_xid), Lsn(self.lsn))
+    }
+
     pub(super) fn read(&self, part: &Part) -> Chunk {
         let number = |bound: &Bound| bound[0].parse::<u32>().unwrap();
         let mut rows: Vec<(u32, Row)> = match part {
@@ -182,11 +200,12 @@ impl Server {
                 self.rows.range(from..to.max(from)).map(|(k, r)| (*k, *r)).collect()
             }
         };
-        let is_all = rows.len() <= ROWS_MAX;
-        rows.truncate(ROWS_MAX);
+        let is_all = self.is_keyless || rows.len() <= ROWS_MAX;
+        rows.truncate(if is_all { rows.len() } else { ROWS_MAX });
         let count = u64::try_from(rows.len()).unwrap();
         let last = rows.last().filter(|_| !is_all).map(|(key, _)| vec![key.to_string()]);
-        let rows = rows.iter().flat_map(|(key, row)| tuple(*key, Some(*row), true, self.columns));
+        let tuple = |(key, row): &_| tuple(self.shown(*key), Some(*row), true, self.columns);
+        let rows = rows.iter().flat_map(tuple);
         Chunk {
             relation: relation(self.columns),
             visibility: self.visibility(),
