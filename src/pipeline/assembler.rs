@@ -12,8 +12,8 @@ mod seal;
 mod step;
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter::once;
 use std::sync::Arc;
 
@@ -65,6 +65,8 @@ pub struct Assembler {
     messages: Option<Plan>,
     topics: Arc<TopicTable>,
     topics_max: usize,
+    /// Tables whose changes are left out, since their rows, which are to come, have them.
+    held: BTreeSet<RelationId>,
     /// What start-up found: position, confirm, and all that stays the same.
     base: Checkpoint,
     /// Changes at or below it are in Kafka already.
@@ -118,6 +120,7 @@ impl Assembler {
             messages: None,
             topics: Arc::default(),
             topics_max: TOPICS_MAX,
+            held: BTreeSet::new(),
             resume,
             comes_again,
             xact: None,
@@ -309,6 +312,9 @@ impl Assembler {
             batch.note_commit_time(xact.commit_time_us);
             let mark = batch.mark();
             for op in ops {
+                if matches!(Owner::of(&op), Owner::Relation(id) if self.held.contains(&id)) {
+                    continue;
+                }
                 let step =
                     self.encode(&Change { position, lsn, xact: &xact, op }, context, batch)?;
                 if let Step::Need(need) = step {
@@ -528,6 +534,18 @@ impl Assembler {
     #[must_use]
     pub fn complete_end(&self) -> Lsn {
         self.confirm
+    }
+
+    /// Whether changes of the table are encoded.
+    #[must_use]
+    pub fn is_planned(&self, relation: RelationId) -> bool {
+        self.relations.get(&relation).is_some_and(|entry| entry.plan.is_some())
+    }
+
+    /// From now on the changes of these tables, and of no others, are left out. They are counted.
+    pub fn hold(&mut self, relations: impl Iterator<Item = RelationId>) {
+        self.held.clear();
+        self.held.extend(relations);
     }
 
     /// The server went on on this timeline, and the stream with it.

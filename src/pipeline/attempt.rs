@@ -274,15 +274,17 @@ impl Attempt<'_> {
         let slot = &self.config.replication.slot;
         info!(%slot, position = %checkpoint.position, confirm = %checkpoint.confirm, "streaming");
         self.telemetry.on_streaming(clock::now(), checkpoint.confirm);
-        let mut snapshots = None;
-        if self.config.snapshot.is_off() {
-            // Nobody notes any more what a later reading would have to know.
-            checkpoint.snapshots = None;
-        } else if has_snapshots {
-            let asked = progress(self.writer, &checkpoint);
+        let (mut snapshots, is_off) = (None, self.config.snapshot.is_off());
+        if has_snapshots {
+            let asked = progress(self.writer, &checkpoint, is_off);
             let gone = gone(&mut catalog);
             let found = alive(&mut transport, &mut session, self.stop, gone, asked).await??;
-            snapshots = Some(Snapshotting::new(self.config, is_binary, &checkpoint, found));
+            snapshots =
+                found.map(|found| Snapshotting::new(self.config, is_binary, &checkpoint, found));
+        }
+        if is_off && snapshots.is_none() {
+            // Nobody notes any more what a later reading would have to know.
+            checkpoint.snapshots = None;
         }
         let assembler = assembler(self.config, is_binary, checkpoint, comes_again);
         let around = Surroundings::<KafkaSink> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::config::{Config, Postgres};
+use crate::config::{BatchLimits, Config, Postgres};
 use crate::position::Xid;
 use crate::postgres::{
     Catalog, ChunkError, ChunkLimits, ChunkReader, ChunkRequest, Key, Ranges, SnapshotTable,
@@ -30,7 +30,8 @@ pub(super) struct Chunks {
     publications: Vec<String>,
     is_binary: bool,
     rows_max: u32,
-    bytes_max: usize,
+    /// Of batches: a table without a key is read at once.
+    limits: BatchLimits,
     /// As many connections there are.
     readers: usize,
     idle: Vec<ChunkReader>,
@@ -63,7 +64,7 @@ impl Chunks {
             publications: config.replication.publications.clone(),
             is_binary,
             rows_max,
-            bytes_max: config.batch.target_bytes,
+            limits: config.batch,
             readers: config.snapshot.readers,
             idle: Vec::new(),
             reading: JoinSet::new(),
@@ -85,10 +86,20 @@ impl Chunks {
         !self.reading.is_empty()
     }
 
+    /// What a table without a key has to fit in.
+    pub(super) fn limits(&self) -> BatchLimits {
+        self.limits
+    }
+
     /// Reads a chunk.
     pub(super) fn read(&mut self, request: Request) {
         let (publications, is_binary) = (self.publications.clone(), self.is_binary);
-        let (rows_max, bytes_max) = (self.rows_max, self.bytes_max);
+        let (rows_max, bytes_max) = match request.key.is_empty() {
+            true => {
+                (u32::try_from(self.limits.max_records).unwrap_or(u32::MAX), self.limits.max_bytes)
+            }
+            false => (self.rows_max, self.limits.target_bytes),
+        };
         self.spawn(move |reader| {
             Box::pin(async move {
                 let Request { id, relation, key, part, condition } = request;

@@ -198,6 +198,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
     /// Takes the frames that are in memory, as far as there is room.
     fn take_frames(&mut self) -> Result<Pause, Error> {
         let context = Context { now_us: clock::wall_us() };
+        self.hold_keyless();
         loop {
             let waits = self.assembler.is_at_boundary() && self.assembler.has_target(&self.current);
             if waits && let Some(pause) = self.hand_over()? {

@@ -145,6 +145,12 @@ impl Progress {
         serde_json::from_slice(bytes).map_err(unreadable)
     }
 
+    /// Whether its stream waits for its rows, since it has no key.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.state == State::Reading && self.key.is_empty()
+    }
+
     /// Whether nothing is left.
     #[must_use]
     pub fn is_done(&self) -> bool {

@@ -12,6 +12,7 @@ mod routed;
 mod snapshots;
 mod sql;
 mod tables;
+mod unkeyed;
 mod waiting;
 
 use std::time::Duration;

@@ -279,6 +279,39 @@ fn check(seed: u64, xacts: &[ModelXact], limits: BatchLimits, kafka: &Kafka) {
     assert_eq!((kafka.checkpoint.confirm, kafka.checkpoint.inside), (end, None), "seed {seed}");
 }
 
+#[test]
+fn what_is_held_is_counted_and_needs_no_plan() {
+    let xact = |commit_lsn| ModelXact { commit_lsn, changes: 3 };
+    let mut assembler = assembler(LIMITS, first_checkpoint(), false);
+    let (mut batch, context) = (Batch::default(), Context { now_us: 0 });
+    let sealed = |assembler: &mut Assembler, batch: &mut Batch| {
+        assembler.seal(batch, Lsn::ZERO);
+        let checkpoint = batch.checkpoint.take().unwrap();
+        (batch.records().len(), checkpoint.position.ordinal, checkpoint.inside.is_some())
+    };
+    for (lsn, bytes) in stream(&[xact(1000), xact(1100)], Lsn::ZERO) {
+        let message = Message::parse(&bytes).unwrap();
+        let is_first = lsn < Lsn(1020);
+        assembler.hold([RELATION].into_iter().filter(|_| is_first));
+        while let Step::Need(Need::Plan(owner)) =
+            assembler.on_message(lsn, &message, &context, &mut batch).unwrap()
+        {
+            assert!(!is_first);
+            let draft = assembler.draft(owner, TableFacts::default()).unwrap().unwrap();
+            let ids = vec![SchemaId(1); draft.schemas.len()];
+            assembler.install(owner, draft, &ids);
+        }
+        // Also where a transaction is cut.
+        if is_first && assembler.pending().is_some_and(|it| it.ordinal == 3) {
+            assert_eq!(sealed(&mut assembler, &mut batch), (0, 2, true));
+        }
+        if is_first && assembler.is_at_boundary() && lsn == Lsn(1000) {
+            assert_eq!(sealed(&mut assembler, &mut batch), (0, 3, false));
+        }
+    }
+    assert_eq!(sealed(&mut assembler, &mut batch), (3, 3, false));
+}
+
 const LIMITS: BatchLimits = BatchLimits {
     target_bytes: 1 << 20,
     max_bytes: 1 << 21,

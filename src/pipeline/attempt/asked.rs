@@ -32,16 +32,18 @@ pub(in super::super) async fn recovered(
     }
 }
 
-/// How far the tables of a checkpoint were read.
+/// How far the tables of a checkpoint were read; `None` if no more is to be, and no stream waits for it.
 pub(in super::super) async fn progress(
     writer: &mut Writer<kafka::Error>,
     checkpoint: &Checkpoint,
-) -> Result<Vec<Progress>, Error> {
+    is_off: bool,
+) -> Result<Option<Vec<Progress>>, Error> {
+    let is_wanted = |found: &Vec<Progress>| !is_off || found.iter().any(Progress::is_held);
     let tables = checkpoint.snapshots.map_or(0, |snapshots| snapshots.tables);
     writer.progress(usize::try_from(tables).unwrap_or(usize::MAX))?;
     loop {
         match writer.done().await? {
-            Done::Progress(progress) => return Ok(progress),
+            Done::Progress(progress) => return Ok(Some(progress).filter(is_wanted)),
             Done::Failed { error, .. } => return Err(sink::<KafkaSink>(error)),
             Done::Committed(..) | Done::Recovered(_) | Done::TopicReady => {}
         }

@@ -2,6 +2,7 @@
 //! what was answered outlives a restart.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::time::Instant;
 
 use tokio::sync::oneshot::Sender;
@@ -13,7 +14,6 @@ use super::Reader;
 use super::snapshots::{Snapshotting, table_name};
 use crate::edges::{Sink, Transport};
 use crate::order::{Asked, Order, Reply};
-use crate::postgres::ChunkError;
 use crate::snapshot::{Progress, State};
 use crate::wal::{Relation, RelationId};
 
@@ -65,11 +65,11 @@ impl Ordered {
     }
 
     /// The table cannot be begun with; whether that was answered, and nothing is left to do.
-    pub(super) fn refuse(&mut self, relation: RelationId, error: &ChunkError) -> bool {
+    pub(super) fn refuse(&mut self, relation: RelationId, why: &impl Display) -> bool {
         let reply = self.starts.get_mut(&relation).and_then(|start| start.reply.take());
         let Some(reply) = reply else { return false };
         self.starts.remove(&relation);
-        answer(reply, Reply::Refused(error.to_string()));
+        answer(reply, Reply::Refused(why.to_string()));
         true
     }
 
@@ -200,6 +200,9 @@ impl Snapshotting {
     }
 
     fn stop(&mut self, table: &str, published: &[Relation]) -> Outcome {
+        if self.reading(table).is_some_and(Progress::is_held) {
+            return Err(format!("{table} {HELD}"));
+        }
         let so_far = self.reading(table).map(so_far).unwrap_or_default();
         let relation = match (self.read_id(table), self.waiting(table)) {
             (Ok(relation), _) | (_, Some(relation)) => relation,
@@ -219,7 +222,8 @@ impl Snapshotting {
     }
 
     fn stop_all(&mut self, published: &[Relation]) -> Outcome {
-        let read = self.machine.progress().map(|(it, _)| (it.relation, it.table.clone(), it.rows));
+        let read = self.machine.progress().map(|(it, _)| it).filter(|it| !it.is_held());
+        let read = read.map(|it| (it.relation, it.table.clone(), it.rows));
         let waiting = self.new.iter().chain(&self.dividing);
         let held = published.iter().filter(|it| self.held.contains_key(&it.id));
         let held = held.filter(|it| !self.known.contains_key(&it.id));
@@ -290,5 +294,8 @@ fn answer(reply: Sender<Reply>, said: Reply) {
 const NOTHING_READ: &str = "this process reads no tables: `snapshot.mode` is \"never\", or its \
     replication slot is on a standby. With \"initial\" the tables that are there now count as read, \
     and only what is told or published later is read";
+
+const HELD: &str = "has no key: its changes are left out of the stream until its rows have entered, so \
+    it is not given up";
 
 const ALL_PAUSED: &str = "all reading is paused: `walbrook snapshot resume` first";

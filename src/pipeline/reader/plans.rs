@@ -34,7 +34,11 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             Owner::Messages => TableFacts::default(),
             Owner::Relation(id) => {
                 self.await_visible(id).await?;
-                self.describe(id).await?
+                let facts = self.describe(id).await?;
+                if self.is_withheld(id, &facts).await? {
+                    return Ok(());
+                }
+                facts
             }
         };
         self.make(owner, facts).await

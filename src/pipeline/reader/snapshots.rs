@@ -1,5 +1,6 @@
 //! Snapshots beside the stream: which tables are read, and how their chunks get into batches.
 
+mod keyless;
 mod only;
 mod pacing;
 
@@ -147,7 +148,8 @@ impl Snapshotting {
         let tables: Vec<_> = self.known.values().cloned().collect();
         for progress in tables.into_iter().filter(|it| it.state == State::Reading) {
             let (table, rows) = (&progress.table, progress.rows);
-            if self.wanted.reads(table) {
+            // What was left out of the stream of one without a key is in its rows.
+            if self.wanted.reads(table) || progress.is_held() {
                 info!(%table, rows, "going on with the table's snapshot");
                 self.machine.begin(progress, unsettled, None);
             } else {
@@ -358,16 +360,11 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         let facts =
             alive(&mut self.transport, &mut self.session, stop, nothing, describe).await??;
         let key = plan::key_names(&relation, &facts);
-        let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
         let table = table_name(&relation);
         if key.is_empty() {
-            if snapshots.ordered.refuse(relation.id, &ChunkError::NoKey { table: table.clone() }) {
-                return Ok(());
-            }
-            warn!(%table, "the table has no key, so the rows that it has are not read");
-            snapshots.settle(relation.id, table, State::Skipped);
-            return Ok(());
+            return self.begin_keyless(&relation).await.map(drop);
         }
+        let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
         let ordered = snapshots.ordered.condition(relation.id);
         let condition = ordered.or_else(|| snapshots.wanted.condition(&table).map(str::to_owned));
         snapshots.chunks.divide(Division { relation: relation.id, key, condition });
@@ -425,7 +422,9 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
                 warn!(table = %known.table, %error, "the table's snapshot ends with it");
                 snapshots.settle(relation, known.table, State::Done);
             }
-            (ChunkError::Changed { .. } | ChunkError::Key { .. }, Some(known)) => {
+            (ChunkError::Changed { .. } | ChunkError::Key { .. }, Some(known))
+                if !known.key.is_empty() =>
+            {
                 warn!(table = %known.table, %error, "the table's key is another now; its snapshot begins anew");
                 snapshots.machine.end(relation);
                 snapshots.known.remove(&relation);
@@ -434,13 +433,18 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             }
             (_, known) => {
                 let is_fatal = error.class() == Class::Fatal;
+                let is_held = known.as_ref().is_some_and(|it| it.key.is_empty());
                 let table = known.map(|it| it.table).or_else(|| divided.as_ref().map(table_name));
-                snapshots.teller.on_unread(relation, table, &error);
-                if is_fatal {
+                snapshots.teller.on_unread(relation, table.clone(), &error);
+                if is_held {
+                    warn!(table, %error, retry_in = ?wait, "a table without a key could not be read, and its changes are left out of the stream until its rows have entered; it is tried again");
+                } else if is_fatal {
                     warn!(%error, retry_in = ?wait, "a table cannot be read until this is put right; all else goes on");
-                    snapshots.refused.insert(relation, error);
                 } else {
                     warn!(%error, retry_in = ?wait, "part of a table could not be read; it is tried again");
+                }
+                if is_fatal {
+                    snapshots.refused.insert(relation, error);
                 }
             }
         }

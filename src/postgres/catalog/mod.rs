@@ -4,6 +4,7 @@
 //! asks drives it until the answer is there.
 
 mod constant;
+mod measure;
 mod publication;
 mod published;
 mod record;
@@ -221,13 +222,24 @@ impl Catalog {
         let set = |limit: Duration| format!("SET statement_timeout = {}", limit.as_millis());
         let before = set(limit.min(self.statement_timeout));
         let behind = set(self.statement_timeout);
+        self.rows_between(&before, sql, values, &behind).await
+    }
+
+    /// The same between two other statements.
+    async fn rows_between(
+        &mut self,
+        before: &str,
+        sql: &str,
+        values: &[(&(dyn ToSql + Sync), Type)],
+        behind: &str,
+    ) -> Result<Vec<Row>, Error> {
         let client = &self.client;
         let query = async {
             let (before, rows, behind) = tokio::join!(
                 biased;
-                client.batch_execute(&before),
+                client.batch_execute(before),
                 client.query_typed(sql, values),
-                client.batch_execute(&behind),
+                client.batch_execute(behind),
             );
             before.and(behind)?;
             rows

@@ -14,7 +14,7 @@ pub struct SnapshotTable<'a> {
     /// The publications of the stream: they say which columns and rows there are.
     pub publications: &'a [String],
     /// The columns of the record's key, in their order. They are NOT NULL, and no two rows are alike
-    /// in them (but where only a table's partitions see to that).
+    /// in them (but where only a table's partitions see to that). None: the table is read at once.
     pub key: &'a [String],
     /// What else a row must meet, an SQL expression. Names outside of `pg_catalog` need their schema.
     pub condition: Option<&'a str>,

@@ -57,12 +57,6 @@ pub enum ChunkError {
         /// The server process that holds the lock, if it still did afterwards.
         holder: Option<i32>,
     },
-    /// A table without a key cannot be read in pieces.
-    #[error("{table} has no key, by which it could be read in pieces")]
-    NoKey {
-        /// The table.
-        table: String,
-    },
     /// The connection, or something else of the server.
     #[error(transparent)]
     Postgres(Box<Error>),
@@ -104,6 +98,19 @@ pub enum ChunkError {
         /// The host.
         host: String,
     },
+    /// A table without a key, which is read at once.
+    #[error(
+        "{table} has no key, so it is read at once, and it has more than batch.max_records \
+         ({rows_max}) rows or batch.max_bytes ({bytes_max}): raise them"
+    )]
+    TooLarge {
+        /// The table.
+        table: String,
+        /// As many rows may be read.
+        rows_max: u32,
+        /// And as many bytes.
+        bytes_max: usize,
+    },
     /// The table is not in the publications, or its rows go out under its root.
     #[error("{table} is not published under its own name")]
     Unpublished {
@@ -127,9 +134,9 @@ impl ChunkError {
             | Self::Unpublished { .. } => Class::Retry,
             Self::Condition { .. }
             | Self::Key { .. }
-            | Self::NoKey { .. }
             | Self::Right { .. }
-            | Self::RowSecurity { .. } => Class::Fatal,
+            | Self::RowSecurity { .. }
+            | Self::TooLarge { .. } => Class::Fatal,
         }
     }
 

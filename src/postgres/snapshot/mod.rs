@@ -245,6 +245,11 @@ impl ChunkReader {
         let end = log_end(end.parsed(0)?, end.parsed(1)?, end.parsed(2)?);
         let shape = self.shape(place, &request.table).await?;
         let (rows, is_last) = self.rows(&shape, request).await?;
+        if request.table.key.is_empty() && !is_last {
+            let (table, rows_max, bytes_max) =
+                (shape.place.name, request.rows_max, request.bytes_max);
+            return Err(ChunkError::TooLarge { table, rows_max, bytes_max });
+        }
         let last = self.finish(&shape, &rows).await?;
         Ok(Chunk {
             visibility: taken.parsed(0)?,

@@ -86,7 +86,7 @@ impl Rows {
 
     /// Whether the row that begins there has the key of the last one.
     fn is_alike(&self, begin: usize) -> Result<bool, Error> {
-        Ok(self.key_at(begin)? == self.key_at(self.last)?)
+        Ok(!self.key.is_empty() && self.key_at(begin)? == self.key_at(self.last)?)
     }
 
     fn key_at(&self, begin: usize) -> Result<Vec<Option<Column<'_>>>, Error> {

@@ -94,9 +94,6 @@ impl Shape {
     ) -> Result<Self, ChunkError> {
         let relation = relation(dialogue, &place, table, server).await?;
         let is_there = |name: &String| relation.columns.iter().any(|column| column.name == *name);
-        if table.key.is_empty() {
-            return Err(ChunkError::NoKey { table: place.name });
-        }
         let name = format!("{}.{}", identifier(&relation.namespace), identifier(&relation.name));
         if name != place.name || !table.key.iter().all(is_there) {
             return Err(ChunkError::Changed { table: place.name });
@@ -151,10 +148,11 @@ impl Shape {
             wheres.push(format!("({keys}) IN ({})", list.join(", ")));
         }
         let wheres = all(&wheres);
-        format!(
-            "SELECT {columns} FROM {table} AS t{wheres} ORDER BY {keys} \
-             FETCH FIRST {rows} ROWS WITH TIES"
-        )
+        let first = match keys.is_empty() {
+            true => format!("FETCH FIRST {rows} ROWS ONLY"),
+            false => format!("ORDER BY {keys} FETCH FIRST {rows} ROWS WITH TIES"),
+        };
+        format!("SELECT {columns} FROM {table} AS t{wheres} {first}")
     }
 
     /// The search path for the question, if it is another than the session's: `(a, b) > (1, 2)` takes

@@ -7,12 +7,17 @@ use tokio_postgres::Client;
 
 use crate::support::flow::{position, query};
 use crate::support::records;
-use crate::support::stack::shared;
+use crate::support::stack::{Stack, shared};
 
 /// Holds the last state of every key against the table, and that every row was read once or
 /// superseded; returns how many were read.
 pub(super) async fn check(client: &Client, topic: &str, table: &str) -> usize {
-    let mut records = records::read_committed(&shared().kafka, &[topic]);
+    check_on(shared(), client, topic, table).await
+}
+
+/// The same on other servers.
+pub(super) async fn check_on(stack: &Stack, client: &Client, topic: &str, table: &str) -> usize {
+    let mut records = records::read_committed(&stack.kafka, &[topic]);
     records.sort_by_key(position);
     let positions: HashSet<_> = records.iter().map(position).collect();
     assert_eq!(positions.len(), records.len(), "{topic}: positions are unique (I3)");
@@ -53,28 +58,36 @@ pub(super) async fn check(client: &Client, topic: &str, table: &str) -> usize {
         }
         state.insert(key, after);
     }
-    let rows = query(client, &format!("SELECT to_json(t)::text FROM {table} AS t")).await;
-    let mut wanted: Vec<String> = rows.concat().iter().map(|row| canonical(row)).collect();
-    let mut found: Vec<String> = state.values().map(|row| canonical(&row.to_string())).collect();
-    wanted.sort();
-    found.sort();
-    let missing: Vec<_> = wanted.iter().filter(|row| found.binary_search(row).is_err()).collect();
-    let extra: Vec<_> = found.iter().filter(|row| wanted.binary_search(row).is_err()).collect();
-    let few = |rows: &[&String]| {
-        let shown = rows.iter().take(3).map(|row| row.chars().take(120).collect::<String>());
-        (rows.len(), shown.collect::<Vec<_>>())
-    };
-    assert!(
-        missing.is_empty() && extra.is_empty(),
-        "{topic}: missing {:?}, extra {:?}",
-        few(&missing),
-        few(&extra)
-    );
+    is_table(client, topic, table, state.into_values()).await;
     reads_in_all
 }
 
+/// Holds rows against the table's: each is there as often.
+pub(super) async fn is_table(
+    client: &Client,
+    topic: &str,
+    table: &str,
+    found: impl Iterator<Item = Value>,
+) {
+    let rows = query(client, &format!("SELECT to_json(t)::text FROM {table} AS t")).await;
+    let mut left: BTreeMap<String, i64> = BTreeMap::new();
+    for row in rows.concat() {
+        *left.entry(canonical(&row)).or_default() += 1;
+    }
+    for row in found {
+        *left.entry(canonical(&row.to_string())).or_default() -= 1;
+    }
+    let few = |is_wanted: fn(i64) -> bool| {
+        let rows = left.iter().filter(|(_, count)| is_wanted(**count));
+        let shown = rows.clone().take(3).map(|(row, _)| row.chars().take(120).collect::<String>());
+        (rows.count(), shown.collect::<Vec<_>>())
+    };
+    let (missing, extra) = (few(|count| 0 < count), few(|count| count < 0));
+    assert!(missing.0 + extra.0 == 0, "{topic}: missing {missing:?}, extra {extra:?}");
+}
+
 /// The columns of which the stream did not have the value.
-fn unchanged(record: &records::Record) -> Vec<String> {
+pub(super) fn unchanged(record: &records::Record) -> Vec<String> {
     let header = record.header("walbrook.unchanged");
     header.map(|list| serde_json::from_str(list).unwrap()).unwrap_or_default()
 }

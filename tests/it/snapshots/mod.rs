@@ -4,7 +4,9 @@
 mod commands;
 mod fold;
 mod gentle;
+mod keyless;
 mod killed;
+mod unseen;
 
 use std::time::Duration;
 
