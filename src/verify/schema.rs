@@ -133,7 +133,8 @@ impl Node {
                 None => return Self::of(&Value::from(kind), namespace, named),
             },
         };
-        let meaning = text("connect.name").or(text("logicalType")).unwrap_or_default().to_owned();
+        let meaning =
+            text("connect.name").or_else(|| text("logicalType")).unwrap_or_default().to_owned();
         let scale = attributes.get("scale").and_then(Value::as_u64).unwrap_or_default();
         let scale = u32::try_from(scale).map_err(|_| Error("a decimal with a scale of its own"))?;
         Ok(Self { shape, meaning, scale })

@@ -383,11 +383,7 @@ impl Side {
     }
 
     /// What is behind the framing, and the schema that it was written with.
-    fn open<'a>(
-        &self,
-        bytes: &'a [u8],
-        schemas: &Schemas,
-    ) -> Result<(Option<u32>, Arc<Node>, &'a [u8]), Error> {
+    fn open<'a>(&self, bytes: &'a [u8], schemas: &Schemas) -> Result<Opened<'a>, Error> {
         if self.notation != Notation::Avro {
             return Ok((None, Arc::clone(&self.schema), bytes));
         }
@@ -396,6 +392,9 @@ impl Side {
         Ok((Some(id), Arc::clone(schema), bytes.get(5..).unwrap_or_default()))
     }
 }
+
+/// The number of a schema, the schema, and what was written with it.
+type Opened<'a> = (Option<u32>, Arc<Node>, &'a [u8]);
 
 /// A value with nothing behind it.
 fn whole<'a>(schema: &Node, mut body: &'a [u8]) -> Result<Value<'a>, Error> {

@@ -51,7 +51,8 @@ fn iso_texts_are_read_back() {
     assert_eq!(iso::timestamp("1969-12-31T23:59:59.999999Z"), Some(-1));
     assert_eq!(iso::interval("P-1Y-2M3DT4H-5M-6.5S"), Some((-14, 3, 14_093_500_000)));
     for text in ["", "Z", "2024-02Z", "2024-02-29", "a-b-cZ", "2024-02-29T1Z", "1:2:3.1234567Z"] {
-        assert_eq!(iso::date(text).or(iso::time(text)).or(iso::timestamp(text)), None, "{text}");
+        let read = [iso::date(text), iso::time(text), iso::timestamp(text)];
+        assert_eq!(read, [None; 3], "{text}");
     }
 }
 
