@@ -72,9 +72,11 @@ pub async fn run(
     orders: Orders,
     stop: &mut Stop,
 ) -> Result<(), Error> {
+    let mut memory = Memory::new(config)?;
+    memory.orders = orders;
     let (mut writer, thread) =
         writer::start(attempt::kafka_sink(config)?).map_err(Error::Thread)?;
-    let (ended, limit) = match supervise(config, telemetry, orders, stop, &mut writer).await {
+    let (ended, limit) = match supervise(config, telemetry, memory, stop, &mut writer).await {
         // Kafka has had its time.
         Err(Error::StopTimeout) => {
             warn!(error = %Error::StopTimeout, "stopped while Kafka did not answer");
@@ -125,15 +127,13 @@ fn unless_refused(
 async fn supervise(
     config: &Config,
     telemetry: &mut Telemetry,
-    orders: Orders,
+    mut memory: Memory,
     stop: &mut Stop,
     writer: &mut writer::Writer<kafka::Error>,
 ) -> Result<(), Error> {
     let settings = &config.replication;
     let mut supervisor =
         Supervisor::new(settings.retry_delay_min, settings.retry_delay_max, settings.standby_poll);
-    let mut memory = Memory::new(config)?;
-    memory.orders = orders;
     loop {
         let (is_text_forced, memory) = (supervisor.is_text_forced(), &mut memory);
         let attempt = Attempt { config, is_text_forced, memory, writer, telemetry, stop };

@@ -295,7 +295,7 @@ impl Model {
                 self.kafka.records.push(Record::Begun);
                 self.machine.begin(progress, None, announced.as_ref());
             }
-            0..=2 => {
+            1 | 2 => {
                 let _ = self.machine.pause(RELATION, true);
                 assert!(self.machine.next_request(|_| Some(0)).is_none(), "it is paused");
             }
