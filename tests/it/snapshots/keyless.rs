@@ -75,7 +75,7 @@ fn a_stream_without_keys_begins_with_the_rows() {
         };
         flow.walbrook.wait_for(LIMIT, "that it is not read", is_too_large);
         flow.execute("INSERT INTO large VALUES (0)").await;
-        flow.execute("BEGIN; TRUNCATE part; INSERT INTO part VALUES (1, 'first'); COMMIT").await;
+        flow.execute(CUT).await;
         flow.drain().await;
         assert_eq!(flow.records("public.bare").len(), 0, "all of it is in the rows");
         assert_eq!(flow.records("public.large").len(), 1, "it is not held");

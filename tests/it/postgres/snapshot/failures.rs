@@ -56,14 +56,34 @@ fn tables_that_are_not_there_or_not_published() {
         told(&error, Class::Retry, &["\"public\".\"other\"", "not published"]);
         let error = refused(&mut reader, &scene.table("seen", &["id"]).await, &item).await;
         assert!(matches!(error, ChunkError::Gone { .. }));
-        let error = refused(&mut reader, &scene.table("item", &[]).await, &item).await;
-        told(&error, Class::Fatal, &["\"item\"", "no key"]);
         let error = refused(&mut reader, &scene.table("item", &["idx"]).await, &item).await;
         told(&error, Class::Retry, &["\"item\"", "changed"]);
         scene.run("DROP TABLE secret").await;
         let error = reader.ranges(&unknown.named(), 4).await.unwrap_err();
         assert!(matches!(error, ChunkError::Gone { .. }));
         assert_eq!(reader.ranges(&item.named(), 4).await.unwrap().rows, 100);
+    });
+}
+
+/// At once, or not at all.
+#[test]
+fn a_table_without_a_key_is_read_whole() {
+    run(LIMIT, async {
+        let scene = Scene::new(shared(), SETUP).await;
+        let table = scene.table("item", &[]).await;
+        let mut reader = scene.reader().await;
+        let chunk = reader.read(&table.whole()).await.unwrap();
+        assert_eq!((chunk.count, chunk.is_last, chunk.last), (100, true, None));
+        let just = ChunkRequest { rows_max: 100, ..table.whole() };
+        assert_eq!(reader.read(&just).await.unwrap().count, 100);
+        for request in [
+            ChunkRequest { rows_max: 99, ..table.whole() },
+            ChunkRequest { bytes_max: 1000, ..table.whole() },
+        ] {
+            let error = reader.read(&request).await.unwrap_err();
+            told(&error, Class::Fatal, &["\"item\"", "no key", "batch.max_records"]);
+            assert!(reader.is_usable());
+        }
     });
 }
 
