@@ -23,6 +23,9 @@ TABLE_TOPICS = {f"shop.public.{table}": table for table in TABLES}
 OUTBOX_TOPIC = "outbox.event.order"
 SHOWN = ("shop.public.shop_order", OUTBOX_TOPIC)
 
+# So many transactions before walbrook comes.
+BEFORE = 400
+
 # --once: so many transactions undisturbed, then so many with walbrook killed among them.
 CALM, STORMY, KILLS = 600, 900, 3
 
@@ -41,6 +44,10 @@ class Shop:
         self.seen = collections.Counter()
         self.positions = set()
         self.state = {table: {} for table in TABLES}
+        # Rows from before of which nothing was seen yet, and how many were overtaken by a change.
+        self.old = {table: set() for table in TABLES}
+        self.old_rows = 0
+        self.overtaken = 0
         self.latencies = collections.deque(maxlen=100_000)
         self.memory = 0
         self.restarts = 0
@@ -55,6 +62,7 @@ class Shop:
             connection.execute("CREATE DATABASE shop")
         with self.servers.connect("shop") as connection:
             connection.execute((SHOP / "schema.sql").read_text())
+        self.live_before()
         self.config.write_text(self.configuration())
         self.start_walbrook()
         self.reader = events.Reader(
@@ -63,6 +71,17 @@ class Shop:
             lambda topic: topic in TABLE_TOPICS or topic == OUTBOX_TOPIC,
         )
         say(f"all started in {time.monotonic() - started:.1f} s, in {self.servers.folder}")
+
+    def live_before(self):
+        """The shop is older than its slot: rows that the stream will not tell of."""
+        self.start_writer(rate=float("inf"), count=BEFORE)
+        self.writer.stop(at_count=True)
+        self.writer.changes.clear()
+        self.writer.transactions = self.writer.rolled_back = 0
+        with self.servers.connect("shop") as connection:
+            for table in TABLES:
+                self.old[table] = {row[0] for row in connection.execute(f"SELECT id FROM {table}")}
+        self.old_rows = sum(map(len, self.old.values()))
 
     def close(self):
         if self.writer:
@@ -122,9 +141,11 @@ class Shop:
         self.writer.start()
 
     def expected(self):
-        """How many records the committed changes make: a deletion also makes a tombstone."""
+        """How many records there are: a deletion also makes a tombstone, an old row one unless a change
+        overtakes it."""
         changes = self.writer.changes
-        return sum(changes.values()) + sum(n for (_, op), n in changes.items() if op == "d")
+        tombstones = sum(n for (_, op), n in changes.items() if op == "d")
+        return self.old_rows - self.overtaken + sum(changes.values()) + tombstones
 
     def step(self, measured=True):
         """Takes one record, if there is one; returns whether there was."""
@@ -135,12 +156,14 @@ class Shop:
         message = self.reader.poll(0.05)
         if message is None:
             return False
-        if measured:
-            self.latencies.append(time.time() * 1000 - message.timestamp()[1])
-        self.take(message)
+        latency = time.time() * 1000 - message.timestamp()[1]
+        # Of a row from before there is no commit.
+        if self.take(message) != "r" and measured:
+            self.latencies.append(latency)
         return True
 
     def take(self, message):
+        """Notes a record; returns what a table's says that happened."""
         topic = message.topic()
         position = events.position(message)
         if position in self.positions:
@@ -157,6 +180,7 @@ class Shop:
             # At a pace that a person can read.
             self.next_show[topic] = time.monotonic() + 0.5
             show_table(topic, value) if table else show_outbox(topic, key, message, value)
+        return value["op"] if table and value is not None else None
 
     def apply(self, table, key, value):
         state = self.state[table]
@@ -164,12 +188,20 @@ class Shop:
             self.seen[table, "tombstone"] += 1
             return
         operation = value["op"]
+        is_old = key in self.old[table]
+        self.old[table].discard(key)
+        if operation == "r":
+            if not is_old:
+                self.complaints.append(f"{table} {key}: read twice, or over something newer")
+            state[key] = value["after"]
+            return
         self.seen[table, operation] += 1
+        self.overtaken += is_old
         if operation == "d":
-            if state.pop(key, None) is None:
+            if state.pop(key, None) is None and not is_old:
                 self.complaints.append(f"{table} {key}: deleted, but it was not there")
         else:
-            if (operation == "c") == (key in state):
+            if (operation == "c") == (key in state or is_old):
                 self.complaints.append(f"{table} {key}: {operation}, out of order")
             state[key] = value["after"]
 
@@ -184,6 +216,9 @@ class Shop:
                 self.complaints.append(
                     f"{' '.join(what)}: {wanted[what]} committed, {self.seen[what]} arrived"
                 )
+        for table in TABLES:
+            if self.old[table]:
+                self.complaints.append(f"{table}: {len(self.old[table])} rows from before are missing")
         with self.servers.connect("shop", row_factory=dict_row()) as connection:
             for table in TABLES:
                 rows = {row["id"]: row for row in connection.execute(f"SELECT * FROM {table}")}
@@ -204,7 +239,7 @@ class Shop:
 
     def figures(self):
         self.note_memory()
-        text = f"{len(self.positions)} events"
+        text = f"{len(self.positions)} events, {self.old_rows - self.overtaken} of them rows from before"
         if len(self.latencies) > 1:
             cuts = statistics.quantiles(self.latencies, n=100)
             text += f", commit to consumer p50 {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms"
@@ -224,6 +259,9 @@ user = "walbrook"
 [replication]
 slot = "shop"
 publications = ["shop"]
+
+[snapshot]
+mode = "initial"
 
 [kafka]
 bootstrap_servers = ["{self.servers.bootstrap}"]
@@ -277,7 +315,8 @@ def once(shop):
     shop.compare()
     say(
         f"quickstart: {shop.writer.transactions} transactions ({shop.writer.rolled_back} rolled back),"
-        f" {shop.restarts} kills; every change arrived exactly once, tables and events agree;"
+        f" {shop.restarts} kills; every change and every row from before"
+        f" arrived exactly once, tables and events agree;"
         f" {shop.figures()}; {time.monotonic() - started:.0f} s"
     )
 

@@ -42,8 +42,10 @@ class Writer(threading.Thread):
         except Exception as error:
             self.error = error
 
-    def stop(self):
-        self.stopping.set()
+    def stop(self, at_count=False):
+        """Ends it now, or when it has done as many as it was told."""
+        if not at_count:
+            self.stopping.set()
         self.join()
         if self.error:
             raise self.error
