@@ -101,6 +101,9 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             self.tell_snapshots(now);
         }
         if let Some(snapshots) = &mut self.snapshots {
+            for Progress { table, rows, .. } in snapshots.completing.drain(..) {
+                info!(%table, rows, "the table's snapshot is complete");
+            }
             snapshots.ordered.on_committed();
         }
     }
@@ -164,6 +167,9 @@ impl Snapshotting {
         }
         if self.waiting(table).is_some() {
             return Err(format!("{table} is to be read already; `walbrook snapshot status`"));
+        }
+        if !self.wanted.reads(table) {
+            return Err(format!("{table} is not to be read: its snapshot mode is \"never\""));
         }
         if self.outboxes.iter().any(|outbox| outbox == table) {
             return Err(format!("{table} is an outbox: its rows are events that were sent once"));

@@ -61,7 +61,7 @@ pub(in super::super) struct Snapshotting {
     pace: Pace,
     slot: String,
     /// Which tables are wanted.
-    wanted: config::Snapshot,
+    pub(super) wanted: config::Snapshot,
     /// Tables that the configuration names, until it is known whether they are published.
     named: Vec<String>,
     /// All tables that have a record, as it is in Kafka or will be.
@@ -85,6 +85,8 @@ pub(in super::super) struct Snapshotting {
     /// Whether it is known what is published.
     has_looked: bool,
     entering: Option<Entering>,
+    /// Tables that are read when the batch is in Kafka that is being committed.
+    pub(super) completing: Vec<Progress>,
     pub(super) teller: Teller,
     pub(super) ordered: Ordered,
     checkpoints: u32,
@@ -133,6 +135,7 @@ impl Snapshotting {
             refused: BTreeMap::new(),
             has_looked: false,
             entering: None,
+            completing: Vec::new(),
             teller: Teller::default(),
             ordered: Ordered::default(),
             checkpoints: 0,
@@ -204,7 +207,7 @@ impl Snapshotting {
     pub(super) fn take_progress(&mut self) -> Vec<Progress> {
         for progress in self.machine.take_progress() {
             if progress.state == State::Done {
-                info!(table = %progress.table, rows = progress.rows, "the table's snapshot is complete");
+                self.completing.push(progress.clone());
             }
             self.unwritten.push(progress.clone());
             self.known.insert(progress.relation, progress);
@@ -517,9 +520,9 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
                 snapshots.new.push_back(relation);
             }
         }
-        let wanted = &snapshots.wanted;
-        let place = |it: &Relation| wanted.place(&table_name(it));
-        snapshots.new.make_contiguous().sort_by_key(place);
+        let Snapshotting { wanted, ordered, new, .. } = &mut *snapshots;
+        let place = |it: &Relation| (!ordered.has(it.id), wanted.place(&table_name(it)));
+        new.make_contiguous().sort_by_key(place);
         if std::mem::take(&mut snapshots.skips_present) {
             info!(
                 tables = snapshots.known.len(),
