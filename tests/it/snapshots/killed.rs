@@ -15,7 +15,7 @@ use tokio_postgres::Client;
 use super::{INITIAL, TEST_LIMIT, is_complete};
 use crate::support::flow::{self, LIMIT, drained};
 use crate::support::stack::{Space, installed, shared};
-use crate::support::walbrook::Walbrook;
+use crate::support::walbrook::{Walbrook, command};
 use crate::support::{process, run};
 
 /// What differs between the runs of the test.
@@ -121,6 +121,9 @@ fn killed(scale: &'static Scale) {
         let ddl = ddl.replace("KEYLESS", &scale.keyless.to_string());
         stack.postgres.execute(&space.database, &ddl).await;
         let config = flow::config(stack, &space, &[INITIAL, ("batch", scale.batch)]);
+        // What commits before there is a slot is in no transaction of the stream.
+        let made = command(&config, &["slot", "create"]);
+        assert!(made.status.success(), "{made:?}");
         let is_over = Arc::new(AtomicBool::new(false));
         let mut writers = Vec::new();
         for number in 0..WRITERS {
