@@ -2,17 +2,16 @@
 //! where a partition ends when it is asked.
 
 use std::ops::Range;
-use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client::{self, Consumer, Producer, Readers};
-use super::error::Error;
+use super::client::{self, Producer, Readers};
+use super::error::{Error, Origin};
 use super::headers::POSITION;
-use super::recovery::{is_of_group, is_passing};
+use super::recovery::{self, is_of_group, is_passing};
 use super::{Deadline, REQUEST_TIMEOUT, SLICE, topics};
 use crate::config::Kafka;
 
@@ -66,19 +65,11 @@ impl TopicReader {
     /// [`Error::HangingTransaction`] if that takes longer than `kafka.recovery_timeout`; if Kafka
     /// cannot be reached, or refuses.
     pub fn offsets(&self, topic: &str, partition: i32) -> Result<Range<i64>, Error> {
-        let (low, high) = self.watermarks(&self.readers.all, topic, partition)?;
-        let deadline = Deadline::after(self.config.recovery_timeout);
-        loop {
-            let (_, stable) = self.watermarks(&self.readers.committed, topic, partition)?;
-            if high <= stable {
-                return Ok(low..high);
-            }
-            let Some(step) = deadline.slice(WAIT_STEP) else {
-                let (topic, waited) = (topic.to_owned(), deadline.elapsed());
-                return Err(Error::HangingTransaction { topic, partition, stable, high, waited });
-            };
-            let _ = self.readers.all.poll(step);
-        }
+        let origin = client::origin(&self.config, "asking for the offsets of a topic").on(topic);
+        let origin = Origin { operation: "READ", ..origin };
+        let limit = self.config.recovery_timeout;
+        recovery::settle(&self.readers, (topic, partition), limit, origin)
+            .map(|(low, high)| low..high)
     }
 
     /// Reads these offsets from now on.
@@ -128,36 +119,9 @@ impl TopicReader {
         Ok(None)
     }
 
-    fn watermarks(
-        &self,
-        consumer: &Consumer,
-        topic: &str,
-        partition: i32,
-    ) -> Result<(i64, i64), Error> {
-        let doing = "asking for the offsets of a topic";
-        let deadline = Deadline::after(REQUEST_TIMEOUT);
-        loop {
-            // Hands out the client's events: its errors, its wish for a token.
-            let _ = consumer.poll(Duration::ZERO);
-            let Some(slice) = deadline.slice(SLICE) else {
-                return Err(consumer.context().unanswered(doing, deadline.elapsed()));
-            };
-            match consumer.fetch_watermarks(topic, partition, slice) {
-                Ok(watermarks) => return Ok(watermarks),
-                Err(error) if is_passing(&error) => {
-                    let _ = consumer.poll(WAIT_STEP);
-                    if let Some(refused) = consumer.context().refused() {
-                        return Err(refused);
-                    }
-                }
-                Err(error) => return Err(self.error(error)),
-            }
-        }
-    }
-
     fn error(&self, source: KafkaError) -> Error {
         let origin = client::origin(&self.config, READING).on(&self.topic);
-        super::error::Origin { operation: "READ", ..origin }.error(source)
+        Origin { operation: "READ", ..origin }.error(source)
     }
 }
 
@@ -195,6 +159,3 @@ impl TopicRecord<'_> {
 }
 
 const READING: &str = "reading a topic";
-
-/// How often undecided offsets are looked at again.
-const WAIT_STEP: Duration = Duration::from_millis(20);

@@ -13,7 +13,7 @@ use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::{self, Consumer, Readers};
-use super::error::{Error, code_of, is_timeout};
+use super::error::{Error, Origin, code_of, is_timeout};
 use super::{Deadline, REQUEST_TIMEOUT, SLICE};
 use crate::checkpoint::Checkpoint;
 use crate::config::{Config, Kafka};
@@ -117,6 +117,57 @@ fn parse(topic: &str, offset: i64, value: Option<&[u8]>) -> Result<Option<Checkp
     })
 }
 
+/// Waits until all of a partition is decided, which is when the stable offset reaches what the high
+/// watermark was; returns the low watermark and that high one.
+pub(super) fn settle(
+    readers: &Readers,
+    (topic, partition): (&str, i32),
+    limit: Duration,
+    origin: Origin<'_>,
+) -> Result<(i64, i64), Error> {
+    let place = (topic, partition);
+    let (low, high) = watermarks(&readers.all, place, origin)?;
+    let deadline = Deadline::after(limit);
+    loop {
+        let (_, stable) = watermarks(&readers.committed, place, origin)?;
+        if high <= stable {
+            return Ok((low, high));
+        }
+        let Some(step) = deadline.slice(WAIT_STEP) else {
+            let (topic, waited) = (topic.to_owned(), deadline.elapsed());
+            return Err(Error::HangingTransaction { topic, partition, stable, high, waited });
+        };
+        // Nothing is assigned: this waits, and serves the client.
+        let _ = readers.all.poll(step);
+    }
+}
+
+/// Where a partition begins and ends for this consumer; asked for until a broker answers.
+fn watermarks(
+    consumer: &Consumer,
+    (topic, partition): (&str, i32),
+    origin: Origin<'_>,
+) -> Result<(i64, i64), Error> {
+    let deadline = Deadline::after(REQUEST_TIMEOUT);
+    loop {
+        // Hands out the client's events: its errors, its wish for a token.
+        let _ = consumer.poll(Duration::ZERO);
+        let Some(slice) = deadline.slice(SLICE) else {
+            return Err(consumer.context().unanswered(origin.doing, deadline.elapsed()));
+        };
+        match consumer.fetch_watermarks(topic, partition, slice) {
+            Ok(watermarks) => return Ok(watermarks),
+            Err(error) if is_passing(&error) => {
+                let _ = consumer.poll(WAIT_STEP);
+                if let Some(refused) = consumer.context().refused() {
+                    return Err(refused);
+                }
+            }
+            Err(error) => return Err(origin.error(error)),
+        }
+    }
+}
+
 /// The last record of a key: its offset, and its value; `None` is a tombstone.
 type Found = (i64, Option<Vec<u8>>);
 
@@ -129,50 +180,10 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Waits until the stable offset reaches the high watermark; returns the low and that high one.
     fn settle(&self) -> Result<(i64, i64), Error> {
-        let Readers { committed, all, .. } = self.readers;
-        let (low, high) = self.watermarks(all)?;
-        let deadline = Deadline::after(self.config.recovery_timeout);
-        loop {
-            let (_, stable) = self.watermarks(committed)?;
-            if high <= stable {
-                return Ok((low, high));
-            }
-            let Some(step) = deadline.slice(WAIT_STEP) else {
-                return Err(Error::HangingTransaction {
-                    topic: self.config.checkpoint_topic.clone(),
-                    partition: PARTITION,
-                    stable,
-                    high,
-                    waited: deadline.elapsed(),
-                });
-            };
-            // Nothing is assigned: this waits, and serves the client.
-            let _ = committed.poll(step);
-        }
-    }
-
-    fn watermarks(&self, consumer: &Consumer) -> Result<(i64, i64), Error> {
-        let doing = "asking for the offsets of the checkpoint topic";
-        let deadline = Deadline::after(REQUEST_TIMEOUT);
-        loop {
-            // Hands out the client's events: its errors, its wish for a token.
-            let _ = consumer.poll(Duration::ZERO);
-            let Some(slice) = deadline.slice(SLICE) else {
-                return Err(consumer.context().unanswered(doing, deadline.elapsed()));
-            };
-            match consumer.fetch_watermarks(&self.config.checkpoint_topic, PARTITION, slice) {
-                Ok(watermarks) => return Ok(watermarks),
-                Err(error) if is_passing(&error) => {
-                    let _ = consumer.poll(WAIT_STEP);
-                    if let Some(refused) = consumer.context().refused() {
-                        return Err(refused);
-                    }
-                }
-                Err(error) => return Err(self.error(doing, error)),
-            }
-        }
+        let origin = self.origin("asking for the offsets of the checkpoint topic");
+        let place = (&*self.config.checkpoint_topic, PARTITION);
+        settle(self.readers, place, self.config.recovery_timeout, origin)
     }
 
     /// Waits until nothing is undecided, and reads the last record of each key that is wanted, until
@@ -243,9 +254,12 @@ impl Reader<'_> {
     }
 
     fn error(&self, doing: &'static str, source: KafkaError) -> Error {
+        self.origin(doing).error(source)
+    }
+
+    fn origin(&self, doing: &'static str) -> Origin<'_> {
         let topic = &self.config.checkpoint_topic;
-        super::error::Origin { operation: "READ", ..client::origin(self.config, doing).on(topic) }
-            .error(source)
+        Origin { operation: "READ", ..client::origin(self.config, doing).on(topic) }
     }
 }
 
