@@ -307,14 +307,8 @@ impl Snapshots {
         self.tables.values().filter(is_one).count()
     }
 
-    /// Whether the stream leaves out the table's changes: it has no key, and its rows, which have
-    /// not entered yet, have them.
-    #[must_use]
-    pub fn is_held(&self, relation: RelationId) -> bool {
-        self.tables.get(&relation).is_some_and(Table::is_held)
-    }
-
-    /// The tables whose changes the stream leaves out.
+    /// The tables whose changes the stream leaves out: they have no key, and their rows, which have not
+    /// entered yet, have them.
     pub fn held(&self) -> impl Iterator<Item = RelationId> {
         self.tables.iter().filter(|(_, table)| table.is_held()).map(|(relation, _)| *relation)
     }

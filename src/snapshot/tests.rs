@@ -179,7 +179,7 @@ impl Model {
         self.kafka.again = self.kafka.again.saturating_sub(1);
         let mut records = Vec::new();
         // All of a transaction is left out, or nothing: rows enter between two.
-        let mut is_held = self.machine.is_held(RELATION);
+        let mut is_held = self.machine.held().any(|it| it == RELATION);
         for write in &xact.writes {
             let is_row = !matches!(write, Write::AddColumn);
             if is_row && is_new && self.is_unseen() {

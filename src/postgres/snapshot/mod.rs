@@ -62,8 +62,6 @@ pub struct ChunkReader {
     limits: ChunkLimits,
     /// Of all that one chunk takes, for a server that does not answer at all.
     timeout: Duration,
-    /// Where the rows of the next chunk go.
-    spare: Vec<u8>,
     /// Whether the last answer was read to its end.
     is_usable: bool,
 }
@@ -115,7 +113,6 @@ impl ChunkReader {
             server_started,
             limits,
             timeout: limits.lock_timeout + limits.statement_timeout + postgres.connect_timeout,
-            spare: Vec::new(),
             is_usable: true,
         })
     }
@@ -161,12 +158,6 @@ impl ChunkReader {
         let outcome = tokio::time::timeout(limit, self.explain(table)).await;
         let outcome = outcome.unwrap_or_else(|_| late(&host, limit));
         self.end(*table, outcome).await
-    }
-
-    /// Takes back the rows of a chunk that is done with: the next one's go into their memory.
-    pub fn recycle(&mut self, mut rows: Vec<u8>) {
-        rows.clear();
-        self.spare = rows;
     }
 
     /// Ends the connection.
@@ -322,8 +313,7 @@ impl ChunkReader {
         // What a regclass is printed as depends on it, and the stream's is the role's.
         self.dialogue.before("SET LOCAL search_path TO DEFAULT")?;
         let key = shape.key.iter().map(|column| column.index).collect();
-        let spare = std::mem::take(&mut self.spare);
-        let mut rows = Rows::new(is_binary, key, request.rows_max, request.bytes_max, spare);
+        let mut rows = Rows::new(is_binary, key, request.rows_max, request.bytes_max);
         let is_complete = match self.fetch(&mut rows).await? {
             Ending::Refused { stage, server } => {
                 return Err(self.refusal(stage, server, request, &shape.place.name));

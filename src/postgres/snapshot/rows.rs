@@ -32,8 +32,8 @@ impl Rows {
         key: Vec<usize>,
         rows_max: u32,
         bytes_max: usize,
-        bytes: Vec<u8>,
     ) -> Self {
+        let bytes = Vec::new();
         Self { is_binary, key, rows_max, bytes_max, bytes, count: 0, last: 0, is_full: false }
     }
 

@@ -139,7 +139,6 @@ async fn walk(
         }
         assert_ne!(chunk.last, after, "it goes on");
         after = chunk.last;
-        reader.recycle(chunk.rows);
     }
 }
 
