@@ -136,7 +136,7 @@ impl Snapshotting {
                 Ok(relation) => {
                     let start = Start { condition, reply: Some(reply) };
                     self.ordered.starts.insert(relation.id, start);
-                    self.held.remove(&relation.id);
+                    self.resting.remove(&relation.id);
                     self.new.push_front(relation);
                     return;
                 }
@@ -231,10 +231,10 @@ impl Snapshotting {
         let read = self.machine.progress().map(|(it, _)| it).filter(|it| !it.is_held());
         let read = read.map(|it| (it.relation, it.table.clone(), it.rows));
         let waiting = self.new.iter().chain(&self.dividing);
-        let held = published.iter().filter(|it| self.held.contains_key(&it.id));
-        let held = held.filter(|it| !self.known.contains_key(&it.id));
+        let resting = published.iter().filter(|it| self.resting.contains_key(&it.id));
+        let resting = resting.filter(|it| !self.known.contains_key(&it.id));
         let all: BTreeMap<_, _> = waiting
-            .chain(held)
+            .chain(resting)
             .map(|relation| (relation.id, table_name(relation), 0))
             .chain(read)
             .map(|(id, table, rows)| (id, (table, rows)))

@@ -76,8 +76,8 @@ pub(in super::super) struct Snapshotting {
     pub(super) outboxes: Vec<String>,
     /// Whether tables that are there already are taken as read: the pipeline is older than snapshots.
     skips_present: bool,
-    /// Tables that are not read before.
-    pub(super) held: BTreeMap<RelationId, Instant>,
+    /// Tables of which nothing is read before that, since a reading failed.
+    pub(super) resting: BTreeMap<RelationId, Instant>,
     /// Tables that could not be divided.
     undivided: BTreeSet<RelationId>,
     /// Tables that cannot be read, and why.
@@ -130,7 +130,7 @@ impl Snapshotting {
             dividing: None,
             outboxes: config.outboxes.iter().map(full_name).collect(),
             skips_present: checkpoint.snapshots.is_none(),
-            held: BTreeMap::new(),
+            resting: BTreeMap::new(),
             undivided: BTreeSet::new(),
             refused: BTreeMap::new(),
             has_looked: false,
@@ -168,8 +168,8 @@ impl Snapshotting {
 
     /// When there is something to do, whatever comes.
     pub(super) fn deadline(&self) -> Instant {
-        let held = self.held.values().copied().chain(self.pace.free_at(clock::now()));
-        held.fold(self.next_look.min(self.next_tables), Instant::min)
+        let resting = self.resting.values().copied().chain(self.pace.free_at(clock::now()));
+        resting.fold(self.next_look.min(self.next_tables), Instant::min)
     }
 
     /// Whether chunks are being read.
@@ -321,7 +321,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
     pub(super) async fn tend_snapshots(&mut self) -> Result<(), Error> {
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
         let now = clock::now();
-        snapshots.held.retain(|_, until| now < *until);
+        snapshots.resting.retain(|_, until| now < *until);
         if snapshots.next_tables <= now {
             self.look_for_tables().await?;
         }
@@ -333,10 +333,10 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         self.divide_next().await?;
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
         let now = clock::now();
-        let Snapshotting { machine, chunks, held, pace, known, wanted, .. } = snapshots;
+        let Snapshotting { machine, chunks, resting, pace, known, wanted, .. } = snapshots;
         let table = |relation| known.get(&relation).map_or("", |known| known.table.as_str());
         let place =
-            |relation| (!held.contains_key(&relation)).then(|| wanted.place(table(relation)));
+            |relation| (!resting.contains_key(&relation)).then(|| wanted.place(table(relation)));
         while chunks.has_room()
             && pace.free_at(now).is_none()
             && let Some(mut request) = machine.next_request(place)
@@ -417,7 +417,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         }
         let wait = if error.class() == Class::Retry { RETRY_AFTER } else { REFUSED_AFTER };
         let until = clock::now() + wait;
-        snapshots.held.insert(relation, until);
+        snapshots.resting.insert(relation, until);
         snapshots.next_tables = snapshots.next_tables.min(until);
         let known = snapshots.known.get(&relation).cloned();
         match (&error, known) {
@@ -503,12 +503,12 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
         let now = clock::now();
         let next = now + TABLES_EVERY.max((now - since) * TABLES_SHARE);
-        snapshots.next_tables = snapshots.held.values().copied().fold(next, Instant::min);
+        snapshots.next_tables = snapshots.resting.values().copied().fold(next, Instant::min);
         snapshots.has_looked = true;
         snapshots.undivided.retain(|id| relations.iter().any(|it| it.id == *id));
         snapshots.tell_of_unpublished(&relations);
         for relation in relations {
-            if snapshots.is_known(relation.id) || snapshots.held.contains_key(&relation.id) {
+            if snapshots.is_known(relation.id) || snapshots.resting.contains_key(&relation.id) {
                 continue;
             }
             let table = table_name(&relation);

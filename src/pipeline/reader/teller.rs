@@ -124,8 +124,8 @@ impl Snapshotting {
         };
         teller.rates.retain(|relation, _| is_read(relation));
         let waiting = self.new.iter().chain(&self.dividing).map(|relation| relation.id);
-        let held = self.held.keys().copied().filter(|relation| !known.contains_key(relation));
-        let waiting = waiting.chain(held).count();
+        let resting = self.resting.keys().copied().filter(|relation| !known.contains_key(relation));
+        let waiting = waiting.chain(resting).count();
         teller.complaints.retain(|relation, _| match known.get(relation) {
             Some(progress) => progress.state == State::Reading,
             None => 0 < waiting,
