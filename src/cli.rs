@@ -77,7 +77,7 @@ walbrook reads one PostgreSQL logical replication slot and writes every committe
 exactly once, as Avro (or JSON) events in Debezium's envelope.
 
 A configuration to start from, with every key explained, is config/walbrook.example.toml. Secrets \
-come from files or environment variables, never from the configuration or the command line.";
+come from files, commands or environment variables, never from the configuration or the command line.";
 
 const AFTER: &str = "\
 Examples:
@@ -191,8 +191,9 @@ pub enum Command {
     /// Read rows that were there before (again), or stop: of the running process, through the control
     /// socket
     ///
-    /// Needs `snapshot.mode` = "initial", which by itself reads each table once. An answer other than a
-    /// refusal means that what was told is in Kafka, and outlives a restart.
+    /// Needs a process that reads tables (`snapshot.mode` = "initial", or that of a table), each of them
+    /// once by itself. An answer other than a refusal means that what was told is in Kafka, and outlives
+    /// a restart.
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
     /// Ask the running process how it is, through the control socket
@@ -387,7 +388,8 @@ pub enum SnapshotCommand {
     },
     /// Give up what is not read
     ///
-    /// The table then counts as read; `walbrook snapshot start` begins anew. What is in Kafka stays.
+    /// The table then counts as read; `walbrook snapshot start` begins anew. What is in Kafka stays. A
+    /// table without a key is not given up once it is begun with: its changes meanwhile are in its rows.
     Stop {
         /// Only this table, as schema.table (may be repeated); else all that are being read or wait to be
         #[arg(long = "table", value_name = "TABLE")]

@@ -168,12 +168,45 @@ fn what_cannot_be_read_is_refused_with_the_reason() {
         }
         // It is what it was.
         drain(&mut flow).await;
-        let status = snapshot(&flow, "status", 0);
-        assert!(status.ends_with("0 wait; 2 were read, 1 not\n"), "{status}");
+        // It is told once a second.
+        until(LIMIT, "what it was", || {
+            let status = snapshot(&flow, "status", 0);
+            if status.ends_with("0 wait; 2 were read, 1 not\n") { Ok(()) } else { Err(status) }
+        });
         flow.stop();
         flow.config = flow.config.replace("mode = \"initial\"", "mode = \"never\"");
         flow.restart().await;
         let refused = snapshot(&flow, "start --table public.t", 2);
         assert!(refused.contains("this process reads no tables"), "{refused}");
+    });
+}
+
+/// What was left out of the stream of a table without a key is in its rows, and nowhere else.
+#[test]
+fn a_table_without_a_key_is_not_given_up() {
+    run(TEST_LIMIT, async {
+        let mut flow = start("kept", "SELECT 1", &[]).await;
+        let open = open_xact(&flow).await;
+        flow.execute("CREATE TABLE bare (v text); INSERT INTO bare VALUES ('held')").await;
+        until_table(&flow, "bare", |table| table["table"] == "public.bare");
+        let refused = snapshot(&flow, "stop --table public.bare", 2);
+        assert!(refused.contains("public.bare has no key"), "{refused}");
+        let done = snapshot(&flow, "stop", 0);
+        assert!(done.contains("0 tables are read no further"), "{done}");
+        // Also where the process that has begun with it is gone, and tables are not wanted any more.
+        flow.stop();
+        flow.config = flow.config.replace("mode = \"initial\"", "mode = \"never\"");
+        flow.restart().await;
+        assert_eq!(flow.records("public.bare").len(), 0, "it is left out of the stream");
+        open.batch_execute("COMMIT").await.unwrap();
+        flow.walbrook.wait_for(LIMIT, "bare", |line| is_complete(line, "public.bare"));
+        flow.execute("INSERT INTO bare VALUES ('behind')").await;
+        drain(&mut flow).await;
+        let records = flow.records("public.bare");
+        let values = records.iter().filter_map(|record| record.value.as_ref());
+        let values: Vec<Value> = values.map(|it| serde_json::from_slice(it).unwrap()).collect();
+        let said = values.iter().map(|it| (it["op"].as_str().unwrap(), &it["after"]["v"]));
+        let said: Vec<_> = said.map(|(op, v)| format!("{op} {v}")).collect();
+        assert_eq!(said, ["r \"held\"", "c \"behind\""]);
     });
 }
