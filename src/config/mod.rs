@@ -67,6 +67,8 @@ pub struct Snapshot {
     pub mode: SnapshotMode,
     /// How many connections read at once.
     pub readers: usize,
+    /// The standbys that are read, in the order to try; none is the server of the slot.
+    pub hosts: Vec<Host>,
     /// How fast, and when.
     pub pace: Pace,
     /// Tables that are read before others, in this order, each as `schema.table`.
@@ -197,6 +199,8 @@ pub enum Target {
     Primary,
     /// Nor one on which sessions begin read-only.
     ReadWrite,
+    /// Standbys only: those of `snapshot.hosts`.
+    Standby,
 }
 
 /// How the slot is read.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 pub(super) use self::asked::{commit, progress, recovered};
+use super::access::Source;
 use super::alive::{alive, gone, look, watched};
 use super::assembler::{self, Assembler};
 use super::holder::Holders;
@@ -21,14 +22,14 @@ use super::telemetry::Telemetry;
 use super::writer::Writer;
 use super::{Error, Stop, clock, gap, sink};
 use crate::checkpoint::{Checkpoint, FORMAT, Remade, State, Stream};
-use crate::config::{Binary, Config, Failover, Postgres, Sasl, SecretSource, SnapshotMode};
+use crate::config::{Binary, Config, Failover, Postgres, Sasl, SecretSource};
 use crate::edges::Class;
 use crate::kafka::{self, KafkaSink, SinkConfig};
 use crate::order::Orders;
 use crate::plan::{self, Settings};
 use crate::position::{Lsn, Position};
 use crate::postgres::{
-    self, Catalog, ChunkError, PublishedColumn, ReplicationClient, SlotFacts, Start, System,
+    self, Catalog, PublishedColumn, ReplicationClient, SlotFacts, Start, System,
 };
 use crate::registry::Registry;
 use crate::status::Phase;
@@ -105,8 +106,8 @@ struct Held {
     catalog: Catalog,
     is_binary: bool,
     timelines: Option<Timelines>,
-    /// Whether the rows of tables can be read.
-    has_snapshots: bool,
+    /// Where the rows of tables are read.
+    source: Option<Source>,
     checkpoint: Checkpoint,
     comes_again: bool,
 }
@@ -163,7 +164,7 @@ impl Attempt<'_> {
             is_binary,
             // No checkpoint is kept.
             timelines: None,
-            has_snapshots: false,
+            source: None,
             checkpoint,
             comes_again,
         })
@@ -198,6 +199,7 @@ impl Attempt<'_> {
             }
         }
         let timelines = timelines(self.config, &client, &catalog).await?;
+        let source = Source::new(self.config, client.is_standby(), system.clone(), history.clone());
         let started =
             client.start_replication(from_confirmed(slot, &expected.stream, is_binary)).await;
         let mut transport = match started {
@@ -226,15 +228,14 @@ impl Attempt<'_> {
             }
             Verdict::Resume { checkpoint, comes_again } => {
                 tell_of_remade(recovered.as_ref(), &expected.stream);
-                let checkpoint = *checkpoint;
                 Ok(Held {
                     transport,
                     session,
                     catalog,
                     is_binary,
-                    has_snapshots: timelines.is_none(),
+                    source: Some(source),
                     timelines,
-                    checkpoint,
+                    checkpoint: *checkpoint,
                     comes_again,
                 })
             }
@@ -267,7 +268,7 @@ impl Attempt<'_> {
             mut catalog,
             is_binary,
             timelines,
-            has_snapshots,
+            source,
             mut checkpoint,
             comes_again,
         } = held;
@@ -275,12 +276,12 @@ impl Attempt<'_> {
         info!(%slot, position = %checkpoint.position, confirm = %checkpoint.confirm, "streaming");
         self.telemetry.on_streaming(clock::now(), checkpoint.confirm);
         let (mut snapshots, is_off) = (None, self.config.snapshot.is_off());
-        if has_snapshots {
+        if let Some(source) = source {
             let asked = progress(self.writer, &checkpoint, is_off);
             let gone = gone(&mut catalog);
             let found = alive(&mut transport, &mut session, self.stop, gone, asked).await??;
-            snapshots =
-                found.map(|found| Snapshotting::new(self.config, is_binary, &checkpoint, found));
+            snapshots = found
+                .map(|found| Snapshotting::new(self.config, is_binary, source, &checkpoint, found));
         }
         if is_off && snapshots.is_none() {
             // Nobody notes any more what a later reading would have to know.
@@ -425,8 +426,7 @@ pub(super) async fn replication(
     Ok(client)
 }
 
-/// Another one, to a standby, which outlives what the stream does not tell of. Where tables are all
-/// that is wanted it is not: from there none is read.
+/// Another one, to a standby, which outlives what the stream does not tell of.
 async fn timelines(
     config: &Config,
     client: &ReplicationClient,
@@ -434,10 +434,6 @@ async fn timelines(
 ) -> Result<Option<Timelines>, Error> {
     if !client.is_standby() {
         return Ok(None);
-    }
-    if config.snapshot.mode == SnapshotMode::Only {
-        let error = Box::new(ChunkError::Standby { host: client.host().to_owned() });
-        return Err(Error::Unread { error });
     }
     Ok(Some(Timelines::new(replication(config, catalog).await?)))
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::config::{BatchLimits, Config, Postgres};
-use crate::position::Xid;
+use super::access::{Access, Connection, Source, visibility};
+use crate::config::{BatchLimits, Config};
+use crate::position::Lsn;
 use crate::postgres::{
     Catalog, ChunkError, ChunkLimits, ChunkReader, ChunkRequest, Key, Ranges, SnapshotTable,
 };
-use crate::snapshot::{Chunk, ChunkId, Part, Range, Request, Visibility};
+use crate::snapshot::{Chunk, ChunkId, Part, Range, Request};
 use crate::wal::RelationId;
 
 /// How long a reader waits for a table's lock, and for each statement.
@@ -23,19 +24,24 @@ const LIMITS: ChunkLimits = ChunkLimits {
 /// About how many ranges a table is divided into.
 const RANGES: u32 = 32;
 
+/// A chunk that is in the way of a standby's recovery is halved so often.
+const HALVED_MAX: u32 = 6;
+
 /// The connections.
 #[derive(Debug)]
 pub(super) struct Chunks {
-    postgres: Postgres,
+    access: Access,
     publications: Vec<String>,
     is_binary: bool,
     rows_max: u32,
     /// Of batches: a table without a key is read at once.
     limits: BatchLimits,
+    /// How often chunks are halved.
+    halved: u32,
     /// As many connections there are.
     readers: usize,
-    idle: Vec<ChunkReader>,
-    reading: JoinSet<(Option<ChunkReader>, Answer)>,
+    idle: Vec<Connection>,
+    reading: JoinSet<(Option<Connection>, Answer)>,
 }
 
 /// What a reading brought.
@@ -54,17 +60,20 @@ pub(super) struct Division {
     pub(super) key: Vec<String>,
     /// Which rows are read.
     pub(super) condition: Option<String>,
+    /// What a standby must have replayed before.
+    pub(super) replayed: Lsn,
 }
 
 impl Chunks {
     /// A chunk has up to `rows_max` rows.
-    pub(super) fn new(config: &Config, is_binary: bool, rows_max: u32) -> Self {
+    pub(super) fn new(config: &Config, is_binary: bool, source: Source, rows_max: u32) -> Self {
         Self {
-            postgres: config.postgres.clone(),
+            access: Access::new(config, source),
             publications: config.replication.publications.clone(),
             is_binary,
             rows_max,
             limits: config.batch,
+            halved: 0,
             readers: config.snapshot.readers,
             idle: Vec::new(),
             reading: JoinSet::new(),
@@ -98,11 +107,14 @@ impl Chunks {
             true => {
                 (u32::try_from(self.limits.max_records).unwrap_or(u32::MAX), self.limits.max_bytes)
             }
-            false => (self.rows_max, self.limits.target_bytes),
+            false => {
+                let halved = self.halved;
+                ((self.rows_max >> halved).max(1), (self.limits.target_bytes >> halved).max(1))
+            }
         };
-        self.spawn(move |reader| {
+        self.spawn(request.replayed, move |reader| {
             Box::pin(async move {
-                let Request { id, relation, key, part, condition } = request;
+                let Request { id, relation, key, part, condition, .. } = request;
                 let (keys, range) = match part {
                     Part::Keys(keys) => (Some(keys), Range::default()),
                     Part::Range(range) => (None, range),
@@ -127,9 +139,9 @@ impl Chunks {
     }
 
     /// Divides a table into ranges.
-    pub(super) fn divide(&mut self, Division { relation, key, condition }: Division) {
+    pub(super) fn divide(&mut self, Division { relation, key, condition, replayed }: Division) {
         let publications = self.publications.clone();
-        self.spawn(move |reader| {
+        self.spawn(replayed, move |reader| {
             Box::pin(async move {
                 let table = SnapshotTable {
                     relation,
@@ -146,28 +158,53 @@ impl Chunks {
         });
     }
 
+    /// Does work on a connection; on a standby it must have replayed so much.
     fn spawn(
         &mut self,
+        replayed: Lsn,
         work: impl for<'a> FnOnce(
             Result<&'a mut ChunkReader, ChunkError>,
         ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>>
         + Send
         + 'static,
     ) {
-        let (postgres, idle) = (self.postgres.clone(), self.idle.pop());
+        let (access, idle) = (self.access.clone(), self.idle.pop());
         self.reading.spawn(async move {
-            let reader = match idle {
-                Some(reader) => Ok(reader),
-                None => ChunkReader::connect(&postgres, LIMITS).await,
+            let connection = match idle {
+                Some(connection) => Ok(connection),
+                None => access.connect(LIMITS).await,
             };
-            match reader {
-                Ok(mut reader) => {
-                    let answer = work(Ok(&mut reader)).await;
-                    (Some(reader), answer)
-                }
-                Err(error) => (None, work(Err(error.into())).await),
+            let mut connection = match connection {
+                Ok(connection) => connection,
+                Err(error) => return (None, work(Err(error)).await),
+            };
+            if let Err(error) = access.admit(&mut connection, replayed).await {
+                let is_kept = matches!(error, ChunkError::Behind { .. });
+                return (Some(connection).filter(|_| is_kept), work(Err(error)).await);
+            }
+            let answer = work(Ok(&mut connection.reader)).await;
+            match access.vouch(&mut connection).await {
+                Ok(()) => (Some(connection), answer),
+                Err(error) => (None, answer.failed(error)),
             }
         });
+    }
+
+    /// Whether this says that the standby that has the slot is none any more.
+    pub(super) fn is_promotion(&self, error: &ChunkError) -> bool {
+        let ChunkError::Postgres(error) = error else { return false };
+        let is_own = matches!(self.access.source, Source::Standby);
+        is_own && matches!(**error, crate::postgres::Error::NotStandby { .. })
+    }
+
+    /// Whether this is an error of a standby that may last, while the stream goes on.
+    pub(super) fn is_away(&self, error: &ChunkError) -> bool {
+        let is_beside = matches!(self.access.source, Source::Standbys(_));
+        match error {
+            ChunkError::Apart { .. } | ChunkError::Unconnected { .. } => true,
+            ChunkError::Postgres(_) => is_beside && !error.is_conflict(),
+            _ => false,
+        }
     }
 
     /// What was read next; never, while nothing is being read. Cancel-safe.
@@ -177,44 +214,53 @@ impl Chunks {
                 return std::future::pending().await;
             };
             // A task that panicked has said so; its chunk is read again at the next attempt.
-            let Ok((reader, answer)) = joined else { continue };
-            return self.home(reader, answer, catalog);
+            let Ok((connection, answer)) = joined else { continue };
+            return self.home(connection, answer, catalog);
         }
     }
 
-    fn home(&mut self, reader: Option<ChunkReader>, answer: Answer, catalog: &Catalog) -> Answer {
-        let other = reader.as_ref().and_then(|reader| reader.same_server(catalog).err());
-        self.idle.extend(reader.filter(|reader| other.is_none() && reader.is_usable()));
-        match (other, answer) {
-            (None, answer) => answer,
-            (Some(error), Answer::Chunk(id, relation, _)) => {
-                Answer::Chunk(id, relation, Err(error.into()))
+    fn home(
+        &mut self,
+        connection: Option<Connection>,
+        answer: Answer,
+        catalog: &Catalog,
+    ) -> Answer {
+        let Some(connection) = connection else { return answer };
+        if let Err(error) = self.access.same_server(&connection, catalog) {
+            return answer.failed(error);
+        }
+        self.idle.extend(Some(connection).filter(|it| it.reader.is_usable()));
+        match &answer {
+            Answer::Chunk(_, _, Ok(_)) => self.halved = self.halved.saturating_sub(1),
+            Answer::Chunk(_, _, Err(error)) if error.is_conflict() => {
+                self.halved = HALVED_MAX.min(self.halved + 1);
             }
-            (Some(error), Answer::Ranges(relation, key, _)) => {
-                Answer::Ranges(relation, key, Err(error.into()))
-            }
+            _ => {}
+        }
+        answer
+    }
+}
+
+impl Answer {
+    /// The same without what was brought.
+    fn failed(self, error: ChunkError) -> Self {
+        match self {
+            Self::Chunk(id, relation, _) => Self::Chunk(id, relation, Err(error)),
+            Self::Ranges(relation, key, _) => Self::Ranges(relation, key, Err(error)),
         }
     }
 }
 
 /// What is read, as the machine takes it.
 fn chunk(read: crate::postgres::Chunk) -> Chunk {
-    let crate::postgres::Chunk { relation, visibility, end, taken_us, rows, count, last, is_last } =
-        read;
+    let crate::postgres::Chunk { relation, seen, end, taken_us, rows, count, last, is_last } = read;
     Chunk {
         relation,
-        visibility: listed(visibility.xmax, &visibility.xip),
+        visibility: visibility(seen),
         end,
         taken_us,
         rows,
         count: count.into(),
         last: last.filter(|_| !is_last).map(|Key(values)| values),
     }
-}
-
-/// A snapshot's ids as the stream has them: 32 bits of the 64.
-fn listed(xmax: u64, xip: &[u64]) -> Visibility {
-    let low_half = |full: u64| Xid(u32::try_from(full & u64::from(u32::MAX)).unwrap_or_default());
-    let running = xip.iter().copied().map(low_half).collect();
-    Visibility::Listed { end: low_half(xmax), running }
 }

@@ -5,6 +5,7 @@
 //! may go on, by the pure [`start`]; what becomes of a message, by the pure [`assembler`]; whether
 //! another holder of the slot is gone, by the pure `holder`.
 
+mod access;
 mod alive;
 pub mod assembler;
 mod attempt;

@@ -4,6 +4,7 @@
 //! writer → home → [`Session::confirm`]. Here alone an LSN is confirmed: at the start what the last
 //! checkpoint says, then what each committed batch's says.
 
+mod lagging;
 mod orders;
 mod plans;
 mod snapshots;

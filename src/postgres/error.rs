@@ -119,6 +119,15 @@ pub enum Error {
         /// The host.
         host: String,
     },
+    /// A server that is no standby, where rows are read from standbys only.
+    #[error(
+        "{host} is no standby (any more), and as long as `snapshot.hosts` is set rows are read from \
+         standbys only: name one there, or remove the key to read from the server of the slot"
+    )]
+    NotStandby {
+        /// The host.
+        host: String,
+    },
     /// The password was refused.
     #[error(
         "{host} refused the password of user \"{user}\"{}: {server}",
@@ -340,6 +349,7 @@ impl Error {
             | Self::Connect { .. }
             | Self::FrameTooLarge { .. }
             | Self::NotPrimary { .. }
+            | Self::NotStandby { .. }
             | Self::Protocol(_)
             | Self::ReadOnly { .. }
             | Self::Secret(_)

@@ -39,7 +39,7 @@ pub use error::{Error, PassfileWarning, ServerError};
 pub use exported::{ExportError, Exported};
 pub use replication::{Fork, ReplicationClient, SERVER_VERSION_MIN, Start, System};
 pub use snapshot::{
-    Chunk, ChunkError, ChunkLimits, ChunkReader, ChunkRequest, ImportedReader, Key, Ranges,
+    Chunk, ChunkError, ChunkLimits, ChunkReader, ChunkRequest, ImportedReader, Key, Ranges, Seen,
     SnapshotTable, Visibility, VisibilityError,
 };
 pub use socket::TransportKind;

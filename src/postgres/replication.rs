@@ -157,6 +157,10 @@ impl ReplicationClient {
         Err(Error::ServersDiffer { host, catalog })
     }
 
+    pub(super) fn server_started(&self) -> &str {
+        &self.server_started
+    }
+
     /// `IDENTIFY_SYSTEM`.
     ///
     /// # Errors

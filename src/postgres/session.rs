@@ -38,7 +38,8 @@ pub(super) fn suits<'a>(
         Target::ReadWrite if is_standby || is_on("default_transaction_read_only") => {
             Err(Error::ReadOnly { host: host() })
         }
-        Target::Any | Target::Primary | Target::ReadWrite => Ok(major),
+        Target::Standby if !is_standby => Err(Error::NotStandby { host: host() }),
+        Target::Any | Target::Primary | Target::ReadWrite | Target::Standby => Ok(major),
     }
 }
 

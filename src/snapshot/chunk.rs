@@ -22,6 +22,8 @@ pub struct Request {
     pub part: Part,
     /// And which of those, an SQL expression.
     pub condition: Option<String>,
+    /// What a standby must have replayed before it is read there; on a primary nothing.
+    pub replayed: Lsn,
 }
 
 /// Some rows of a table.
@@ -51,7 +53,8 @@ pub struct Chunk {
     pub relation: Relation,
     /// Which transactions the snapshot shows.
     pub visibility: Visibility,
-    /// What the snapshot shows was committed before it: the end of the log, asked for afterwards.
+    /// What the snapshot shows was committed before it: the end of the log, asked for afterwards (of a
+    /// standby as far as it had received the log).
     pub end: Lsn,
     /// When it was taken: microseconds since 1970-01-01 UTC.
     pub taken_us: i64,

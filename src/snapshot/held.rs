@@ -96,11 +96,21 @@ impl Held {
         u64::try_from(Tuples::new(rows).count()).ok()
     }
 
-    /// The transactions that a snapshot does not show.
+    /// The transactions that a snapshot does not show; if of some it cannot be told, or not what they
+    /// did, those.
     pub(super) fn unseen(&self, visibility: &Visibility) -> Option<Unsettled> {
-        let by = self.changes.iter().map(|(by, _)| *by);
-        let unseen = by.filter(|by| visibility.verdict(*by) != Verdict::Seen);
-        unseen.fold(None, |stretch, by| Some(Unsettled::with(stretch, by)))
+        let (mut unseen, mut unclear) = (None, None);
+        for (by, change) in &self.changes {
+            let verdict = visibility.verdict(*by);
+            if verdict == Verdict::Seen {
+                continue;
+            }
+            unseen = Some(Unsettled::with(unseen, *by));
+            if verdict == Verdict::Unknown || matches!(change, Change::Unclear) {
+                unclear = Some(Unsettled::with(unclear, *by));
+            }
+        }
+        unclear.or(unseen)
     }
 
     /// Forgets what this snapshot shows, and so all that are taken later.

@@ -16,6 +16,7 @@ mod chunk;
 mod held;
 mod key;
 mod progress;
+mod source;
 mod table;
 mod touched;
 mod visibility;
@@ -25,7 +26,8 @@ use std::collections::BTreeMap;
 pub use self::chunk::{Chunk, ChunkId, Part, Range, Request};
 pub use self::key::Bound;
 pub use self::progress::{Error, FORMAT, Progress, State};
-use self::table::{Table, Turn};
+use self::source::Source;
+use self::table::{Table, Turn, behind};
 pub use self::visibility::{Streamed, Unsettled, Verdict, Visibility};
 use crate::position::Lsn;
 use crate::wal::{Message, OldTuple, Relation, RelationId, Tuple};
@@ -48,8 +50,10 @@ pub struct Snapshots {
     is_paused: bool,
     /// The open transaction.
     xact: Option<Streamed>,
-    /// Of what was streamed, what a snapshot may not show.
+    /// Of what was streamed, what a snapshot of the stream's server may not show.
     unsettled: Option<Unsettled>,
+    /// Where chunks are read on standbys: what shows all that was streamed has replayed so much.
+    streamed: Option<Lsn>,
     /// Counts what happens.
     now: u64,
     /// A snapshot, and when it was known: what all that is asked for later shows, too.
@@ -68,10 +72,18 @@ impl Snapshots {
             is_paused: false,
             xact: None,
             unsettled,
+            streamed: None,
             now: 0,
             floor: None,
             next_end: None,
         }
+    }
+
+    /// The same where chunks are read on standbys; all that was streamed before ends at or before
+    /// `streamed`.
+    #[must_use]
+    pub fn on_standbys(self, streamed: Lsn) -> Self {
+        Self { streamed: Some(streamed), ..self }
     }
 
     /// Goes on with a table. Of what was streamed, or should have been, `unsettled` may not show; the
@@ -82,7 +94,10 @@ impl Snapshots {
         unsettled: Option<Unsettled>,
         relation: Option<&Relation>,
     ) {
-        self.tables.insert(progress.relation, Table::new(progress, unsettled, relation));
+        let source = self.streamed.map_or(Source::Primary, |_| Source::Standby(None));
+        // On standbys it is the log's end that tells of what was streamed.
+        let unsettled = unsettled.filter(|_| source == Source::Primary);
+        self.tables.insert(progress.relation, Table::new(progress, source, unsettled, relation));
     }
 
     /// A table is not read any more; how far it was.
@@ -130,13 +145,19 @@ impl Snapshots {
             let part = table.next(id, now)?;
             let Progress { key, condition, .. } = &table.progress;
             let (key, condition) = (key.clone(), condition.clone());
-            Some(Request { id, relation, key, part, condition })
+            let replayed = table.replayed();
+            Some(Request { id, relation, key, part, condition, replayed })
         })
     }
 
     /// What a request brought.
     pub fn on_chunk(&mut self, id: ChunkId, chunk: Chunk) {
-        self.on_visibility(&chunk.visibility);
+        match (&chunk.visibility, self.streamed) {
+            (Visibility::Listed { .. }, None) => self.on_visibility(&chunk.visibility, Lsn::ZERO),
+            (Visibility::Replayed { .. }, Some(_)) => self.note_floor(&chunk.visibility),
+            // Of a server in another role, which says nothing here.
+            _ => return self.on_failed(id),
+        }
         if let Some(table) = self.tables.values_mut().find(|table| table.awaits(id)) {
             table.on_chunk(id, chunk);
         }
@@ -152,11 +173,20 @@ impl Snapshots {
         self.tables.values_mut().for_each(|table| table.on_failed(id));
     }
 
-    /// What a snapshot shows that was taken just now, or a moment ago.
-    pub fn on_visibility(&mut self, visibility: &Visibility) {
-        self.now += 1;
+    /// What a snapshot of the stream's server shows that was taken just now, or a moment ago; all that
+    /// it shows was logged before `logged`.
+    pub fn on_visibility(&mut self, visibility: &Visibility, logged: Lsn) {
         self.unsettled = self.unsettled.and_then(|it| it.settle(visibility));
-        self.tables.values_mut().for_each(|table| table.on_visibility(visibility));
+        let logged = self.streamed.map_or(logged, |streamed| streamed.max(logged));
+        self.tables.values_mut().for_each(|table| table.on_visibility(visibility, logged));
+        if self.streamed.is_none() {
+            self.note_floor(visibility);
+        }
+    }
+
+    /// What is asked for from now on shows what this shows.
+    fn note_floor(&mut self, visibility: &Visibility) {
+        self.now += 1;
         let asked_since = self.tables.values().filter_map(Table::asked_since).min();
         if let Some((known, floor)) = &self.floor
             && asked_since.is_none_or(|since| *known <= since)
@@ -175,6 +205,7 @@ impl Snapshots {
                 let xact = Streamed { xid: *xid, commit_lsn: *final_lsn };
                 self.xact = Some(xact);
                 self.unsettled = Some(Unsettled::with(self.unsettled, xact));
+                self.streamed = self.streamed.map(|streamed| streamed.max(behind(*final_lsn)));
             }
             Message::Commit { .. } => {
                 self.xact = None;
@@ -203,8 +234,9 @@ impl Snapshots {
 
     fn on_relation(&mut self, relation: &Relation) {
         self.now += 1;
+        let committed = self.xact.map_or(Lsn::ZERO, |xact| behind(xact.commit_lsn));
         if let Some(table) = self.tables.get_mut(&relation.id) {
-            table.on_relation(relation, self.now);
+            table.on_relation(relation, self.now, committed);
         }
     }
 
@@ -230,9 +262,9 @@ impl Snapshots {
 
     /// What was noted of a table is of no use any more.
     fn forget(&mut self, relation: RelationId) {
-        let unsettled = self.unsettled;
+        let (unsettled, streamed) = (self.unsettled, self.streamed.unwrap_or_default());
         if let Some(table) = self.tables.get_mut(&relation) {
-            table.forget(Unsettled::joined(table.unsettled(), unsettled));
+            table.forget(unsettled, streamed);
         }
         self.note_next_end();
     }
@@ -295,9 +327,10 @@ impl Snapshots {
         self.unsettled
     }
 
-    /// How far the tables are that are being read, and what must show before more of each is.
-    pub fn progress(&self) -> impl Iterator<Item = (&Progress, Option<Unsettled>)> {
-        self.tables.values().map(|table| (&table.progress, table.unsettled()))
+    /// How far the tables are that are being read, and whether transactions must show, or end, before
+    /// more of each is.
+    pub fn progress(&self) -> impl Iterator<Item = (&Progress, bool)> {
+        self.tables.values().map(|table| (&table.progress, table.is_waiting()))
     }
 
     /// How many tables are being read whose keys are kept; those that are paused hold up no others.
@@ -319,10 +352,10 @@ impl Snapshots {
         !self.tables.is_empty()
     }
 
-    /// What is waited for: transactions that must show before more is read.
+    /// Whether transactions must show, or end, before more is read.
     #[must_use]
-    pub fn awaited(&self) -> Option<Unsettled> {
-        self.tables.values().map(Table::unsettled).fold(None, Unsettled::joined)
+    pub fn is_waiting(&self) -> bool {
+        self.tables.values().any(Table::is_waiting)
     }
 
     fn touched_bytes(&self) -> usize {

@@ -6,6 +6,7 @@ use super::chunk::{Chunk, ChunkId, Part, Range};
 use super::held::Held;
 use super::key::{self, Bound};
 use super::progress::{Progress, State};
+use super::source::Source;
 use super::touched::{Fate, Touched};
 use super::visibility::{Streamed, Unsettled, Verdict, Visibility};
 use crate::position::Lsn;
@@ -26,7 +27,9 @@ pub(super) struct Table {
     touched: Touched,
     /// What the stream leaves out, of a table without a key.
     held: Held,
-    /// What was streamed before its keys were noted here, and may not show yet.
+    source: Source,
+    /// On a primary, what was streamed before its keys were noted here, and may not show yet; on
+    /// standbys, what may not have ended when the table was begun with.
     unsettled: Option<Unsettled>,
     shape: Option<Shape>,
     /// What enters now.
@@ -45,6 +48,8 @@ struct Shape {
     places: Vec<usize>,
     /// Since when.
     since: u64,
+    /// A standby has this shape, or a later one, when it has replayed so much.
+    replayed: Lsn,
 }
 
 /// A chunk on its way in.
@@ -104,6 +109,7 @@ impl Table {
     /// `unsettled` may have been streamed before; the stream has announced `relation`, if it has.
     pub(super) fn new(
         progress: Progress,
+        source: Source,
         unsettled: Option<Unsettled>,
         relation: Option<&Relation>,
     ) -> Self {
@@ -113,6 +119,7 @@ impl Table {
             out: Vec::new(),
             touched: Touched::default(),
             held: Held::default(),
+            source,
             unsettled,
             shape: None,
             entering: None,
@@ -120,14 +127,14 @@ impl Table {
             scratch: Vec::new(),
         };
         if let Some(relation) = relation {
-            table.on_relation(relation, 0);
+            table.on_relation(relation, 0, Lsn::ZERO);
         }
         table
     }
 
     /// What is to be read next, if it may be.
     pub(super) fn next(&mut self, id: ChunkId, now: u64) -> Option<Part> {
-        if self.unsettled.is_some() || self.progress.is_paused {
+        if self.is_waiting() || self.progress.is_paused {
             return None;
         }
         // A range may have the row of a key that is to be read again, which then is read once.
@@ -136,6 +143,11 @@ impl Table {
         let part = keys.or_else(|| self.next_range())?;
         self.out.push(Out { id, part: part.clone(), since: now, answer: Answer::Awaited });
         Some(part)
+    }
+
+    /// What a standby must have replayed before it is read there.
+    pub(super) fn replayed(&self) -> Lsn {
+        self.source.replayed()
     }
 
     fn next_keys(&self) -> Option<Part> {
@@ -186,14 +198,16 @@ impl Table {
 
     /// Takes the chunk's rows, unless it has to be read again.
     fn enter(&mut self, part: Part, since: u64, mut chunk: Chunk) -> Option<Chunk> {
-        self.settle_shape(&chunk.relation, since)?;
+        if !self.source.admits(&chunk.visibility) {
+            return None;
+        }
+        self.settle_shape(&chunk, since)?;
         if self.is_keyless() {
             return self.enter_whole(part, chunk);
         }
         match self.touched.truncated(&chunk.visibility) {
             Verdict::Seen => {}
-            Verdict::Unknown => return None,
-            Verdict::Unseen => {
+            Verdict::Unknown | Verdict::Unseen => {
                 chunk.rows.clear();
                 chunk.count = 0;
             }
@@ -213,7 +227,10 @@ impl Table {
     fn enter_whole(&mut self, part: Part, mut chunk: Chunk) -> Option<Chunk> {
         let Some(rows) = self.held.apply(&chunk.visibility, &mut chunk.rows) else {
             let unseen = self.held.unseen(&chunk.visibility);
-            self.unsettled = Unsettled::joined(self.unsettled, unseen);
+            match (self.source, unseen) {
+                (Source::Standby(_), Some(last)) => self.source.raise(behind(last.commit_lsn)),
+                _ => self.unsettled = Unsettled::joined(self.unsettled, unseen),
+            }
             return None;
         };
         chunk.count = rows;
@@ -226,6 +243,10 @@ impl Table {
     pub(super) fn on_entered(&mut self) {
         let Some(Entering { part, last, rows, read, again }) = self.entering.take() else { return };
         self.is_news = true;
+        if self.source != Source::Primary {
+            // The chunk's end, to which the stream has come, is behind all that this waited for.
+            self.unsettled = None;
+        }
         self.progress.rows += rows;
         self.progress.again.retain(|key| !read.contains(key));
         self.progress.again.extend(again);
@@ -235,12 +256,20 @@ impl Table {
     }
 
     /// The shape under the chunk's lock is the stream's, or newer. If the stream had another one since
-    /// the chunk was asked for, that may be the newer one.
-    fn settle_shape(&mut self, relation: &Relation, since: u64) -> Option<()> {
+    /// the chunk was asked for, or a standby had not replayed all of it, that may be the newer one.
+    fn settle_shape(&mut self, chunk: &Chunk, since: u64) -> Option<()> {
+        let Chunk { relation, visibility, end, .. } = chunk;
+        let replayed = match visibility {
+            Visibility::Listed { .. } => Lsn(u64::MAX),
+            Visibility::Replayed { from, .. } => *from,
+        };
         match &self.shape {
             Some(shape) if shape.relation == *relation => Some(()),
-            Some(shape) if since < shape.since => None,
-            _ => self.on_relation(relation, since).then_some(()),
+            Some(shape) if since < shape.since || replayed < shape.replayed => {
+                self.source.raise(shape.replayed);
+                None
+            }
+            _ => self.on_relation(relation, since, behind(*end)).then_some(()),
         }
     }
 
@@ -308,8 +337,9 @@ impl Table {
         self.out.len()
     }
 
-    /// The stream, or a chunk, has this shape now; `false` if it lacks key columns.
-    pub(super) fn on_relation(&mut self, relation: &Relation, now: u64) -> bool {
+    /// The stream, or a chunk, has this shape now, and a standby that has replayed so much; `false` if
+    /// it lacks key columns.
+    pub(super) fn on_relation(&mut self, relation: &Relation, now: u64, replayed: Lsn) -> bool {
         let is_same = |shape: &Shape| shape.relation == *relation;
         if self.shape.as_ref().is_some_and(is_same) {
             return true;
@@ -317,7 +347,7 @@ impl Table {
         let places = key::places(relation, &self.progress.key);
         let is_keyed = places.is_some();
         let places = places.unwrap_or_default();
-        self.shape = Some(Shape { relation: relation.clone(), places, since: now });
+        self.shape = Some(Shape { relation: relation.clone(), places, since: now, replayed });
         is_keyed
     }
 
@@ -374,10 +404,13 @@ impl Table {
 
     /// What was noted has a hole, or is too much: nothing that is being read can be judged, and what
     /// is read next must show all that was streamed.
-    pub(super) fn forget(&mut self, unsettled: Option<Unsettled>) {
+    pub(super) fn forget(&mut self, unsettled: Option<Unsettled>, streamed: Lsn) {
         self.touched = Touched::default();
         self.held = Held::default();
-        self.unsettled = unsettled;
+        match self.source {
+            Source::Primary => self.unsettled = Unsettled::joined(self.unsettled, unsettled),
+            Source::Standby(_) => self.source.raise(streamed),
+        }
         self.out.retain_mut(|out| match out.answer {
             Answer::Waits(_) => false,
             Answer::Awaited | Answer::Void => {
@@ -387,20 +420,33 @@ impl Table {
         });
     }
 
-    /// A snapshot shows this, and so do all that are taken later.
-    pub(super) fn on_visibility(&mut self, visibility: &Visibility) {
-        self.unsettled = self.unsettled.and_then(|it| it.settle(visibility));
+    /// A snapshot of the stream's server shows this, and so do all that are taken there later; what it
+    /// shows was logged before `logged`.
+    pub(super) fn on_visibility(&mut self, visibility: &Visibility, logged: Lsn) {
+        let left = self.unsettled.and_then(|it| it.settle(visibility));
+        match &mut self.source {
+            Source::Primary => self.unsettled = left,
+            // It is kept until something was read, or a crash would forget where in the log it ended.
+            Source::Standby(replayed @ None) if left.is_none() => *replayed = Some(logged),
+            Source::Standby(_) => {}
+        }
     }
 
-    /// What waits for transactions to show.
-    pub(super) fn unsettled(&self) -> Option<Unsettled> {
-        self.unsettled
+    /// Whether it waits for transactions to show, or to end.
+    pub(super) fn is_waiting(&self) -> bool {
+        match self.source {
+            Source::Primary => self.unsettled.is_some(),
+            Source::Standby(replayed) => replayed.is_none(),
+        }
     }
 
     /// Forgets keys whose last transaction everything that is out shows.
     pub(super) fn forget_seen(&mut self, visibility: &Visibility) {
         self.touched.forget_seen(visibility);
         self.held.forget_seen(visibility);
+        if let Visibility::Replayed { from, .. } = visibility {
+            self.source.raise(*from);
+        }
     }
 
     /// When the first of what is out was asked for.
@@ -428,4 +474,9 @@ impl Table {
         let state = if self.is_done() { State::Done } else { State::Reading };
         Progress { state, unsettled: self.unsettled, ..self.progress.clone() }
     }
+}
+
+/// The least LSN that is behind a record that begins here.
+pub(super) fn behind(begin: Lsn) -> Lsn {
+    Lsn(begin.0.saturating_add(1))
 }

@@ -1,13 +1,14 @@
 //! The machine under a scheduler, against a model of MVCC: transactions that are flushed and do not
 //! show yet, aborts, key changes, unchanged TOAST, truncates, new columns; chunks that are read at
-//! any time and arrive at any time; crashes anywhere. In the end the last record of every key is what
-//! the table has. Of a table without a key what was added and is not gone is what the table has, and
+//! any time and arrive at any time, on the primary or on standbys that lag, and go back when they are
+//! restarted; crashes anywhere. In the end the last record of every key is what the table has. Of a table without a key what was added and is not gone is what the table has, and
 //! its stream begins with its rows.
 
 mod keyless;
 mod server;
+mod standbys;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
 
@@ -88,23 +89,37 @@ impl Kafka {
     }
 }
 
+/// Which server the slot is on, and who is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reads {
+    /// The primary, and it.
+    Primary,
+    /// The primary, and two standbys.
+    Standbys,
+    /// A standby, and it.
+    Standby,
+}
+
 struct Model {
+    reads: Reads,
     rng: Rng,
     server: Server,
+    /// How much of the log each standby has replayed.
+    replayed: [usize; 2],
     kafka: Kafka,
     machine: Snapshots,
     /// Asked for, and what was read of it so far.
     out: Vec<(Request, Option<Chunk>)>,
     /// The columns that the stream has announced in this life.
     announced: Option<usize>,
+    /// The columns of what came last.
+    columns: usize,
+    /// Transactions that wrote to the table before it was published: the stream does not have that.
+    hidden: BTreeSet<u32>,
 }
 
 impl Model {
-    fn new(seed: u64) -> Self {
-        Self::with(seed, false)
-    }
-
-    fn with(seed: u64, is_keyless: bool) -> Self {
+    fn new(reads: Reads, is_keyless: bool, seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let mut server = Server::new(&mut rng, is_keyless);
         for _ in 0..rng.usize(..20) {
@@ -114,7 +129,6 @@ impl Model {
         // in the table.
         let first = server.log.len();
         let mut progress = Progress::new("s".into(), "public.t".into(), RELATION);
-        let mut machine = Snapshots::new(LIMITS, None);
         if !is_keyless {
             let bound = Some(vec![rng.u32(..KEYS).to_string()]);
             progress.state = State::Reading;
@@ -122,7 +136,6 @@ impl Model {
             let first = Range { after: None, to: bound.clone() };
             progress.ranges = vec![first, Range { after: bound, to: None }];
             progress.unsettled = Some(server.unsettled());
-            machine.begin(progress.clone(), None, None);
         }
         let streamed = (first, first);
         let kafka = Kafka {
@@ -134,7 +147,65 @@ impl Model {
             progress,
             unsettled: None,
         };
-        Self { rng, server, kafka, machine, out: Vec::new(), announced: None }
+        let machine = Snapshots::new(LIMITS, None);
+        // A slot on a standby begins where that is.
+        let replayed = [first, rng.usize(..=first)];
+        let open = server.live.iter().filter(|xact| xact.commit_lsn.is_none());
+        let hidden = open.map(|xact| xact.xid).filter(|_| rng.bool()).collect();
+        let (out, announced, columns) = (Vec::new(), None, 0);
+        let mut model =
+            Self { reads, rng, server, replayed, kafka, machine, out, announced, columns, hidden };
+        model.machine = model.machine();
+        model
+    }
+
+    fn machine(&self) -> Snapshots {
+        let streamed = Lsn(self.server.replayed(self.kafka.streamed.1));
+        let machine = Snapshots::new(LIMITS, self.kafka.unsettled);
+        let mut machine = match self.reads {
+            Reads::Primary => machine,
+            Reads::Standbys | Reads::Standby => machine.on_standbys(streamed),
+        };
+        if self.kafka.progress.state == State::Reading {
+            machine.begin(self.kafka.progress.clone(), self.kafka.unsettled, None);
+        }
+        machine
+    }
+
+    /// How much of the log the slot's server has.
+    fn available(&self) -> usize {
+        match self.reads {
+            Reads::Primary | Reads::Standbys => self.server.log.len(),
+            Reads::Standby => self.replayed[0],
+        }
+    }
+
+    /// What a snapshot of the slot's server shows.
+    fn look(&mut self) {
+        let (visibility, logged) = match self.reads {
+            Reads::Primary | Reads::Standbys => (self.server.visibility(), self.server.lsn),
+            Reads::Standby => {
+                let replayed = self.replayed[0];
+                (self.server.ended(replayed), self.server.replayed(replayed))
+            }
+        };
+        self.machine.on_visibility(&visibility, Lsn(logged));
+    }
+
+    fn replay(&mut self) {
+        let replayed = &mut self.replayed[self.rng.usize(..2)];
+        *replayed = (*replayed + self.rng.usize(..3)).min(self.server.log.len());
+    }
+
+    /// A standby is restarted, and has replayed less. So does who streams from it.
+    fn go_back(&mut self) {
+        if self.reads == Reads::Standby {
+            self.crash();
+            self.replayed[0] -= self.rng.usize(..=self.replayed[0].min(3));
+        } else {
+            let replayed = &mut self.replayed[self.rng.usize(..2)];
+            *replayed -= self.rng.usize(..=3.min(*replayed));
+        }
     }
 
     fn live(server: &mut Server, rng: &mut Rng) {
@@ -146,25 +217,30 @@ impl Model {
     }
 
     fn step(&mut self) {
-        match self.rng.u8(..26) {
+        match self.rng.u8(..if self.reads == Reads::Primary { 26 } else { 30 }) {
             0..=8 => Self::live(&mut self.server, &mut self.rng),
             9..=12 => self.stream(),
             13 => self.ask(),
             14..=16 => self.read(),
             17..=18 => self.arrive(),
             19 => self.enter(),
-            20 => self.machine.on_visibility(&self.server.visibility()),
+            20 => self.look(),
             21 => self.fail(),
             22 => self.kafka.commit(&mut self.machine),
             23 => self.told(),
             24 if self.is_unseen() => self.begin(),
-            _ if self.rng.u8(..4) == 0 => self.crash(),
+            24 | 25 if self.rng.u8(..4) == 0 => self.crash(),
+            26 if self.rng.u8(..4) == 0 => self.go_back(),
+            27.. => self.replay(),
             _ => {}
         }
     }
 
     /// The stream brings its next transaction.
     fn stream(&mut self) {
+        if self.available() <= self.kafka.streamed.0 {
+            return;
+        }
         let Some((xact, columns)) = self.server.log.get(self.kafka.streamed.0).cloned() else {
             return;
         };
@@ -180,7 +256,8 @@ impl Model {
         let mut records = Vec::new();
         // All of a transaction is left out, or nothing: rows enter between two.
         let mut is_held = self.machine.held().any(|it| it == RELATION);
-        for write in &xact.writes {
+        let writes = if self.hidden.contains(&xact.xid) { &[][..] } else { &xact.writes };
+        for write in writes {
             let is_row = !matches!(write, Write::AddColumn);
             if is_row && is_new && self.is_unseen() {
                 messages.drain(..).for_each(|message| self.tell(&message, is_new));
@@ -189,6 +266,7 @@ impl Model {
             }
             if is_row && self.announced != Some(columns) {
                 self.announced = Some(columns);
+                self.columns = columns;
                 messages.push(relation_message(columns));
             }
             match write {
@@ -258,8 +336,14 @@ impl Model {
     fn read(&mut self) {
         let open = self.out.iter_mut().filter(|(_, chunk)| chunk.is_none());
         let Some((request, chunk)) = self.rng.choice(open.collect::<Vec<_>>()) else { return };
+        if self.reads != Reads::Primary {
+            let which = if self.reads == Reads::Standby { 0 } else { self.rng.usize(..2) };
+            let replayed = self.replayed[which];
+            if request.replayed <= Lsn(self.server.replayed(replayed)) {
+                *chunk = Some(self.server.read_replayed(replayed, &request.part, &mut self.rng));
+            }
         // Who rewrites the table holds the lock until it shows.
-        if !self.server.live.iter().any(Xact::locks_all) {
+        } else if !self.server.live.iter().any(Xact::locks_all) {
             *chunk = Some(self.server.read(&request.part));
         }
     }
@@ -308,9 +392,9 @@ impl Model {
     /// Between two transactions.
     fn enter(&mut self) {
         let streamed = match self.server.log.get(self.kafka.streamed.0) {
-            Some((next, _)) => next.commit_lsn.unwrap(),
+            Some((next, _)) if self.kafka.streamed.0 < self.available() => next.commit_lsn.unwrap(),
             // A keep-alive.
-            None => self.server.lsn,
+            _ => self.server.replayed(self.kafka.streamed.0),
         };
         let is_due = self.machine.is_due(Lsn(streamed));
         let Some(chunk) = self.machine.next_entry(Lsn(streamed)) else { return };
@@ -324,7 +408,8 @@ impl Model {
             assert_ne!(chunk.visibility.verdict(by), Verdict::Seen, "it was streamed: {by:?}");
         }
         let columns = chunk.relation.columns.len() - 3;
-        assert!(self.announced <= Some(columns), "the stream's shape is not gone back to");
+        assert!(self.columns <= columns, "a shape is not gone back to");
+        self.columns = columns;
         let rows: Vec<_> = Tuples::new(&chunk.rows).map_while(Result::ok).collect();
         assert_eq!(u64::try_from(rows.len()).unwrap(), chunk.count);
         for row in rows {
@@ -348,10 +433,8 @@ impl Model {
         self.kafka.crash(self.rng.usize(..3));
         self.out.clear();
         self.announced = None;
-        self.machine = Snapshots::new(LIMITS, self.kafka.unsettled);
-        if self.kafka.progress.state == State::Reading {
-            self.machine.begin(self.kafka.progress.clone(), self.kafka.unsettled, None);
-        }
+        self.columns = 0;
+        self.machine = self.machine();
     }
 
     /// Everything comes to an end.
@@ -369,8 +452,9 @@ impl Model {
             }
             self.server.flush(&mut self.rng);
             self.server.show(&mut self.rng);
+            self.replay();
             self.stream();
-            self.machine.on_visibility(&self.server.visibility());
+            self.look();
             self.ask();
             self.read();
             self.arrive();
@@ -431,13 +515,23 @@ fn the_table_of_the_first_place_is_read_first() {
 
 #[test]
 fn the_last_record_of_every_key_is_what_the_table_has() {
-    for seed in 0..3000 {
-        println!("seed {seed}");
-        let mut model = Model::new(seed);
+    hold(Reads::Primary, false, 0..3000);
+}
+
+#[test]
+fn so_it_is_where_standbys_are_read() {
+    hold(Reads::Standbys, false, 0..1000);
+    hold(Reads::Standby, false, 0..1500);
+}
+
+fn hold(reads: Reads, is_keyless: bool, seeds: std::ops::Range<u64>) {
+    for seed in seeds {
+        println!("{reads:?}, seed {seed}");
+        let mut model = Model::new(reads, is_keyless, seed);
         for _ in 0..300 {
             model.step();
         }
         model.finish();
-        model.check();
+        if is_keyless { model.check_keyless() } else { model.check() }
     }
 }

@@ -62,8 +62,7 @@ impl Touched {
         self.truncated = self.truncated.filter(|by| is_unseen(*by));
     }
 
-    /// Whether a truncate makes a snapshot's rows those of another table; `Unknown` if that cannot be
-    /// told.
+    /// Whether a truncate makes a snapshot's rows those of another table.
     pub(super) fn truncated(&self, visibility: &Visibility) -> Verdict {
         self.truncated.map_or(Verdict::Seen, |by| visibility.verdict(by))
     }
@@ -72,7 +71,8 @@ impl Touched {
         let Some(Touch { by, is_partial }) = self.keys.get(key) else { return Fate::Enters };
         match visibility.verdict(*by) {
             Verdict::Seen => Fate::Enters,
-            Verdict::Unseen if !is_partial => Fate::Dropped,
+            // Before the chunk enters, the stream has it.
+            Verdict::Unknown | Verdict::Unseen if !is_partial => Fate::Dropped,
             Verdict::Unknown | Verdict::Unseen => Fate::Again,
         }
     }

@@ -175,13 +175,7 @@ fn followed(around: &Surroundings<'_>) -> Result<(), Fault> {
 fn hosts(section: &Postgres, around: &Surroundings<'_>) -> Result<Vec<Host>, Fault> {
     let ports = ports(section, around)?;
     if let Some(hosts) = &section.hosts {
-        let parsed: Option<Vec<_>> = hosts.get_ref().iter().map(|text| host(text)).collect();
-        let parsed = parsed.filter(|hosts| !hosts.is_empty()).ok_or_else(|| {
-            let message = "`postgres.hosts` wants one or more of \"host\", \"host:port\", \
-                           \"[address]:port\" or \"/folder/of/the/socket\"";
-            Fault::at(hosts, message)
-        })?;
-        return with_ports(parsed, &ports);
+        return with_ports(listed("postgres.hosts", hosts)?, &ports);
     }
     if around.environment.get("PGSERVICE").is_some() {
         let message = "PGSERVICE is set, but walbrook reads no service file: set `postgres.hosts`";
@@ -192,6 +186,28 @@ fn hosts(section: &Postgres, around: &Surroundings<'_>) -> Result<Vec<Host>, Fau
         None => HOSTS_DEFAULT.iter().map(|&host| (host.to_owned(), None)).collect(),
     };
     with_ports(hosts, &ports)
+}
+
+/// Standbys of those servers, with the same settings; without a port of their own with the first one's.
+pub(super) fn standbys(
+    name: &str,
+    key: &Key<Vec<String>>,
+    postgres: &config::Postgres,
+) -> Result<Vec<Host>, Fault> {
+    let Some(hosts) = key else { return Ok(Vec::new()) };
+    let port = postgres.hosts.first().map_or(PORT_DEFAULT, |host| host.port);
+    with_ports(listed(name, hosts)?, &[port])
+}
+
+fn listed(name: &str, hosts: &Spanned<Vec<String>>) -> Result<Vec<(String, Option<u16>)>, Fault> {
+    let parsed: Option<Vec<_>> = hosts.get_ref().iter().map(|text| host(text)).collect();
+    parsed.filter(|hosts| !hosts.is_empty()).ok_or_else(|| {
+        let message = format!(
+            "`{name}` wants one or more of \"host\", \"host:port\", \"[address]:port\" or \
+             \"/folder/of/the/socket\""
+        );
+        Fault::at(hosts, message)
+    })
 }
 
 /// The port of hosts that name none: one for all, or (in PGPORT) one for each.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::postgres;
 use super::value::{Fault, Given, Key, Size, choice, choice_or, within};
 use crate::config::{self, Hours, Pace, SnapshotMode, TableSnapshot};
 
@@ -13,6 +14,7 @@ use crate::config::{self, Hours, Pace, SnapshotMode, TableSnapshot};
 pub(super) struct Snapshot {
     mode: Key<String>,
     readers: Key<u32>,
+    hosts: Key<Vec<String>>,
     rows_per_second: Key<u32>,
     pause_when_lag_over: Key<Size>,
     only_between: Key<String>,
@@ -35,7 +37,7 @@ const READERS_MAX: u32 = 16;
 
 pub(super) fn build(
     section: &Snapshot,
-    postgres: &config::Postgres,
+    settings: &config::Postgres,
 ) -> Result<config::Snapshot, Fault> {
     let modes = [
         ("initial", SnapshotMode::Initial),
@@ -47,11 +49,12 @@ pub(super) fn build(
     let snapshot = config::Snapshot {
         mode,
         readers: usize::try_from(readers).unwrap_or(usize::MAX),
+        hosts: postgres::standbys("snapshot.hosts", &section.hosts, settings)?,
         pace: pace(section)?,
         first: first(section)?,
         tables: tables(section)?,
     };
-    if !snapshot.is_off() && postgres.text_encoding.is_some() {
+    if !snapshot.is_off() && settings.text_encoding.is_some() {
         return Err(Fault {
             span: section.mode.as_ref().map(Spanned::span),
             message:

@@ -297,9 +297,9 @@ fn answer(reply: Sender<Reply>, said: Reply) {
     let _ = reply.send(said);
 }
 
-const NOTHING_READ: &str = "this process reads no tables: `snapshot.mode` is \"never\", or its \
-    replication slot is on a standby. With \"initial\" the tables that are there now count as read, \
-    and only what is told or published later is read";
+const NOTHING_READ: &str = "this process reads no tables: `snapshot.mode` is \"never\". With \
+    \"initial\" the tables that are there now count as read, and only what is told or published later \
+    is read";
 
 const HELD: &str = "has no key: its changes are left out of the stream until its rows have entered, so \
     it is not given up";

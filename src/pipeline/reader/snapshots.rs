@@ -3,24 +3,27 @@
 mod keyless;
 mod only;
 mod pacing;
+mod unread;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
+use super::super::access::Source;
 use super::super::alive::alive;
 use super::super::assembler::Step;
 use super::super::chunks::{Answer, Chunks, Division};
 use super::super::pace::Pace;
 use super::super::{Error, clock};
+use super::lagging::Lagging;
 use super::orders::Ordered;
 use super::teller::Teller;
 use super::{Pause, Reader};
 use crate::batch::Batch;
 use crate::checkpoint::{self, Checkpoint};
 use crate::config::{self, Config, Outbox};
-use crate::edges::{Class, Sink, Transport};
+use crate::edges::{Sink, Transport};
 use crate::plan::{self, Context};
 use crate::position::Lsn;
 use crate::postgres::{Catalog, ChunkError, Ranges};
@@ -78,6 +81,7 @@ pub(in super::super) struct Snapshotting {
     skips_present: bool,
     /// Tables of which nothing is read before that, since a reading failed.
     pub(super) resting: BTreeMap<RelationId, Instant>,
+    lagging: Lagging,
     /// Tables that could not be divided.
     undivided: BTreeSet<RelationId>,
     /// Tables that cannot be read, and why.
@@ -107,19 +111,24 @@ impl Snapshotting {
     pub(in super::super) fn new(
         config: &Config,
         is_binary: bool,
+        source: Source,
         checkpoint: &Checkpoint,
         progress: Vec<Progress>,
     ) -> Self {
         let readers = config.snapshot.readers;
         let limits = Limits { chunks: readers, touched_bytes: TOUCHED_BYTES };
         let unsettled = checkpoint.snapshots.and_then(|snapshots| snapshots.unsettled);
-        let mut machine = Snapshots::new(limits, unsettled);
+        let machine = Snapshots::new(limits, unsettled);
+        let mut machine = match source {
+            Source::Primary => machine,
+            Source::Standby | Source::Standbys(_) => machine.on_standbys(streamed(checkpoint)),
+        };
         machine.pause_all(checkpoint.snapshots.is_some_and(|snapshots| snapshots.is_paused));
         let rows_max = u32::try_from(config.batch.target_records).unwrap_or(u32::MAX);
         let pace = Pace::new(config.snapshot.pace, rows_max);
         let mut snapshots = Self {
             machine,
-            chunks: Chunks::new(config, is_binary, pace.chunk_rows()),
+            chunks: Chunks::new(config, is_binary, source, pace.chunk_rows()),
             pace,
             named: config.snapshot.names(),
             wanted: config.snapshot.clone(),
@@ -131,6 +140,7 @@ impl Snapshotting {
             outboxes: config.outboxes.iter().map(full_name).collect(),
             skips_present: checkpoint.snapshots.is_none(),
             resting: BTreeMap::new(),
+            lagging: Lagging::default(),
             undivided: BTreeSet::new(),
             refused: BTreeMap::new(),
             has_looked: false,
@@ -352,15 +362,23 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
     /// Begins with one more table, if not too many are being read: each has keys that are kept.
     async fn divide_next(&mut self) -> Result<(), Error> {
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
-        let is_ordered = snapshots.new.front().is_some_and(|it| snapshots.ordered.has(it.id));
+        let next = snapshots.new.iter().position(|it| !snapshots.resting.contains_key(&it.id));
+        let is_ordered = next.and_then(|at| snapshots.new.get(at));
+        let is_ordered = is_ordered.is_some_and(|it| snapshots.ordered.has(it.id));
         let is_turn = snapshots.dividing.is_none()
             && !snapshots.machine.is_paused()
             && (is_ordered || snapshots.machine.tables() < TABLES_MAX)
             && snapshots.chunks.has_room();
-        let Some(relation) = snapshots.new.pop_front_if(|_| is_turn) else { return Ok(()) };
-        let describe = self.around.catalog.describe(&relation);
+        let next = next.filter(|_| is_turn).and_then(|at| snapshots.new.remove(at));
+        let Some(relation) = next else { return Ok(()) };
+        let catalog = &mut *self.around.catalog;
+        let describe = async {
+            let facts = catalog.describe(&relation).await?;
+            // A standby must have the table, too.
+            Ok::<_, Error>((facts, catalog.visibility().await?))
+        };
         let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
-        let facts =
+        let (facts, shows) =
             alive(&mut self.transport, &mut self.session, stop, nothing, describe).await??;
         let key = plan::key_names(&relation, &facts);
         let table = table_name(&relation);
@@ -370,7 +388,8 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
         let ordered = snapshots.ordered.condition(relation.id);
         let condition = ordered.or_else(|| snapshots.wanted.condition(&table).map(str::to_owned));
-        snapshots.chunks.divide(Division { relation: relation.id, key, condition });
+        let (id, replayed) = (relation.id, snapshots.lagging.wanted(relation.id, shows.logged));
+        snapshots.chunks.divide(Division { relation: id, key, condition, replayed });
         snapshots.dividing = Some(relation);
         Ok(())
     }
@@ -379,6 +398,12 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
     pub(super) async fn on_answer(&mut self, answer: Answer) -> Result<(), Error> {
         self.count(&answer);
         match answer {
+            Answer::Chunk(_, _, Err(error)) | Answer::Ranges(_, _, Err(error))
+                if self.snapshots.as_ref().is_some_and(|it| it.chunks.is_promotion(&error)) =>
+            {
+                info!(%error, "the standby that has the slot was promoted; the stream begins anew");
+                Err(Error::Crowded)
+            }
             Answer::Chunk(id, relation, Ok(chunk)) => {
                 self.on_chunk(id, relation, chunk);
                 Ok(())
@@ -397,59 +422,10 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
 
     fn on_chunk(&mut self, id: ChunkId, relation: RelationId, chunk: Chunk) {
         if let Some(snapshots) = &mut self.snapshots {
+            snapshots.lagging.end();
             snapshots.teller.on_read(relation);
             snapshots.refused.remove(&relation);
             snapshots.machine.on_chunk(id, chunk);
-        }
-    }
-
-    fn on_unread(&mut self, relation: RelationId, id: Option<ChunkId>, error: ChunkError) {
-        let Some(snapshots) = &mut self.snapshots else { return };
-        if let Some(id) = id {
-            snapshots.machine.on_failed(id);
-        }
-        let divided = snapshots.dividing.take_if(|it| it.id == relation);
-        if id.is_none() && snapshots.ordered.refuse(relation, &error) {
-            return;
-        }
-        if divided.is_some() {
-            snapshots.undivided.insert(relation);
-        }
-        let wait = if error.class() == Class::Retry { RETRY_AFTER } else { REFUSED_AFTER };
-        let until = clock::now() + wait;
-        snapshots.resting.insert(relation, until);
-        snapshots.next_tables = snapshots.next_tables.min(until);
-        let known = snapshots.known.get(&relation).cloned();
-        match (&error, known) {
-            (ChunkError::Gone { .. } | ChunkError::Unpublished { .. }, Some(known)) => {
-                warn!(table = %known.table, %error, "the table's snapshot ends with it");
-                snapshots.settle(relation, known.table, State::Done);
-            }
-            (ChunkError::Changed { .. } | ChunkError::Key { .. }, Some(known))
-                if !known.key.is_empty() =>
-            {
-                warn!(table = %known.table, %error, "the table's key is another now; its snapshot begins anew");
-                snapshots.machine.end(relation);
-                snapshots.known.remove(&relation);
-                snapshots.undivided.insert(relation);
-                snapshots.ordered.again(relation, known.condition);
-            }
-            (_, known) => {
-                let is_fatal = error.class() == Class::Fatal;
-                let is_held = known.as_ref().is_some_and(|it| it.key.is_empty());
-                let table = known.map(|it| it.table).or_else(|| divided.as_ref().map(table_name));
-                snapshots.teller.on_unread(relation, table.clone(), &error);
-                if is_held {
-                    warn!(table, %error, retry_in = ?wait, "a table without a key could not be read, and its changes are left out of the stream until its rows have entered; it is tried again");
-                } else if is_fatal {
-                    warn!(%error, retry_in = ?wait, "a table cannot be read until this is put right; all else goes on");
-                } else {
-                    warn!(%error, retry_in = ?wait, "part of a table could not be read; it is tried again");
-                }
-                if is_fatal {
-                    snapshots.refused.insert(relation, error);
-                }
-            }
         }
     }
 
@@ -539,7 +515,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         if now < snapshots.next_look {
             return Ok(());
         }
-        let is_awaited = snapshots.machine.awaited().is_some();
+        let is_awaited = snapshots.machine.is_waiting();
         snapshots.next_look = now + if is_awaited { LOOK_EVERY } else { LOOK_SELDOM };
         if snapshots.machine.unsettled().is_none() && !is_awaited {
             return Ok(());
@@ -548,7 +524,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
         let shows = alive(&mut self.transport, &mut self.session, stop, nothing, shows).await??;
         if let Some(snapshots) = &mut self.snapshots {
-            snapshots.machine.on_visibility(&shows.visibility);
+            snapshots.machine.on_visibility(&shows.visibility, shows.logged);
         }
         Ok(())
     }
@@ -557,6 +533,12 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
 /// `schema.table`.
 pub(super) fn table_name(relation: &Relation) -> String {
     format!("{}.{}", relation.namespace, relation.name)
+}
+
+/// What shows all that the checkpoint covers has replayed so much.
+fn streamed(checkpoint: &Checkpoint) -> Lsn {
+    let Lsn(last) = checkpoint.position.commit_lsn;
+    checkpoint.confirm.max(Lsn(last.saturating_add(1)))
 }
 
 fn full_name(outbox: &Outbox) -> String {

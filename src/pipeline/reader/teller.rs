@@ -1,6 +1,6 @@
 //! How far snapshots are: told each second, and in the log as long as something is read.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use tracing::info;
@@ -9,7 +9,7 @@ use super::Reader;
 use super::snapshots::Snapshotting;
 use crate::edges::{Sink, Transport};
 use crate::postgres::ChunkError;
-use crate::snapshot::{Progress, State, Unsettled};
+use crate::snapshot::{Progress, State};
 use crate::status::{Snapshot, SnapshotState, Snapshots};
 use crate::wal::RelationId;
 
@@ -51,17 +51,12 @@ impl Teller {
         }
     }
 
-    fn snapshot(
-        &mut self,
-        now: Instant,
-        progress: &Progress,
-        unsettled: Option<Unsettled>,
-    ) -> Snapshot {
+    fn snapshot(&mut self, now: Instant, progress: &Progress, is_waiting: bool) -> Snapshot {
         let Progress { relation, table, rows, rows_estimated, ranges, is_paused, .. } = progress;
         let rate = self.rates.entry(*relation).or_default();
         rate.note(now, *rows);
         let rows_per_second = rate.rows_per_second();
-        let waits_for = unsettled.map(|_| "the end of transactions that ran before".to_owned());
+        let waits_for = is_waiting.then(|| "the end of transactions that ran before".to_owned());
         let complaint = self.complaints.get(relation).map(|(_, why)| why.clone());
         let snapshot = Snapshot {
             table: table.clone(),
@@ -125,14 +120,14 @@ impl Snapshotting {
         teller.rates.retain(|relation, _| is_read(relation));
         let waiting = self.new.iter().chain(&self.dividing).map(|relation| relation.id);
         let resting = self.resting.keys().copied().filter(|relation| !known.contains_key(relation));
-        let waiting = waiting.chain(resting).count();
+        let waiting = waiting.chain(resting).collect::<BTreeSet<_>>().len();
         teller.complaints.retain(|relation, _| match known.get(relation) {
             Some(progress) => progress.state == State::Reading,
             None => 0 < waiting,
         });
         let mut tables: Vec<_> = machine
             .progress()
-            .map(|(progress, unsettled)| teller.snapshot(now, progress, unsettled))
+            .map(|(progress, is_waiting)| teller.snapshot(now, progress, is_waiting))
             .collect();
         if machine.is_paused() {
             tables.iter_mut().for_each(|table| table.state = SnapshotState::Paused);

@@ -46,7 +46,7 @@ pub struct Chunk {
     /// The table's shape then, as the stream would announce it.
     pub relation: Relation,
     /// Which transactions the rows have seen.
-    pub visibility: Visibility,
+    pub seen: Seen,
     /// Every transaction that they have seen commits before this.
     pub end: Lsn,
     /// The server's clock then, in microseconds since 1970.
@@ -65,6 +65,20 @@ pub struct Chunk {
 /// byte above 0x7F stands as `\ooo`, and a backslash twice.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Key(pub Vec<String>);
+
+/// Which transactions a snapshot shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Those of this list, on a primary.
+    Listed(Visibility),
+    /// On a standby those that end at or before an LSN, and maybe some behind it.
+    Replayed {
+        /// What was replayed before the snapshot was taken.
+        from: Lsn,
+        /// No transaction shows whose commit record begins here or behind.
+        to: Lsn,
+    },
+}
 
 /// `pg_current_snapshot()`: transactions by their full ids, without subtransactions.
 ///
@@ -134,7 +148,7 @@ impl fmt::Debug for Chunk {
 ///
 /// Source: `XLogBytePosToRecPtr` and `XLogBytePosToEndRecPtr` in
 /// <https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/access/transam/xlog.c>
-pub(super) fn log_end(insert: Lsn, block_bytes: u64, segment_bytes: u64) -> Lsn {
+pub(in super::super) fn log_end(insert: Lsn, block_bytes: u64, segment_bytes: u64) -> Lsn {
     let at = |size| insert.0.checked_rem(size);
     let header_bytes = match (at(segment_bytes), at(block_bytes)) {
         (Some(LONG_HEADER_BYTES), _) => LONG_HEADER_BYTES,
@@ -148,7 +162,7 @@ pub(super) fn log_end(insert: Lsn, block_bytes: u64, segment_bytes: u64) -> Lsn 
 const SHORT_HEADER_BYTES: u64 = 24;
 
 /// `SizeOfXLogLongPHD`, of the first page of a segment.
-const LONG_HEADER_BYTES: u64 = 40;
+pub(super) const LONG_HEADER_BYTES: u64 = 40;
 
 #[cfg(test)]
 mod tests {

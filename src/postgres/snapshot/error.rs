@@ -1,6 +1,7 @@
 //! Why a chunk could not be read, and whether trying again can help. No value of a row is in it (I7).
 
 use crate::edges::Class;
+use crate::position::Lsn;
 use crate::wal::RelationId;
 
 use super::super::error::{Error, ServerError};
@@ -8,6 +9,28 @@ use super::super::error::{Error, ServerError};
 /// An error of the reading of a chunk, or of the planning of ranges.
 #[derive(Debug, thiserror::Error)]
 pub enum ChunkError {
+    /// Two connections to one host reached two servers.
+    #[error(
+        "two connections to {host} reached different servers: its name leads to several; list them \
+         one by one in `snapshot.hosts`"
+    )]
+    Apart {
+        /// The host.
+        host: String,
+    },
+    /// A standby has not replayed enough of the log.
+    #[error(
+        "the standby {host} has replayed up to {replayed} and must have replayed up to {wanted}: it \
+         lags, or its replay is paused"
+    )]
+    Behind {
+        /// The host.
+        host: String,
+        /// How far it is.
+        replayed: Lsn,
+        /// How far it must be.
+        wanted: Lsn,
+    },
     /// The table was renamed, or the columns of the key are not there, or not NOT NULL.
     #[error("{table} changed while its reading began")]
     Changed {
@@ -23,12 +46,25 @@ pub enum ChunkError {
         server: ServerError,
     },
     /// The reading was in the way of a standby's recovery.
-    #[error("the standby cancelled the reading of {table} in favour of its recovery: {server}")]
+    #[error(
+        "the server cancelled the reading of {table}, which was in the way of its recovery: {server}"
+    )]
     Conflict {
         /// The table.
         table: String,
         /// What the server said.
         server: ServerError,
+    },
+    /// A standby of another cluster, or with another history.
+    #[error(
+        "{host} is no standby of the slot's server: {difference}; name one in `snapshot.hosts` that \
+         follows it"
+    )]
+    Foreign {
+        /// The host.
+        host: String,
+        /// What differs.
+        difference: String,
     },
     /// There is no such table, or no longer.
     #[error("there is no table with OID {relation}: it was dropped, or never was")]
@@ -92,9 +128,12 @@ pub enum ChunkError {
         /// What the server said.
         server: ServerError,
     },
-    /// A standby, whose snapshots do not say what they contain.
-    #[error("{host} is a standby: what a snapshot contains only the primary says")]
-    Standby {
+    /// A standby that receives no WAL at present.
+    #[error(
+        "the standby {host} does not stream from its primary at present (pg_stat_wal_receiver is \
+         empty), so how far into the log it shows cannot be told: check its primary_conninfo and log"
+    )]
+    Unconnected {
         /// The host.
         host: String,
     },
@@ -125,19 +164,28 @@ impl ChunkError {
     pub fn class(&self) -> Class {
         match self {
             Self::Postgres(error) => error.class(),
-            Self::Changed { .. }
+            Self::Apart { .. }
+            | Self::Behind { .. }
+            | Self::Changed { .. }
             | Self::Conflict { .. }
             | Self::Gone { .. }
             | Self::Locked { .. }
             | Self::Slow { .. }
-            | Self::Standby { .. }
+            | Self::Unconnected { .. }
             | Self::Unpublished { .. } => Class::Retry,
             Self::Condition { .. }
+            | Self::Foreign { .. }
             | Self::Key { .. }
             | Self::Right { .. }
             | Self::RowSecurity { .. }
             | Self::TooLarge { .. } => Class::Fatal,
         }
+    }
+
+    /// Whether a smaller chunk may come through: the reading was in the way of a standby's recovery.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self.sqlstate(), Some("40001" | "40P01"))
     }
 
     /// The SQLSTATE, where the server gave one.

@@ -44,8 +44,7 @@ impl ImportedReader {
     ///
     /// [`ChunkError::Right`] and [`ChunkError::RowSecurity`], with what helps; or if it is gone.
     pub async fn may_read(&mut self, table: &SnapshotTable<'_>) -> Result<(), ChunkError> {
-        let host = self.reader.peer.host.clone();
-        Place::find(&mut self.reader.dialogue, table.relation, &host).await.map(drop)
+        Place::find(&mut self.reader.dialogue, table.relation).await.map(drop)
     }
 
     /// Begins a transaction in a snapshot that was exported.
@@ -118,7 +117,7 @@ impl ImportedReader {
     /// The table under its lock, if the snapshot still has all of it.
     async fn lock(&mut self, table: &SnapshotTable<'_>) -> Result<Shape, ChunkError> {
         let reader = &mut self.reader;
-        let place = Place::find(&mut reader.dialogue, table.relation, &reader.peer.host).await?;
+        let place = Place::find(&mut reader.dialogue, table.relation).await?;
         let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE", place.only());
         let locked = reader.dialogue.run(&lock).await;
         locked.map_err(|error| reader.told(error, table, &place.name))?;

@@ -19,11 +19,13 @@ mod imported;
 mod key;
 mod ranges;
 mod rows;
+mod standby;
 mod table;
 
 use std::time::Duration;
 
 use crate::config::Postgres;
+use crate::position::Lsn;
 use crate::wal::{Column, Tuple, Tuples};
 
 use super::auth;
@@ -33,12 +35,14 @@ use super::error::{Error, ServerError};
 use super::session::{self, Settings};
 use super::socket::Socket;
 use super::wire::Wire;
-use chunk::log_end;
 use dialogue::{Dialogue, Ending, Stage, Value, refused};
 use rows::Rows;
 use table::{OID, Place, ServerFacts, Shape, TEXT};
 
-pub use chunk::{Chunk, ChunkRequest, Key, Ranges, SnapshotTable, Visibility, VisibilityError};
+pub(super) use chunk::log_end;
+pub use chunk::{
+    Chunk, ChunkRequest, Key, Ranges, Seen, SnapshotTable, Visibility, VisibilityError,
+};
 pub use error::ChunkError;
 pub use imported::ImportedReader;
 
@@ -232,8 +236,13 @@ impl ChunkReader {
     async fn chunk(&mut self, request: &ChunkRequest<'_>) -> Result<Chunk, ChunkError> {
         let place = self.lock(&request.table).await?;
         let taken = self.dialogue.ask_one(SNAPSHOT_SQL, &[]).await?;
-        let end = self.dialogue.ask_one(END_SQL, &[]).await?;
-        let end = log_end(end.parsed(0)?, end.parsed(1)?, end.parsed(2)?);
+        let (seen, end) = match place.replayed {
+            None => (Seen::Listed(taken.parsed(0)?), self.logged().await?),
+            Some(from) => {
+                let (to, end) = self.received(taken.flag(2)?).await?;
+                (Seen::Replayed { from, to }, end)
+            }
+        };
         let shape = self.shape(place, &request.table).await?;
         let (rows, is_last) = self.rows(&shape, request).await?;
         if request.table.key.is_empty() && !is_last {
@@ -243,7 +252,7 @@ impl ChunkReader {
         }
         let last = self.finish(&shape, &rows).await?;
         Ok(Chunk {
-            visibility: taken.parsed(0)?,
+            seen,
             taken_us: taken.parsed(1)?,
             end,
             count: rows.count(),
@@ -254,9 +263,15 @@ impl ChunkReader {
         })
     }
 
+    /// The end of a primary's log.
+    async fn logged(&mut self) -> Result<Lsn, ChunkError> {
+        let end = self.dialogue.ask_one(END_SQL, &[]).await?;
+        Ok(log_end(end.parsed(0)?, end.parsed(1)?, end.parsed(2)?))
+    }
+
     /// Begins a transaction that has the table's lock and no snapshot yet.
     async fn lock(&mut self, table: &SnapshotTable<'_>) -> Result<Place, ChunkError> {
-        let place = Place::find(&mut self.dialogue, table.relation, &self.peer.host).await?;
+        let place = Place::find(&mut self.dialogue, table.relation).await?;
         let lock = format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL row_security = off; \
              SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL lock_timeout = {}; \
@@ -398,7 +413,8 @@ impl ChunkReader {
         let Error::Server(server) = error else { return error.into() };
         let name = || name.to_owned();
         match server.code.as_str() {
-            "40001" => ChunkError::Conflict { table: name(), server },
+            // The second is a deadlock with the recovery: a reader has but one lock.
+            "40001" | "40P01" => ChunkError::Conflict { table: name(), server },
             "42P01" => ChunkError::Gone { relation: table.relation },
             "55P03" => {
                 let limit_ms = self.limits.lock_timeout.as_millis();
@@ -444,7 +460,8 @@ const INPUT_ERRORS: &[&str] = &["22003", "22007", "22008", "22021", "22P02", "22
 
 /// The first statement that takes the snapshot.
 const SNAPSHOT_SQL: &str = "\
-SELECT pg_current_snapshot(), (extract(epoch FROM clock_timestamp()) * 1000000)::int8";
+SELECT pg_current_snapshot(), (extract(epoch FROM clock_timestamp()) * 1000000)::int8,
+       EXISTS (SELECT FROM pg_stat_wal_receiver)";
 
 /// A statement of its own, behind the snapshot.
 const END_SQL: &str = "\

@@ -41,9 +41,7 @@ impl ChunkReader {
 
     pub(super) async fn explain(&mut self, table: &SnapshotTable<'_>) -> Result<(), ChunkError> {
         if table.condition.is_none() {
-            return Place::find(&mut self.dialogue, table.relation, &self.peer.host)
-                .await
-                .map(drop);
+            return Place::find(&mut self.dialogue, table.relation).await.map(drop);
         }
         let place = self.lock(table).await?;
         let shape = self.shape(place, table).await?;

@@ -1,5 +1,6 @@
 //! A table as a chunk is read of it: where it stands, what the stream sends of it, how it is ordered.
 
+use crate::position::Lsn;
 use crate::wal::{Relation, RelationColumn, RelationId};
 
 use super::super::catalog::{RELATIONS_SQL, identity_named, over_published};
@@ -17,6 +18,8 @@ pub(super) struct Place {
     pub(super) name: String,
     /// A partitioned table is read with what is below it, any other without.
     pub(super) is_partitioned: bool,
+    /// On a standby, up to where the log was replayed.
+    pub(super) replayed: Option<Lsn>,
 }
 
 /// What the stream sends of a table, in one snapshot.
@@ -50,16 +53,12 @@ impl Place {
     pub(super) async fn find(
         dialogue: &mut Dialogue,
         relation: RelationId,
-        host: &str,
     ) -> Result<Self, ChunkError> {
         let id = relation.0.to_string();
         let lines = dialogue.ask_again("place", PLACE_SQL, &[Value::text(OID, &id)]).await?;
         let Some(line) = lines.first() else { return Err(ChunkError::Gone { relation }) };
         let (namespace, name) = (identifier(line.text(0)?), identifier(line.text(1)?));
         let table = format!("{namespace}.{name}");
-        if line.flag(7)? {
-            return Err(ChunkError::Standby { host: host.to_owned() });
-        }
         let user = line.text(6)?;
         let grant = match (line.flag(3)?, line.flag(4)?) {
             (false, _) => {
@@ -74,7 +73,8 @@ impl Place {
         if line.flag(5)? {
             return Err(ChunkError::RowSecurity { table, user: user.to_owned() });
         }
-        Ok(Self { relation, name: table, is_partitioned: line.flag(2)? })
+        let replayed = line.perhaps(7)?.is_some().then(|| line.parsed(7)).transpose()?;
+        Ok(Self { relation, name: table, is_partitioned: line.flag(2)?, replayed })
     }
 
     /// The table in a statement, without the tables that inherit from it.
@@ -326,7 +326,7 @@ pub(super) const TEXT_ARRAY: u32 = 1009;
 const PLACE_SQL: &str = "\
 SELECT n.nspname, c.relname, c.relkind = 'p', has_schema_privilege(n.oid, 'USAGE'),
        coalesce(has_table_privilege(c.oid, 'SELECT'), true), row_security_active(c.oid),
-       current_user, pg_is_in_recovery()
+       current_user, CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() END
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = $1 AND c.relkind IN ('r', 'p')";

@@ -67,6 +67,8 @@ pub(super) struct Server {
     pub(super) next_xid: u32,
     pub(super) lsn: u64,
     pub(super) next_value: u32,
+    /// What was there before the log.
+    first: BTreeMap<u32, Row>,
 }
 
 impl Server {
@@ -74,10 +76,11 @@ impl Server {
         let rows = (0..KEYS).filter(|_| rng.bool());
         let number = |key| if is_keyless { key % ALIKE } else { key };
         let row = |key| Row { plain: number(key), toast: 1000 + number(key) };
-        let rows = rows.map(|key| (key, row(key))).collect();
-        let (next_xid, lsn, next_value) = (FIRST_XID, 1000, 100);
+        let rows: BTreeMap<_, _> = rows.map(|key| (key, row(key))).collect();
+        let first = rows.clone();
+        let (next_xid, lsn, next_value) = (FIRST_XID, FIRST_LSN, 100);
         let (live, log) = (Vec::new(), Vec::new());
-        Self { is_keyless, rows, columns: 0, live, log, next_xid, lsn, next_value }
+        Self { is_keyless, rows, columns: 0, live, log, next_xid, lsn, next_value, first }
     }
 
     /// The key as it stands in a row.
@@ -152,18 +155,8 @@ impl Server {
         let flushed: Vec<usize> =
             (0..self.live.len()).filter(|at| self.live[*at].commit_lsn.is_some()).collect();
         let Some(at) = rng.choice(flushed) else { return };
-        for write in self.live.remove(at).writes {
-            match write {
-                Write::AddColumn => self.columns += 1,
-                Write::Delete(key, _) => drop(self.rows.remove(&key)),
-                Write::Insert(key, row) => drop(self.rows.insert(key, row)),
-                Write::Update(from, to, [_, row], _) => {
-                    self.rows.remove(&from);
-                    self.rows.insert(to, row);
-                }
-                Write::Truncate => self.rows.clear(),
-            }
-        }
+        let writes = self.live.remove(at).writes;
+        self.columns += apply(&mut self.rows, &writes);
     }
 
     pub(super) fn visibility(&self) -> Visibility {
@@ -188,35 +181,85 @@ impl Server {
     }
 
     pub(super) fn read(&self, part: &Part) -> Chunk {
+        self.chunk(&self.rows, self.columns, part, self.visibility(), self.lsn)
+    }
+
+    /// Reads on a standby that has replayed so many transactions.
+    pub(super) fn read_replayed(&self, applied: usize, part: &Part, rng: &mut Rng) -> Chunk {
+        let (mut rows, mut columns) = (self.first.clone(), 0);
+        for (xact, _) in &self.log[..applied] {
+            columns += apply(&mut rows, &xact.writes);
+        }
+        let from = Lsn(self.replayed(applied.saturating_sub(rng.usize(..3))));
+        let end = rng.u64(self.replayed(applied)..=self.lsn);
+        let to = Lsn(rng.u64(self.replayed(applied)..=end));
+        self.chunk(&rows, columns, part, Visibility::Replayed { from, to }, end)
+    }
+
+    fn chunk(
+        &self,
+        rows: &BTreeMap<u32, Row>,
+        columns: usize,
+        part: &Part,
+        visibility: Visibility,
+        end: u64,
+    ) -> Chunk {
         let number = |bound: &Bound| bound[0].parse::<u32>().unwrap();
         let mut rows: Vec<(u32, Row)> = match part {
             Part::Keys(keys) => {
                 let is_wanted = |key: &u32| keys.contains(&wire_key(*key));
-                self.rows.iter().map(|(k, r)| (*k, *r)).filter(|(k, _)| is_wanted(k)).collect()
+                rows.iter().map(|(k, r)| (*k, *r)).filter(|(k, _)| is_wanted(k)).collect()
             }
             Part::Range(Range { after, to }) => {
                 let from = after.as_ref().map_or(0, |after| number(after) + 1);
                 let to = to.as_ref().map_or(KEYS, |to| number(to) + 1);
-                self.rows.range(from..to.max(from)).map(|(k, r)| (*k, *r)).collect()
+                rows.range(from..to.max(from)).map(|(k, r)| (*k, *r)).collect()
             }
         };
         let is_all = self.is_keyless || rows.len() <= ROWS_MAX;
         rows.truncate(if is_all { rows.len() } else { ROWS_MAX });
         let count = u64::try_from(rows.len()).unwrap();
         let last = rows.last().filter(|_| !is_all).map(|(key, _)| vec![key.to_string()]);
-        let tuple = |(key, row): &_| tuple(self.shown(*key), Some(*row), true, self.columns);
-        let rows = rows.iter().flat_map(tuple);
-        Chunk {
-            relation: relation(self.columns),
-            visibility: self.visibility(),
-            end: Lsn(self.lsn),
-            taken_us: 0,
-            rows: rows.collect(),
-            count,
-            last,
-        }
+        let tuple = |(key, row): &_| tuple(self.shown(*key), Some(*row), true, columns);
+        let rows = rows.iter().flat_map(tuple).collect();
+        let (relation, end) = (relation(columns), Lsn(end));
+        Chunk { relation, visibility, end, taken_us: 0, rows, count, last }
+    }
+
+    /// The end of the last of so many transactions.
+    pub(super) fn replayed(&self, applied: usize) -> u64 {
+        let last = applied.checked_sub(1).and_then(|last| self.log[last].0.commit_lsn);
+        last.map_or(FIRST_LSN, |begin| begin + 8)
+    }
+
+    /// What a standby that has replayed so many lists: everything before the first that has not ended.
+    pub(super) fn ended(&self, applied: usize) -> Visibility {
+        let waiting = self.log[applied..].iter().map(|(xact, _)| xact);
+        let open = self.live.iter().filter(|xact| xact.commit_lsn.is_none());
+        let age = |xid: u32| self.next_xid.wrapping_sub(xid);
+        let first = waiting.chain(open).map(|xact| xact.xid).max_by_key(|xid| age(*xid));
+        Visibility::Listed { end: Xid(first.unwrap_or(self.next_xid)), running: Vec::new() }
     }
 }
+
+/// Makes writes; how many columns they add.
+fn apply(rows: &mut BTreeMap<u32, Row>, writes: &[Write]) -> usize {
+    for write in writes {
+        match *write {
+            Write::AddColumn => {}
+            Write::Delete(key, _) => drop(rows.remove(&key)),
+            Write::Insert(key, row) => drop(rows.insert(key, row)),
+            Write::Update(from, to, [_, row], _) => {
+                rows.remove(&from);
+                rows.insert(to, row);
+            }
+            Write::Truncate => rows.clear(),
+        }
+    }
+    writes.iter().filter(|write| matches!(write, Write::AddColumn)).count()
+}
+
+const FIRST_LSN: u64 = 1000;
 
 pub(super) fn relation(columns: usize) -> Relation {
     let names = ["key", "plain", "toast"].map(str::to_owned).into_iter();

@@ -6,6 +6,7 @@ mod fold;
 mod gentle;
 mod keyless;
 mod killed;
+mod standby;
 mod unseen;
 
 use std::time::Duration;

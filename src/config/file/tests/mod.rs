@@ -94,6 +94,22 @@ fn hosts_are_read_as_libpq_reads_them() {
     check(text, &[], &[("::1", 1), ("fe80::1", 5432), ("::2", 5432), ("/sockets", 5432)]);
 }
 
+#[test]
+fn standbys_are_read_like_hosts() {
+    let hosts = |hosts: &str| {
+        let text =
+            format!("{}\n[snapshot]\nhosts = {hosts}", with("postgres", "hosts = [\"db:7\"]"));
+        read(&text, Path::new(""), &[]).map(|config| config.snapshot.hosts)
+    };
+    let host = |host: &str, port| Host { host: host.to_owned(), port };
+    assert_eq!(hosts("[\"a\", \"b:1\"]").unwrap(), [host("a", 7), host("b", 1)]);
+    for wrong in ["[]", "[\"\"]", "[\"a:x\"]", "[\"a,b\"]"] {
+        let error = hosts(wrong).unwrap_err().to_string();
+        assert!(error.contains("`snapshot.hosts` wants one or more of"), "{error}");
+    }
+    assert_eq!(minimal_with("snapshot", "readers = 1").snapshot.hosts, []);
+}
+
 /// One name leads to whatever server has it now, so it makes no difference how many there are.
 #[test]
 fn a_standby_is_meant_only_by_who_says_so() {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use walbrook::edges::Class;
 use walbrook::position::Lsn;
-use walbrook::postgres::{Catalog, ChunkError, ChunkLimits, ChunkReader, ChunkRequest, Error, Key};
+use walbrook::postgres::{
+    Catalog, ChunkError, ChunkLimits, ChunkReader, ChunkRequest, Error, Key, Seen,
+};
 use walbrook::wal::RelationId;
 
 use super::super::local;
@@ -257,9 +259,10 @@ fn a_snapshot_says_what_it_has_seen_and_ends_behind_it() {
         let chunk = reader.read(&item.whole()).await.unwrap();
         assert_eq!(chunk.count, 101);
         let (running, seen) = (running.cast_unsigned(), seen.cast_unsigned());
-        assert!(chunk.visibility.xip.contains(&running), "{:?}", chunk.visibility);
-        assert!(!chunk.visibility.xip.contains(&seen) && seen < chunk.visibility.xmax);
-        assert!(chunk.visibility.xmin <= running);
+        let Seen::Listed(visibility) = &chunk.seen else { panic!("{:?}", chunk.seen) };
+        assert!(visibility.xip.contains(&running), "{visibility:?}");
+        assert!(!visibility.xip.contains(&seen) && seen < visibility.xmax);
+        assert!(visibility.xmin <= running);
         assert!(commit.parse::<Lsn>().unwrap() <= chunk.end);
         let now = scene.number("SELECT (extract(epoch FROM now()) * 1000000)::int8").await;
         assert!((now - 60_000_000..=now).contains(&chunk.taken_us), "{}", chunk.taken_us);

@@ -4,6 +4,7 @@ mod failures;
 mod keys;
 mod plan;
 mod shapes;
+mod standby;
 
 use std::sync::OnceLock;
 use std::time::Duration;
