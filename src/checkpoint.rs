@@ -230,6 +230,13 @@ impl Checkpoint {
         Self { snapshots, ..self }.in_epoch(epoch)
     }
 
+    /// The same while a slot is made in the place of `before`: what an operator has accepted, and what is
+    /// known of tables, outlive a crash meanwhile.
+    #[must_use]
+    pub fn making(self, before: &Self, accepted: Option<Accepted>) -> Self {
+        Self { accepted, snapshots: before.snapshots, ..self }.in_epoch(before.epoch)
+    }
+
     /// The same in an epoch.
     #[must_use]
     pub fn in_epoch(self, epoch: u32) -> Self {

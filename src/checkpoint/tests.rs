@@ -111,5 +111,10 @@ fn what_is_known_of_tables_outlives_what_an_operator_accepts() {
     let fresh = Checkpoint { snapshots: Some(Snapshots::default()), ..base(GOLDEN[0]) };
     let next = fresh.clone().following(&base(known)).snapshots.unwrap();
     assert_eq!((next.tables, next.chunks, next.unsettled), (3, 17, None));
-    assert_eq!(fresh.following(&base(GOLDEN[0])).snapshots, None);
+    assert_eq!(fresh.clone().following(&base(GOLDEN[0])).snapshots, None);
+    // Also where somebody dies while the slot is made anew.
+    let creating = Checkpoint { state: State::Creating, snapshots: None, ..fresh.clone() };
+    let creating = creating.making(&base(known), None);
+    assert_eq!((creating.snapshots, creating.format), (base(known).snapshots, 3));
+    assert_eq!(fresh.following(&creating).snapshots.unwrap().chunks, 17);
 }

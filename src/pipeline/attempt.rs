@@ -393,9 +393,8 @@ impl Attempt<'_> {
             return Err(Error::SlotCreated);
         }
         let mut creating = first_checkpoint(self.config, system, State::Creating, Lsn::ZERO);
-        if let Some(Checkpoint { accepted, epoch, snapshots, .. }) = checkpoint {
-            // What an operator accepted before a crash is kept.
-            creating = Checkpoint { accepted, snapshots, ..creating }.in_epoch(epoch);
+        if let Some(before) = checkpoint {
+            creating = creating.making(&before, before.accepted.clone());
         }
         commit(self.writer, creating.clone()).await?;
         if server.slot.is_some() {

@@ -330,10 +330,12 @@ async fn hold_and_decide(
         writer.recover()?;
         let before = recovered(writer).await?;
         may_decide(config, decision, &found, before.as_ref())?;
-        let accepted = before.as_ref().map(|before| accepted(reason, before));
-        let epoch = before.as_ref().map_or_else(|| decision.epoch(), |before| before.epoch);
-        let creating = made(State::Creating, Lsn::ZERO).in_epoch(epoch);
-        commit(writer, Checkpoint { accepted, ..creating }).await?;
+        let creating = made(State::Creating, Lsn::ZERO);
+        let creating = match &before {
+            Some(before) => creating.making(before, Some(accepted(reason, before))),
+            None => creating.in_epoch(decision.epoch()),
+        };
+        commit(writer, creating).await?;
         if found.slot.is_some() {
             client.drop_slot(slot).await?;
         }
