@@ -38,6 +38,17 @@ pub struct Change<'a> {
 /// (I7).
 #[derive(Clone, Copy)]
 pub enum Op<'a> {
+    /// A table was found not to have a row, where it is being repaired.
+    Absent {
+        /// The table.
+        relation: RelationId,
+        /// The first record's place among those of snapshots that enter here.
+        part: u32,
+        /// The gap that is repaired.
+        gap: &'a str,
+        /// A row that has the key and no other values.
+        key: Tuple<'a>,
+    },
     /// A row was deleted.
     Delete {
         /// Its table.
@@ -65,6 +76,8 @@ pub enum Op<'a> {
         relation: RelationId,
         /// The record's place among those of snapshots that enter here.
         part: u32,
+        /// The gap that is repaired, if one is.
+        gap: Option<&'a str>,
         /// The row.
         new: Tuple<'a>,
     },
@@ -89,6 +102,7 @@ pub enum Op<'a> {
 impl fmt::Debug for Op<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Absent { relation, .. } => write!(f, "Absent({relation})"),
             Self::Delete { relation, .. } => write!(f, "Delete({relation})"),
             Self::Insert { relation, .. } => write!(f, "Insert({relation})"),
             Self::Message { content, .. } => write!(f, "Message({} bytes)", content.len()),

@@ -126,6 +126,24 @@ pub struct Snapshots {
     /// Whether nothing is read until somebody says so.
     #[serde(default, rename = "paused", skip_serializing_if = "is_false")]
     pub is_paused: bool,
+    /// What topics may lack of tables, until it is repaired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<Gap>,
+}
+
+/// A stretch of the log that is not in the stream, as an operator has accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// What was confirmed before it.
+    pub from: Lsn,
+    /// Where the stream has gone on.
+    pub to: Lsn,
+}
+
+impl std::fmt::Display for Gap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}..{}", self.from, self.to)
+    }
 }
 
 /// The operator's decision to leave out one change.
@@ -228,6 +246,21 @@ impl Checkpoint {
         let epoch = before.epoch.saturating_add(u32::from(self.position < last));
         let snapshots = before.snapshots.map(|it| Snapshots { unsettled: None, ..it });
         Self { snapshots, ..self }.in_epoch(epoch)
+    }
+
+    /// The same with what an operator has accepted, and so a gap: the first one, where several were not
+    /// repaired.
+    #[must_use]
+    pub fn accepting(self, accepted: Option<Accepted>) -> Self {
+        let gap = |known: Option<Gap>, accepted: &Accepted| Gap {
+            from: known.map_or(accepted.previous_confirm, |gap| gap.from),
+            to: self.confirm,
+        };
+        let snapshots = self.snapshots.map(|it| {
+            let gap = accepted.as_ref().map(|accepted| gap(it.gap, accepted));
+            Snapshots { gap: gap.or(it.gap), ..it }
+        });
+        Self { accepted, snapshots, ..self }
     }
 
     /// The same while a slot is made in the place of `before`: what an operator has accepted, and what is

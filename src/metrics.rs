@@ -11,8 +11,8 @@ use std::time::Duration;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use crate::batch::Operation;
@@ -338,6 +338,11 @@ pub const HELP: &[(&str, &str)] = &[
         "Tables, publications and outboxes of which something is missing from the stream; \
                  `walbrook status` lists them.",
     ),
+    (
+        "walbrook_gaps",
+        "1 while topics may lack what committed in a gap that an operator has accepted \
+                 (walbrook checkpoint accept) and walbrook repair has not mended.",
+    ),
     ("walbrook_info", "Always 1; the label is the version."),
     (
         "walbrook_kafka_commit_seconds",
@@ -443,6 +448,12 @@ impl Build {
         let gauges = GaugeVec::new(opts(name), labels).expect(VALID);
         self.register(gauges.clone());
         gauges
+    }
+
+    fn gauge_int(&self, name: &str) -> IntGauge {
+        let gauge = IntGauge::with_opts(opts(name)).expect(VALID);
+        self.register(gauge.clone());
+        gauge
     }
 
     fn gauges_int(&self, name: &str, labels: &[&str]) -> IntGaugeVec {

@@ -1,18 +1,37 @@
 //! What operators tell a running pipeline: from the control socket to the reader, which answers when
 //! what came of it is committed in Kafka.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 /// What to do about snapshots.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Order {
+    /// Forget a gap: topics have what tables have.
+    Mended {
+        /// Which one, as the status has it.
+        gap: String,
+    },
     /// Read no more of a table, or of any, until told to go on.
     Pause {
         /// `schema.table`; all of them, those to come too, without.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         table: Option<String>,
+    },
+    /// Write what the table has of these keys, or that it has none of them, in place of what the topic
+    /// has. Answered when all of it is in Kafka.
+    Repair {
+        /// `schema.table`.
+        table: String,
+        /// Names the gap, in the records' header `walbrook.gap`.
+        gap: String,
+        /// The key's columns, in the key's order.
+        columns: Vec<String>,
+        /// The keys: of each the columns' values as PostgreSQL's text.
+        keys: Vec<Vec<String>>,
     },
     /// Go on.
     Resume {
@@ -34,6 +53,21 @@ pub enum Order {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         table: Option<String>,
     },
+}
+
+impl fmt::Debug for Order {
+    /// Never a key (I7).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, of) = match self {
+            Self::Mended { gap } => ("Mended", Some(gap)),
+            Self::Pause { table } => ("Pause", table.as_ref()),
+            Self::Repair { table, .. } => ("Repair", Some(table)),
+            Self::Resume { table } => ("Resume", table.as_ref()),
+            Self::Start { table, .. } => ("Start", Some(table)),
+            Self::Stop { table } => ("Stop", table.as_ref()),
+        };
+        f.debug_tuple(what).field(&of).finish()
+    }
 }
 
 /// What came of an order: a sentence.

@@ -131,10 +131,12 @@ impl Report {
 pub const PATIENCE: Duration = Duration::from_secs(2);
 /// How long an order is waited for, which needs the readers of chunks, the stream and Kafka.
 const ORDER_PATIENCE: Duration = Duration::from_secs(20);
+/// The same of a repair, which is not over before all its keys are read.
+const REPAIR_PATIENCE: Duration = Duration::from_secs(300);
 /// How long answers may take to go out after `shutdown`.
 const LINGER: Duration = Duration::from_millis(500);
 /// The longest request that is read.
-const REQUEST_BYTES_MAX: u64 = 16 << 10;
+const REQUEST_BYTES_MAX: u64 = 1 << 20;
 /// The longest answer that is read: it lists what is missing from the stream.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
@@ -214,7 +216,7 @@ pub async fn serve(
         };
         while later.try_join_next().is_some() {}
         match client {
-            Ok(Some((stream, reply))) => drop(later.spawn(answer_later(stream, reply))),
+            Ok(Some(it)) => drop(later.spawn(answer_later(it))),
             Ok(None) => {}
             Err(error) => {
                 warn!(%error, "a client of the control socket was not answered");
@@ -227,12 +229,12 @@ pub async fn serve(
     let _ = tokio::time::timeout(LINGER, ended).await;
 }
 
-/// A client that waits for what comes of an order.
-type Later = (UnixStream, oneshot::Receiver<Reply>);
+/// A client that waits for what comes of an order, and for how long.
+type Later = (UnixStream, oneshot::Receiver<Reply>, Duration);
 
-async fn answer_later(mut stream: UnixStream, reply: oneshot::Receiver<Reply>) {
+async fn answer_later((mut stream, reply, patience): Later) {
     let unanswered = |why: &str| Reply::Unanswered(why.to_owned());
-    let reply = match tokio::time::timeout(ORDER_PATIENCE, reply).await {
+    let reply = match tokio::time::timeout(patience, reply).await {
         Ok(Ok(reply)) => reply,
         Ok(Err(_)) => unanswered("the stream ended before it was committed in Kafka: ask again"),
         Err(_) => unanswered(
@@ -270,10 +272,13 @@ async fn answer(
         return Ok(None);
     }
     let reply = match serde_json::from_str(&line) {
-        Ok(Request::Snapshot(order)) => match hand_over(order, status.borrow().phase, orderer) {
-            Ok(reply) => return Ok(Some((stream, reply))),
-            Err(why) => serde_json::to_value(Reply::Unanswered(why))?,
-        },
+        Ok(Request::Snapshot(order)) => {
+            let patience = patience(&order);
+            match hand_over(order, status.borrow().phase, orderer) {
+                Ok(reply) => return Ok(Some((stream, reply, patience))),
+                Err(why) => serde_json::to_value(Reply::Unanswered(why))?,
+            }
+        }
         Ok(Request::Status {}) => serde_json::to_value(report(status))?,
         Ok(Request::Stop {}) => {
             stop();
@@ -285,6 +290,10 @@ async fn answer(
     };
     stream.write_all(format!("{reply}\n").as_bytes()).await?;
     Ok(None)
+}
+
+fn patience(order: &Order) -> Duration {
+    if matches!(order, Order::Repair { .. }) { REPAIR_PATIENCE } else { ORDER_PATIENCE }
 }
 
 /// Hands an order to the reader of the stream, which is there while it streams.
@@ -327,8 +336,10 @@ pub async fn ask(path: &Path, request: Request) -> Result<serde_json::Value, Err
         read_line(&mut stream, ANSWER_BYTES_MAX).await
     };
     // Another client may be served before us.
-    let order_patience =
-        if matches!(request, Request::Snapshot(_)) { ORDER_PATIENCE } else { Duration::ZERO };
+    let order_patience = match &request {
+        Request::Snapshot(order) => patience(order),
+        Request::Status {} | Request::Stop {} => Duration::ZERO,
+    };
     let line = match tokio::time::timeout(PATIENCE * 2 + order_patience, exchange).await {
         Ok(line) => line.map_err(connect)?,
         Err(_) => return Err(connect(io::ErrorKind::TimedOut.into())),

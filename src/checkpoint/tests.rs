@@ -8,6 +8,7 @@ const GOLDEN: &[&str] = &[
     include_str!("../../tests/golden/checkpoint/format-2.json"),
     include_str!("../../tests/golden/checkpoint/format-3.json"),
     include_str!("../../tests/golden/checkpoint/format-3-paused.json"),
+    include_str!("../../tests/golden/checkpoint/format-3-gap.json"),
     include_str!("../../tests/golden/checkpoint/format-1-inside.json"),
     include_str!("../../tests/golden/checkpoint/format-1-oids.json"),
     include_str!("../../tests/golden/checkpoint/format-1-omissions.json"),
@@ -100,6 +101,29 @@ fn a_publication_that_was_made_again_is_told() {
     // Nothing is known of those that a record does not have.
     let unknown = Stream { oids: BTreeMap::new(), ..was };
     assert_eq!(unknown.remade(&oids(&[("a", 1)])).count(), 0);
+}
+
+#[test]
+fn what_is_accepted_is_a_gap_until_it_is_repaired() {
+    let base = |golden: &str| Checkpoint::from_json(golden.as_bytes()).unwrap();
+    let accepted = |confirm| Accepted {
+        reason: "lost".to_owned(),
+        previous_position: Position::default(),
+        previous_confirm: Lsn(confirm),
+        previous_system_identifier: "1".to_owned(),
+        previous_timeline: 1,
+    };
+    let gap = |it: &Checkpoint| it.snapshots.unwrap().gap.map(|gap| (gap.from.0, gap.to.0));
+    let known = base(include_str!("../../tests/golden/checkpoint/format-3.json"));
+    assert_eq!(gap(&known), None);
+    let first = Checkpoint { confirm: Lsn(300), ..known }.accepting(Some(accepted(100)));
+    assert_eq!(gap(&first), Some((100, 300)));
+    assert_eq!(first.snapshots.unwrap().gap.unwrap().to_string(), "0/64..0/12C");
+    assert_eq!(gap(&first.clone().accepting(None)), Some((100, 300)));
+    let second = Checkpoint { confirm: Lsn(500), ..first }.accepting(Some(accepted(400)));
+    assert_eq!(gap(&second), Some((100, 500)));
+    // A pipeline without snapshots has no place for it.
+    assert_eq!(base(GOLDEN[0]).accepting(Some(accepted(1))).snapshots, None);
 }
 
 /// Or an accepted gap would have all tables read again; and those of a pipeline that has no snapshots

@@ -57,8 +57,10 @@ fn each(tables: Vec<String>, order: impl Fn(Option<String>) -> Order) -> Vec<Ord
 
 async fn tell(config: &Config, order: Order) -> anyhow::Result<Exit> {
     let subject = match &order {
-        Order::Start { table, .. } => format!("{table}: "),
-        Order::Pause { .. } | Order::Resume { .. } | Order::Stop { .. } => String::new(),
+        Order::Repair { table, .. } | Order::Start { table, .. } => format!("{table}: "),
+        Order::Mended { .. } | Order::Pause { .. } | Order::Resume { .. } | Order::Stop { .. } => {
+            String::new()
+        }
     };
     let said = match answer(config, Request::Snapshot(order)).await? {
         Ok(said) => {

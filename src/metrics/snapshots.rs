@@ -1,6 +1,6 @@
 //! The metrics of snapshots: each second what the status says, so that they cannot differ.
 
-use prometheus::{GaugeVec, IntGaugeVec};
+use prometheus::{GaugeVec, IntGauge, IntGaugeVec};
 
 use super::{Build, Metrics, lsn_number, number};
 use crate::position::Lsn;
@@ -9,6 +9,7 @@ use crate::status::{SnapshotState, Snapshots};
 /// Tables are named only while they are being read, which are a few at a time.
 #[derive(Clone, Debug)]
 pub(super) struct SnapshotGauges {
+    gaps: IntGauge,
     ranges_left: GaugeVec,
     rows: GaugeVec,
     rows_estimated: GaugeVec,
@@ -18,6 +19,7 @@ pub(super) struct SnapshotGauges {
 impl SnapshotGauges {
     pub(super) fn new(build: &Build) -> Self {
         Self {
+            gaps: build.gauge_int("walbrook_gaps"),
             ranges_left: build.gauges("walbrook_snapshot_ranges_left", &["table"]),
             rows: build.gauges("walbrook_snapshot_rows", &["table"]),
             rows_estimated: build.gauges("walbrook_snapshot_rows_estimated", &["table"]),
@@ -29,8 +31,9 @@ impl SnapshotGauges {
 impl Metrics {
     /// How far snapshots are.
     pub fn set_snapshots(&self, snapshots: &Snapshots) {
-        let SnapshotGauges { ranges_left, rows, rows_estimated, tables } = &self.snapshots;
+        let SnapshotGauges { gaps, ranges_left, rows, rows_estimated, tables } = &self.snapshots;
         let Snapshots { done, skipped, waiting, .. } = snapshots;
+        gaps.set(i64::from(snapshots.gap.is_some()));
         let count = |state| snapshots.tables_in(state).count();
         for (state, count) in [
             ("done", *done),

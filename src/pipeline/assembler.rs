@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use self::entry::{Entry, remember};
 pub use self::error::Error;
+pub use self::read::Row;
 pub use self::step::{Need, Owner, Step};
 use crate::batch::{Batch, Mark, TopicTable};
 use crate::change::{Change, Op, Xact};

@@ -408,8 +408,8 @@ impl Attempt<'_> {
             error = watched(catalog, slot, self.telemetry) => return Err(error),
         };
         let streaming = first_checkpoint(self.config, system, State::Streaming, point);
-        let streaming = streaming.following(&creating);
-        commit(self.writer, Checkpoint { accepted: creating.accepted, ..streaming }).await?;
+        let streaming = streaming.following(&creating).accepting(creating.accepted);
+        commit(self.writer, streaming).await?;
         info!(%slot, consistent_point = %point, "the replication slot was created; changes that commit from now on are delivered");
         Ok(())
     }

@@ -49,6 +49,8 @@ pub(super) struct Chunks {
 pub(super) enum Answer {
     /// A chunk.
     Chunk(ChunkId, RelationId, Result<Chunk, ChunkError>),
+    /// Keys as the stream has them.
+    Keys(RelationId, Result<Vec<Box<[u8]>>, ChunkError>),
     /// How a table is divided.
     Ranges(RelationId, Vec<String>, Result<Ranges, ChunkError>),
 }
@@ -158,6 +160,32 @@ impl Chunks {
         });
     }
 
+    /// Asks how the stream has keys, of which texts are known.
+    pub(super) fn ask_keys(
+        &mut self,
+        relation: RelationId,
+        key: Vec<String>,
+        keys: Vec<Vec<String>>,
+    ) {
+        let (publications, is_binary) = (self.publications.clone(), self.is_binary);
+        self.spawn(Lsn::ZERO, move |reader| {
+            Box::pin(async move {
+                let table = SnapshotTable {
+                    relation,
+                    publications: &publications,
+                    key: &key,
+                    condition: None,
+                };
+                let keys: Vec<_> = keys.into_iter().map(Key).collect();
+                let keys = match reader {
+                    Ok(reader) => reader.keys(&table, &keys, is_binary).await,
+                    Err(error) => Err(error),
+                };
+                Answer::Keys(relation, keys)
+            })
+        });
+    }
+
     /// Does work on a connection; on a standby it must have replayed so much.
     fn spawn(
         &mut self,
@@ -246,6 +274,7 @@ impl Answer {
     fn failed(self, error: ChunkError) -> Self {
         match self {
             Self::Chunk(id, relation, _) => Self::Chunk(id, relation, Err(error)),
+            Self::Keys(relation, _) => Self::Keys(relation, Err(error)),
             Self::Ranges(relation, key, _) => Self::Ranges(relation, key, Err(error)),
         }
     }

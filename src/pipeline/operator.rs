@@ -416,7 +416,7 @@ async fn replace(
         None => now.in_epoch(decision.epoch()),
     };
     if let (Decision::Accept { reason, .. }, Some(before)) = (decision, &before) {
-        now.accepted = Some(accepted(reason, before));
+        now = now.accepting(Some(accepted(reason, before)));
     }
     let jump = Jump::new(server, before.as_ref(), now.confirm);
     commit(writer, now.clone()).await?;

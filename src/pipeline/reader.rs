@@ -7,6 +7,7 @@
 mod lagging;
 mod orders;
 mod plans;
+mod repairs;
 mod snapshots;
 mod teller;
 mod timeline;

@@ -148,7 +148,9 @@ impl OutboxPlan {
                 return Ok(Step::Skipped(Skip::OutboxDelete));
             }
             Op::Truncate { .. } => return Ok(Step::Skipped(Skip::OutboxTruncate)),
-            Op::Message { .. } | Op::Read { .. } => return Err(self.router.foreign(change)),
+            Op::Absent { .. } | Op::Message { .. } | Op::Read { .. } => {
+                return Err(self.router.foreign(change));
+            }
         };
         self.columns.check(row, change)?;
         if self.columns.is_moved(row, change, last_deleted) {

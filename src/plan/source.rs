@@ -19,6 +19,8 @@ use crate::position::Lsn;
 /// What happened, as Debezium's `op` says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
+    /// There is no row, as a snapshot shows.
+    Absent,
     Create,
     Delete,
     Read,
@@ -30,7 +32,7 @@ impl From<Operation> for batch::Operation {
     fn from(operation: Operation) -> Self {
         match operation {
             Operation::Create => Self::Create,
-            Operation::Delete => Self::Delete,
+            Operation::Absent | Operation::Delete => Self::Delete,
             Operation::Read => Self::Read,
             Operation::Truncate => Self::Truncate,
             Operation::Update => Self::Update,
@@ -141,7 +143,7 @@ impl Source {
         out.extend_from_slice(&self.head);
         E::field("ts_ms", out);
         E::long(commit_us.div_euclid(1_000), out);
-        let is_read = operation == Operation::Read;
+        let is_read = matches!(operation, Operation::Absent | Operation::Read);
         out.extend_from_slice(if is_read { &self.read_database } else { &self.database });
         write_sequence::<E>(out, change.xact.previous_commit_lsn, change.lsn);
         write_some::<E>("ts_us", commit_us, out);
@@ -181,7 +183,7 @@ impl Operation {
     fn name(self) -> &'static str {
         match self {
             Self::Create => "c",
-            Self::Delete => "d",
+            Self::Absent | Self::Delete => "d",
             Self::Read => "r",
             Self::Truncate => "t",
             Self::Update => "u",

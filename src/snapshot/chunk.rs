@@ -65,3 +65,14 @@ pub struct Chunk {
     /// Where it ended; `None` if all that was asked for was read.
     pub last: Option<Bound>,
 }
+
+/// What enters the stream at one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Without the rows that the stream has overtaken.
+    pub chunk: Chunk,
+    /// The gap that it repairs, if it does.
+    pub gap: Option<String>,
+    /// Keys that the table does not have, each as a row of it that has no other values.
+    pub absent: Vec<u8>,
+}

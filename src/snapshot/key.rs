@@ -1,6 +1,6 @@
 //! Keys: as bounds of ranges, and as the stream carries them.
 
-use crate::wal::{Column, Relation, Tuple};
+use crate::wal::{Column, Relation, Tuple, Tuples};
 
 /// The key columns of a row as PostgreSQL's text: a bound that a query understands.
 pub type Bound = Vec<String>;
@@ -28,6 +28,19 @@ pub(super) fn project(
             found => found,
         };
         found.is_some_and(|found| found != Column::Null && push(found, out))
+    })
+}
+
+/// Writes a key, as [`project`] does, as a row of so many columns of which the others are null; `false`
+/// if it has not so many columns.
+pub(super) fn spread(key: &[u8], places: &[usize], width: usize, out: &mut Vec<u8>) -> bool {
+    let Some(Ok(key)) = Tuples::new(key).next() else { return false };
+    let Ok(count) = u16::try_from(width) else { return false };
+    out.extend_from_slice(&count.to_be_bytes());
+    (0..width).all(|column| {
+        let place = places.iter().position(|place| *place == column);
+        let value = place.map_or(Some(Column::Null), |place| key.columns().nth(place));
+        value.is_some_and(|value| push(value, out))
     })
 }
 

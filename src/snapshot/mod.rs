@@ -23,9 +23,9 @@ mod visibility;
 
 use std::collections::BTreeMap;
 
-pub use self::chunk::{Chunk, ChunkId, Part, Range, Request};
+pub use self::chunk::{Chunk, ChunkId, Entry, Part, Range, Request};
 pub use self::key::Bound;
-pub use self::progress::{Error, FORMAT, Progress, State};
+pub use self::progress::{Error, FORMAT, FORMAT_WITH_GAP, Progress, State};
 use self::source::Source;
 use self::table::{Table, Turn, behind};
 pub use self::visibility::{Streamed, Unsettled, Verdict, Visibility};
@@ -98,6 +98,24 @@ impl Snapshots {
         // On standbys it is the log's end that tells of what was streamed.
         let unsettled = unsettled.filter(|_| source == Source::Primary);
         self.tables.insert(progress.relation, Table::new(progress, source, unsettled, relation));
+    }
+
+    /// Whether keys of the table are being repaired.
+    #[must_use]
+    pub fn is_repaired(&self, relation: RelationId) -> bool {
+        self.tables.get(&relation).is_some_and(|table| table.progress.gap.is_some())
+    }
+
+    /// More keys of a table that is being repaired; how far it is.
+    pub fn repair(
+        &mut self,
+        relation: RelationId,
+        gap: String,
+        keys: Vec<Box<[u8]>>,
+    ) -> Option<&Progress> {
+        let table = self.tables.get_mut(&relation)?;
+        table.repair(gap, keys);
+        Some(&table.progress)
     }
 
     /// A table is not read any more; how far it was.
@@ -283,15 +301,15 @@ impl Snapshots {
 
     /// A chunk that enters now, between two transactions, without the rows that the stream has
     /// overtaken. [`on_entered`](Self::on_entered) says that it has, before anything else is said.
-    pub fn next_entry(&mut self, streamed: Lsn) -> Option<Chunk> {
+    pub fn next_entry(&mut self, streamed: Lsn) -> Option<Entry> {
         debug_assert!(self.xact.is_none(), "a chunk enters between transactions");
         let mut entry = None;
         for table in self.tables.values_mut() {
             while entry.is_none()
                 && let Some(turn) = table.turn(streamed)
             {
-                if let Turn::Enters(chunk) = turn {
-                    entry = Some(chunk);
+                if let Turn::Enters(due) = turn {
+                    entry = Some(*due);
                 }
             }
         }

@@ -8,8 +8,11 @@ use super::chunk::Range;
 use super::visibility::Unsettled;
 use crate::wal::RelationId;
 
-/// The format that this version writes.
+/// The format of a table that is read.
 pub const FORMAT: u32 = 1;
+
+/// The format of one that is repaired: a version that does not know that would write no deletes.
+pub const FORMAT_WITH_GAP: u32 = 2;
 
 /// How far a table was read. Every format ever written is a golden file that must still be read; a
 /// newer one is refused.
@@ -48,6 +51,10 @@ pub struct Progress {
     /// Which rows are read, an SQL expression; all of them without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
+    /// The gap because of which keys are read again: of those that the table does not have it is
+    /// written that they are gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<String>,
     /// Whether no more is read until somebody says so.
     #[serde(default, rename = "paused", skip_serializing_if = "is_false")]
     pub is_paused: bool,
@@ -70,7 +77,7 @@ pub enum State {
 pub enum Error {
     /// The record was written by a newer version.
     #[error(
-        "it has format {found}, and this version reads up to {FORMAT}: it was written by a newer walbrook"
+        "it has format {found}, and this version reads up to {FORMAT_WITH_GAP}: it was written by a newer walbrook"
     )]
     NewerFormat {
         /// The format found.
@@ -103,8 +110,20 @@ impl Progress {
             rows: 0,
             rows_estimated: None,
             condition: None,
+            gap: None,
             is_paused: false,
         }
+    }
+
+    /// The same with keys of which it is to be written what the table has of them.
+    #[must_use]
+    pub fn repairing(self, gap: String, keys: impl IntoIterator<Item = Box<[u8]>>) -> Self {
+        let (before, mut again) = (self.again.len(), self.again);
+        again.extend(keys);
+        let more = u64::try_from(again.len() - before).unwrap_or(u64::MAX);
+        let rows_estimated = Some(self.rows_estimated.unwrap_or_default() + more);
+        let (format, state) = (FORMAT_WITH_GAP, State::Reading);
+        Self { format, state, again, rows_estimated, gap: Some(gap), ..self }
     }
 
     /// The same with nothing left to read.
@@ -139,7 +158,7 @@ impl Progress {
             column: error.column(),
         };
         let Probe { format } = serde_json::from_slice(bytes).map_err(unreadable)?;
-        if FORMAT < format {
+        if FORMAT_WITH_GAP < format {
             return Err(Error::NewerFormat { found: format });
         }
         serde_json::from_slice(bytes).map_err(unreadable)
@@ -198,6 +217,7 @@ mod tests {
         include_str!("../../tests/golden/snapshot/format-1-estimated.json"),
         include_str!("../../tests/golden/snapshot/format-1-paused.json"),
         include_str!("../../tests/golden/snapshot/format-1-keyless.json"),
+        include_str!("../../tests/golden/snapshot/format-2.json"),
     ];
 
     #[test]
@@ -210,8 +230,8 @@ mod tests {
 
     #[test]
     fn what_is_newer_or_something_else_is_refused_without_showing_it() {
-        let error = Progress::from_json(br#"{"format":2,"x":"canary"}"#).unwrap_err();
-        assert!(error.to_string().contains("format 2"), "{error}");
+        let error = Progress::from_json(br#"{"format":3,"x":"canary"}"#).unwrap_err();
+        assert!(error.to_string().contains("format 3"), "{error}");
         for bytes in [&b""[..], b"{}", b"{\"format\":1}", b"\xff", b"{\"format\":\"canary\"}"] {
             let error = Progress::from_json(bytes).unwrap_err();
             assert!(matches!(error, Error::Unreadable { .. }), "{error}");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::chunk::{Chunk, ChunkId, Part, Range};
+use super::chunk::{Chunk, ChunkId, Entry, Part, Range};
 use super::held::Held;
 use super::key::{self, Bound};
 use super::progress::{Progress, State};
@@ -10,7 +10,7 @@ use super::source::Source;
 use super::touched::{Fate, Touched};
 use super::visibility::{Streamed, Unsettled, Verdict, Visibility};
 use crate::position::Lsn;
-use crate::wal::{Column, OldTuple, Relation, Tuple};
+use crate::wal::{Column, OldTuple, Relation, Tuple, Tuples};
 
 /// As many keys are read again at once.
 const KEYS_MAX: usize = 500;
@@ -100,7 +100,7 @@ enum Answer {
 #[derive(Debug)]
 pub(super) enum Turn {
     /// Its rows, without those that the stream has overtaken.
-    Enters(Chunk),
+    Enters(Box<Entry>),
     /// It is read again.
     Again,
 }
@@ -193,11 +193,12 @@ impl Table {
         let place = self.out.iter().position(is_due)?;
         let Out { part, since, answer, .. } = self.out.remove(place);
         let Answer::Waits(chunk) = answer else { return None };
-        Some(self.enter(part, since, chunk).map_or(Turn::Again, Turn::Enters))
+        let entry = self.enter(part, since, chunk).map(Box::new);
+        Some(entry.map_or(Turn::Again, Turn::Enters))
     }
 
     /// Takes the chunk's rows, unless it has to be read again.
-    fn enter(&mut self, part: Part, since: u64, mut chunk: Chunk) -> Option<Chunk> {
+    fn enter(&mut self, part: Part, since: u64, mut chunk: Chunk) -> Option<Entry> {
         if !self.source.admits(&chunk.visibility) {
             return None;
         }
@@ -212,19 +213,44 @@ impl Table {
                 chunk.count = 0;
             }
         }
-        let Sifted { rows, mut read, again } = self.sift(&mut chunk);
+        let (mut read, mut absent) = (Vec::new(), Vec::new());
         if let (Part::Keys(keys), None) = (&part, &chunk.last) {
-            // All were read: those of which there is no row any more, too.
+            // All were read: those of which there is no row, too.
             let fate = |key: &[u8]| self.touched.fate(key, &chunk.visibility);
             read.extend(keys.iter().filter(|key| fate(key) != Fate::Again).cloned());
+            if self.progress.gap.is_some() {
+                let entering = keys.iter().filter(|key| fate(key) == Fate::Enters);
+                absent = self.absent(entering, &chunk.rows);
+            }
         }
+        let Sifted { rows, read: entered, again } = self.sift(&mut chunk);
+        read.extend(entered);
         self.entering = Some(Entering { part, last: chunk.last.clone(), rows, read, again });
-        Some(chunk)
+        Some(Entry { chunk, absent, gap: self.progress.gap.clone() })
+    }
+
+    /// Those of the keys that no row has, each as a row of the table that has no other values.
+    fn absent<'a>(&self, keys: impl Iterator<Item = &'a Box<[u8]>>, rows: &[u8]) -> Vec<u8> {
+        let Some(Shape { relation, places, .. }) = &self.shape else { return Vec::new() };
+        let (mut present, mut key) = (BTreeSet::new(), Vec::new());
+        for row in Tuples::new(rows).map_while(Result::ok) {
+            if key::project(row, None, places, &mut key) {
+                present.insert(key.clone());
+            }
+        }
+        let mut absent = Vec::new();
+        for key in keys.filter(|key| !present.contains(&***key)) {
+            let begin = absent.len();
+            if !key::spread(key, places, relation.columns.len(), &mut absent) {
+                absent.truncate(begin);
+            }
+        }
+        absent
     }
 
     /// Takes all rows of a table without a key, as the stream has them by now. What cannot be told has
     /// to show before they are read again.
-    fn enter_whole(&mut self, part: Part, mut chunk: Chunk) -> Option<Chunk> {
+    fn enter_whole(&mut self, part: Part, mut chunk: Chunk) -> Option<Entry> {
         let Some(rows) = self.held.apply(&chunk.visibility, &mut chunk.rows) else {
             let unseen = self.held.unseen(&chunk.visibility);
             match (self.source, unseen) {
@@ -236,7 +262,7 @@ impl Table {
         chunk.count = rows;
         let (last, read, again) = (None, Vec::new(), BTreeSet::new());
         self.entering = Some(Entering { part, last, rows, read, again });
-        Some(chunk)
+        Some(Entry { chunk, absent: Vec::new(), gap: None })
     }
 
     /// The chunk whose turn it was is in the batch.
@@ -324,6 +350,12 @@ impl Table {
             Answer::Awaited | Answer::Void => None,
         });
         ends.min()
+    }
+
+    /// More keys of a table that is being repaired.
+    pub(super) fn repair(&mut self, gap: String, keys: Vec<Box<[u8]>>) {
+        self.is_news = true;
+        self.progress = self.progress.clone().repairing(gap, keys);
     }
 
     /// No more of it is read, or it is again.

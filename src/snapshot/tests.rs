@@ -137,10 +137,18 @@ impl Model {
             progress.ranges = vec![first, Range { after: bound, to: None }];
             progress.unsettled = Some(server.unsettled());
         }
+        let mut records = Vec::new();
+        if !is_keyless && rng.u8(..3) == 0 {
+            // Nothing is known of the topic, but that each key may be wrong.
+            progress.ranges.clear();
+            progress = progress.repairing("gap".into(), (0..KEYS).map(server::wire_key));
+            let keys = (0..KEYS).filter(|_| rng.bool());
+            records = keys.map(|key| Record::Written(key, 7, Some(7))).collect();
+        }
         let streamed = (first, first);
         let kafka = Kafka {
-            records: Vec::new(),
-            durable: 0,
+            durable: records.len(),
+            records,
             streamed,
             first,
             again: 0,
@@ -366,7 +374,8 @@ impl Model {
     /// An operator lets it pause, or go on, or be read again.
     fn told(&mut self) {
         match self.rng.u8(..8) {
-            0 if !self.server.is_keyless => {
+            0..4 if !self.server.is_keyless && !self.machine.is_active() => self.harm(),
+            0 if !self.server.is_keyless && self.kafka.progress.gap.is_none() => {
                 self.machine.end(RELATION);
                 let progress = Progress {
                     state: State::Reading,
@@ -389,6 +398,29 @@ impl Model {
         }
     }
 
+    /// Somebody harms the topic: keys are gone, or come from nowhere. It is told which.
+    fn harm(&mut self) {
+        self.kafka.commit(&mut self.machine);
+        let keys: Vec<u32> = (0..KEYS).filter(|_| self.rng.bool()).collect();
+        for key in &keys {
+            match self.rng.u8(..3) {
+                0 => self.kafka.records.push(Record::Gone(*key)),
+                1 => self.kafka.records.push(Record::Written(*key, 7, Some(7))),
+                _ => {}
+            }
+        }
+        self.kafka.records.push(Record::Begun);
+        let keys = keys.into_iter().map(server::wire_key);
+        let progress = Progress {
+            key: vec!["key".into()],
+            unsettled: Some(self.server.unsettled()),
+            ..Progress::new("s".into(), "public.t".into(), RELATION)
+        };
+        let announced = self.announced.map(server::relation);
+        self.machine.begin(progress.repairing("gap".into(), keys), None, announced.as_ref());
+        self.kafka.commit(&mut self.machine);
+    }
+
     /// Between two transactions.
     fn enter(&mut self) {
         let streamed = match self.server.log.get(self.kafka.streamed.0) {
@@ -397,7 +429,9 @@ impl Model {
             _ => self.server.replayed(self.kafka.streamed.0),
         };
         let is_due = self.machine.is_due(Lsn(streamed));
-        let Some(chunk) = self.machine.next_entry(Lsn(streamed)) else { return };
+        let Some(Entry { chunk, gap, absent }) = self.machine.next_entry(Lsn(streamed)) else {
+            return;
+        };
         assert!(is_due);
         let is_first = self.kafka.records.is_empty();
         assert!(is_first || !self.server.is_keyless, "the stream begins with the rows");
@@ -412,11 +446,18 @@ impl Model {
         self.columns = columns;
         let rows: Vec<_> = Tuples::new(&chunk.rows).map_while(Result::ok).collect();
         assert_eq!(u64::try_from(rows.len()).unwrap(), chunk.count);
+        let number = |column| match column {
+            Column::Text(text) => std::str::from_utf8(text).unwrap().parse().unwrap(),
+            _ => panic!("a snapshot has every value"),
+        };
+        assert!(gap.is_some() || absent.is_empty(), "of a key that was not read nothing is said");
+        for row in Tuples::new(&absent).map_while(Result::ok) {
+            assert_eq!(row.len(), chunk.relation.columns.len());
+            let key = row.columns().next().unwrap();
+            assert!(!rows.iter().any(|row| row.columns().next() == Some(key)), "it is there");
+            self.kafka.records.push(Record::Gone(number(key)));
+        }
         for row in rows {
-            let number = |column| match column {
-                Column::Text(text) => std::str::from_utf8(text).unwrap().parse().unwrap(),
-                _ => panic!("a snapshot has every value"),
-            };
             let [key, plain, toast]: [u32; 3] =
                 row.columns().take(3).map(number).collect::<Vec<_>>().try_into().unwrap();
             self.kafka.records.push(Record::Read(key, Row { plain, toast }));

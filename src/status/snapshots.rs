@@ -16,6 +16,9 @@ pub struct Snapshots {
     pub rows_per_second: u64,
     /// How long the tables that are being read still take at that rate.
     pub seconds_left: Option<u64>,
+    /// What topics may lack of tables, since an operator has accepted it, and it is not repaired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<String>,
     /// The tables that are begun with and not done, and some of those that cannot be.
     pub tables: Vec<Snapshot>,
 }

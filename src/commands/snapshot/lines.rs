@@ -13,6 +13,11 @@ pub(super) fn lines(phase: &str, snapshots: Option<&Snapshots>) -> Vec<String> {
     let width = snapshots.tables.iter().map(|it| it.table.chars().count()).max().unwrap_or(0);
     let mut lines: Vec<_> = snapshots.tables.iter().map(|it| line(it, width)).collect();
     lines.push(sum(snapshots));
+    if let Some(gap) = &snapshots.gap {
+        lines.push(format!(
+            "topics may lack what committed in the gap {gap}: `walbrook repair` finds it"
+        ));
+    }
     if phase != "streaming" {
         lines.push(format!("nothing is read at the moment: the phase is {phase}"));
     }
@@ -130,6 +135,7 @@ mod tests {
             waiting: 3,
             rows_per_second: 50_000,
             seconds_left: Some(7300),
+            gap: None,
             tables: vec![orders, items, secret],
         };
         check(
@@ -149,9 +155,10 @@ mod tests {
         check("standby", None, &["no table is read (the phase is standby)"]);
         check(
             "backoff",
-            Some(Snapshots { done: 2, ..Snapshots::default() }),
+            Some(Snapshots { done: 2, gap: Some("0/1..0/2".to_owned()), ..Snapshots::default() }),
             &[
                 "0 tables are being read, 0 wait; 2 were read, 0 not",
+                "topics may lack what committed in the gap 0/1..0/2: `walbrook repair` finds it",
                 "nothing is read at the moment: the phase is backoff",
             ],
         );

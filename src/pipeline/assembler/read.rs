@@ -4,15 +4,32 @@
 //! commit LSN from there on and an ordinal from 1. In between lies the ordinal 0 of that LSN; the rows
 //! that enter there are told apart by their part.
 
-use std::iter::once;
-
 use super::{Assembler, Boundary, Error, Step};
 use crate::batch::Batch;
 use crate::change::{Change, Op, Xact};
 use crate::checkpoint::Snapshots;
 use crate::plan::Context;
 use crate::position::{Lsn, Position, Xid};
-use crate::wal::{Relation, Tuple};
+use crate::wal::{Relation, RelationId, Tuple};
+
+/// What the table has.
+#[derive(Clone, Copy, Debug)]
+pub enum Row<'a> {
+    /// No row of this key.
+    Absent {
+        /// The gap that is repaired.
+        gap: &'a str,
+        /// A row that has the key and no other values.
+        key: Tuple<'a>,
+    },
+    /// This one.
+    There {
+        /// The gap that is repaired, if one is.
+        gap: Option<&'a str>,
+        /// The row.
+        row: Tuple<'a>,
+    },
+}
 
 impl Assembler {
     /// Up to where everything was streamed, if rows of a snapshot may enter here: nothing that came
@@ -37,15 +54,15 @@ impl Assembler {
         self.base.snapshots = Some(Snapshots { lsn: entrance, rows, chunks, ..before });
     }
 
-    /// Takes one row of it; see [`Step`].
+    /// Takes one row of it, or a key that there is no row of; see [`Step`].
     ///
     /// # Errors
     ///
     /// If it cannot be encoded.
     pub fn on_read(
         &mut self,
-        relation: crate::wal::RelationId,
-        row: Tuple<'_>,
+        relation: RelationId,
+        row: Row<'_>,
         taken_us: i64,
         context: &Context,
         batch: &mut Batch,
@@ -58,16 +75,19 @@ impl Assembler {
             previous_commit_lsn: self.previous_commit_lsn,
         };
         let position = Position { commit_lsn: lsn, ordinal: 0 };
-        let mark = batch.mark();
-        for op in once(Op::Read { relation, part, new: row }) {
-            let change = Change { position, lsn, xact: &xact, op };
-            if let Step::Need(need) = self.encode(&change, context, batch)? {
-                batch.truncate(mark);
-                return Ok(Step::Need(need));
-            }
+        let op = match row {
+            Row::Absent { gap, key } => Op::Absent { relation, part, gap, key },
+            Row::There { gap, row } => Op::Read { relation, part, gap, new: row },
+        };
+        let (mark, records) = (batch.mark(), batch.records().len());
+        let change = Change { position, lsn, xact: &xact, op };
+        if let Step::Need(need) = self.encode(&change, context, batch)? {
+            batch.truncate(mark);
+            return Ok(Step::Need(need));
         }
         if let Some(snapshots) = &mut self.base.snapshots {
-            snapshots.rows += 1;
+            let records = batch.records().len() - records;
+            snapshots.rows += u32::try_from(records).unwrap_or(u32::MAX);
         }
         Ok(Step::Continue)
     }

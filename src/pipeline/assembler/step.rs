@@ -42,7 +42,8 @@ impl Owner {
     pub(super) fn of(op: &Op<'_>) -> Self {
         match *op {
             Op::Message { .. } => Self::Messages,
-            Op::Delete { relation, .. }
+            Op::Absent { relation, .. }
+            | Op::Delete { relation, .. }
             | Op::Insert { relation, .. }
             | Op::Read { relation, .. }
             | Op::Truncate { relation, .. }

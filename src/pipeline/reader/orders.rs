@@ -11,6 +11,7 @@ use tracing::info;
 use super::super::Error;
 use super::super::alive::alive;
 use super::Reader;
+use super::repairs::{Repair, Repairs};
 use super::snapshots::{Snapshotting, table_name};
 use crate::edges::{Sink, Transport};
 use crate::order::{Asked, Order, Reply};
@@ -22,6 +23,7 @@ use crate::wal::{Relation, RelationId};
 pub(super) struct Ordered {
     /// Tables that are to be read because somebody said so, and are not begun with.
     starts: BTreeMap<RelationId, Start>,
+    pub(super) repairs: Repairs,
     /// Answers that the next batch makes true.
     next: Vec<(Sender<Reply>, Reply)>,
     /// And those that the one does which is being committed.
@@ -81,7 +83,8 @@ impl Ordered {
     }
 
     /// All that was done is in the batch that is handed over now.
-    pub(super) fn on_sealed(&mut self) {
+    pub(super) fn on_sealed(&mut self, progress: &[Progress]) {
+        self.next.extend(self.repairs.ended(progress));
         self.committing.append(&mut self.next);
     }
 
@@ -121,15 +124,25 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         if let Some(snapshots) = &mut self.snapshots {
             snapshots.obey(order, reply, &published);
         }
-        Ok(())
+        self.ask_keys().await
     }
 }
 
 impl Snapshotting {
     fn obey(&mut self, order: Order, reply: Sender<Reply>, published: &[Relation]) {
         let outcome = match order {
+            Order::Mended { gap } => self.mended(&gap),
             Order::Pause { table: Some(table) } => self.pause(&table),
             Order::Pause { table: None } => self.pause_all(),
+            Order::Repair { table, gap, columns, keys } => {
+                match self.repairable(&table, published) {
+                    Ok(relation) => {
+                        let repair = Repair { relation, gap, columns, keys, reply };
+                        return self.ordered.repairs.tell(repair);
+                    }
+                    Err(why) => Err(why),
+                }
+            }
             Order::Resume { table: Some(table) } => self.resume(&table),
             Order::Resume { table: None } => self.resume_all(),
             Order::Start { table, condition } => match self.start(&table, published) {
@@ -156,25 +169,31 @@ impl Snapshotting {
 
     /// The table, if it may be begun with.
     fn start(&self, table: &str, published: &[Relation]) -> Result<Relation, String> {
-        if self.machine.is_paused() {
-            return Err(ALL_PAUSED.to_owned());
-        }
+        self.may_begin(table)?;
         if let Some(progress) = self.reading(table) {
             let so_far = so_far(progress);
             return Err(format!(
                 "{table} is being read, {so_far}: `walbrook snapshot stop --table {table}` first"
             ));
         }
-        if self.waiting(table).is_some() {
-            return Err(format!("{table} is to be read already; `walbrook snapshot status`"));
-        }
         if !self.wanted.reads(table) {
             return Err(format!("{table} is not to be read: its snapshot mode is \"never\""));
+        }
+        find(published, table).cloned()
+    }
+
+    /// Whether anything of a table may be read that is not being read.
+    pub(super) fn may_begin(&self, table: &str) -> Result<(), String> {
+        if self.machine.is_paused() {
+            return Err(ALL_PAUSED.to_owned());
+        }
+        if self.waiting(table).is_some() {
+            return Err(format!("{table} is to be read already; `walbrook snapshot status`"));
         }
         if self.outboxes.iter().any(|outbox| outbox == table) {
             return Err(format!("{table} is an outbox: its rows are events that were sent once"));
         }
-        find(published, table).cloned()
+        Ok(())
     }
 
     fn pause(&mut self, table: &str) -> Outcome {
@@ -253,13 +272,14 @@ impl Snapshotting {
         if let Some(Start { reply: Some(reply), .. }) = self.ordered.starts.remove(&relation) {
             answer(reply, Reply::Refused(format!("{table} was told to stop before it began")));
         }
+        self.ordered.repairs.refuse(relation, "it was told to stop");
         let is_read = |progress: &Progress| progress.state != State::Reading;
         if !self.known.get(&relation).is_some_and(is_read) {
             self.settle(relation, table.to_owned(), State::Skipped);
         }
     }
 
-    fn reading(&self, table: &str) -> Option<&Progress> {
+    pub(super) fn reading(&self, table: &str) -> Option<&Progress> {
         let mut read = self.machine.progress().map(|(progress, _)| progress);
         read.find(|progress| progress.table == table)
     }
@@ -276,7 +296,7 @@ impl Snapshotting {
     }
 }
 
-fn find<'a>(published: &'a [Relation], table: &str) -> Result<&'a Relation, String> {
+pub(super) fn find<'a>(published: &'a [Relation], table: &str) -> Result<&'a Relation, String> {
     published.iter().find(|relation| table_name(relation) == table).ok_or_else(|| {
         format!(
             "{table} is not published under this name: want schema.table, of a table that is in the \
@@ -293,7 +313,7 @@ fn so_far(progress: &Progress) -> String {
 }
 
 /// Nobody may wait for it any more.
-fn answer(reply: Sender<Reply>, said: Reply) {
+pub(super) fn answer(reply: Sender<Reply>, said: Reply) {
     let _ = reply.send(said);
 }
 

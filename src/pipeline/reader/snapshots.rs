@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::super::access::Source;
 use super::super::alive::alive;
-use super::super::assembler::Step;
+use super::super::assembler::{Assembler, Need, Row, Step};
 use super::super::chunks::{Answer, Chunks, Division};
 use super::super::pace::Pace;
 use super::super::{Error, clock};
@@ -21,13 +21,15 @@ use super::orders::Ordered;
 use super::teller::Teller;
 use super::{Pause, Reader};
 use crate::batch::Batch;
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::{self, Checkpoint, Gap};
 use crate::config::{self, Config, Outbox};
 use crate::edges::{Sink, Transport};
 use crate::plan::{self, Context};
 use crate::position::Lsn;
 use crate::postgres::{Catalog, ChunkError, Ranges};
-use crate::snapshot::{Chunk, ChunkId, Limits, Progress, Range, Snapshots, State, Unsettled};
+use crate::snapshot::{
+    Chunk, ChunkId, Entry, Limits, Progress, Range, Snapshots, State, Unsettled,
+};
 use crate::wal::{Relation, RelationId, Tuples};
 
 /// How often a snapshot is asked what it shows, while something waits for that.
@@ -60,9 +62,9 @@ const TOUCHED_BYTES: usize = 16 << 20;
 #[derive(Debug)]
 pub(in super::super) struct Snapshotting {
     pub(super) machine: Snapshots,
-    chunks: Chunks,
+    pub(super) chunks: Chunks,
     pace: Pace,
-    slot: String,
+    pub(super) slot: String,
     /// Which tables are wanted.
     pub(super) wanted: config::Snapshot,
     /// Tables that the configuration names, until it is known whether they are published.
@@ -82,6 +84,8 @@ pub(in super::super) struct Snapshotting {
     /// Tables of which nothing is read before that, since a reading failed.
     pub(super) resting: BTreeMap<RelationId, Instant>,
     lagging: Lagging,
+    /// What topics may lack of tables.
+    pub(super) gap: Option<Gap>,
     /// Tables that could not be divided.
     undivided: BTreeSet<RelationId>,
     /// Tables that cannot be read, and why.
@@ -94,16 +98,46 @@ pub(in super::super) struct Snapshotting {
     pub(super) teller: Teller,
     pub(super) ordered: Ordered,
     checkpoints: u32,
-    next_look: Instant,
+    pub(super) next_look: Instant,
     next_tables: Instant,
 }
 
 /// A chunk on its way into the batch.
 #[derive(Debug)]
 struct Entering {
-    chunk: Chunk,
-    /// The bytes of the rows that are in.
-    entered: usize,
+    entry: Entry,
+    /// The bytes of the keys and of the rows that are in.
+    entered: [usize; 2],
+}
+
+impl Entering {
+    /// Lets keys without a row, then rows, into the batch; `Some` if something is needed for the next.
+    fn go_on(
+        &mut self,
+        assembler: &mut Assembler,
+        context: &Context,
+        batch: &mut Batch,
+    ) -> Result<Option<Need>, Error> {
+        let Self { entry: Entry { chunk, gap, absent }, entered: [keys, rows] } = self;
+        let (relation, taken_us, gap) = (chunk.relation.id, chunk.taken_us, gap.as_deref());
+        let absent = absent.get(*keys..).unwrap_or_default();
+        for key in Tuples::new(absent).map_while(Result::ok) {
+            let row = Row::Absent { gap: gap.unwrap_or_default(), key };
+            match assembler.on_read(relation, row, taken_us, context, batch)? {
+                Step::Need(need) => return Ok(Some(need)),
+                _ => *keys += key.byte_len(),
+            }
+        }
+        for row in Tuples::new(chunk.rows.get(*rows..).unwrap_or_default()).map_while(Result::ok) {
+            let step =
+                assembler.on_read(relation, Row::There { gap, row }, taken_us, context, batch)?;
+            match step {
+                Step::Need(need) => return Ok(Some(need)),
+                _ => *rows += row.byte_len(),
+            }
+        }
+        Ok(None)
+    }
 }
 
 impl Snapshotting {
@@ -141,6 +175,7 @@ impl Snapshotting {
             skips_present: checkpoint.snapshots.is_none(),
             resting: BTreeMap::new(),
             lagging: Lagging::default(),
+            gap: checkpoint.snapshots.and_then(|snapshots| snapshots.gap),
             undivided: BTreeSet::new(),
             refused: BTreeMap::new(),
             has_looked: false,
@@ -162,7 +197,7 @@ impl Snapshotting {
         for progress in tables.into_iter().filter(|it| it.state == State::Reading) {
             let (table, rows) = (&progress.table, progress.rows);
             // What was left out of the stream of one without a key is in its rows.
-            if self.wanted.reads(table) || progress.is_held() {
+            if self.wanted.reads(table) || progress.is_held() || progress.gap.is_some() {
                 info!(%table, rows, "going on with the table's snapshot");
                 self.machine.begin(progress, unsettled, None);
             } else {
@@ -222,7 +257,7 @@ impl Snapshotting {
             self.unwritten.push(progress.clone());
             self.known.insert(progress.relation, progress);
         }
-        self.ordered.on_sealed();
+        self.ordered.on_sealed(&self.unwritten);
         self.checkpoints += 1;
         if REWRITE_AFTER <= self.checkpoints {
             self.checkpoints = 0;
@@ -235,9 +270,9 @@ impl Snapshotting {
     pub(super) fn note(&self, checkpoint: &mut Checkpoint) {
         let tables = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
         let (unsettled, is_paused) = (self.machine.unsettled(), self.machine.is_paused());
-        let before = checkpoint.snapshots.unwrap_or_default();
+        let (before, gap) = (checkpoint.snapshots.unwrap_or_default(), self.gap);
         checkpoint.snapshots =
-            Some(checkpoint::Snapshots { tables, unsettled, is_paused, ..before });
+            Some(checkpoint::Snapshots { tables, unsettled, is_paused, gap, ..before });
         checkpoint.format = checkpoint::FORMAT_WITH_SNAPSHOTS;
     }
 
@@ -288,9 +323,9 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
                 }
                 return Ok(true);
             }
-            let Some(chunk) = snapshots.machine.next_entry(entrance) else { return Ok(true) };
-            self.assembler.begin_chunk(&chunk.relation, entrance);
-            snapshots.entering = Some(Entering { chunk, entered: 0 });
+            let Some(entry) = snapshots.machine.next_entry(entrance) else { return Ok(true) };
+            self.assembler.begin_chunk(&entry.chunk.relation, entrance);
+            snapshots.entering = Some(Entering { entry, entered: [0, 0] });
         }
         self.enter_rows().await.map(|()| true)
     }
@@ -299,30 +334,19 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         let context = Context { now_us: clock::wall_us() };
         loop {
             let Self { snapshots, assembler, current, .. } = self;
-            let Some(Entering { chunk, entered }) =
+            let Some(entering) =
                 snapshots.as_mut().and_then(|snapshots| snapshots.entering.as_mut())
             else {
                 return Ok(());
             };
-            let rows = chunk.rows.get(*entered..).unwrap_or_default();
-            let mut need = None;
-            for row in Tuples::new(rows).map_while(Result::ok) {
-                let step =
-                    assembler.on_read(chunk.relation.id, row, chunk.taken_us, &context, current)?;
-                if let Step::Need(needed) = step {
-                    need = Some(needed);
-                    break;
-                }
-                *entered += row.byte_len();
-            }
-            let Some(need) = need else { break };
+            let Some(need) = entering.go_on(assembler, &context, current)? else { break };
             self.answer(need).await?;
         }
         self.assembler.end_chunk(&self.current);
         if let Some(snapshots) = &mut self.snapshots
-            && let Some(Entering { chunk, .. }) = snapshots.entering.take()
+            && let Some(Entering { entry, .. }) = snapshots.entering.take()
         {
-            snapshots.machine.on_entered(chunk.relation.id);
+            snapshots.machine.on_entered(entry.chunk.relation.id);
         }
         Ok(())
     }
@@ -352,8 +376,10 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             && let Some(mut request) = machine.next_request(place)
         {
             pace.on_asked(now);
-            let own = wanted.condition(table(request.relation)).map(str::to_owned);
-            request.condition = request.condition.or(own);
+            if known.get(&request.relation).is_none_or(|known| known.gap.is_none()) {
+                let own = wanted.condition(table(request.relation)).map(str::to_owned);
+                request.condition = request.condition.or(own);
+            }
             chunks.read(request);
         }
         Ok(())
@@ -398,7 +424,9 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
     pub(super) async fn on_answer(&mut self, answer: Answer) -> Result<(), Error> {
         self.count(&answer);
         match answer {
-            Answer::Chunk(_, _, Err(error)) | Answer::Ranges(_, _, Err(error))
+            Answer::Chunk(_, _, Err(error))
+            | Answer::Keys(_, Err(error))
+            | Answer::Ranges(_, _, Err(error))
                 if self.snapshots.as_ref().is_some_and(|it| it.chunks.is_promotion(&error)) =>
             {
                 info!(%error, "the standby that has the slot was promoted; the stream begins anew");
@@ -412,6 +440,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
                 self.on_unread(relation, Some(id), error);
                 Ok(())
             }
+            Answer::Keys(relation, keys) => self.on_keys(relation, keys).await,
             Answer::Ranges(relation, key, Ok(ranges)) => self.begin(relation, key, ranges).await,
             Answer::Ranges(relation, _, Err(error)) => {
                 self.on_unread(relation, None, error);

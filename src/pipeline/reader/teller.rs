@@ -141,7 +141,8 @@ impl Snapshotting {
         }));
         let count = |state| known.values().filter(|progress| progress.state == state).count();
         let (done, skipped) = (count(State::Done), count(State::Skipped));
-        Snapshots { done, skipped, waiting, tables, ..Snapshots::default() }.summed()
+        let gap = self.gap.map(|gap| gap.to_string());
+        Snapshots { done, skipped, waiting, tables, gap, ..Snapshots::default() }.summed()
     }
 }
 

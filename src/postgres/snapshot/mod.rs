@@ -17,6 +17,7 @@ mod dialogue;
 mod error;
 mod imported;
 mod key;
+mod keyed;
 mod ranges;
 mod rows;
 mod standby;
@@ -147,6 +148,24 @@ impl ChunkReader {
         self.begin()?;
         let (host, limit) = (self.peer.host.clone(), self.timeout);
         let outcome = tokio::time::timeout(limit, self.divide(table, count)).await;
+        let outcome = outcome.unwrap_or_else(|_| late(&host, limit));
+        self.end(*table, outcome).await
+    }
+
+    /// Keys as the stream carries them, each as a row that has no other columns.
+    ///
+    /// # Errors
+    ///
+    /// If a text is no value of its column; see [`is_usable`](Self::is_usable).
+    pub async fn keys(
+        &mut self,
+        table: &SnapshotTable<'_>,
+        keys: &[Key],
+        is_binary: bool,
+    ) -> Result<Vec<Box<[u8]>>, ChunkError> {
+        self.begin()?;
+        let (host, limit) = (self.peer.host.clone(), self.timeout);
+        let outcome = tokio::time::timeout(limit, self.keyed(table, keys, is_binary)).await;
         let outcome = outcome.unwrap_or_else(|_| late(&host, limit));
         self.end(*table, outcome).await
     }

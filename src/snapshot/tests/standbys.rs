@@ -49,7 +49,7 @@ fn entered(machine: &mut Snapshots, chunk: Chunk) -> Option<usize> {
     machine.on_chunk(request.id, chunk);
     let entry = machine.next_entry(Lsn(1000))?;
     machine.on_entered(RELATION);
-    Some(entry.relation.columns.len() - 3)
+    Some(entry.chunk.relation.columns.len() - 3)
 }
 
 #[test]
@@ -112,6 +112,6 @@ fn a_table_without_a_key_is_read_again_where_it_cannot_be_told_what_shows() {
         assert_eq!(request.replayed, Lsn(wanted));
         let visibility = Visibility::Replayed { from: Lsn(from), to: Lsn(200) };
         machine.on_chunk(request.id, chunk(visibility, 300, 0));
-        assert_eq!(machine.next_entry(Lsn(1000)).map(|chunk| chunk.count), expect);
+        assert_eq!(machine.next_entry(Lsn(1000)).map(|entry| entry.chunk.count), expect);
     }
 }

@@ -28,7 +28,7 @@ fn snapshot(flow: &Flow<'_>, arguments: &str, code: i32) -> String {
 }
 
 /// Waits until the status has the only table that is being read as wanted.
-fn until_table(flow: &Flow<'_>, what: &str, wanted: impl Fn(&Value) -> bool) {
+pub(super) fn until_table(flow: &Flow<'_>, what: &str, wanted: impl Fn(&Value) -> bool) {
     until(LIMIT, what, || {
         let status: Value = serde_json::from_str(&snapshot(flow, "status --json", 0)).unwrap();
         if wanted(&status["tables"][0]) { Ok(()) } else { Err(status.to_string()) }
@@ -43,7 +43,7 @@ fn reads(flow: &Flow<'_>, last: u64) -> usize {
 }
 
 /// A pipeline whose table t has 3000 rows that were read.
-async fn start(name: &str, ddl: &str, more: &[(&str, &str)]) -> Flow<'static> {
+pub(super) async fn start(name: &str, ddl: &str, more: &[(&str, &str)]) -> Flow<'static> {
     let ddl = format!(
         "{PUBLICATION} CREATE TABLE t (id int PRIMARY KEY, v text); {ddl};
          INSERT INTO t SELECT i, 'before' FROM generate_series(1, 3000) i"
@@ -71,7 +71,7 @@ async fn drain(flow: &mut Flow<'_>) {
 }
 
 /// A transaction that is open holds up what is begun while it runs.
-async fn open_xact(flow: &Flow<'_>) -> tokio_postgres::Client {
+pub(super) async fn open_xact(flow: &Flow<'_>) -> tokio_postgres::Client {
     let client = shared().postgres.client(&flow.space.database).await;
     client.batch_execute("BEGIN; SELECT pg_current_xact_id()").await.unwrap();
     client

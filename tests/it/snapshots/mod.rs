@@ -6,6 +6,7 @@ mod fold;
 mod gentle;
 mod keyless;
 mod killed;
+mod repair;
 mod standby;
 mod unseen;
 

@@ -46,6 +46,17 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
                     snapshots.new.push_front(divided);
                 }
             }
+            (
+                ChunkError::Changed { .. }
+                | ChunkError::Gone { .. }
+                | ChunkError::Key { .. }
+                | ChunkError::Unpublished { .. },
+                Some(known),
+            ) if known.gap.is_some() => {
+                warn!(table = %known.table, %error, "the table is repaired no further");
+                snapshots.ordered.repairs.refuse(relation, &error.to_string());
+                snapshots.settle(relation, known.table, State::Done);
+            }
             (ChunkError::Gone { .. } | ChunkError::Unpublished { .. }, Some(known)) => {
                 warn!(table = %known.table, %error, "the table's snapshot ends with it");
                 snapshots.settle(relation, known.table, State::Done);
