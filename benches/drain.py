@@ -24,6 +24,8 @@ LIMIT = 600
 class Bench:
     """One backlog, which every slot was created before."""
 
+    snapshot_mode = "never"
+
     def __init__(self, rows, one_transaction, name="drain"):
         self.servers = servers.Servers(name)
         self.rows = rows
@@ -221,6 +223,9 @@ prefix = "{name}"
 partitions = 1
 replication_factor = 1
 checkpoint_replication_factor = 1
+
+[snapshot]
+mode = "{self.snapshot_mode}"
 
 [http]
 listen = "127.0.0.1:{self.http_port}"

@@ -28,6 +28,8 @@ DEBEZIUM_LIMIT = 60
 class Snapshot(Bench):
     """One table, which each reads."""
 
+    snapshot_mode = "initial"
+
     def __init__(self, rows):
         super().__init__(rows, False, "snapshot")
         self.producer = producer()
@@ -40,11 +42,6 @@ class Snapshot(Bench):
         self.connection.execute("VACUUM (FREEZE, ANALYZE) orders")
         self.connection.execute("CHECKPOINT")
         self.copy()
-
-    def write_config(self, name):
-        super().write_config(name)
-        with open(self.config(name), "a") as file:
-            file.write('\n[snapshot]\nmode = "initial"\n')
 
     def copy(self):
         """Rows a second of one COPY."""

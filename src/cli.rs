@@ -310,7 +310,8 @@ pub enum SchemaCommand {
 pub enum SlotCommand {
     /// Write the first checkpoint at the confirmed LSN of a slot that exists
     ///
-    /// Nothing before that LSN is delivered; events that an earlier run delivered may come again.
+    /// No change before that LSN is delivered, but the rows that tables have are read (unless
+    /// `snapshot.mode` is "never"); events that an earlier run delivered may come again.
     Adopt {
         /// The epoch of positions to go on in: one more than the last records of this pipeline have
         /// in their header walbrook.position before ":" (0 if there are none)

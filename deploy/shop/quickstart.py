@@ -260,9 +260,6 @@ user = "walbrook"
 slot = "shop"
 publications = ["shop"]
 
-[snapshot]
-mode = "initial"
-
 [kafka]
 bootstrap_servers = ["{self.servers.bootstrap}"]
 

@@ -2,7 +2,7 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{exit_of, said};
 use crate::admin::{control, http};
@@ -52,6 +52,11 @@ pub async fn run(config: &Config) -> anyhow::Result<Exit> {
         tokio::join!(http, control);
     };
     info!(version = env!("CARGO_PKG_VERSION"), pipeline = %config.pipeline, "walbrook starts");
+    if config.snapshot.is_ruled_out {
+        warn!(
+            "the rows that tables had before are not read, since that does not go with postgres.text_encoding; snapshot.mode = \"never\" says that it is known"
+        );
+    }
     let signals = on_signals(term, interrupt, &stopper, over(is_over.clone()));
     let (result, (), ()) = tokio::join!(pipeline, endpoints, signals);
     match result {

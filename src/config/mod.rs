@@ -65,6 +65,8 @@ pub struct Config {
 pub struct Snapshot {
     /// Whether they are, where a table has no mode of its own.
     pub mode: SnapshotMode,
+    /// Whether the mode would be `Initial`, which it is by default, but for `postgres.text_encoding`.
+    pub is_ruled_out: bool,
     /// How many connections read at once.
     pub readers: usize,
     /// The standbys that are read, in the order to try; none is the server of the slot.

@@ -85,7 +85,7 @@ pub enum Refusal {
     /// There is a slot but no checkpoint.
     #[error(
         "replication slot \"{slot}\" exists (confirmed {confirmed}) but Kafka holds no checkpoint of this pipeline. If the slot was made \
-         for it, `walbrook slot adopt` starts at {confirmed}; nothing before that will be delivered, and records of an earlier run may come again"
+         for it, `walbrook slot adopt` starts at {confirmed}; no change before that will be delivered, and records of an earlier run may come again"
     )]
     Adopt {
         /// The slot.

@@ -30,6 +30,13 @@ pub(super) async fn inspect(
     progress: &Progress,
     report: &mut Report,
 ) {
+    if config.snapshot.is_ruled_out {
+        report.warning(
+            NAME,
+            "the rows that tables had before are not read, since that does not go with postgres.text_encoding",
+            "set snapshot.mode = \"never\", which says that it is known",
+        );
+    }
     if config.snapshot.is_off() {
         return;
     }

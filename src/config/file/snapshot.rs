@@ -45,22 +45,25 @@ pub(super) fn build(
         ("only", SnapshotMode::Only),
     ];
     let readers = within("snapshot.readers", &section.readers, READERS, (1, READERS_MAX))?;
-    let mode = choice_or("snapshot.mode", &section.mode, SnapshotMode::Never, &modes)?;
+    let is_unencoded = settings.text_encoding.is_some();
+    let default = if is_unencoded { SnapshotMode::Never } else { SnapshotMode::Initial };
+    let mode = choice_or("snapshot.mode", &section.mode, default, &modes)?;
     let snapshot = config::Snapshot {
         mode,
+        is_ruled_out: is_unencoded && section.mode.is_none(),
         readers: usize::try_from(readers).unwrap_or(usize::MAX),
         hosts: postgres::standbys("snapshot.hosts", &section.hosts, settings)?,
         pace: pace(section)?,
         first: first(section)?,
         tables: tables(section)?,
     };
-    if !snapshot.is_off() && settings.text_encoding.is_some() {
+    if !snapshot.is_off() && is_unencoded {
+        let message = "snapshots and `postgres.text_encoding` do not go together: they take the text of a \
+             database without an encoding as it is; `snapshot.mode` wants \"never\", and so does \
+             each `snapshot.tables.mode`";
         return Err(Fault {
             span: section.mode.as_ref().map(Spanned::span),
-            message:
-                "snapshots and `postgres.text_encoding` do not go together: they take the text of a \
-                      database without an encoding as it is; `snapshot.mode` wants \"never\""
-                    .to_owned(),
+            message: message.to_owned(),
         });
     }
     Ok(snapshot)

@@ -266,8 +266,12 @@ impl Snapshotting {
         std::mem::take(&mut self.unwritten)
     }
 
-    /// What the checkpoint says of it.
+    /// What the checkpoint says of it: nothing before the tables are known that are taken as read, or
+    /// a restart would read them.
     pub(super) fn note(&self, checkpoint: &mut Checkpoint) {
+        if self.skips_present {
+            return;
+        }
         let tables = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
         let (unsettled, is_paused) = (self.machine.unsettled(), self.machine.is_paused());
         let (before, gap) = (checkpoint.snapshots.unwrap_or_default(), self.gap);
@@ -581,3 +585,6 @@ pub(super) async fn answer(snapshots: &mut Option<Snapshotting>, catalog: &Catal
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

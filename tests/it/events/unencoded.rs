@@ -1,9 +1,9 @@
 //! A database without an encoding (SQL_ASCII), whose text is whatever bytes applications wrote.
 
 use super::TEST_LIMIT;
-use crate::support::flow::{self, Flow, edit, ends_with};
+use crate::support::flow::{Flow, LIMIT, config, edit, ends_with, said};
 use crate::support::process::folder;
-use crate::support::stack::{Space, shared};
+use crate::support::stack::{NOTHING_FROM_BEFORE, Space, shared};
 use crate::support::walbrook::{Walbrook, command};
 use crate::support::{run, unique};
 
@@ -64,9 +64,17 @@ fn text_in_another_encoding_is_an_error_or_null() {
 fn text_in_an_encoding_that_is_named_arrives() {
     run(TEST_LIMIT, async {
         let named = ("postgres", "text_encoding = \"windows-1252\"");
-        let mut flow = Flow::start_on(shared(), space("encoded").await, &[named]).await;
+        let space = space("encoded").await;
+        // Rows from before are read by default; here they cannot be.
+        shared().postgres.execute(&space.database, "INSERT INTO t VALUES (9, 'before')").await;
+        let config = config(shared(), &space, &[named]).replace(NOTHING_FROM_BEFORE, "");
+        let mut flow = Flow::run(shared(), space, config).await;
+        let unread = "the rows that tables had before are not read";
+        flow.walbrook.wait_for(LIMIT, unread, |line| said(line, "message").starts_with(unread));
         let checked = command(&flow.config, &["check"]).stdout;
-        assert!(checked.contains("its text is read as windows-1252"), "{checked}");
+        for part in ["its text is read as windows-1252", unread] {
+            assert!(checked.contains(part), "{part}: {checked}");
+        }
         flow.execute("INSERT INTO t VALUES (1, E'caf\\351', ARRAY['a', E'\\351, b', E'\\200'])")
             .await;
         flow.execute("UPDATE t SET v = E'\\200' WHERE id = 1").await;
@@ -129,7 +137,7 @@ fn a_label_in_another_encoding_is_told_once() {
         let space = space("label").await;
         let mood = "CREATE TYPE mood AS ENUM (E'g\\351nial'); ALTER TABLE t ADD COLUMN mood mood";
         shared().postgres.execute(&space.database, mood).await;
-        let config = flow::config(shared(), &space, &[]);
+        let config = config(shared(), &space, &[]);
         let error = ends_with(&mut Walbrook::spawn(&config), 4);
         for part in ["22021", "enum's label", "SQL_ASCII"] {
             assert!(error.contains(part), "{part}: {error}");

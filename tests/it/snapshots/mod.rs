@@ -15,9 +15,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use self::fold::check;
-use crate::support::flow::{Flow, LIMIT, said};
-use crate::support::run;
-use crate::support::stack::shared;
+use crate::support::flow::{Flow, LIMIT, config, said};
+use crate::support::stack::{NOTHING_FROM_BEFORE, Space, shared};
+use crate::support::{records, run, until};
 
 const TEST_LIMIT: Duration = Duration::from_secs(300);
 
@@ -39,7 +39,11 @@ fn rows_that_were_there_are_read_once_and_what_comes_follows() {
                    INSERT INTO \"Odd\" SELECT 'k' || i, i % 7, 'b' FROM generate_series(1, 500) i;
                    INSERT INTO keyless VALUES ('x')";
         let ddl = format!("{PUBLICATION} {ddl}");
-        let mut flow = Flow::start(shared(), "snapshot", &ddl, &[FORMAT, INITIAL]).await;
+        // It is the default.
+        let space = Space::new(&shared().postgres, "snapshot").await;
+        shared().postgres.execute(&space.database, &ddl).await;
+        let config = config(shared(), &space, &[FORMAT]).replace(NOTHING_FROM_BEFORE, "");
+        let mut flow = Flow::run(shared(), space, config).await;
         flow.execute("INSERT INTO t SELECT i, 'after' FROM generate_series(3001, 3010) i").await;
         flow.execute("UPDATE t SET v = 'changed' WHERE id % 100 = 0").await;
         for table in ["public.t", "public.Odd"] {
@@ -100,27 +104,46 @@ fn the_rows_of_an_outbox_are_not_read() {
     });
 }
 
-/// An existing pipeline is not read unasked.
+/// An existing pipeline is not read unasked, where its configuration says nothing of snapshots.
 #[test]
 fn tables_of_a_pipeline_that_is_older_than_snapshots_are_taken_as_read() {
     run(TEST_LIMIT, async {
-        let ddl = "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)";
+        let ddl = "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1);
+                   CREATE TABLE keyless (v text); INSERT INTO keyless VALUES ('before')";
         let ddl = format!("{PUBLICATION} {ddl}");
         let mut flow = Flow::start(shared(), "older", &ddl, &[FORMAT]).await;
         flow.execute("INSERT INTO t VALUES (2)").await;
         flow.drain().await;
         flow.stop();
-        flow.config = crate::support::flow::edit(&flow.config, INITIAL.0, INITIAL.1);
+        let last = last_checkpoint(&flow);
+        let is_older = last["format"] == 1 && last.get("snapshots").is_none();
+        assert!(is_older, "as a version without snapshots wrote it: {last}");
+        flow.execute("INSERT INTO t VALUES (3); INSERT INTO keyless VALUES ('after')").await;
+        flow.config = flow.config.replace(NOTHING_FROM_BEFORE, "");
         flow.restart().await;
         flow.walbrook.wait_for(LIMIT, "a look at the tables", |line| {
             said(line, "message").ends_with("they count as read")
         });
+        flow.restart_after_kill().await;
+        until(LIMIT, "that the tables are known", || {
+            let last = last_checkpoint(&flow);
+            if last["snapshots"]["tables"] == 2 { Ok(()) } else { Err(last.to_string()) }
+        });
         flow.execute("CREATE TABLE n (id int PRIMARY KEY); INSERT INTO n VALUES (7)").await;
         flow.walbrook.wait_for(LIMIT, "n", |line| is_complete(line, "public.n"));
         flow.drain().await;
-        assert_eq!(flow.records("public.t").len(), 1);
+        assert_eq!(["public.t", "public.keyless"].map(|it| flow.records(it).len()), [2, 1]);
         check(&flow.client, &flow.topic("public.n"), "n").await;
     });
+}
+
+fn last_checkpoint(flow: &Flow<'_>) -> Value {
+    let topic = format!("walbrook.{}.checkpoint", flow.space.pipeline);
+    let records = records::read_committed(&flow.stack.kafka, &[&topic]);
+    let is_position =
+        |record: &&records::Record| record.key.as_deref() == Some(flow.space.slot.as_bytes());
+    let last = records.iter().rfind(is_position).expect("a checkpoint");
+    serde_json::from_slice(last.value.as_deref().unwrap()).unwrap()
 }
 
 fn is_complete(line: &Value, table: &str) -> bool {

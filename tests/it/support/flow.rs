@@ -48,6 +48,11 @@ impl<'a> Flow<'a> {
     /// The same on a space whose database has its tables.
     pub(crate) async fn start_on(stack: &'a Stack, space: Space, changes: &[(&str, &str)]) -> Self {
         let config = config(stack, &space, changes);
+        Self::run(stack, space, config).await
+    }
+
+    /// The same with a configuration of its own.
+    pub(crate) async fn run(stack: &'a Stack, space: Space, config: String) -> Self {
         let mut walbrook = Walbrook::spawn(&config);
         space.ready(&stack.postgres, &mut walbrook).await;
         let client = stack.postgres.client(&space.database).await;
@@ -119,17 +124,26 @@ pub(crate) fn config(stack: &Stack, space: &Space, changes: &[(&str, &str)]) -> 
     config
 }
 
-/// Puts lines into a section of a configuration; makes the section if there is none. `""` is the
-/// end of the file.
+/// Puts lines into a section of a configuration, in place of those with the same keys; makes the
+/// section if there is none. `""` is the end of the file.
 pub(crate) fn edit(config: &str, section: &str, lines: &str) -> String {
     let head = format!("[{section}]\n");
     if section.is_empty() {
         format!("{config}\n{lines}\n")
     } else if let Some((before, after)) = config.split_once(&head) {
-        format!("{before}{head}{lines}\n{after}")
+        let (own, others) = after.split_at(after.find("\n[").unwrap_or(after.len()));
+        let is_replaced =
+            |line: &&str| lines.lines().any(|it| key(it).is_some_and(|it| key(line) == Some(it)));
+        let own: Vec<_> = own.lines().filter(|line| !is_replaced(line)).collect();
+        format!("{before}{head}{lines}\n{}{others}", own.join("\n"))
     } else {
         format!("{config}\n{head}{lines}\n")
     }
+}
+
+/// The key that a line of a configuration sets.
+fn key(line: &str) -> Option<&str> {
+    line.split_once('=').map(|(key, _)| key.trim())
 }
 
 /// The same configuration for another server.

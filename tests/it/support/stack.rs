@@ -85,10 +85,11 @@ impl Space {
         }
     }
 
-    /// The configuration of a walbrook on these servers, which reads publication `walbrook`;
-    /// `more` is added at its end.
+    /// The configuration of a walbrook on these servers, which reads publication `walbrook`, and no
+    /// rows from before unless `more`, which is added at its end, has a section `[snapshot]`.
     pub(crate) fn config(&self, stack: &Stack, more: &str) -> String {
         let Self { database, slot, prefix, pipeline, http_port } = self;
+        let snapshot = if more.contains("[snapshot]") { "" } else { NOTHING_FROM_BEFORE };
         format!(
             r#"pipeline = "{pipeline}"
 
@@ -123,7 +124,7 @@ socket = "off"
 [log]
 format = "json"
 
-{more}
+{snapshot}{more}
 "#,
             socket = stack.postgres.socket_folder().display(),
             port = stack.postgres.port(),
@@ -149,6 +150,9 @@ format = "json"
         postgres.slot_active(&self.slot, true).await;
     }
 }
+
+/// The section of a configuration that reads no rows from before the slot.
+pub(crate) const NOTHING_FROM_BEFORE: &str = "[snapshot]\nmode = \"never\"\n\n";
 
 const READY_LIMIT: Duration = Duration::from_secs(60);
 

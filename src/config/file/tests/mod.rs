@@ -278,7 +278,27 @@ tables = [{ table = "a", mode = "initial", where = "id < 9" }, { table = "s.n", 
     assert_eq!(snapshot.names(), ["public.a", "public.b", "s.a", "s.n"]);
     let only = minimal_with("snapshot", "mode = \"only\"").snapshot;
     assert!(only.reads("public.a") && !only.is_off());
-    assert!(minimal_with("snapshot", "").snapshot.is_off());
+    let default = minimal_with("snapshot", "").snapshot;
+    assert!(default.reads("public.a") && !default.is_ruled_out);
+}
+
+/// Then nothing is read by default, and to want it is an error.
+#[test]
+fn a_text_encoding_rules_snapshots_out() {
+    let encoded = with("postgres", "text_encoding = \"windows-1252\"");
+    let snapshot = |lines: &str| {
+        let text = format!("{encoded}\n[snapshot]\n{lines}");
+        read(&text, Path::new(""), &[]).map(|config| config.snapshot)
+    };
+    for (lines, is_ruled_out) in [("", true), ("readers = 1", true), ("mode = \"never\"", false)] {
+        let snapshot = snapshot(lines).unwrap();
+        assert_eq!((snapshot.is_off(), snapshot.is_ruled_out), (true, is_ruled_out), "{lines}");
+    }
+    let own = "tables = [{ table = \"t\", mode = \"initial\" }]";
+    for lines in ["mode = \"initial\"", "mode = \"only\"", own] {
+        let error = snapshot(lines).unwrap_err().to_string();
+        assert!(error.contains("`postgres.text_encoding` do not go together"), "{lines}: {error}");
+    }
 }
 
 #[test]
