@@ -1,6 +1,7 @@
 //! Where the rows of tables are read, and whether a standby is one of the slot's server: of the same
 //! cluster, and with no other history. Positions in the log mean nothing on any other.
 
+use super::attempt::history;
 use crate::config::{Config, Postgres, Replication, Target};
 use crate::position::{Lsn, Xid};
 use crate::postgres::{
@@ -41,6 +42,30 @@ pub(super) struct Connection {
     pub(super) reader: ChunkReader,
     /// To a standby a second one: only a walsender tells of the timeline that is replayed.
     witness: Option<ReplicationClient>,
+}
+
+/// Connects to each of `snapshot.hosts` as a run does, and says of each whether it is a standby of the
+/// server of `client`; its host is `name:port`, or the folder of a socket.
+///
+/// # Errors
+///
+/// If the server of `client` does not answer.
+pub async fn standbys(
+    config: &Config,
+    client: &mut ReplicationClient,
+    limits: ChunkLimits,
+) -> Result<Vec<(String, Result<ChunkReader, ChunkError>)>, crate::postgres::Error> {
+    let system = client.identify_system().await?;
+    let history = history(client, &system).await?;
+    let origin = Origin { system, history };
+    let mut found = Vec::new();
+    for host in &config.snapshot.hosts {
+        let mut access = Access::new(config, Source::Standbys(origin.clone()));
+        access.postgres.hosts = vec![host.clone()];
+        let reader = access.connect(limits).await.map(|connection| connection.reader);
+        found.push((format!("{}:{}", host.host, host.port), reader));
+    }
+    Ok(found)
 }
 
 impl Source {

@@ -35,6 +35,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
+pub use access::standbys;
 pub use comparison::{
     Compared, Comparison, Difference, Error as ComparisonError, Outcome as Verdict, compare,
 };

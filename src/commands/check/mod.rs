@@ -11,6 +11,7 @@ mod report;
 mod routed;
 mod snapshots;
 mod sql;
+mod standbys;
 mod tables;
 mod unkeyed;
 mod waiting;
@@ -46,13 +47,13 @@ pub fn check_sql(config: &Config) -> anyhow::Result<Exit> {
 /// If standard output cannot be written.
 pub async fn check(config: &Config, decode: Duration, is_json: bool) -> anyhow::Result<Exit> {
     let mut report = Report::default();
-    let source = postgres::inspect(config, &mut report).await;
+    let mut source = postgres::inspect(config, &mut report).await;
     let nothing = Needs::default();
     let needs = source.as_ref().map_or(&nothing, |source| &source.needs);
     let progress = kafka::inspect(config, &needs.topics, &mut report);
     registry::inspect(config, &needs.tables, &mut report).await;
-    if source.is_some() {
-        snapshots::inspect(config, &needs.tables, &progress, &mut report).await;
+    if let Some(source) = &mut source {
+        snapshots::inspect(config, source, &progress, &mut report).await;
     }
     if let Some(source) = source {
         start(config, source, &progress, decode, &mut report).await;

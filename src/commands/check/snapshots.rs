@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::super::said;
 use super::kafka::Progress;
+use super::postgres::Source;
 use super::report::Report;
 use super::tables::Captured;
+use super::{standbys, unkeyed};
 use crate::config::Config;
 use crate::edges::Class;
 use crate::kafka;
@@ -18,7 +20,7 @@ use crate::wal::{Relation, RelationId};
 const NAME: &str = "snapshot.tables";
 
 /// A condition is planned under the table's lock, for which nobody should have to wait.
-const LIMITS: ChunkLimits = ChunkLimits {
+pub(super) const LIMITS: ChunkLimits = ChunkLimits {
     lock_timeout: Duration::from_secs(1),
     statement_timeout: Duration::from_secs(10),
 };
@@ -26,7 +28,7 @@ const LIMITS: ChunkLimits = ChunkLimits {
 /// Looks at each table that will be read.
 pub(super) async fn inspect(
     config: &Config,
-    tables: &[Captured],
+    source: &mut Source,
     progress: &Progress,
     report: &mut Report,
 ) {
@@ -40,6 +42,8 @@ pub(super) async fn inspect(
     if config.snapshot.is_off() {
         return;
     }
+    let Source { catalog, client, needs, .. } = source;
+    let tables = &needs.tables;
     for name in config.snapshot.names() {
         if !tables.iter().any(|table| full_name(&table.relation) == name) {
             report.warning(
@@ -59,7 +63,10 @@ pub(super) async fn inspect(
             && !is_outbox(relation)
             && !settled.contains(&relation.id)
     });
-    examine(config, wanted, report).await;
+    let wanted: Vec<_> = wanted.collect();
+    let standbys = standbys::inspect(config, client.as_mut(), report).await;
+    examine(config, &wanted, standbys, report).await;
+    unkeyed::inspect(config, catalog, &wanted, report).await;
 }
 
 /// Which tables count as read; `None` if all that there are do.
@@ -85,15 +92,34 @@ fn settled(
     }
 }
 
-async fn examine(config: &Config, wanted: impl Iterator<Item = &Captured>, report: &mut Report) {
-    let mut wanted = wanted.peekable();
-    if wanted.peek().is_none() {
+/// Tries the tables on the standbys that are read, else on the slot's server.
+async fn examine(
+    config: &Config,
+    wanted: &[&Captured],
+    standbys: Vec<(String, ChunkReader)>,
+    report: &mut Report,
+) {
+    if wanted.is_empty() {
         return report.ok(NAME, "every table that is published now counts as read");
     }
-    let mut reader = match ChunkReader::connect(&config.postgres, LIMITS).await {
-        Ok(reader) => reader,
-        Err(error) => return report.error(NAME, &error, None),
-    };
+    if standbys.is_empty() {
+        return match ChunkReader::connect(&config.postgres, LIMITS).await {
+            Ok(reader) => try_tables(config, wanted, reader, "", report).await,
+            Err(error) => report.error(NAME, &error, None),
+        };
+    }
+    for (host, reader) in standbys {
+        try_tables(config, wanted, reader, &format!("standby {host}: "), report).await;
+    }
+}
+
+async fn try_tables(
+    config: &Config,
+    wanted: &[&Captured],
+    mut reader: ChunkReader,
+    at: &str,
+    report: &mut Report,
+) {
     let mut readable = 0;
     for Captured { relation, facts, .. } in wanted {
         let (key, name) = (plan::key_names(relation, facts), full_name(relation));
@@ -106,27 +132,31 @@ async fn examine(config: &Config, wanted: impl Iterator<Item = &Captured>, repor
         };
         match reader.examine(&table).await {
             Ok(()) => readable += 1,
-            Err(error) => judge(&error, report),
+            Err(error) => judge(&error, at, report),
         }
         if !reader.is_usable() {
-            return report.skipped(NAME, "the tables behind that were not looked at");
+            return report.skipped(NAME, format!("{at}the tables behind that were not looked at"));
         }
     }
     if 0 < readable {
-        report.ok(NAME, format!("tables whose rows will be read, and can be: {readable}"));
+        report.ok(NAME, format!("{at}tables whose rows will be read, and can be: {readable}"));
     }
     reader.close().await;
 }
 
-fn judge(error: &ChunkError, report: &mut Report) {
+fn judge(error: &ChunkError, at: &str, report: &mut Report) {
     match error {
         ChunkError::Right { table, user, grant } => report.failed(
             NAME,
-            format!("user {user:?} may not read {table}, which a snapshot does"),
+            format!("{at}user {user:?} may not read {table}, which a snapshot does"),
             format!("{grant};"),
         ),
-        error if error.class() == Class::Fatal => report.error(NAME, error, None),
-        error => report.skipped(NAME, said(error)),
+        error if error.class() == Class::Fatal => report.failed(
+            NAME,
+            format!("{at}{}", said(error)),
+            "put that right, or leave the table out: [[snapshot.tables]], mode = \"never\"",
+        ),
+        error => report.skipped(NAME, format!("{at}{}", said(error))),
     }
 }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::left_out;
 use super::report::Report;
 use super::sql::{alter_table, identifier, table};
-use super::unkeyed;
 use crate::config::{Binary, Config, Outbox};
 use crate::facts::TableFacts;
 use crate::plan::{self, Draft, Settings};
@@ -52,9 +51,7 @@ pub(super) async fn inspect(
     judge_types(config, &catalog.published_types(names).await?, report);
     let relations = catalog.published_relations(names).await?;
     left_out::inspect(config, catalog, &relations, report).await?;
-    let needs = plans(config, catalog, &relations, report).await?;
-    unkeyed::inspect(config, catalog, &needs.tables, report).await?;
-    Ok(needs)
+    plans(config, catalog, &relations, report).await
 }
 
 /// Judges the publications.

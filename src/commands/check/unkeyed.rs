@@ -3,31 +3,26 @@
 use super::report::Report;
 use super::sql::alter_table;
 use super::tables::{Captured, shortened};
-use crate::config::{Config, SnapshotMode};
+use crate::config::Config;
 use crate::plan;
-use crate::postgres::{Catalog, Error};
+use crate::postgres::Catalog;
 
-/// Looks at tables that are, or were, read when they are seen in the publications for the first time.
+/// Looks at those of the tables that will be read that have no key.
 pub(super) async fn inspect(
     config: &Config,
     catalog: &mut Catalog,
-    tables: &[Captured],
+    wanted: &[&Captured],
     report: &mut Report,
-) -> Result<(), Error> {
-    if config.snapshot.mode == SnapshotMode::Never {
-        return Ok(());
-    }
+) {
     let (mut read, mut large) = (Vec::new(), Vec::new());
-    for Captured { relation, facts, .. } in tables {
-        let (namespace, name) = (&relation.namespace, &relation.name);
-        let is_it = |it: &crate::config::Outbox| it.namespace == *namespace && it.table == *name;
-        let is_outbox = config.outboxes.iter().any(is_it);
-        if is_outbox || !plan::key_names(relation, facts).is_empty() {
+    for Captured { relation, facts, .. } in wanted {
+        if !plan::key_names(relation, facts).is_empty() {
             continue;
         }
-        match catalog.fits(relation.id, &config.batch).await? {
-            Some(false) => large.push(relation),
-            _ => read.push(format!("{namespace}.{name}")),
+        match catalog.fits(relation.id, &config.batch).await {
+            Ok(Some(false)) => large.push(relation),
+            Ok(_) => read.push(format!("{}.{}", relation.namespace, relation.name)),
+            Err(error) => return report.error(NAME, &error, None),
         }
     }
     judge(config, &read, report);
@@ -46,7 +41,6 @@ pub(super) async fn inspect(
             ),
         );
     }
-    Ok(())
 }
 
 fn judge(config: &Config, read: &[String], report: &mut Report) {

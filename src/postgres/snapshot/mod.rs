@@ -46,6 +46,7 @@ pub use chunk::{
 };
 pub use error::ChunkError;
 pub use imported::ImportedReader;
+pub use standby::StandbyFacts;
 
 /// How long a reader may take.
 #[derive(Clone, Copy, Debug)]

@@ -14,6 +14,8 @@
 //! That moment is one record's: behind the one that begins where the replay is said to be, or behind
 //! the header of the page that begins there, nothing shows.
 
+use std::time::Duration;
+
 use super::super::connect::within;
 use super::super::error::Error;
 use super::super::replication::ReplicationClient;
@@ -21,7 +23,40 @@ use super::chunk::LONG_HEADER_BYTES;
 use super::{ChunkError, ChunkReader};
 use crate::position::Lsn;
 
+/// What of a standby decides how chunks are read there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StandbyFacts {
+    /// Whether it receives the log from its primary now.
+    pub has_receiver: bool,
+    /// `hot_standby_feedback`.
+    pub has_feedback: bool,
+    /// `max_standby_streaming_delay`, how long its recovery waits for queries; `None` is for ever.
+    pub delay_max: Option<Duration>,
+    /// `recovery_min_apply_delay`.
+    pub apply_delay: Duration,
+}
+
 impl ChunkReader {
+    /// How chunks are read on this standby.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer; see [`is_usable`](Self::is_usable).
+    pub async fn standby_facts(&mut self) -> Result<StandbyFacts, ChunkError> {
+        self.begin()?;
+        let (host, limit) = (self.peer.host.clone(), self.timeout);
+        let asked = self.dialogue.ask_one(FACTS_SQL, &[]);
+        let line = within(limit, &host, "the look at the standby's settings", asked).await?;
+        self.is_usable = true;
+        let delay_ms = line.perhaps(2)?.is_some().then(|| line.parsed(2)).transpose()?;
+        Ok(StandbyFacts {
+            has_receiver: line.flag(0)?,
+            has_feedback: line.flag(1)?,
+            delay_max: delay_ms.map(Duration::from_millis),
+            apply_delay: Duration::from_millis(line.parsed(3)?),
+        })
+    }
+
     /// Whether this is a standby that has replayed so much.
     ///
     /// # Errors
@@ -75,3 +110,11 @@ impl ChunkReader {
 
 const REPLAYED_SQL: &str = "\
 SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() END, pg_last_wal_receive_lsn()";
+
+/// Both durations in milliseconds, the unit of these settings.
+const FACTS_SQL: &str = "\
+SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_wal_receiver),
+       pg_catalog.current_setting('hot_standby_feedback')::bool,
+       (SELECT nullif(setting, '-1') FROM pg_catalog.pg_settings
+        WHERE name = 'max_standby_streaming_delay'),
+       (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'recovery_min_apply_delay')";
