@@ -90,6 +90,9 @@ fn chunks_come_from_a_standby_that_is_one_of_the_slots_server() {
         flow::drained(&primary, &space, LIMIT).await.unwrap();
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert_eq!(read(&space), 0, "what the standby has not replayed is not read");
+        let named = "SELECT count(*) FROM pg_stat_activity
+                     WHERE application_name = 'walbrook snapshot'";
+        assert_ne!(query(&on_standby, named).await[0][0], "0", "the standby");
         query(&on_standby, "SELECT pg_wal_replay_resume()").await;
         walbrook.wait_for(LIMIT, "few", |line| is_complete(line, "public.few"));
         let mut round = 100;
@@ -98,12 +101,10 @@ fn chunks_come_from_a_standby_that_is_one_of_the_slots_server() {
             write(&client, round..round + 10).await;
             round += 10;
             assert!(round < 20_000, "{}", walbrook.tail());
+            assert_eq!(query(&client, named).await[0][0], "0", "the primary");
         }
         println!("{round} transactions");
-        let named = "SELECT count(*) FROM pg_stat_activity
-                     WHERE application_name = 'walbrook snapshot'";
-        assert_eq!(query(&client, named).await[0][0], "0", "the primary");
-        assert_ne!(query(&on_standby, named).await[0][0], "0", "the standby");
+        until_value(&on_standby, named, "0").await;
         flow::drained(&primary, &space, LIMIT).await.unwrap();
         is_right(&client, &space).await;
         start_waits(&config, &primary, &on_standby, &walbrook).await;

@@ -19,7 +19,11 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             end.0.saturating_sub(self.session.confirmed().0)
         });
         let Some(snapshots) = &mut self.snapshots else { return false };
-        if !snapshots.machine.is_active() && snapshots.new.is_empty() {
+        let has_work = snapshots.machine.is_active() || !snapshots.new.is_empty();
+        if !has_work || snapshots.machine.is_paused() {
+            snapshots.chunks.rest();
+        }
+        if !has_work {
             return true;
         }
         match snapshots.pace.look(clock::now(), clock::wall_us(), lag) {
