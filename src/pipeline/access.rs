@@ -44,8 +44,8 @@ pub(super) struct Connection {
     witness: Option<ReplicationClient>,
 }
 
-/// Connects to each of `snapshot.hosts` as a run does, and says of each whether it is a standby of the
-/// server of `client`; its host is `name:port`, or the folder of a socket.
+/// Connects to each of `snapshot.hosts` as a run does, which sees whether it is a standby of the server
+/// of `client`; each with its name, as `host:port`.
 ///
 /// # Errors
 ///

@@ -77,8 +77,9 @@ fn judge(host: &str, facts: &StandbyFacts, report: &mut Report) {
             "standby {host} can be read; with hot_standby_feedback = off and max_standby_streaming_delay = -1 its recovery waits for chunks that are in its way, for as long as they take"
         )),
         (false, Some(delay)) => {
+            let seconds = delay.as_secs_f64();
             let text = format!(
-                "standby {host} can be read; with hot_standby_feedback = off a chunk is cancelled when its recovery has waited for {delay:?} (max_standby_streaming_delay) to remove rows that the chunk may still see; it is read again, half as large each time"
+                "standby {host} can be read; with hot_standby_feedback = off a chunk is cancelled when its recovery has waited for {seconds}s (max_standby_streaming_delay) to remove rows that the chunk may still see; it is read again, half as large each time"
             );
             if delay < DELAY_MIN {
                 report.warning(NAME, text, "on that standby: ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf();\nor a longer max_standby_streaming_delay");
@@ -115,7 +116,7 @@ mod tests {
         let late = StandbyFacts { apply_delay: Duration::from_secs(60), ..on };
         for (facts, expect, part) in [
             (on, &[State::Ok][..], "keeps rows that die"),
-            (off, &[State::Warning], "has waited for 0ns"),
+            (off, &[State::Warning], "has waited for 0s"),
             (StandbyFacts { delay_max: Some(DELAY_MIN), ..off }, &[State::Ok], "waited for 30s"),
             (StandbyFacts { delay_max: None, ..off }, &[State::Ok], "for as long as they take"),
             (late, &[State::Ok, State::Warning], "60s later"),
