@@ -1,4 +1,5 @@
-//! `walbrook verify`: tables beside the latest state of their topics, exactly.
+//! `walbrook verify`, and the first half of `repair`: tables beside the latest state of their topics,
+//! exactly.
 //!
 //! ```text
 //!  topics up to now ─▶ a slot's snapshot, as of C ─▶ the checkpoint covers C ─▶ topics up to now,
@@ -10,14 +11,16 @@
 //! other is compared, each as of a point of its own. Nothing is written, joined or fenced.
 
 mod error;
+mod sum;
 mod tables;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use tracing::info;
 
 pub use error::Error;
+use sum::Sum;
 
 use super::clock;
 use super::error::Error as PipelineError;
@@ -28,7 +31,7 @@ use crate::plan::SchemaId;
 use crate::position::Lsn;
 use crate::postgres::{Catalog, Exported, ImportedReader, ReplicationClient, SnapshotTable};
 use crate::registry::Registry;
-use crate::verify::{Fold, Found, Point, Record, Schemas, Side};
+use crate::verify::{Fold, Point, Record, Schemas, Side};
 use crate::wal::RelationId;
 
 /// What is to be compared, and within which limits.
@@ -42,8 +45,10 @@ pub struct Comparison<'a> {
     pub wait: Duration,
     /// How often keys that change are looked at.
     pub rounds: u32,
-    /// How many differing keys of a table are told.
+    /// How many differing keys of a table are shown.
     pub keys_max: usize,
+    /// How much memory the values of differing keys may take, about; 0 if nobody asks for them.
+    pub values_bytes: usize,
 }
 
 /// A table and what came of it.
@@ -53,8 +58,12 @@ pub struct Compared {
     pub table: String,
     /// Its topic.
     pub topic: String,
+    /// The names of its key's columns, if it was compared.
+    pub key: Vec<String>,
     /// What came of it; else why it was not compared.
     pub outcome: Result<Outcome, String>,
+    /// Whether what it was not compared for passes, or can be put right.
+    pub is_passing: bool,
 }
 
 /// What the comparison of a table found.
@@ -76,6 +85,8 @@ pub struct Outcome {
     pub unjudged: Vec<(String, String)>,
     /// The first of the keys that differ.
     pub differences: Vec<Difference>,
+    /// How many keys there are, where values were asked for, whose values cannot be told, by why.
+    pub untold: BTreeMap<String, u64>,
 }
 
 /// A key in which table and topic differ.
@@ -83,10 +94,10 @@ pub struct Outcome {
 pub struct Difference {
     /// Who has it.
     pub side: Side,
-    /// The key as in the topic, where it has one or had one.
-    pub key: Option<Box<[u8]>>,
     /// Its values as a JSON object, for who asked to see them.
-    pub shown: String,
+    pub shown: Option<String>,
+    /// PostgreSQL's texts of its columns' values, for who asked for them; `None` if they cannot be told.
+    pub values: Option<Vec<String>>,
 }
 
 impl std::fmt::Debug for Difference {
@@ -109,18 +120,20 @@ impl Outcome {
         self.changing + self.partial == 0 && self.unjudged.is_empty()
     }
 
-    fn add(&mut self, other: Self, differences_max: usize) {
+    fn add(&mut self, other: Self) {
         self.alike += other.alike;
         self.partial += other.partial;
         self.different += other.different;
         self.missing += other.missing;
         self.extra += other.extra;
-        let room = differences_max.saturating_sub(self.differences.len());
-        self.differences.extend(other.differences.into_iter().take(room));
+        self.differences.extend(other.differences);
+        for (why, keys) in other.untold {
+            *self.untold.entry(why).or_default() += keys;
+        }
     }
 }
 
-/// Compares the tables.
+/// Compares the tables; with that the point as of which the first of them was read, if one could be.
 ///
 /// # Errors
 ///
@@ -128,7 +141,7 @@ impl Outcome {
 pub async fn compare(
     config: &Config,
     wanted: Comparison<'_>,
-) -> Result<Vec<Compared>, PipelineError> {
+) -> Result<(Vec<Compared>, Option<Lsn>), PipelineError> {
     let mut catalog = Catalog::connect(&config.postgres).await?;
     let checkpoint =
         kafka::read_checkpoint(config).map_err(of_kafka)?.ok_or(Error::NoCheckpoint)?;
@@ -146,6 +159,7 @@ pub async fn compare(
         schemas: Schemas::default(),
         system: checkpoint.system_identifier,
         tables: ready,
+        point: None,
         records: 0,
         told: clock::now(),
     };
@@ -156,9 +170,11 @@ pub async fn compare(
         outcome: Ok(Outcome { unjudged: table.judged.unjudged(), ..table.outcome }),
         table: table.name,
         topic: table.topic,
+        key: table.key,
+        is_passing: false,
     }));
     left.sort_by(|one, other| one.table.cmp(&other.table));
-    Ok(left)
+    Ok((left, work.point))
 }
 
 /// A table that can be compared.
@@ -184,6 +200,8 @@ struct Work<'a> {
     /// The system identifier of the checkpoint.
     system: String,
     tables: Vec<Ready>,
+    /// As of when the first of them was read.
+    point: Option<Lsn>,
     /// Records read in this pass.
     records: u64,
     told: Instant,
@@ -233,7 +251,7 @@ impl Work<'_> {
                         if let (Some(table), Some(all)) =
                             (self.tables.get_mut(index), changing.get_mut(index))
                         {
-                            table.outcome.add(outcome, self.wanted.keys_max);
+                            table.outcome.add(outcome);
                             all.extend(keys);
                         }
                     }
@@ -259,12 +277,29 @@ impl Work<'_> {
         let (exported, mut reader) = self.snapshot().await?;
         let checkpoint = self.covered(exported.lsn).await?;
         self.fold(fold, Some((checkpoint.epoch, exported.lsn))).await?;
-        let mut outcomes = Vec::with_capacity(self.tables.len());
+        self.point.get_or_insert(exported.lsn);
+        let mut sums = Vec::with_capacity(self.tables.len());
+        let mut room = self.room();
         for index in 0..self.tables.len() {
-            outcomes.push(self.hold(index, fold, &mut reader).await?);
+            let sum = self.hold(index, fold, &mut reader, room).await?;
+            room = sum.room;
+            sums.push(sum);
+        }
+        reader.leave().await.map_err(Error::Table)?;
+        let mut outcomes = Vec::with_capacity(self.tables.len());
+        for (table, mut sum) in self.tables.iter().zip(sums) {
+            let publications = &self.config.replication.publications;
+            sum.turn_back(&table.place(publications), &mut reader).await.map_err(Error::Table)?;
+            outcomes.push((sum.outcome, sum.changing));
         }
         reader.close().await;
         Ok(outcomes)
+    }
+
+    /// How much memory there still is for values of keys that differ.
+    fn room(&self) -> usize {
+        let differences = self.tables.iter().flat_map(|table| &table.outcome.differences);
+        self.wanted.values_bytes.saturating_sub(differences.map(Difference::bytes).sum())
     }
 
     /// Takes what the topics have behind what was read already.
@@ -371,58 +406,47 @@ impl Work<'_> {
         index: usize,
         fold: &mut Fold,
         reader: &mut ImportedReader,
-    ) -> Result<(Outcome, HashSet<u128>), PipelineError> {
-        let mut sum = Sum { keys_max: self.wanted.keys_max, ..Sum::default() };
-        let Some(Ready { relation, key, judged, .. }) = self.tables.get_mut(index) else {
-            return Ok((sum.outcome, sum.changing));
-        };
-        let expressions = judged.expressions().to_vec();
-        let publications = &self.config.replication.publications;
-        let table = SnapshotTable { relation: *relation, publications, key, condition: None };
+        room: usize,
+    ) -> Result<Sum, PipelineError> {
+        let wanted = self.wanted;
+        let Some(table) = self.tables.get_mut(index) else { return Ok(Sum::default()) };
+        let known = table.outcome.differences.len();
+        let mut sum =
+            Sum { keys_max: wanted.keys_max.saturating_sub(known), room, ..Sum::default() };
+        let mut expressions = table.judged.expressions().to_vec();
+        let judged_len = expressions.len();
+        if 0 < wanted.values_bytes {
+            expressions.extend(table.judged.key_values());
+            sum.back = Some(sum::way_back(&table.judged));
+        }
+        let place = table.place(&self.config.replication.publications);
+        let judged = &table.judged;
         let each = |texts: &[Option<&str>]| {
             let found = fold.row(index, judged, texts);
-            sum.add(found, |_| judged.row_key_shown(texts));
+            sum.add(found, |_, is_shown| {
+                let values = texts.get(judged_len..).unwrap_or_default().iter();
+                let values = values.map(|text| text.map(str::to_owned)).collect();
+                (is_shown.then(|| judged.key_shown(texts)), values)
+            });
         };
-        reader.rows(&table, &expressions, each).await.map_err(Error::Table)?;
+        reader.rows(&place, &expressions, each).await.map_err(Error::Table)?;
         for found in fold.rest(index) {
-            sum.add(found, |key| {
-                let shown = key.and_then(|key| judged.key_shown(key, &self.schemas).ok());
-                shown.unwrap_or_default()
+            sum.add(found, |key, is_shown| {
+                let judged = &mut table.judged;
+                let texts = key.and_then(|key| judged.key_texts(key, &self.schemas).ok());
+                let texts = texts.unwrap_or_default();
+                let plain: Vec<_> = texts.iter().map(Option::as_deref).collect();
+                (is_shown.then(|| judged.key_shown(&plain)), texts.into_iter().collect())
             });
         }
-        Ok((sum.outcome, sum.changing))
+        Ok(sum)
     }
 }
 
-/// What was found so far.
-#[derive(Default)]
-struct Sum {
-    outcome: Outcome,
-    changing: HashSet<u128>,
-    keys_max: usize,
-}
-
-impl Sum {
-    fn add(&mut self, found: Found, show: impl FnOnce(Option<&[u8]>) -> String) {
-        match found {
-            Found::Alike { is_partial } => {
-                self.outcome.alike += 1;
-                self.outcome.partial += u64::from(is_partial);
-            }
-            Found::Changing { hash } => drop(self.changing.insert(hash)),
-            Found::Differs { side, key } => {
-                *match side {
-                    Side::Both => &mut self.outcome.different,
-                    Side::Table => &mut self.outcome.missing,
-                    Side::Topic => &mut self.outcome.extra,
-                } += 1;
-                if self.outcome.differences.len() < self.keys_max {
-                    let shown = show(key.as_deref());
-                    self.outcome.differences.push(Difference { side, key, shown });
-                }
-            }
-            Found::Left => {}
-        }
+impl Ready {
+    /// Where it is read.
+    fn place<'a>(&'a self, publications: &'a [String]) -> SnapshotTable<'a> {
+        SnapshotTable { relation: self.relation, publications, key: &self.key, condition: None }
     }
 }
 

@@ -40,7 +40,7 @@ pub use exported::{ExportError, Exported};
 pub use replication::{Fork, ReplicationClient, SERVER_VERSION_MIN, Start, System};
 pub use snapshot::{
     Chunk, ChunkError, ChunkLimits, ChunkReader, ChunkRequest, ImportedReader, Key, Ranges, Seen,
-    SnapshotTable, StandbyFacts, Visibility, VisibilityError,
+    SnapshotTable, StandbyFacts, Visibility, VisibilityError, WayBack,
 };
 pub use socket::TransportKind;
 pub use stream::Stream;

@@ -17,6 +17,7 @@
 mod decimal;
 mod fold;
 mod form;
+mod inverse;
 mod iso;
 mod read;
 mod rule;

@@ -332,7 +332,7 @@ fn time(c: &str, kind: &Kind, node: &Node) -> Option<Judged> {
 const LONG: &str = "-9223372036854775808 AND 9223372036854775807";
 
 /// How many of a number are a second.
-fn unit(meaning: &str) -> Option<u32> {
+pub(super) fn unit(meaning: &str) -> Option<u32> {
     Some(match meaning {
         "io.debezium.time.Time"
         | "io.debezium.time.Timestamp"

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::BinaryText;
 use super::form::Form;
+use super::inverse::inverse;
 use super::read::{self, Error, Value};
 use super::rule::Rule;
 use super::schema::{self, Node, Shape};
@@ -163,6 +164,34 @@ impl Table {
         &self.expressions
     }
 
+    /// The SQL expressions of PostgreSQL's own texts of the key's columns, in its order.
+    #[must_use]
+    pub fn key_values(&self) -> Vec<String> {
+        let columns = self.key.iter().filter_map(|index| self.columns.get(*index));
+        let value = |Column { sql, .. }: &Column| {
+            format!("CASE WHEN num_nulls({sql}) = 0 THEN format('%s', {sql}) END")
+        };
+        columns.map(value).collect()
+    }
+
+    /// For each of the key's columns the SQL of PostgreSQL's text of its value, from an expression of
+    /// what [`key_texts`](Self::key_texts) has. Of the value that it is, the first of the
+    /// [`expressions`](Self::expressions) must give the same text again.
+    ///
+    /// # Errors
+    ///
+    /// For which column there is no way back, since several values have one text.
+    pub fn key_inverses(&self, texts: &[String]) -> Result<Vec<String>, String> {
+        let columns = self.key.iter().filter_map(|index| self.columns.get(*index));
+        let inverse = |((column, (_, field)), text): ((&Column, &(String, Node)), &String)| {
+            inverse(text, &column.kind, field, self.binary).ok_or_else(|| {
+                let (name, of) = (&column.name, field.value().name());
+                format!("the key's column {name:?} as {of} does not say its value exactly")
+            })
+        };
+        columns.zip(self.key_side.schema.fields()).zip(texts).map(inverse).collect()
+    }
+
     /// A schema that must be known before the record can be read.
     #[must_use]
     pub fn wants(&self, record: &Record<'_>, schemas: &Schemas) -> Option<u32> {
@@ -181,30 +210,18 @@ impl Table {
         unjudged
     }
 
-    /// A key's texts as a JSON object, for who asked to see it.
-    ///
-    /// # Errors
-    ///
-    /// If it is no key of the table.
-    pub fn key_shown(&mut self, key: &[u8], schemas: &Schemas) -> Result<String, Error> {
-        let texts = self.key_texts(key, schemas)?;
-        Ok(self.shown(texts.iter().map(Option::as_deref)))
-    }
-
-    /// The same of a row's texts.
+    /// A key as a JSON object, for who asked to see it; its texts come first among these.
     #[must_use]
-    pub fn row_key_shown(&self, texts: &[Option<&str>]) -> String {
-        self.shown(texts.iter().copied())
-    }
-
-    fn shown<'a>(&self, texts: impl Iterator<Item = Option<&'a str>>) -> String {
+    pub fn key_shown(&self, texts: &[Option<&str>]) -> String {
         let names = self.key.iter().filter_map(|index| self.columns.get(*index));
+        let texts = texts.iter().copied();
         let members = names.zip(texts).map(|(column, text)| (column.name.clone(), text.into()));
         serde_json::Value::Object(members.collect()).to_string()
     }
 
     /// How many of the texts are the key's.
-    pub(super) fn key_len(&self) -> usize {
+    #[must_use]
+    pub fn key_len(&self) -> usize {
         self.key.len()
     }
 
@@ -219,8 +236,12 @@ impl Table {
         super::fold::hash(parts.iter().map(|part| (part.column, text(part))))
     }
 
-    /// The texts of a record's key.
-    pub(super) fn key_texts(
+    /// The plain texts of a record's key; `None` is NULL.
+    ///
+    /// # Errors
+    ///
+    /// If it is no key of the table.
+    pub fn key_texts(
         &mut self,
         key: &[u8],
         schemas: &Schemas,

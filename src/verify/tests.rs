@@ -304,3 +304,84 @@ fn only_some_keys_are_looked_at_again() {
     case.take(&["10 1 c a", "10 2 c b"], None);
     assert_eq!(case.hold(&[(1, "a"), (3, "c")]), (vec!["alike".into(), "left".into()], vec![]));
 }
+
+/// Whether a key's column in a field says its value exactly.
+fn check_inverse(kind: &Kind, field: &str, binary: Option<BinaryText>, expect: bool) {
+    let node = Node::parse(field).unwrap();
+    let found = inverse::inverse("x.x1", kind, &node, binary).is_some();
+    assert_eq!(found, expect, "{kind:?} {field}");
+    let is_judged = rule::Rule::of("t.a", kind, &node, binary).is_some();
+    assert!(is_judged || !found, "{kind:?} {field}: nothing says whether it was right");
+}
+
+#[test]
+fn a_key_is_turned_back_only_where_no_two_values_have_one_text() {
+    let numeric = |declared| Kind::Numeric { declared };
+    let decimal = r#"{"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}"#;
+    let variable = r#"{"type": "record", "name": "V", "fields": [
+        {"name": "scale", "type": "int"}, {"name": "value", "type": "bytes"}]}"#;
+    for (kind, field, expect) in [
+        (Kind::Array(Box::new(Kind::Int4)), r#"{"type": "array", "items": "int"}"#, false),
+        (Kind::Bits { length: Some(1) }, "\"boolean\"", true),
+        (Kind::Bits { length: Some(9) }, "\"bytes\"", false),
+        (Kind::Bool, "\"boolean\"", true),
+        (Kind::Enum { labels: Vec::new() }, "\"string\"", true),
+        (Kind::Float8, "\"double\"", false),
+        (Kind::Hstore, r#"{"type": "string", "connect.name": "io.debezium.data.Json"}"#, false),
+        (Kind::Int2, "\"int\"", true),
+        (Kind::Int8, "\"long\"", true),
+        (Kind::Money, decimal, false),
+        (Kind::Oid, "\"long\"", true),
+        (Kind::Text, "\"string\"", true),
+        (Kind::Uuid, "\"string\"", true),
+        (numeric(None), "\"string\"", true),
+        (numeric(None), variable, false),
+        (numeric(Some((9, 2))), "\"double\"", false),
+        (numeric(Some((9, 2))), decimal, true),
+        (numeric(Some((9, 2))), variable, true),
+    ] {
+        check_inverse(&kind, field, None, expect);
+    }
+    for (field, binary, expect) in [
+        ("\"bytes\"", None, true),
+        ("\"string\"", None, false),
+        ("\"string\"", Some(BinaryText::Base64), true),
+        ("\"string\"", Some(BinaryText::Base64UrlSafe), true),
+        ("\"string\"", Some(BinaryText::Hex), true),
+    ] {
+        check_inverse(&Kind::Bytea, field, binary, expect);
+    }
+}
+
+/// A unit that is coarser than the column leaves something out.
+#[test]
+fn a_time_is_turned_back_only_from_a_unit_that_holds_it() {
+    let time = |precision| Kind::Time { precision };
+    let timestamp = |precision| Kind::Timestamp { precision };
+    let tz = |precision| Kind::TimestampTz { precision };
+    for (kind, of, name, expect) in [
+        (Kind::Date, "int", "Date", true),
+        (Kind::Date, "string", "IsoDate", true),
+        (Kind::Interval { precision: None }, "long", "MicroDuration", false),
+        (Kind::Interval { precision: None }, "string", "Interval", false),
+        (Kind::TimeTz { precision: None }, "string", "ZonedTime", false),
+        (time(None), "int", "Time", false),
+        (time(Some(3)), "int", "Time", true),
+        (time(Some(4)), "int", "Time", false),
+        (time(None), "long", "MicroTime", true),
+        (time(None), "long", "NanoTime", true),
+        (time(None), "string", "IsoTime", true),
+        (timestamp(None), "long", "Timestamp", false),
+        (timestamp(Some(0)), "long", "Timestamp", true),
+        (timestamp(Some(3)), "long", "Timestamp", true),
+        (timestamp(Some(6)), "long", "Timestamp", false),
+        (timestamp(None), "long", "MicroTimestamp", true),
+        (timestamp(None), "long", "NanoTimestamp", true),
+        (timestamp(None), "string", "IsoTimestamp", true),
+        (tz(None), "long", "Timestamp", false),
+        (tz(None), "string", "ZonedTimestamp", true),
+    ] {
+        let field = format!(r#"{{"type": "{of}", "connect.name": "io.debezium.time.{name}"}}"#);
+        check_inverse(&kind, &field, None, expect);
+    }
+}

@@ -46,7 +46,8 @@ pub(super) async fn find(
             // All tables are no outboxes.
             if !wanted.is_empty() {
                 let outcome = Err("it is an outbox: its rows are events".to_owned());
-                tables.left.push(Compared { table: name, topic: String::new(), outcome });
+                let (table, topic, key, is_passing) = (name, String::new(), Vec::new(), false);
+                tables.left.push(Compared { table, topic, key, outcome, is_passing });
             }
             continue;
         };
@@ -54,16 +55,20 @@ pub(super) async fn find(
         let table =
             SnapshotTable { relation: relation.id, publications, key: &key, condition: None };
         let outcome = match (found, unfinished(&progress, &relation), lossy(config, &topic)?) {
-            (_, Some(why), _) | (_, _, Some(why)) | (Err(why), ..) => Err(why),
+            (_, Some(why), _) => Err((why, true)),
+            (_, _, Some(why)) | (Err(why), ..) => Err((why, false)),
             (Ok(judged), None, None) => match reader.may_read(&table).await {
                 Err(error @ (ChunkError::Right { .. } | ChunkError::RowSecurity { .. })) => {
-                    Err(error.to_string())
+                    Err((error.to_string(), true))
                 }
                 may_read => may_read.map_err(Error::Table).map(|()| Ok(judged))?,
             },
         };
         match outcome {
-            Err(why) => tables.left.push(Compared { table: name, topic, outcome: Err(why) }),
+            Err((why, is_passing)) => {
+                let outcome = Err(why);
+                tables.left.push(Compared { table: name, topic, key, outcome, is_passing });
+            }
             Ok(judged) => tables.ready.push(Ready {
                 relation: relation.id,
                 name,
@@ -159,8 +164,15 @@ fn binary_text(representation: Representation) -> Option<BinaryText> {
 /// Rows that are not read yet are missing, and nothing is wrong.
 fn unfinished(progress: &[Progress], relation: &Relation) -> Option<String> {
     let found = progress.iter().find(|progress| progress.relation == relation.id)?;
-    (found.state == State::Reading)
-        .then(|| format!("its snapshot is not finished: {} rows are in the topic", found.rows))
+    match (found.state, &found.gap) {
+        (State::Reading, None) => {
+            Some(format!("its snapshot is not finished: {} rows are in the topic", found.rows))
+        }
+        (State::Reading, Some(_)) => {
+            Some("it is being repaired: compare it when that is over".to_owned())
+        }
+        _ => None,
+    }
 }
 
 /// Why a topic may have lost the last record of a key.

@@ -7,14 +7,34 @@
 use std::time::Duration;
 
 use super::chunk::SnapshotTable;
-use super::dialogue::{Ending, Value, line, refused};
+use super::dialogue::{Ending, Line, Value, array, line, refused};
 use super::error::ChunkError;
-use super::table::{OID, Place, Shape};
+use super::table::{OID, Place, Shape, TEXT_ARRAY};
 use super::{ChunkLimits, ChunkReader, late};
 use crate::config::Postgres;
 use crate::postgres::catalog::Catalog;
 use crate::postgres::error::Error;
-use crate::postgres::quote::literal;
+use crate::postgres::quote::{identifier, literal};
+
+/// How PostgreSQL turns plain texts of keys back into values, by SQL expressions for each of a key's
+/// columns.
+#[derive(Clone, Debug)]
+pub struct WayBack {
+    /// The text of a value, from the plain text, which is called by [`text_name`](Self::text_name).
+    pub inverses: Vec<String>,
+    /// The plain text again, of the column `t."name"`.
+    pub rules: Vec<String>,
+    /// PostgreSQL's own text of it.
+    pub values: Vec<String>,
+}
+
+impl WayBack {
+    /// What the plain text of the column at that place, from 1, is called.
+    #[must_use]
+    pub fn text_name(place: usize) -> String {
+        format!("x{place}")
+    }
+}
 
 /// A connection that reads whole tables.
 #[derive(Debug)]
@@ -109,6 +129,109 @@ impl ImportedReader {
         }
     }
 
+    /// Ends the transaction, and with it the snapshot.
+    ///
+    /// # Errors
+    ///
+    /// If the connection is lost.
+    pub async fn leave(&mut self) -> Result<(), ChunkError> {
+        Ok(self.reader.dialogue.run("COMMIT").await?)
+    }
+
+    /// Turns plain texts of keys back into PostgreSQL's texts of their columns' values; `None` where
+    /// the columns' types have no such value, or one of which another text is the plain one. Outside
+    /// of a transaction, which a text that is none of a type's would end.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be asked.
+    pub async fn turn_back(
+        &mut self,
+        table: &SnapshotTable<'_>,
+        way: &WayBack,
+        keys: &[Vec<String>],
+    ) -> Result<Vec<Option<Vec<String>>>, ChunkError> {
+        let question = self.way_back(table, way).await?;
+        let mut values = vec![None; keys.len()];
+        let portion = usize::try_from(PORTION).unwrap_or(1);
+        let portions = (0..keys.len()).step_by(portion);
+        let mut left: Vec<_> =
+            portions.map(|begin| begin..keys.len().min(begin + portion)).collect();
+        while let Some(range) = left.pop() {
+            let (asked, found) = (keys.get(range.clone()), values.get_mut(range.clone()));
+            let (Some(asked), Some(found)) = (asked, found) else { continue };
+            let (host, limit) = (self.reader.peer.host.clone(), self.timeout);
+            let turned = tokio::time::timeout(limit, self.ask_back(&question, way, asked)).await;
+            match turned.map_or_else(|_| late(&host, limit), Ok)? {
+                Ok(turned) => turned.into_iter().zip(found).for_each(|(it, place)| *place = it),
+                Err(Error::Server(server)) if is_of_a_value(&server.code) => {
+                    // One of them is none of its type's.
+                    let middle = range.start.midpoint(range.end);
+                    if 1 < range.len() {
+                        left.extend([range.start..middle, middle..range.end]);
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(values)
+    }
+
+    /// The question: of each key the rule's texts of the values, and their own.
+    async fn way_back(
+        &mut self,
+        table: &SnapshotTable<'_>,
+        way: &WayBack,
+    ) -> Result<String, ChunkError> {
+        let (id, names) = (table.relation.0.to_string(), array(table.key));
+        let values = [Value::text(OID, &id), Value::text(TEXT_ARRAY, &names)];
+        let lines = self.reader.dialogue.ask(TYPES_SQL, &values).await?;
+        if lines.len() != table.key.len() {
+            return Err(ChunkError::Gone { relation: table.relation });
+        }
+        let mut columns = Vec::with_capacity(lines.len());
+        for ((line, name), text) in lines.iter().zip(table.key).zip(&way.inverses) {
+            columns.push(format!("CAST({text} AS {}) AS {}", line.text(0)?, identifier(name)));
+        }
+        let texts = || (1..=columns.len()).map(WayBack::text_name);
+        let arrays: Vec<_> = (1..=columns.len()).map(|place| format!("${place}::text[]")).collect();
+        Ok(format!(
+            "SELECT {}, {} FROM unnest({}) WITH ORDINALITY AS x ({}, place), LATERAL (SELECT {}) AS t \
+             ORDER BY x.place",
+            way.rules.join(", "),
+            way.values.join(", "),
+            arrays.join(", "),
+            texts().collect::<Vec<_>>().join(", "),
+            columns.join(", ")
+        ))
+    }
+
+    async fn ask_back(
+        &mut self,
+        question: &str,
+        way: &WayBack,
+        keys: &[Vec<String>],
+    ) -> Result<Vec<Option<Vec<String>>>, Error> {
+        let width = way.inverses.len();
+        let column = |place: usize| {
+            let texts = keys.iter().map(|key| key.get(place).cloned().unwrap_or_default());
+            array(&texts.collect::<Vec<_>>())
+        };
+        let arrays: Vec<_> = (0..width).map(column).collect();
+        let values: Vec<_> = arrays.iter().map(|texts| Value::text(TEXT_ARRAY, texts)).collect();
+        let lines = self.reader.dialogue.ask(question, &values).await?;
+        let turned = |(line, key): (&Line, &Vec<String>)| {
+            for (place, text) in key.iter().enumerate() {
+                if line.perhaps(place)? != Some(text) {
+                    return Ok(None);
+                }
+            }
+            let text = |place| line.text(place).map(str::to_owned);
+            (width..2 * width).map(text).collect::<Result<_, _>>().map(Some)
+        };
+        lines.iter().zip(keys).map(turned).collect()
+    }
+
     /// Ends the transaction and the connection.
     pub async fn close(self) {
         self.reader.close().await;
@@ -138,6 +261,17 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// So many rows are asked for at a time.
 const PORTION: i32 = 2_000;
+
+/// Whether an error says that a value is none of a type's, or of a domain's.
+fn is_of_a_value(code: &str) -> bool {
+    ["22", "23", "42", "P0"].iter().any(|class| code.starts_with(class))
+}
+
+const TYPES_SQL: &str = "\
+SELECT format_type(a.atttypid, a.atttypmod)
+FROM pg_attribute a
+WHERE a.attrelid = $1 AND a.attname = ANY ($2) AND NOT a.attisdropped
+ORDER BY array_position($2, a.attname::text)";
 
 /// `pg_class` is as the snapshot has it, `pg_relation_filenode` tells of now; partitioned tables have
 /// no files.

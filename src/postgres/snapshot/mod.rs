@@ -45,7 +45,7 @@ pub use chunk::{
     Chunk, ChunkRequest, Key, Ranges, Seen, SnapshotTable, Visibility, VisibilityError,
 };
 pub use error::ChunkError;
-pub use imported::ImportedReader;
+pub use imported::{ImportedReader, WayBack};
 pub use standby::StandbyFacts;
 
 /// How long a reader may take.

@@ -1,6 +1,7 @@
 //! `walbrook verify`: a topic that has what the table has is told so beside running writes, and each
 //! harm that is done to it is found, for each type in each representation.
 
+mod keys;
 mod types;
 
 use std::time::Duration;
