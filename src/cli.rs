@@ -27,9 +27,9 @@ pub enum Exit {
     Unreachable = 6,
     /// Another process uses the replication slot.
     Busy = 7,
-    /// `verify` found a table and its topic different.
+    /// `verify` or `repair` found a table and its topic different.
     Differs = 8,
-    /// `verify` found no difference, and could not compare everything.
+    /// `verify` or `repair` found no difference, and could not compare everything.
     NotCompared = 9,
 }
 
@@ -88,6 +88,7 @@ Examples:
   walbrook checkpoint show                where is the pipeline? (with WALBROOK_CONFIG set)
   walbrook snapshot status --watch        how far are the rows that were there before?
   walbrook verify --table public.orders   does the topic have what the table has?
+  walbrook repair --table public.orders   make it so, the deletes too
 
 Exit codes:
   0  done, or stopped as asked
@@ -98,8 +99,8 @@ Exit codes:
   5  refused: slot, server and checkpoint do not fit together; see walbrook checkpoint --help
   6  PostgreSQL, Kafka or the registry cannot be reached (run waits for them instead)
   7  another process uses the replication slot (run waits as a standby instead)
-  8  verify found a table and its topic different
-  9  verify found no difference, and could not compare everything
+  8  verify found a table and its topic different (repair: still different)
+  9  verify, or repair, found no difference, and could not compare everything
 
 For systemd: Restart=on-failure with RestartPreventExitStatus=2 4 5.";
 
@@ -176,6 +177,20 @@ pub enum Command {
     /// slot and the server and refuses to go on if events would be lost or written twice.
     #[command(subcommand)]
     Checkpoint(CheckpointCommand),
+    /// Write what the table has of each key of which the topic has something else, deletes included
+    ///
+    /// For after a lost slot, a gap that was accepted (`walbrook checkpoint accept`), or a topic that
+    /// somebody harmed. Compares as `verify` does, with all that `walbrook verify --help` says, and tells
+    /// the running walbrook the keys that differ, through the control socket: it reads each of them again,
+    /// as a snapshot does, and writes the row (op r), or that there is none (op d and a tombstone), exactly
+    /// once, with the name of the gap in the header walbrook.gap. What is alike is not sent again, and what
+    /// the stream says meanwhile is newer. Then compares again, and goes on until nothing differs, or
+    /// nothing gets better.
+    ///
+    /// Needs a process that reads tables (`snapshot.mode` = "initial", or that of a table). Exit codes as
+    /// those of verify, of how it is at the end: 8 if anything still differs, 9 if nothing does and
+    /// something was not compared. Done twice it does no harm.
+    Repair(RepairArguments),
     /// Stream changes until SIGTERM or SIGINT
     ///
     /// Creates the replication slot at the first start. If another process streams from it, waits
@@ -235,6 +250,32 @@ pub struct VerifyArguments {
     /// Print the results as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `walbrook repair`.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct RepairArguments {
+    /// How it is compared.
+    #[command(flatten)]
+    pub comparison: VerifyArguments,
+    /// Only say what differs, and of how much of it the keys can be told
+    #[arg(long)]
+    pub dry_run: bool,
+    /// What consumers find in the header walbrook.gap of all that is written; else the gap that was
+    /// accepted, or "until" and the LSN as of which was compared first
+    #[arg(long, value_name = "NAME", value_parser = gap)]
+    pub gap: Option<String>,
+}
+
+/// The longest name of a gap: it is in each record.
+const GAP_BYTES_MAX: usize = 100;
+
+fn gap(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || GAP_BYTES_MAX < text.len() || text.contains(char::is_control) {
+        return Err(format!("want 1 to {GAP_BYTES_MAX} bytes without control characters"));
+    }
+    Ok(text.to_owned())
 }
 
 /// `walbrook checkpoint …`.
@@ -368,7 +409,8 @@ pub enum SnapshotCommand {
     /// Read the rows of a table, from its first one on, also if they were read before
     ///
     /// They become records with op r, as those of every snapshot: of what changes meanwhile the newest
-    /// comes last. Deletes that consumers have missed are not found in this way.
+    /// comes last. Deletes that consumers have missed are not found in this way, `walbrook repair` finds
+    /// them.
     Start {
         /// The table, as schema.table (may be repeated)
         #[arg(long = "table", value_name = "TABLE", required = true)]
@@ -453,6 +495,8 @@ mod tests {
             "walbrook run -c a.toml --log-format json --log-level info,kafka=debug",
             "walbrook check --sql",
             "walbrook check --json",
+            "walbrook repair",
+            "walbrook repair --table public.a --gap lost --dry-run --show-keys --json --memory 9",
             "walbrook slot create",
             "walbrook slot adopt",
             "walbrook slot drop --yes",
@@ -485,6 +529,7 @@ mod tests {
             "walbrook snapshot start",
             "walbrook snapshot start --table public.orders --where ",
             "walbrook snapshot status --watch --json",
+            "walbrook repair --gap ",
             "walbrook run --password x",
             "walbrook verify --memory 0",
         ] {

@@ -2,6 +2,7 @@
 //! harm that is done to it is found, for each type in each representation.
 
 mod keys;
+mod repair;
 mod types;
 
 use std::time::Duration;
