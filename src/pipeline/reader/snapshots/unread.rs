@@ -1,10 +1,12 @@
 //! What becomes of a reading that brought nothing.
 
+use std::time::Duration;
+
 use tracing::warn;
 
 use super::super::super::clock;
 use super::super::Reader;
-use super::{REFUSED_AFTER, RETRY_AFTER, table_name};
+use super::{REFUSED_AFTER, RETRY_AFTER, Snapshotting, table_name};
 use crate::edges::{Class, Sink, Transport};
 use crate::postgres::ChunkError;
 use crate::snapshot::{ChunkId, State};
@@ -71,21 +73,35 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
                 snapshots.ordered.again(relation, known.condition);
             }
             (_, known) => {
-                let is_fatal = error.class() == Class::Fatal;
                 let is_held = known.as_ref().is_some_and(|it| it.key.is_empty());
                 let table = known.map(|it| it.table).or_else(|| divided.as_ref().map(table_name));
-                snapshots.teller.on_unread(relation, table.clone(), &error);
-                if is_held {
-                    warn!(table, %error, retry_in = ?wait, "a table without a key could not be read, and its changes are left out of the stream until its rows have entered; it is tried again");
-                } else if is_fatal {
-                    warn!(%error, retry_in = ?wait, "a table cannot be read until this is put right; all else goes on");
-                } else {
-                    warn!(%error, retry_in = ?wait, "part of a table could not be read; it is tried again");
-                }
-                if is_fatal {
-                    snapshots.refused.insert(relation, error);
-                }
+                snapshots.complain(relation, table, is_held, error, wait);
             }
+        }
+    }
+}
+
+impl Snapshotting {
+    /// Says that something could not be read, and is tried again; `is_held` of a table without a key.
+    fn complain(
+        &mut self,
+        relation: RelationId,
+        table: Option<String>,
+        is_held: bool,
+        error: ChunkError,
+        wait: Duration,
+    ) {
+        let is_fatal = error.class() == Class::Fatal;
+        self.teller.on_unread(relation, table.clone(), &error);
+        if is_held {
+            warn!(table, %error, retry_in = ?wait, "a table without a key could not be read, and its changes are left out of the stream until its rows have entered; it is tried again");
+        } else if is_fatal {
+            warn!(%error, retry_in = ?wait, "a table cannot be read until this is put right; all else goes on");
+        } else {
+            warn!(%error, retry_in = ?wait, "part of a table could not be read; it is tried again");
+        }
+        if is_fatal {
+            self.refused.insert(relation, error);
         }
     }
 }
