@@ -73,9 +73,9 @@ impl Pace {
         self.beside.rows().map_or(self.rows_max, |rows| rows.min(self.rows_max))
     }
 
-    /// Whether another chunk may be read while so many are, or wait.
-    pub(super) fn has_room(&self, out: usize) -> bool {
-        self.beside.has_room(out)
+    /// Whether a chunk may enter.
+    pub(super) fn may_enter(&self) -> bool {
+        self.beside.may_enter()
     }
 
     /// A chunk is in the batch, with as many rows as it may have or fewer.
@@ -200,9 +200,9 @@ mod tests {
         let at = |millis| start + Duration::from_millis(millis);
         let limits = config::Pace { rows_per_second: Some(5_000), ..config::Pace::default() };
         let mut pace = Pace::new(limits, 20_000);
-        assert_eq!((pace.on_asked(start), pace.has_room(1)), (5_000, true));
+        assert_eq!(pace.on_asked(start), 5_000);
         (0..100).for_each(|_| pace.on_xact());
-        assert_eq!((pace.on_asked(start), pace.has_room(1)), (1_000, false));
+        assert_eq!(pace.on_asked(start), 1_000);
         assert_eq!(pace.free_at(start), Some(at(1_200)));
         // Those of the second one come first.
         pace.on_read(600);

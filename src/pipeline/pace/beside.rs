@@ -78,9 +78,9 @@ impl Beside {
         }
     }
 
-    /// Whether another chunk may be read while so many are, or wait: one at a time, up to its commit.
-    pub(super) fn has_room(&self, out: usize) -> bool {
-        !self.is_busy || out == 0 && self.entered.is_none()
+    /// Whether a chunk may enter: one at a time, up to its commit. (The next one is read meanwhile.)
+    pub(super) fn may_enter(&self) -> bool {
+        !self.is_busy || self.entered.is_none()
     }
 
     /// A chunk is in the batch, with as many rows as it may have or fewer.
@@ -139,20 +139,20 @@ mod tests {
     }
 
     #[test]
-    fn beside_a_busy_stream_a_chunk_is_read_when_the_last_one_is_in_kafka() {
+    fn beside_a_busy_stream_a_chunk_enters_when_the_last_one_is_in_kafka() {
         let start = Instant::now();
         let mut idle = Beside::new(20_000);
         idle.on_entered(true);
-        assert!(idle.has_room(7));
+        assert!(idle.may_enter());
         let mut busy = beside(500, start);
-        assert!(busy.has_room(0) && !busy.has_room(1));
+        assert!(busy.may_enter());
         busy.on_entered(true);
-        assert!(!busy.has_room(0));
+        assert!(!busy.may_enter());
         // What was being committed when it entered.
         busy.on_committed(false, MILLI);
-        assert!(!busy.has_room(0));
+        assert!(!busy.may_enter());
         busy.on_committed(true, MILLI);
-        assert!(busy.has_room(0));
+        assert!(busy.may_enter());
     }
 
     #[test]

@@ -289,7 +289,6 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         let place =
             |relation| (!resting.contains_key(&relation)).then(|| wanted.place(table(relation)));
         while chunks.has_room()
-            && pace.has_room(machine.out_len())
             && pace.free_at(now).is_none()
             && let Some(mut request) = machine.next_request(place)
         {

@@ -200,6 +200,8 @@ fn config(stack: &Stack, space: &Space, scale: &Scale) -> String {
         [[outbox]]
         table = \"public.outbox\"
         topic = \"{prefix}.event.{{route}}\"
+        [snapshot]
+        mode = \"never\"
         [batch]
         target_records = {target}
         max_records = {max}

@@ -52,8 +52,8 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
     pub(in super::super) fn is_chunk_due(&self) -> bool {
         let Some(snapshots) = &self.snapshots else { return false };
         let entrance = self.assembler.entrance(self.session.keepalive());
-        snapshots.entering.is_some()
-            || entrance.is_some_and(|entrance| snapshots.machine.is_due(entrance))
+        let is_due = |entrance| snapshots.machine.is_due(entrance);
+        snapshots.entering.is_some() || snapshots.pace.may_enter() && entrance.is_some_and(is_due)
     }
 
     /// Lets the chunk that is due enter, as far as it can; whether it is in.
