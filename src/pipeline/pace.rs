@@ -1,15 +1,9 @@
-//! When more of a table may be read, and how much at once: the operator's limits, and what the stream
-//! beside it needs. Pure: time, lag and rows are arguments.
+//! When more of a table may be read: the operator's limits. Pure: time, lag and rows are arguments.
 //!
 //! A chunk counts when it is asked for, as if it had as many rows as it may have, and what it has less
 //! is given back when it is there: so readers that begin at the same time keep the rate, too.
 
-mod beside;
-
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
-
-use self::beside::Beside;
 
 use crate::config;
 
@@ -21,11 +15,8 @@ const STEADY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Pace {
     limits: config::Pace,
-    /// As many rows a chunk may have, beside a stream that has nothing to do.
-    rows_max: u32,
-    beside: Beside,
-    /// As many rows the chunks may have that are being read.
-    asked: VecDeque<u32>,
+    /// As many rows a chunk may have.
+    chunk_rows: u32,
     /// When the rows that were read have had their time.
     free_at: Option<Instant>,
     /// When the stream was last too far behind.
@@ -56,47 +47,18 @@ impl Pace {
     /// Nothing was read yet; without a rate a chunk has up to `rows_max` rows.
     pub(super) fn new(limits: config::Pace, rows_max: u32) -> Self {
         // A second's worth: a chunk that is larger would be read at once, whatever the rate.
-        let rows_max = limits.rows_per_second.map_or(rows_max, |rate| rate.min(rows_max));
-        Self {
-            limits,
-            rows_max,
-            beside: Beside::new(rows_max),
-            asked: VecDeque::new(),
-            free_at: None,
-            lagged_at: None,
-            pause: None,
-        }
+        let chunk_rows = limits.rows_per_second.map_or(rows_max, |rate| rate.min(rows_max));
+        Self { limits, chunk_rows, free_at: None, lagged_at: None, pause: None }
     }
 
-    /// As many rows a chunk may have now.
+    /// As many rows a chunk may have.
     pub(super) fn chunk_rows(&self) -> u32 {
-        self.beside.rows().map_or(self.rows_max, |rows| rows.min(self.rows_max))
-    }
-
-    /// Whether a chunk may enter.
-    pub(super) fn may_enter(&self) -> bool {
-        self.beside.may_enter()
-    }
-
-    /// A chunk is in the batch, with as many rows as it may have or fewer.
-    pub(super) fn on_entered(&mut self, is_full: bool) {
-        self.beside.on_entered(is_full);
-    }
-
-    /// A transaction of the stream came.
-    pub(super) fn on_xact(&mut self) {
-        self.beside.on_xact();
-    }
-
-    /// A batch was committed in this time, with rows of tables or without.
-    pub(super) fn on_committed(&mut self, has_rows: bool, took: Duration) {
-        self.beside.on_committed(has_rows, took);
+        self.chunk_rows
     }
 
     /// Looks at the clock, and at how many bytes of the server's log the stream is behind, if that is
     /// known; returns what is to be told.
     pub(super) fn look(&mut self, now: Instant, wall_us: i64, lag: Option<u64>) -> Option<News> {
-        self.beside.look(now);
         if self.limits.lag_bytes_max.is_some_and(|max| lag.is_some_and(|lag| max < lag)) {
             self.lagged_at = Some(now);
         }
@@ -121,21 +83,16 @@ impl Pace {
         self.free_at.filter(|at| now < *at)
     }
 
-    /// A chunk is asked for; as many rows it may have.
-    pub(super) fn on_asked(&mut self, now: Instant) -> u32 {
+    /// A chunk is asked for.
+    pub(super) fn on_asked(&mut self, now: Instant) {
         let free_at = self.free_at.map_or(now, |at| at.max(now));
-        let rows = self.chunk_rows();
-        // Which of them comes first makes no difference: what counts is their sum.
-        self.asked.push_back(rows);
-        self.free_at = Some(free_at + self.time_for(rows));
-        rows
+        self.free_at = Some(free_at + self.time_for(self.chunk_rows));
     }
 
     /// It had so many rows, or none came of it.
     pub(super) fn on_read(&mut self, rows: u32) {
-        let asked = self.asked.pop_front().unwrap_or_default();
         let free_at = self.free_at.map(|at| at + self.time_for(rows));
-        let spared = self.time_for(asked);
+        let spared = self.time_for(self.chunk_rows);
         self.free_at = free_at.and_then(|at| at.checked_sub(spared));
     }
 
@@ -192,26 +149,6 @@ mod tests {
         unlimited.on_asked(start);
         unlimited.on_read(20_000);
         assert_eq!((unlimited.chunk_rows(), unlimited.free_at(start)), (20_000, None));
-    }
-
-    #[test]
-    fn a_busy_stream_makes_chunks_small_and_the_rate_holds() {
-        let start = Instant::now();
-        let at = |millis| start + Duration::from_millis(millis);
-        let limits = config::Pace { rows_per_second: Some(5_000), ..config::Pace::default() };
-        let mut pace = Pace::new(limits, 20_000);
-        assert_eq!(pace.on_asked(start), 5_000);
-        (0..100).for_each(|_| pace.on_xact());
-        assert_eq!(pace.on_asked(start), 1_000);
-        assert_eq!(pace.free_at(start), Some(at(1_200)));
-        // Those of the second one come first.
-        pace.on_read(600);
-        pace.on_read(4_000);
-        assert_eq!(pace.free_at(start), Some(at(920)));
-        // It is never more than without.
-        let mut small = Pace::new(config::Pace::default(), 100);
-        (0..100).for_each(|_| small.on_xact());
-        assert_eq!(small.chunk_rows(), 100);
     }
 
     #[test]

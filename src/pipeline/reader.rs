@@ -231,10 +231,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                     info!("the stream has announced more tables than are kept; it begins anew");
                     return Err(Error::Crowded);
                 }
-                Step::Boundary => {
-                    self.snapshots.iter_mut().for_each(Snapshotting::on_xact);
-                }
-                Step::Continue => {}
+                Step::Boundary | Step::Continue => {}
                 Step::Full => {
                     if let Some(pause) = self.hand_over()? {
                         return Ok(pause);
@@ -323,7 +320,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                 }
                 self.checkpoint_at = now;
                 self.committing = Received::default();
-                self.on_progress_committed(&batch.progress, took, now);
+                self.on_progress_committed(&batch.progress, now);
                 self.around.telemetry.on_committed(&batch, took, now, clock::wall_us());
                 self.around.telemetry.on_receipt(receipt);
                 batch.clear();

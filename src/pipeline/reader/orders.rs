@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::oneshot::Sender;
 use tracing::info;
@@ -97,12 +97,7 @@ impl Ordered {
 
 impl<T: Transport, S: Sink> Reader<'_, T, S> {
     /// A batch came home. Who is answered then finds it in the status.
-    pub(super) fn on_progress_committed(
-        &mut self,
-        progress: &[Progress],
-        took: Duration,
-        now: Instant,
-    ) {
+    pub(super) fn on_progress_committed(&mut self, progress: &[Progress], now: Instant) {
         let Some(snapshots) = &self.snapshots else { return };
         let is_over = |progress: &Progress| progress.state != State::Reading;
         if !snapshots.ordered.committing.is_empty() || progress.iter().any(is_over) {
@@ -113,7 +108,6 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
                 info!(%table, rows, "the table's snapshot is complete");
             }
             snapshots.ordered.on_committed();
-            snapshots.pace.on_committed(!progress.is_empty(), took);
         }
     }
 
