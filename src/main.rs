@@ -55,7 +55,7 @@ async fn dispatch(config: Config, command: Command) -> anyhow::Result<Exit> {
         }
         Command::Checkpoint(command) => commands::checkpoint(&config, command).await,
         Command::Repair(arguments) => commands::repair(&config, &arguments).await,
-        Command::Run => commands::run(&config).await,
+        Command::Run => Box::pin(commands::run(&config)).await,
         Command::Schema(command) => commands::schema(&config, command).await,
         Command::Slot(command) => commands::slot(&config, command).await,
         Command::Snapshot(command) => commands::snapshot(&config, command).await,

@@ -2,6 +2,7 @@
 //! running process, which writes it.
 
 mod orders;
+mod running;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -21,6 +22,7 @@ use crate::config::Config;
 use crate::order::{Order, Reply};
 use crate::pipeline::{self, Compared, Comparison, Verdict};
 use orders::{Kinds, orders};
+pub(super) use running::Running;
 
 /// Compares tables with their topics, has the running process write what differs, and compares again.
 ///
@@ -40,7 +42,7 @@ pub async fn repair(config: &Config, arguments: &RepairArguments) -> anyhow::Res
     };
     let gap = arguments.gap.clone().or_else(|| open.clone());
     let gap = gap.unwrap_or_else(|| format!("until {}", point.unwrap_or_default()));
-    let mut work = Work::new(config, comparison, gap);
+    let mut work = Work::new(config, Running::Other(config), comparison, gap);
     if !arguments.dry_run {
         if let Err(exit) = work.run(&mut compared).await? {
             return Ok(exit);
@@ -53,6 +55,41 @@ pub async fn repair(config: &Config, arguments: &RepairArguments) -> anyhow::Res
     print(&if is_json { work.as_json(&compared) } else { work.text(&compared) })?;
     Ok(exit(&compared))
 }
+
+/// Repairs a gap that this process, which streams, has accepted; whether nothing is left of it.
+///
+/// # Errors
+///
+/// If nothing could be compared.
+pub(super) async fn by_itself(
+    config: &Config,
+    running: Running<'_>,
+    gap: String,
+) -> anyhow::Result<bool> {
+    let comparison = Comparison {
+        tables: &[],
+        memory_bytes: OWN_MEMORY_BYTES,
+        wait: OWN_WAIT,
+        rounds: OWN_ROUNDS,
+        keys_max: 0,
+        values_bytes: OWN_MEMORY_BYTES,
+    };
+    let (mut compared, _) = Box::pin(pipeline::compare(config, comparison)).await?;
+    let mut work = Work::new(config, running, comparison, gap.clone());
+    if work.run(&mut compared).await?.is_err() {
+        return Ok(false);
+    }
+    work.close(gap, &compared).await?;
+    for table in &compared {
+        info!("{}", table_text(table).trim_end());
+    }
+    Ok(work.closed.is_some_and(|(_, is_closed)| is_closed))
+}
+
+/// What a comparison of a process that streams may take.
+const OWN_MEMORY_BYTES: usize = 16 << 20;
+const OWN_WAIT: Duration = Duration::from_secs(60);
+const OWN_ROUNDS: u32 = 5;
 
 /// The gap that the running process knows of, if there is somebody to be told; that is asked before
 /// anything is compared.
@@ -83,6 +120,7 @@ async fn report(config: &Config) -> anyhow::Result<Result<Report, Exit>> {
 
 struct Work<'a> {
     config: &'a Config,
+    running: Running<'a>,
     comparison: Comparison<'a>,
     gap: String,
     /// How many keys of each table were repaired.
@@ -94,9 +132,14 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn new(config: &'a Config, comparison: Comparison<'a>, gap: String) -> Self {
+    fn new(
+        config: &'a Config,
+        running: Running<'a>,
+        comparison: Comparison<'a>,
+        gap: String,
+    ) -> Self {
         let (repaired, left) = (BTreeMap::new(), BTreeSet::new());
-        Self { config, comparison, gap, repaired, left, closed: None }
+        Self { config, running, comparison, gap, repaired, left, closed: None }
     }
 
     /// Tells what differs and compares again, until nothing differs or nothing gets better. An error is
@@ -174,23 +217,19 @@ impl<'a> Work<'a> {
     /// Gives an order, and says meanwhile what the running process waits for.
     async fn tell(&self, table: &str, order: Order) -> anyhow::Result<Result<Reply, Exit>> {
         let asked = Instant::now();
-        let mut answered = std::pin::pin!(answer(self.config, Request::Snapshot(order)));
-        let answered = loop {
+        let mut answered = std::pin::pin!(self.running.tell(order));
+        loop {
             tokio::select! {
-                answered = &mut answered => break answered?,
+                answered = &mut answered => break answered,
                 () = tokio::time::sleep(TELL_EVERY) => self.tell_waiting(table, asked).await?,
             }
-        };
-        Ok(match answered {
-            Ok(said) => Ok(serde_json::from_value(said).context(UNKNOWN_ANSWER)?),
-            Err(exit) => Err(exit),
-        })
+        }
     }
 
     /// Says what the running process waits for.
     async fn tell_waiting(&self, table: &str, since: Instant) -> anyhow::Result<()> {
-        let Ok(Report { snapshots, .. }) = report(self.config).await? else { return Ok(()) };
-        let tables = snapshots.into_iter().flat_map(|snapshots| snapshots.tables);
+        let tables =
+            self.running.snapshots().await?.into_iter().flat_map(|snapshots| snapshots.tables);
         let waits_for = tables.filter(|it| it.table == table).find_map(|it| it.waits_for);
         let seconds = since.elapsed().as_secs();
         info!(%table, seconds, waits_for, "waiting until the keys are in Kafka");

@@ -1,17 +1,20 @@
 //! `walbrook run`: the pipeline with its endpoints, until SIGTERM or SIGINT.
 
+use std::time::Duration;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
+use super::repair::{Running, by_itself};
 use super::{exit_of, said};
 use crate::admin::{control, http};
 use crate::cli::Exit;
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::order;
+use crate::order::{self, Orderer};
 use crate::pipeline::{self, Stop, Stopper, Telemetry, stop_pair};
-use crate::status::Status;
+use crate::status::{Phase, Status};
 
 /// Streams until told to stop.
 ///
@@ -30,6 +33,7 @@ pub async fn run(config: &Config) -> anyhow::Result<Exit> {
     let (stopper, mut stop) = stop_pair();
     let (ended, is_over) = stop_pair();
     let (orderer, orders) = order::orders();
+    let mending = mending(config, orderer.clone(), watched.clone(), over(is_over.clone()));
     let mut telemetry = Telemetry::new(config, metrics.clone(), status);
     let pipeline = async {
         let result = pipeline::run(config, &mut telemetry, orders, &mut stop).await;
@@ -58,7 +62,7 @@ pub async fn run(config: &Config) -> anyhow::Result<Exit> {
         );
     }
     let signals = on_signals(term, interrupt, &stopper, over(is_over.clone()));
-    let (result, (), ()) = tokio::join!(pipeline, endpoints, signals);
+    let (result, (), (), ()) = tokio::join!(pipeline, endpoints, signals, mending);
     match result {
         Ok(()) => {
             info!("walbrook has stopped");
@@ -85,6 +89,56 @@ fn outlook(exit: Exit) -> &'static str {
         | Exit::Unexpected
         | Exit::Usage => "that should not happen",
     }
+}
+
+/// Repairs gaps that are accepted by nobody's order, until the pipeline is over.
+async fn mending(
+    config: &Config,
+    orderer: Orderer,
+    status: watch::Receiver<Status>,
+    over: impl Future<Output = ()>,
+) {
+    if config.repair.is_some() {
+        tokio::select! {
+            () = mend(config, &orderer, status) => {}
+            () = over => {}
+        }
+    }
+}
+
+async fn mend(config: &Config, orderer: &Orderer, mut status: watch::Receiver<Status>) {
+    let mut pause = MEND_AGAIN;
+    loop {
+        let Some(gap) = next_gap(&mut status).await else { return };
+        info!(gap, "a gap is repaired: tables are compared with their topics");
+        let running = Running::This(orderer, &status);
+        match Box::pin(by_itself(config, running, gap.clone())).await {
+            Ok(true) => {
+                info!(gap, "the gap is repaired");
+                pause = MEND_AGAIN;
+                continue;
+            }
+            Ok(false) => warn!(gap, again_in = ?pause, "the gap is not repaired yet"),
+            Err(error) => {
+                let error = format!("{error:#}");
+                warn!(gap, error, again_in = ?pause, "the gap is not repaired yet");
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = MEND_SELDOM.min(pause * 2);
+    }
+}
+
+/// How soon a gap is looked at again of which something is left, and how seldom.
+const MEND_AGAIN: Duration = Duration::from_secs(60);
+const MEND_SELDOM: Duration = Duration::from_secs(3600);
+
+/// The gap that is known while changes flow; `None` when there will be none.
+async fn next_gap(status: &mut watch::Receiver<Status>) -> Option<String> {
+    let gap = |status: &Status| status.snapshots.as_ref().and_then(|it| it.gap.clone());
+    let is_open = |status: &Status| status.phase == Phase::Streaming && gap(status).is_some();
+    let found = status.wait_for(is_open).await.ok()?;
+    gap(&found)
 }
 
 async fn over(mut is_over: Stop) {

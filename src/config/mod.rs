@@ -50,6 +50,8 @@ pub struct Config {
     pub records: Records,
     /// The rows that were there before.
     pub snapshot: Snapshot,
+    /// What is done when the slot is lost; `None`: an operator decides.
+    pub repair: Option<Repair>,
     /// When a batch is closed.
     pub batch: BatchLimits,
     /// Where `/metrics`, `/healthz` and `/readyz` are served; `None` is off.
@@ -77,6 +79,13 @@ pub struct Snapshot {
     pub first: Vec<String>,
     /// What is different for some tables.
     pub tables: Vec<TableSnapshot>,
+}
+
+/// That a lost slot is made anew and what is missing repaired, by nobody's order.
+#[derive(Clone, Copy, Debug)]
+pub struct Repair {
+    /// How often at most.
+    pub times_per_hour: u32,
 }
 
 /// Whether the rows of a table are read that were there before.

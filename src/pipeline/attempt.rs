@@ -15,6 +15,7 @@ use super::access::Source;
 use super::alive::{alive, gone, look, watched};
 use super::assembler::{self, Assembler};
 use super::holder::Holders;
+use super::losses::Losses;
 use super::reader::{Reader, Snapshotting, Surroundings, Timelines};
 use super::start::{self, Expected, Server, Slot, Verdict};
 use super::supervisor::Ending;
@@ -60,6 +61,8 @@ pub(super) struct Memory {
     /// Whether Kafka has.
     pub(super) was_in_kafka: bool,
     holders: Holders,
+    /// When the slot was lost.
+    pub(super) losses: Losses,
 }
 
 impl Memory {

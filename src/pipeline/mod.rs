@@ -16,6 +16,7 @@ mod error;
 mod gap;
 mod holder;
 mod lag;
+mod losses;
 mod operator;
 mod pace;
 mod reader;
@@ -152,10 +153,9 @@ async fn supervise(
         }
         let delay = match supervisor.on_ending(ending, progress) {
             Action::Die => {
-                return match ended {
-                    Ok(()) => Ok(()),
-                    Err(error) => Err(error.for_good(config).await),
-                };
+                let Err(error) = ended else { return Ok(()) };
+                make_anew(config, error, memory, writer, stop).await?;
+                continue;
             }
             Action::Leave => return Ok(()),
             Action::Again(delay, attempt) => {
@@ -195,6 +195,23 @@ async fn supervise(
             never = ageing(telemetry) => match never {},
         }
     }
+}
+
+/// Accepts that the slot is lost, and makes it anew, if that is wanted and the error says so: else that
+/// is permanent.
+async fn make_anew(
+    config: &Config,
+    error: Error,
+    memory: &mut Memory,
+    writer: &mut writer::Writer<kafka::Error>,
+    stop: &mut Stop,
+) -> Result<(), Error> {
+    if !memory.losses.may_go_on(config.repair, &error, clock::now()) {
+        return Err(error.for_good(config).await);
+    }
+    warn!(%error, "the slot is made anew, as repair.mode = \"when_lost\" says; what is missing is repaired");
+    writer.discard().await?;
+    accept(config, "repair.mode = \"when_lost\"", None, None, stop).await.map(drop)
 }
 
 /// While nothing streams, what waits grows older all the same.

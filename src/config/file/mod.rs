@@ -10,6 +10,7 @@ mod kafka;
 mod outbox;
 mod postgres;
 mod registry;
+mod repair;
 mod replication;
 mod snapshot;
 mod tables;
@@ -119,6 +120,8 @@ struct File {
     #[serde(default)]
     snapshot: snapshot::Snapshot,
     #[serde(default)]
+    repair: repair::Repair,
+    #[serde(default)]
     batch: tables::Batch,
     #[serde(default)]
     http: Http,
@@ -170,6 +173,7 @@ fn parse(text: &str, folder: &Path, environment: &Environment) -> Result<Config,
         .any(|routing| !routing.schemas.is_empty());
     let registry = registry::build(file.registry, &around)?;
     let postgres = postgres::build(file.postgres, &around)?;
+    let snapshot = snapshot::build(&file.snapshot, &postgres)?;
     Ok(Config {
         registry: values::needs_registry(registry, &tables, has_payload_schemas)?,
         topics: tables::topics(&file.topics, &pipeline)?,
@@ -178,7 +182,8 @@ fn parse(text: &str, folder: &Path, environment: &Environment) -> Result<Config,
         outboxes,
         message_outbox,
         records: tables::records(&file.records)?,
-        snapshot: snapshot::build(&file.snapshot, &postgres)?,
+        repair: repair::build(&file.repair, &snapshot)?,
+        snapshot,
         batch: tables::batch(&file.batch)?,
         http_listen: http_listen(&file.http)?,
         control_socket: control_socket(&file.control, &pipeline, &around),

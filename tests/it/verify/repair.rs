@@ -4,13 +4,22 @@
 use serde_json::{Value, json};
 
 use super::{PUBLICATION, TABLES, TEST_LIMIT, harm, verify};
-use crate::support::flow::{Flow, config, told};
+use crate::support::flow::{Flow, LIMIT, config, told};
 use crate::support::stack::{Space, shared};
 use crate::support::walbrook::{Output, Walbrook, command};
 use crate::support::{process, run};
 
 /// A pipeline that reads tables, whose topics keep everything.
 async fn start(name: &str, tables: &[&str], ddl: &str) -> Flow<'static> {
+    start_with(name, tables, ddl, &[]).await
+}
+
+async fn start_with(
+    name: &str,
+    tables: &[&str],
+    ddl: &str,
+    more: &[(&str, &str)],
+) -> Flow<'static> {
     let stack = shared();
     let space = Space::new(&stack.postgres, name).await;
     for table in tables {
@@ -20,7 +29,7 @@ async fn start(name: &str, tables: &[&str], ddl: &str) -> Flow<'static> {
     stack.postgres.execute(&space.database, &format!("{PUBLICATION} {ddl}")).await;
     let socket = process::folder("control").join("socket");
     let socket = format!("socket = \"{}\"", socket.display());
-    let config = config(stack, &space, &[("snapshot", "mode = \"initial\"")]);
+    let config = config(stack, &space, &[&[("snapshot", "mode = \"initial\"")], more].concat());
     let config = config.replace("socket = \"off\"", &socket);
     let mut walbrook = Walbrook::spawn(&config);
     space.ready(&stack.postgres, &mut walbrook).await;
@@ -212,5 +221,46 @@ fn without_a_process_that_writes_nothing_is_compared() {
         flow.stop();
         let why = repair(&flow, &[], 6).stderr;
         assert!(why.contains("no walbrook listens"), "{why}");
+    });
+}
+
+/// Drops the slot under a walbrook that streams, and does this before there is another one.
+async fn drop_slot(flow: &Flow<'_>, statements: &str) {
+    let drop = "DO $$ BEGIN
+        PERFORM pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = 'SLOT';
+        FOR i IN 1..500 LOOP
+            BEGIN
+                PERFORM pg_drop_replication_slot('SLOT');
+                STATEMENTS;
+                RETURN;
+            EXCEPTION WHEN object_in_use THEN PERFORM pg_sleep(0.01);
+            END;
+        END LOOP;
+        RAISE 'it is in use';
+    END $$";
+    let drop = drop.replace("SLOT", &flow.space.slot).replace("STATEMENTS", statements);
+    flow.execute(&drop).await;
+}
+
+#[test]
+fn a_lost_slot_is_made_anew_and_repaired_by_nobodys_order_once_an_hour() {
+    run(TEST_LIMIT, async {
+        let more = ("repair", "mode = \"when_lost\"");
+        let mut flow = start_with("when_lost", &["t"], TABLES, &[more]).await;
+        flow.execute("INSERT INTO t SELECT i, 'v' || i, i FROM generate_series(1, 300) i").await;
+        flow.drain().await;
+        drop_slot(&flow, "DELETE FROM t WHERE id <= 20; INSERT INTO t VALUES (301, 'new', 1)")
+            .await;
+        flow.walbrook.wait_for_message(LIMIT, "the gap is repaired");
+        flow.execute("UPDATE t SET v = 'streamed' WHERE id = 100").await;
+        flow.drain().await;
+        verify(&flow.config, &["--table", "public.t"], 0);
+        let written = flow.records("public.t");
+        let written = written.iter().filter(|it| it.header("walbrook.gap").is_some()).count();
+        assert_eq!(written, 20 * 2 + 1);
+        assert_eq!(open_gap(&flow), Value::Null);
+        drop_slot(&flow, "DELETE FROM t WHERE id = 21").await;
+        let status = flow.walbrook.wait(LIMIT);
+        assert_eq!(status.code(), Some(5), "{}", flow.walbrook.tail());
     });
 }

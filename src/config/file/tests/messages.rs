@@ -18,7 +18,7 @@ usre = "x""#,
     (
         "typo",
         "x = 1",
-        "12:2: unknown key `typo`, expected one of `pipeline`, `postgres`, `replication`, `kafka`, `registry`, `topics`, `tables`, `values`, `outbox`, `outbox_messages`, `records`, `snapshot`, `batch`, `http`, `control`, `log`",
+        "12:2: unknown key `typo`, expected one of `pipeline`, `postgres`, `replication`, `kafka`, `registry`, `topics`, `tables`, `values`, `outbox`, `outbox_messages`, `records`, `snapshot`, `repair`, `batch`, `http`, `control`, `log`",
     ),
     (
         "tables",

@@ -282,6 +282,17 @@ tables = [{ table = "a", mode = "initial", where = "id < 9" }, { table = "s.n", 
     assert!(default.reads("public.a") && !default.is_ruled_out);
 }
 
+#[test]
+fn a_lost_slot_is_left_to_an_operator_unless_it_is_said() {
+    assert!(minimal_with("repair", "times_per_hour = 9").repair.is_none());
+    let repair = minimal_with("repair", "mode = \"when_lost\"").repair.unwrap();
+    assert_eq!(repair.times_per_hour, 1);
+    let text = with("repair", "mode = \"when_lost\"");
+    let text = format!("{text}\n[snapshot]\nmode = \"never\"");
+    let error = read(&text, Path::new(""), &[]).unwrap_err();
+    assert!(error.contains("`snapshot.mode` is \"never\""), "{error}");
+}
+
 /// Then nothing is read by default, and to want it is an error.
 #[test]
 fn a_text_encoding_rules_snapshots_out() {
