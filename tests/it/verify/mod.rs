@@ -16,7 +16,7 @@ use crate::support::run;
 use crate::support::stack::{Space, Stack, shared};
 use crate::support::walbrook::{Output, command};
 
-const TEST_LIMIT: Duration = Duration::from_secs(180);
+const TEST_LIMIT: Duration = Duration::from_secs(300);
 
 const PUBLICATION: &str =
     "CREATE PUBLICATION walbrook FOR ALL TABLES WITH (publish_via_partition_root = true);";
