@@ -152,7 +152,9 @@ fn lives(config: &str, rng: &mut Rng, scale: &Scale) {
     for life in 1..=scale.lives_max {
         let mut walbrook = Walbrook::spawn(config);
         walbrook.wait_for_message(LIMIT, "streaming");
-        let lasts = Duration::from_millis(rng.u64(..scale.life_ms));
+        // On a crowded machine the first chunk of a life may take as long as the first lives last.
+        let longer = u64::try_from(life).unwrap_or(0) * scale.life_ms / 10;
+        let lasts = Duration::from_millis(rng.u64(..scale.life_ms + longer));
         std::thread::sleep(lasts);
         if rng.u8(..3) == 0 {
             walbrook.stop(LIMIT);
