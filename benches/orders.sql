@@ -21,7 +21,7 @@ BEGIN
                             priority, status, number, details)
         SELECT (transaction * 7919 + n) % 100000,
                'Customer No. ' || (transaction * 7919 + n) % 100000,
-               ((transaction * 104729 + n * 37) % 10000000)::numeric / 100,
+               ((transaction::bigint * 104729 + n * 37) % 10000000)::numeric / 100,
                now() - n * interval '1 second',
                localtimestamp,
                CASE WHEN n % 4 = 0 THEN NULL ELSE 'please leave it at the door, and ring twice, number ' || n END,
