@@ -28,7 +28,7 @@ impl ChunkReader {
         let forms = shape.key.iter().map(|column| form(column.index)).collect::<Vec<_>>();
         self.dialogue.open(ROWS, &question(&shape, keys.len()), &values, &forms)?;
         self.dialogue.call(ROWS, 0)?;
-        let mut rows = Rows::new(forms, Vec::new(), u32::MAX, usize::MAX);
+        let mut rows = Rows::new(forms, Vec::new(), (u32::MAX, usize::MAX), 0);
         let ending = self.dialogue.portion(|row| rows.push(row).map_err(malformed)).await?;
         let is_input = matches!(ending, Ending::Refused { stage: Stage::Bind, .. });
         if let Some(server) = refused(ending) {

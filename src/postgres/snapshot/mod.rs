@@ -68,6 +68,8 @@ pub struct ChunkReader {
     limits: ChunkLimits,
     /// Of all that one chunk takes, for a server that does not answer at all.
     timeout: Duration,
+    /// About what the rows of the next chunk take: what those of the last one took, and some more.
+    bytes_expected: usize,
     /// Whether the last answer was read to its end.
     is_usable: bool,
 }
@@ -119,6 +121,7 @@ impl ChunkReader {
             server_started,
             limits,
             timeout: limits.lock_timeout + limits.statement_timeout + postgres.connect_timeout,
+            bytes_expected: 0,
             is_usable: true,
         })
     }
@@ -348,13 +351,15 @@ impl ChunkReader {
         // What a regclass is printed as depends on it, and the stream's is the role's.
         self.dialogue.before("SET LOCAL search_path TO DEFAULT")?;
         let key = shape.key.iter().map(|column| column.index).collect();
-        let mut rows = Rows::new(is_binary, key, request.rows_max, request.bytes_max);
+        let room = (request.rows_max, request.bytes_max);
+        let mut rows = Rows::new(is_binary, key, room, self.bytes_expected);
         let is_complete = match self.fetch(&mut rows).await? {
             Ending::Refused { stage, server } => {
                 return Err(self.refusal(stage, server, request, &shape.place.name));
             }
             ending => ending == Ending::Complete,
         };
+        self.bytes_expected = rows.bytes() + rows.bytes() / 16;
         // Rows that are alike in their key may have filled it up.
         let is_last = is_complete && !rows.is_full() && u64::from(rows.count()) < wanted;
         Ok((rows, is_last))

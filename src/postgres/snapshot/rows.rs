@@ -26,14 +26,14 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// None yet; `bytes` is where they go, and empty.
+    /// None yet; about `bytes_expected` are to come.
     pub(super) fn new(
         is_binary: Vec<bool>,
         key: Vec<usize>,
-        rows_max: u32,
-        bytes_max: usize,
+        (rows_max, bytes_max): (u32, usize),
+        bytes_expected: usize,
     ) -> Self {
-        let bytes = Vec::new();
+        let bytes = Vec::with_capacity(bytes_expected.min(bytes_max));
         Self { is_binary, key, rows_max, bytes_max, bytes, count: 0, last: 0, is_full: false }
     }
 
@@ -82,6 +82,11 @@ impl Rows {
 
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.bytes
+    }
+
+    /// How many bytes they are.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Whether the row that begins there has the key of the last one.

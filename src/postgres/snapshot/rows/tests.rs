@@ -31,7 +31,7 @@ fn text(column: Column<'_>) -> String {
 
 /// Keys in the first column, and as many bytes in the second.
 fn read(keys: &[&str], sizes: &[usize], rows_max: u32, bytes_max: usize) -> (String, bool) {
-    let mut rows = Rows::new(vec![false, true], vec![0], rows_max, bytes_max);
+    let mut rows = Rows::new(vec![false, true], vec![0], (rows_max, bytes_max), 0);
     for (key, size) in keys.iter().zip(sizes) {
         rows.push(&data_row(&vec![Some(key.as_bytes().to_vec()), Some(vec![7; *size])])).unwrap();
     }
@@ -77,7 +77,7 @@ fn rows_that_are_alike_in_their_key_come_together() {
 #[test]
 fn portions_are_of_bytes() {
     let portion = |size, count| {
-        let mut rows = Rows::new(vec![true], vec![], u32::MAX, usize::MAX);
+        let mut rows = Rows::new(vec![true], vec![], (u32::MAX, usize::MAX), 0);
         for _ in 0..count {
             rows.push(&data_row(&vec![Some(vec![0; size])])).unwrap();
         }
@@ -124,7 +124,7 @@ proptest! {
         })
     ) {
         let (is_binary, values) = table;
-        let mut rows = Rows::new(is_binary.clone(), vec![], u32::MAX, usize::MAX);
+        let mut rows = Rows::new(is_binary.clone(), vec![], (u32::MAX, usize::MAX), 0);
         for row in &values {
             rows.push(&data_row(row)).unwrap();
         }
