@@ -161,6 +161,20 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether its values are dates, times or spans of time.
+    #[must_use]
+    pub fn is_temporal(&self) -> bool {
+        matches!(
+            self,
+            Self::Date
+                | Self::Interval { .. }
+                | Self::Time { .. }
+                | Self::TimeTz { .. }
+                | Self::Timestamp { .. }
+                | Self::TimestampTz { .. }
+        )
+    }
+
     /// Whether values of this kind can be read in their binary form.
     #[must_use]
     pub fn is_known(&self) -> bool {

@@ -26,15 +26,7 @@ pub(super) fn inverse(
         | (Kind::Numeric { .. }, Shape::Text) => x.to_owned(),
         (Kind::Bytea, shape) => bytea(x, shape, binary)?,
         (Kind::Hstore | Kind::Money, _) => return None,
-        (
-            Kind::Date
-            | Kind::Interval { .. }
-            | Kind::Time { .. }
-            | Kind::TimeTz { .. }
-            | Kind::Timestamp { .. }
-            | Kind::TimestampTz { .. },
-            _,
-        ) => time(x, kind, node)?,
+        (kind, _) if kind.is_temporal() => time(x, kind, node)?,
         // PostgreSQL's own.
         (_, Shape::Text) => x.to_owned(),
         _ => return None,

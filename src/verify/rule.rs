@@ -90,15 +90,7 @@ fn judge(c: &str, kind: &Kind, node: &Node, binary: Option<BinaryText>) -> Optio
             let each = range("e.v", element, items, binary)?;
             Some(items_of(c, each, None))
         }
-        (
-            Kind::Date
-            | Kind::Interval { .. }
-            | Kind::Time { .. }
-            | Kind::TimeTz { .. }
-            | Kind::Timestamp { .. }
-            | Kind::TimestampTz { .. },
-            _,
-        ) => time(c, kind, node),
+        (kind, _) if kind.is_temporal() => time(c, kind, node),
         (_, Shape::Text) => Some(wholly(printed(c), Form::Plain)),
         _ => None,
     }
