@@ -1,6 +1,5 @@
 //! Whether walbrook goes on by itself when the slot is lost. Pure: time is an argument.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::Error;
@@ -9,28 +8,27 @@ use crate::config::Repair;
 
 /// When it was lost, within the last hour.
 #[derive(Debug, Default)]
-pub(super) struct Losses(VecDeque<Instant>);
+pub(super) struct Losses(Vec<Instant>);
 
 const HOUR: Duration = Duration::from_hours(1);
 
 impl Losses {
-    /// Whether this error is such a loss, and not one too many.
-    pub(super) fn may_go_on(
-        &mut self,
-        repair: Option<Repair>,
-        error: &Error,
-        now: Instant,
-    ) -> bool {
+    /// Whether this error is such a loss, and would not be one too many.
+    pub(super) fn may_go_on(&self, repair: Option<Repair>, error: &Error, now: Instant) -> bool {
         let (Some(Repair { times_per_hour }), Error::Refused(refusal)) = (repair, error) else {
             return false;
         };
         if !matches!(**refusal, Refusal::Lost { .. } | Refusal::NoSlot { .. }) {
             return false;
         }
+        let times = self.0.iter().filter(|at| now < **at + HOUR).count();
+        u32::try_from(times).is_ok_and(|times| times < times_per_hour)
+    }
+
+    /// It was gone on with.
+    pub(super) fn note(&mut self, now: Instant) {
         self.0.retain(|at| now < *at + HOUR);
-        let times = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
-        self.0.push_back(now);
-        times < times_per_hour
+        self.0.push(now);
     }
 }
 
@@ -53,10 +51,16 @@ mod tests {
             (&lost, 0, true),
             (&lost, 30, true),
             (&lost, 59, false),
+            (&lost, 60, true),
             (&lost, 61, false),
-            (&lost, 121, true),
         ] {
+            let may_go_on = losses.may_go_on(repair, error, minutes(at));
+            assert_eq!(may_go_on, expect, "{at}");
+            // To ask again, since it could not be made, is no other loss.
             assert_eq!(losses.may_go_on(repair, error, minutes(at)), expect, "{at}");
+            if may_go_on {
+                losses.note(minutes(at));
+            }
         }
         assert!(!Losses::default().may_go_on(None, &lost, start));
     }

@@ -127,6 +127,37 @@ fn unless_refused(
     }
 }
 
+/// How an attempt ended, unless the slot was lost and that is accepted by itself: it is made anew then.
+/// Where that fails for a while, so did the attempt.
+async fn unless_lost(
+    config: &Config,
+    ended: Result<(), Error>,
+    memory: &mut Memory,
+    writer: &mut writer::Writer<kafka::Error>,
+    stop: &mut Stop,
+) -> Option<Result<(), Error>> {
+    let Err(error) = &ended else { return Some(ended) };
+    if !memory.losses.may_go_on(config.repair, error, clock::now()) {
+        return Some(ended);
+    }
+    warn!(%error, "the slot is made anew, as repair.mode = \"when_lost\" says; what is missing is repaired");
+    let made = async {
+        writer.discard().await?;
+        accept(config, "repair.mode = \"when_lost\"", None, None, stop).await
+    };
+    match made.await {
+        Err(Error::Refused(refusal))
+            if matches!(*refusal, start::Refusal::NothingToAccept { .. }) =>
+        {
+            info!("another instance has made the slot meanwhile");
+        }
+        Err(error) => return Some(Err(error)),
+        Ok(_) => {}
+    }
+    memory.losses.note(clock::now());
+    None
+}
+
 async fn supervise(
     config: &Config,
     telemetry: &mut Telemetry,
@@ -145,6 +176,8 @@ async fn supervise(
             writer.discard().await?;
             continue;
         };
+        let ended = unless_lost(config, ended, memory, writer, stop).await;
+        let Some(ended) = ended else { continue };
         let progress: Option<Instant> = telemetry.last_commit();
         let ending = |error| memory.ending(config, error);
         let ending = ended.as_ref().map_or_else(ending, |()| Ending::Stopped);
@@ -153,9 +186,10 @@ async fn supervise(
         }
         let delay = match supervisor.on_ending(ending, progress) {
             Action::Die => {
-                let Err(error) = ended else { return Ok(()) };
-                make_anew(config, error, memory, writer, stop).await?;
-                continue;
+                return match ended {
+                    Ok(()) => Ok(()),
+                    Err(error) => Err(error.for_good(config).await),
+                };
             }
             Action::Leave => return Ok(()),
             Action::Again(delay, attempt) => {
@@ -195,23 +229,6 @@ async fn supervise(
             never = ageing(telemetry) => match never {},
         }
     }
-}
-
-/// Accepts that the slot is lost, and makes it anew, if that is wanted and the error says so: else that
-/// is permanent.
-async fn make_anew(
-    config: &Config,
-    error: Error,
-    memory: &mut Memory,
-    writer: &mut writer::Writer<kafka::Error>,
-    stop: &mut Stop,
-) -> Result<(), Error> {
-    if !memory.losses.may_go_on(config.repair, &error, clock::now()) {
-        return Err(error.for_good(config).await);
-    }
-    warn!(%error, "the slot is made anew, as repair.mode = \"when_lost\" says; what is missing is repaired");
-    writer.discard().await?;
-    accept(config, "repair.mode = \"when_lost\"", None, None, stop).await.map(drop)
 }
 
 /// While nothing streams, what waits grows older all the same.
