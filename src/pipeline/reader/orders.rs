@@ -121,15 +121,22 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
         let published =
             alive(&mut self.transport, &mut self.session, stop, nothing, relations).await??;
-        if let Some(snapshots) = &mut self.snapshots {
-            snapshots.obey(order, reply, &published);
+        let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
+        match snapshots.obey(order, reply, &published) {
+            Some(repair) => self.ask_keys(repair).await,
+            None => Ok(()),
         }
-        self.ask_keys().await
     }
 }
 
 impl Snapshotting {
-    fn obey(&mut self, order: Order, reply: Sender<Reply>, published: &[Relation]) {
+    /// What was told, if that takes more than to note it, is returned.
+    fn obey(
+        &mut self,
+        order: Order,
+        reply: Sender<Reply>,
+        published: &[Relation],
+    ) -> Option<Repair> {
         let outcome = match order {
             Order::Mended { gap } => self.mended(&gap),
             Order::Pause { table: Some(table) } => self.pause(&table),
@@ -137,8 +144,7 @@ impl Snapshotting {
             Order::Repair { table, gap, columns, keys } => {
                 match self.repairable(&table, published) {
                     Ok(relation) => {
-                        let repair = Repair { relation, gap, columns, keys, reply };
-                        return self.ordered.repairs.tell(repair);
+                        return Some(Repair { relation, gap, columns, keys, reply });
                     }
                     Err(why) => Err(why),
                 }
@@ -151,7 +157,7 @@ impl Snapshotting {
                     self.ordered.starts.insert(relation.id, start);
                     self.resting.remove(&relation.id);
                     self.new.push_front(relation);
-                    return;
+                    return None;
                 }
                 Err(why) => Err(why),
             },
@@ -165,6 +171,7 @@ impl Snapshotting {
             }
             Err(why) => answer(reply, Reply::Refused(why)),
         }
+        None
     }
 
     /// The table, if it may be begun with.
@@ -189,6 +196,9 @@ impl Snapshotting {
         }
         if self.waiting(table).is_some() {
             return Err(format!("{table} is to be read already; `walbrook snapshot status`"));
+        }
+        if self.ordered.repairs.asks(table) {
+            return Err(format!("keys of {table} are being repaired: ask again"));
         }
         if self.outboxes.iter().any(|outbox| outbox == table) {
             return Err(format!("{table} is an outbox: its rows are events that were sent once"));

@@ -23,8 +23,6 @@ use crate::wal::{Relation, RelationId};
 /// What was told, and is not answered.
 #[derive(Debug, Default)]
 pub(super) struct Repairs {
-    /// What was told last.
-    told: Option<Repair>,
     /// Whose keys the server is asked for as the stream has them.
     asked: BTreeMap<RelationId, Repair>,
     /// Who waits for a table, and for how many of its keys.
@@ -50,15 +48,9 @@ impl std::fmt::Debug for Repair {
 }
 
 impl Repairs {
-    /// Takes an order, unless there is one for the table that was not understood yet.
-    pub(super) fn tell(&mut self, repair: Repair) {
-        let table = table_name(&repair.relation);
-        if self.asked.contains_key(&repair.relation.id) {
-            let why = format!("other keys of {table} were told a moment ago: ask again");
-            answer(repair.reply, Reply::Unanswered(why));
-        } else {
-            self.told = Some(repair);
-        }
+    /// Whether keys of the table are about to be read.
+    pub(super) fn asks(&self, table: &str) -> bool {
+        self.asked.values().any(|repair| table_name(&repair.relation) == table)
     }
 
     /// The answers that this progress makes true.
@@ -79,18 +71,16 @@ impl Repairs {
 }
 
 impl<T: Transport, S: Sink> Reader<'_, T, S> {
-    /// Asks the server for the keys that were told last as the stream has them.
-    pub(super) async fn ask_keys(&mut self) -> Result<(), Error> {
-        let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
-        let Some(mut repair) = snapshots.ordered.repairs.told.take() else { return Ok(()) };
+    /// Asks the server for keys as the stream has them.
+    pub(super) async fn ask_keys(&mut self, mut repair: Repair) -> Result<(), Error> {
         let describe = self.around.catalog.describe(&repair.relation);
         let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
         let facts =
             alive(&mut self.transport, &mut self.session, stop, nothing, describe).await??;
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
+        let (id, table) = (repair.relation.id, table_name(&repair.relation));
         let key = plan::key_names(&repair.relation, &facts);
         if key.is_empty() || key != repair.columns {
-            let table = table_name(&repair.relation);
             let why = match key.is_empty() {
                 true => format!("{table} has no key"),
                 false => format!("the key of {table} is of the columns {}", key.join(", ")),
@@ -98,7 +88,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             answer(repair.reply, Reply::Refused(why));
             return Ok(());
         }
-        let (id, keys) = (repair.relation.id, std::mem::take(&mut repair.keys));
+        let keys = std::mem::take(&mut repair.keys);
         snapshots.chunks.ask_keys(id, key, keys);
         snapshots.ordered.repairs.asked.insert(id, repair);
         Ok(())
