@@ -63,14 +63,7 @@ fn standbys_that_a_snapshot_reads() {
                    ALTER TABLE bare REPLICA IDENTITY FULL;
                    CREATE PUBLICATION walbrook FOR TABLE t, bare";
         primary.execute(&space.database, ddl).await;
-        primary.stop("INT");
-        let from = format!("host=127.0.0.1 port={} user=postgres", primary.port());
-        let mut standby = primary.standby(&[
-            format!("primary_conninfo = '{from}'"),
-            "max_standby_streaming_delay = 5s".to_owned(),
-        ]);
-        primary.launch();
-        standby.launch();
+        let standby = primary.followed(&["max_standby_streaming_delay = 5s"]);
         let hosts = |ports: &[u16]| {
             let hosts: Vec<_> = ports.iter().map(|port| format!("\"127.0.0.1:{port}\"")).collect();
             let lines = format!("mode = \"initial\"\nhosts = [{}]", hosts.join(", "));

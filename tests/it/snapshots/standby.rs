@@ -12,7 +12,7 @@ use crate::support::flow::{self, LIMIT, query, said, until_value};
 use crate::support::postgres::{Options, Postgres};
 use crate::support::stack::{Space, shared};
 use crate::support::walbrook::{Walbrook, command};
-use crate::support::{process, records, run, until_async};
+use crate::support::{process, records, run};
 
 const DDL: &str = "
 CREATE TABLE t (id int PRIMARY KEY, v int, toast text);
@@ -40,13 +40,7 @@ async fn servers(options: &Options, name: &str) -> (Postgres, Postgres, Space) {
     let mut primary = Postgres::start(options);
     let space = Space::new(&primary, name).await;
     primary.execute(&space.database, &format!("{PUBLICATION} {DDL}")).await;
-    primary.stop("INT");
-    let mut standby = primary.standby(&[
-        format!("primary_conninfo = 'host=127.0.0.1 port={} user=postgres'", primary.port()),
-        "hot_standby_feedback = on".to_owned(),
-    ]);
-    primary.launch();
-    standby.launch();
+    let standby = primary.followed(&["hot_standby_feedback = on"]);
     (primary, standby, space)
 }
 
@@ -155,15 +149,7 @@ fn a_standby_with_the_slot_is_read_itself() {
         let initial = flow::config(stack, &space, &[FORMAT, INITIAL, BATCH, any]);
         let initial = flow::moved(&initial, &stack.postgres, &standby);
         let config = initial.replace("\"initial\"", "\"only\"");
-        let own = config.clone();
-        let making = tokio::task::spawn_blocking(move || command(&own, &["slot", "create"]));
-        until_async(LIMIT, "the slot is made", async || {
-            primary.execute("postgres", "SELECT pg_log_standby_snapshot()").await;
-            if making.is_finished() { Ok(()) } else { Err("not yet".to_owned()) }
-        })
-        .await;
-        let made = making.await.unwrap();
-        assert!(made.status.success(), "{made:?}");
+        flow::slot_on_standby(&primary, &config).await;
         let client = primary.client(&space.database).await;
         // It wrote to the table before, and its end is waited for.
         let open = primary.client(&space.database).await;

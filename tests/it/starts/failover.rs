@@ -83,13 +83,7 @@ fn a_promoted_standby_without_the_slot_is_refused_until_the_gap_is_accepted() {
         let mut primary = Postgres::start(&Options::default());
         let space = Space::new(&primary, "slotless").await;
         primary.execute(&space.database, TABLE).await;
-        primary.stop("INT");
-        let mut standby = primary.standby(&[format!(
-            "primary_conninfo = 'host=127.0.0.1 port={} user=postgres'",
-            primary.port()
-        )]);
-        primary.launch();
-        standby.launch();
+        let standby = primary.followed(&[]);
         let hosts = [&primary, &standby].map(|server| format!("\"127.0.0.1:{}\"", server.port()));
         let socket = format!("\"{}\"", stack.postgres.socket_folder().display());
         let config = flow::config(stack, &space, &[]).replace(&socket, &hosts.join(", "));
@@ -149,16 +143,7 @@ fn a_stream_from_a_standby_goes_on_through_promotions() {
         last.launch();
         let any = ("postgres", "target_session_attrs = \"any\"");
         let config = flow::moved(&flow::config(stack, &space, &[any]), &stack.postgres, &last);
-        // On a standby a slot is made only by who says so, and when the primary has told what runs.
-        let own = config.clone();
-        let making = tokio::task::spawn_blocking(move || command(&own, &["slot", "create"]));
-        until_async(LIMIT, "the slot is made", async || {
-            primary.execute("postgres", "SELECT pg_log_standby_snapshot()").await;
-            if making.is_finished() { Ok(()) } else { Err("not yet".to_owned()) }
-        })
-        .await;
-        let made = making.await.unwrap();
-        assert!(made.status.success(), "{made:?}");
+        flow::slot_on_standby(&primary, &config).await;
         let mut walbrook = Walbrook::spawn(&config);
         space.ready(&last, &mut walbrook).await;
         insert(&primary, &space, 10).await;

@@ -12,7 +12,7 @@ use super::records::{self, Record};
 use super::registry::Registry;
 use super::stack::{Space, Stack};
 use super::until_async;
-use super::walbrook::Walbrook;
+use super::walbrook::{Walbrook, command};
 
 /// How long anything that is expected may take on a crowded machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -144,6 +144,19 @@ pub(crate) fn edit(config: &str, section: &str, lines: &str) -> String {
 /// The key that a line of a configuration sets.
 fn key(line: &str) -> Option<&str> {
     line.split_once('=').map(|(key, _)| key.trim())
+}
+
+/// Makes the slot on a standby, which it is only by who says so, and when the primary has told what runs.
+pub(crate) async fn slot_on_standby(primary: &Postgres, config: &str) {
+    let own = config.to_owned();
+    let making = tokio::task::spawn_blocking(move || command(&own, &["slot", "create"]));
+    until_async(LIMIT, "the slot is made", async || {
+        primary.execute("postgres", "SELECT pg_log_standby_snapshot()").await;
+        if making.is_finished() { Ok(()) } else { Err("not yet".to_owned()) }
+    })
+    .await;
+    let made = making.await.unwrap();
+    assert!(made.status.success(), "{made:?}");
 }
 
 /// The same configuration for another server.

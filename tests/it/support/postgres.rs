@@ -101,6 +101,20 @@ impl Postgres {
         copy
     }
 
+    /// A standby that follows this server, which is started again for that; `conf` as for
+    /// [`standby`](Self::standby).
+    pub(crate) fn followed(&mut self, conf: &[&str]) -> Self {
+        self.stop("INT");
+        let from =
+            format!("primary_conninfo = 'host=127.0.0.1 port={} user=postgres'", self.port());
+        let conf: Vec<_> =
+            std::iter::once(from).chain(conf.iter().map(|line| (*line).to_owned())).collect();
+        let mut standby = self.standby(&conf);
+        self.launch();
+        standby.launch();
+        standby
+    }
+
     /// Starts it again after [`stop`](Self::stop) or [`kill`](Self::kill), on the same port.
     pub(crate) fn launch(&mut self) {
         let log = self.folder.join("log");

@@ -22,13 +22,7 @@ CREATE PUBLICATION walbrook FOR TABLE item;";
 fn a_chunk_of_a_standby_tells_what_was_replayed_and_received() {
     run(LIMIT, async {
         let mut primary = Postgres::start(&Options::default());
-        primary.stop("INT");
-        let mut standby = primary.standby(&[
-            format!("primary_conninfo = 'host=127.0.0.1 port={} user=postgres'", primary.port()),
-            "max_standby_streaming_delay = 0".to_owned(),
-        ]);
-        primary.launch();
-        standby.launch();
+        let standby = primary.followed(&["max_standby_streaming_delay = 0"]);
         let scene = Scene::on(&primary, "postgres", SETUP).await;
         let item = scene.table("item", &["id"]).await;
         let client = standby.client("postgres").await;
