@@ -33,6 +33,7 @@ pub(super) struct Chunks {
     access: Access,
     publications: Vec<String>,
     is_binary: bool,
+    /// As many rows a chunk has at most.
     rows_max: u32,
     /// Of batches: a table without a key is read at once.
     limits: BatchLimits,
@@ -102,16 +103,16 @@ impl Chunks {
         self.limits
     }
 
-    /// Reads a chunk.
-    pub(super) fn read(&mut self, request: Request) {
+    /// Reads a chunk of up to `rows` rows, and of no larger a part of the bytes that a batch may have.
+    pub(super) fn read(&mut self, request: Request, rows: u32) {
         let (publications, is_binary) = (self.publications.clone(), self.is_binary);
         let (rows_max, bytes_max) = match request.key.is_empty() {
             true => {
                 (u32::try_from(self.limits.max_records).unwrap_or(u32::MAX), self.limits.max_bytes)
             }
             false => {
-                let halved = self.halved;
-                ((self.rows_max >> halved).max(1), (self.limits.target_bytes >> halved).max(1))
+                let (halved, bytes) = (self.halved, self.bytes_for(rows));
+                ((rows >> halved).max(1), (bytes >> halved).max(1))
             }
         };
         self.spawn(request.replayed, move |reader| {
@@ -138,6 +139,13 @@ impl Chunks {
                 Answer::Chunk(id, relation, read.map(chunk))
             })
         });
+    }
+
+    /// As many bytes a chunk of up to `rows` rows may have: all that a batch has, if it has all rows.
+    fn bytes_for(&self, rows: u32) -> usize {
+        let bytes = u64::try_from(self.limits.target_bytes).unwrap_or(u64::MAX);
+        let share = bytes / u64::from(self.rows_max.max(1)) * u64::from(rows);
+        usize::try_from(share).unwrap_or(usize::MAX)
     }
 
     /// Divides a table into ranges.

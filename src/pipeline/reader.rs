@@ -231,7 +231,10 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                     info!("the stream has announced more tables than are kept; it begins anew");
                     return Err(Error::Crowded);
                 }
-                Step::Boundary | Step::Continue => {}
+                Step::Boundary => {
+                    self.snapshots.iter_mut().for_each(Snapshotting::on_xact);
+                }
+                Step::Continue => {}
                 Step::Full => {
                     if let Some(pause) = self.hand_over()? {
                         return Ok(pause);

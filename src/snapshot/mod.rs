@@ -150,7 +150,7 @@ impl Snapshots {
     /// What is to be read now, if something is, of tables that have a `place`: those of the first one
     /// first.
     pub fn next_request(&mut self, place: impl Fn(RelationId) -> Option<usize>) -> Option<Request> {
-        if self.is_paused || self.limits.chunks <= self.tables.values().map(Table::out_len).sum() {
+        if self.is_paused || self.limits.chunks <= self.out_len() {
             return None;
         }
         self.now += 1;
@@ -166,6 +166,12 @@ impl Snapshots {
             let replayed = table.replayed();
             Some(Request { id, relation, key, part, condition, replayed })
         })
+    }
+
+    /// How many chunks were asked for and have not entered.
+    #[must_use]
+    pub fn out_len(&self) -> usize {
+        self.tables.values().map(Table::out_len).sum()
     }
 
     /// What a request brought.

@@ -211,6 +211,11 @@ impl Snapshotting {
         &mut self.machine
     }
 
+    /// A transaction of the stream is complete.
+    pub(super) fn on_xact(&mut self) {
+        self.pace.on_xact();
+    }
+
     /// When there is something to do, whatever comes.
     pub(super) fn deadline(&self) -> Instant {
         let resting = self.resting.values().copied().chain(self.pace.free_at(clock::now()));
@@ -376,15 +381,16 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         let place =
             |relation| (!resting.contains_key(&relation)).then(|| wanted.place(table(relation)));
         while chunks.has_room()
+            && !(pace.is_busy() && 0 < machine.out_len())
             && pace.free_at(now).is_none()
             && let Some(mut request) = machine.next_request(place)
         {
-            pace.on_asked(now);
+            let rows = pace.on_asked(now);
             if known.get(&request.relation).is_none_or(|known| known.gap.is_none()) {
                 let own = wanted.condition(table(request.relation)).map(str::to_owned);
                 request.condition = request.condition.or(own);
             }
-            chunks.read(request);
+            chunks.read(request, rows);
         }
         Ok(())
     }

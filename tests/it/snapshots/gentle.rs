@@ -1,11 +1,15 @@
 //! The operator's limits of a snapshot.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
+use tokio_postgres::Client;
 
 use super::{FORMAT, INITIAL, PUBLICATION, TEST_LIMIT, check, is_complete};
-use crate::support::flow::{Flow, LIMIT, config, edit, ends_with, said};
+use crate::support::flow::{Flow, LIMIT, config, edit, ends_with, position, said, until_value};
 use crate::support::run;
 use crate::support::stack::{Space, shared};
 use crate::support::walbrook::Walbrook;
@@ -57,6 +61,47 @@ fn a_snapshot_keeps_its_hours_waits_for_the_stream_and_keeps_its_rate() {
         flow.drain().await;
         check(&flow.client, &flow.topic("public.t"), "t").await;
     });
+}
+
+/// Else a transaction that comes meanwhile would have to wait for all rows of it.
+#[test]
+fn beside_a_busy_stream_a_table_is_read_in_small_chunks() {
+    run(TEST_LIMIT, async {
+        let ddl = "CREATE TABLE t (id int PRIMARY KEY);
+                   INSERT INTO t SELECT generate_series(1, 12000);
+                   CREATE TABLE ticks (id bigserial PRIMARY KEY)";
+        let ddl = format!("{PUBLICATION} {ddl}");
+        let later = hours_in(120);
+        let batch = ("batch", "target_records = 4000\nmax_records = 8000");
+        let changes = [FORMAT, INITIAL, batch, ("snapshot", later.as_str())];
+        let mut flow = Flow::start(shared(), "busy", &ddl, &changes).await;
+        flow.stop();
+        let client = flow.stack.postgres.client(&flow.space.database).await;
+        let is_over = Arc::new(AtomicBool::new(false));
+        let ticks = tokio::spawn(tick(client, Arc::clone(&is_over)));
+        // It is busy from the start.
+        until_value(&flow.client, "SELECT 50 < count(*) FROM ticks", "t").await;
+        flow.config = flow.config.replace(&later, "");
+        flow.restart().await;
+        flow.walbrook.wait_for(LIMIT, "t", |line| is_complete(line, "public.t"));
+        is_over.store(true, Ordering::Relaxed);
+        ticks.await.unwrap();
+        flow.drain().await;
+        assert_eq!(check(&flow.client, &flow.topic("public.t"), "t").await, 12_000);
+        let mut chunks = BTreeMap::new();
+        for record in flow.records("public.t") {
+            *chunks.entry(position(&record).0).or_insert(0) += 1;
+        }
+        // A quarter of what it may have, and perhaps two that enter at one place.
+        assert!(chunks.values().all(|rows| *rows <= 2_000), "{:?}", chunks.values());
+    });
+}
+
+async fn tick(client: Client, is_over: Arc<AtomicBool>) {
+    while !is_over.load(Ordering::Relaxed) {
+        client.batch_execute("INSERT INTO ticks DEFAULT VALUES").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// The way of an operator who reads first, and streams later.
