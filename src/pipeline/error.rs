@@ -206,11 +206,14 @@ impl Error {
         }
     }
 
-    /// The change whose record Kafka has refused.
+    /// The change whose record Kafka has refused, if it is one of the stream: a row that was read is
+    /// none at which the stream could end.
     pub(super) fn refused(&self) -> Option<Position> {
         let Self::Sink { error, .. } = self else { return None };
         match error.downcast_ref::<kafka::Error>() {
-            Some(kafka::Error::RecordRefused { record: Some(record), .. }) => Some(record.position),
+            Some(kafka::Error::RecordRefused { record: Some(record), .. }) => {
+                Some(record.position).filter(|position| 0 < position.ordinal)
+            }
             _ => None,
         }
     }
