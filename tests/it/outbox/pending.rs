@@ -307,7 +307,20 @@ fn pending_rows_are_those_that_the_stream_would_have() {
             topic = \"{prefix}.event.{route}\"
             dead_letter_topic = \"{prefix}.dead\"
             pending = true";
-        let mut flow = Flow::start(shared(), "pending_parts", &ddl, &[("", outboxes)]).await;
+        let initial = ("snapshot", "mode = \"initial\"");
+        let ddl = format!(
+            "{ddl} CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1);
+            ALTER PUBLICATION walbrook ADD TABLE t"
+        );
+        let mut flow =
+            Flow::start(shared(), "pending_parts", &ddl, &[("", outboxes), initial]).await;
+        // It is the last one by its name. The others are no tables.
+        flow.walbrook.wait_for(LIMIT, "that t is read", |line| {
+            said(line, "message") == "the table's snapshot is complete"
+                && said(line, "table") == "public.t"
+        });
+        let begun = |line: &&String| line.contains("the table's snapshot begins");
+        assert_eq!(flow.walbrook.log().iter().filter(begun).count(), 1, "{}", flow.walbrook.tail());
         flow.execute("INSERT INTO outbox SELECT md5('21')::uuid, 'order', 21").await;
         flow.drain().await;
         let mut keys: Vec<u32> = events(&flow, "event.order")
