@@ -70,6 +70,15 @@ pub enum Op<'a> {
         /// The message's content.
         content: &'a [u8],
     },
+    /// A row of an outbox was there when the slot was made, and is an event.
+    Pending {
+        /// Its table.
+        relation: RelationId,
+        /// The record's place among those that enter here.
+        part: u32,
+        /// The row.
+        new: Tuple<'a>,
+    },
     /// A row was there when a snapshot was taken.
     Read {
         /// Its table.
@@ -106,6 +115,7 @@ impl fmt::Debug for Op<'_> {
             Self::Delete { relation, .. } => write!(f, "Delete({relation})"),
             Self::Insert { relation, .. } => write!(f, "Insert({relation})"),
             Self::Message { content, .. } => write!(f, "Message({} bytes)", content.len()),
+            Self::Pending { relation, .. } => write!(f, "Pending({relation})"),
             Self::Read { relation, .. } => write!(f, "Read({relation})"),
             Self::Truncate { relation, part } => write!(f, "Truncate({relation}, {part})"),
             Self::Update { relation, .. } => write!(f, "Update({relation})"),

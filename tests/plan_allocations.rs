@@ -135,6 +135,7 @@ fn outbox() -> Outbox {
         headers: Vec::new(),
         tombstone_on_empty_payload: false,
         on_update: OnOutboxUpdate::Warn,
+        pending: None,
         routing: Routing {
             topic_template: "outbox.event.{route}".to_owned(),
             topic_allow: regex::Regex::new(r"outbox\.event\..*").unwrap(),

@@ -46,13 +46,18 @@ async fn adopt(config: &Config, epoch: u32) -> Result<String, pipeline::Error> {
     // Held until the end, since a stop that is dropped is a stop.
     let (_stopper, mut stop) = stop_pair();
     let outcome = pipeline::adopt(config, epoch, &mut stop).await?;
+    let is_pending = config.outboxes.iter().any(|outbox| outbox.pending.is_some());
+    let pending = if is_pending { PENDING_UNREAD } else { "" };
     Ok(format!(
-        "adopted slot {:?}: changes before {} are not delivered; records of an earlier run may come again\n{}",
+        "adopted slot {:?}: changes before {} are not delivered; records of an earlier run may come again\n{pending}{}",
         config.replication.slot,
         outcome.now.confirm,
         changed(&outcome)
     ))
 }
+
+/// What is said where a slot was made by something else.
+const PENDING_UNREAD: &str = "rows that are pending in outboxes are not read: that is done only where `walbrook run` makes the slot\n";
 
 async fn create(config: &Config) -> Result<String, pipeline::Error> {
     let (_stopper, mut stop) = stop_pair();

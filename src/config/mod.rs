@@ -417,6 +417,8 @@ pub struct Outbox {
     pub tombstone_on_empty_payload: bool,
     /// What an UPDATE of an outbox row does.
     pub on_update: OnOutboxUpdate,
+    /// Which of the rows that are there when the slot is made are published as events; `None` is none.
+    pub pending: Option<PendingRows>,
     /// Where events go and how their payload is written.
     pub routing: Routing,
 }
@@ -429,6 +431,13 @@ impl Outbox {
             .chain(&self.type_column)
             .map(String::as_str)
     }
+}
+
+/// The rows of an outbox that are there when the slot is made, and are events that nobody has sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PendingRows {
+    /// What such a row meets, an SQL expression; `None` is each.
+    pub condition: Option<String>,
 }
 
 /// An UPDATE of an outbox row (Debezium's `table.op.invalid.behavior`).

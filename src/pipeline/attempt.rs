@@ -4,6 +4,7 @@
 //! come first, because there is nothing to hold.
 
 mod asked;
+mod create;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use super::alive::{alive, gone, look, watched};
 use super::assembler::{self, Assembler};
 use super::holder::Holders;
 use super::losses::Losses;
+use super::pending;
 use super::reader::{Reader, Snapshotting, Surroundings, Timelines};
 use super::start::{self, Expected, Server, Slot, Verdict};
 use super::supervisor::Ending;
@@ -30,7 +32,7 @@ use crate::order::Orders;
 use crate::plan::{self, Settings};
 use crate::position::{Lsn, Position};
 use crate::postgres::{
-    self, Catalog, PublishedColumn, ReplicationClient, SlotFacts, Start, System,
+    self, Catalog, PendingChunk, PublishedColumn, ReplicationClient, SlotFacts, Start, System,
 };
 use crate::registry::Registry;
 use crate::status::Phase;
@@ -63,6 +65,8 @@ pub(super) struct Memory {
     holders: Holders,
     /// When the slot was lost.
     pub(super) losses: Losses,
+    /// Whether it was said that no pending rows are read.
+    is_told_of_pending: bool,
 }
 
 impl Memory {
@@ -76,6 +80,16 @@ impl Memory {
     pub(super) fn new(config: &Config) -> Result<Self, Error> {
         let registry = config.registry.as_ref().map(Registry::new).transpose()?;
         Ok(Self { registry, ..Self::default() })
+    }
+
+    /// Says once that a slot which is there has no rows of outboxes before it.
+    fn tell_of_pending(&mut self, config: &Config) {
+        let is_told = std::mem::replace(&mut self.is_told_of_pending, true);
+        if !is_told && pending::wanted(config).next().is_some() {
+            info!(
+                "an outbox has pending = true, which is of effect only where walbrook makes the slot, at the first start; it is there already, and no rows are read"
+            );
+        }
     }
 
     /// The ending that an error is: a log-in that is refused, where it was not before, may be right again
@@ -113,6 +127,8 @@ struct Held {
     source: Option<Source>,
     checkpoint: Checkpoint,
     comes_again: bool,
+    /// Where the slot was made just now: what enters before the stream, and with it the checkpoint.
+    pending: Option<Vec<PendingChunk>>,
 }
 
 impl Attempt<'_> {
@@ -170,6 +186,7 @@ impl Attempt<'_> {
             source: None,
             checkpoint,
             comes_again,
+            pending: None,
         })
     }
 
@@ -191,14 +208,11 @@ impl Attempt<'_> {
                 let (host, slot) = (client.host().to_owned(), slot.clone());
                 return Err(postgres::Error::SlotElsewhere { host, slot }.into());
             }
-            None => {
-                self.create(client, &mut catalog, &system).await?;
-                return Err(Error::SlotCreated);
-            }
+            None => return self.make(client, catalog, (system, history), is_binary).await,
             Some(found) if start::is_usable(&expected, &found)? => {}
             Some(_) => {
-                self.refuse(client, &mut catalog, &system, history).await?;
-                return Err(Error::SlotCreated);
+                self.refuse(&mut catalog, &system, history.clone()).await?;
+                return self.make(client, catalog, (system, history), is_binary).await;
             }
         }
         let timelines = timelines(self.config, &client, &catalog).await?;
@@ -220,17 +234,17 @@ impl Attempt<'_> {
         let answer = recovered(self.writer);
         let recovered = alive(&mut transport, &mut session, self.stop, watched, answer).await??;
         self.memory.was_in_kafka = true;
-        let server = server(&mut catalog, slot, &system, history).await?;
+        let server = server(&mut catalog, slot, &system, history.clone()).await?;
         match start::judge(&expected, &server, recovered.as_ref())? {
             Verdict::Create => {
                 drop(transport);
                 info!(%slot, "the slot was left half made; making it anew");
                 let client = replication(self.config, &catalog).await?;
-                self.create(client, &mut catalog, &system).await?;
-                Err(Error::SlotCreated)
+                self.make(client, catalog, (system, history), is_binary).await
             }
             Verdict::Resume { checkpoint, comes_again } => {
                 tell_of_remade(recovered.as_ref(), &expected.stream);
+                self.memory.tell_of_pending(self.config);
                 Ok(Held {
                     transport,
                     session,
@@ -240,6 +254,7 @@ impl Attempt<'_> {
                     timelines,
                     checkpoint: *checkpoint,
                     comes_again,
+                    pending: None,
                 })
             }
         }
@@ -274,6 +289,7 @@ impl Attempt<'_> {
             source,
             mut checkpoint,
             comes_again,
+            pending,
         } = held;
         let slot = &self.config.replication.slot;
         info!(%slot, position = %checkpoint.position, confirm = %checkpoint.confirm, "streaming");
@@ -300,6 +316,7 @@ impl Attempt<'_> {
             timelines,
             telemetry: self.telemetry,
             stop: self.stop,
+            pending,
             refused: &mut self.memory.refused,
             orders: &mut self.memory.orders,
             checkpoint_interval: self.config.replication.checkpoint_interval,
@@ -313,10 +330,9 @@ impl Attempt<'_> {
             .await
     }
 
-    /// A lost slot cannot be held by anybody, so it is judged (and may be made anew) without.
+    /// A lost slot cannot be held by anybody, so it is judged (before it may be made anew) without.
     async fn refuse(
         &mut self,
-        client: ReplicationClient,
         catalog: &mut Catalog,
         system: &System,
         history: Vec<(u32, Lsn)>,
@@ -325,9 +341,9 @@ impl Attempt<'_> {
         self.writer.recover()?;
         let checkpoint = recovered(self.writer).await?;
         let server = server(catalog, slot, system, history).await?;
-        start::judge(&expected(self.config), &server, checkpoint.as_ref())?;
         // Only a slot that was left half made is not refused.
-        self.create(client, catalog, system).await
+        start::judge(&expected(self.config), &server, checkpoint.as_ref())?;
+        Ok(())
     }
 
     /// Ends the walsender of a holder that is gone, by the time-out that we set for ourselves (its clock
@@ -377,44 +393,6 @@ impl Attempt<'_> {
             }
         }
         is_binary
-    }
-
-    /// Makes the slot: a checkpoint `creating`, the slot, a checkpoint at its consistent point.
-    pub(super) async fn create(
-        &mut self,
-        mut client: ReplicationClient,
-        catalog: &mut Catalog,
-        system: &System,
-    ) -> Result<(), Error> {
-        self.telemetry.enter(Phase::Recovering);
-        self.writer.recover()?;
-        let checkpoint = recovered(self.writer).await?;
-        let slot = &self.config.replication.slot;
-        // Another instance may have made it between our look and the fence.
-        let server = server(catalog, slot, system, Vec::new()).await?;
-        if start::judge(&expected(self.config), &server, checkpoint.as_ref())? != Verdict::Create {
-            return Err(Error::SlotCreated);
-        }
-        let mut creating = first_checkpoint(self.config, system, State::Creating, Lsn::ZERO);
-        if let Some(before) = checkpoint {
-            creating = creating.making(&before, before.accepted.clone());
-        }
-        commit(self.writer, creating.clone()).await?;
-        if server.slot.is_some() {
-            client.drop_slot(slot).await?;
-        }
-        info!(%slot, "creating the replication slot; this waits for transactions that are running now");
-        let is_failover = is_failover(self.config, &client);
-        // It has no limit, so the catalog tells of a server that is gone or halted.
-        let point = tokio::select! {
-            point = client.create_slot(slot, is_failover) => point?,
-            error = watched(catalog, slot, self.telemetry) => return Err(error),
-        };
-        let streaming = first_checkpoint(self.config, system, State::Streaming, point);
-        let streaming = streaming.following(&creating).accepting(creating.accepted);
-        commit(self.writer, streaming).await?;
-        info!(%slot, consistent_point = %point, "the replication slot was created; changes that commit from now on are delivered");
-        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use tracing::debug;
 use super::assembler::{self, Assembler};
 use super::supervisor::{Ending, Fault};
 use super::writer::Gone;
-use super::{comparison, start};
+use super::{comparison, pending, start};
 use crate::config::Config;
 use crate::edges::{Class, Sink, Transport};
 use crate::position::{Lsn, Position, Xid};
@@ -44,6 +44,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// Rows of outboxes that are pending cannot be read, or not be published.
+    #[error(transparent)]
+    Pending(Box<pending::Error>),
     /// PostgreSQL, outside of the stream.
     #[error(transparent)]
     Postgres(Box<postgres::Error>),
@@ -166,6 +169,7 @@ impl Error {
             },
             Self::Registry(error) => Ending::Failed(error.class()),
             Self::Comparison(error) => Ending::Failed(error.class()),
+            Self::Pending(error) => Ending::Failed(error.class()),
             Self::Source { error, .. } if needs_text(error.as_ref()) => Ending::TextMode,
             Self::Sink { class, .. } | Self::Source { class, .. } => Ending::Failed(*class),
             Self::Repeatable { fault, .. } => Ending::Repeatable(*fault),
@@ -206,11 +210,14 @@ impl Error {
         }
     }
 
-    /// The change whose record Kafka has refused.
+    /// The change whose record Kafka has refused, if it is one of the stream: a row that was read is
+    /// none at which the stream could end.
     pub(super) fn refused(&self) -> Option<Position> {
         let Self::Sink { error, .. } = self else { return None };
         match error.downcast_ref::<kafka::Error>() {
-            Some(kafka::Error::RecordRefused { record: Some(record), .. }) => Some(record.position),
+            Some(kafka::Error::RecordRefused { record: Some(record), .. }) => {
+                Some(record.position).filter(|position| 0 < position.ordinal)
+            }
             _ => None,
         }
     }
@@ -279,6 +286,12 @@ impl From<assembler::Error> for Error {
 impl From<comparison::Error> for Error {
     fn from(error: comparison::Error) -> Self {
         Self::Comparison(Box::new(error))
+    }
+}
+
+impl From<pending::Error> for Error {
+    fn from(error: pending::Error) -> Self {
+        Self::Pending(Box::new(error))
     }
 }
 

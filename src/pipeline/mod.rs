@@ -19,6 +19,7 @@ mod lag;
 mod losses;
 mod operator;
 mod pace;
+mod pending;
 mod reader;
 mod rehearsal;
 mod search;
@@ -42,6 +43,7 @@ pub use comparison::{
 };
 pub use error::Error;
 pub use operator::{Outcome, accept, adopt, create, free_slot, own_slot, readable_slot, rehearse};
+pub use pending::{Error as PendingError, pending_rows};
 pub use rehearsal::{Extremes, Rehearsed, rehearse_stream};
 pub use skip::{Skipped, skip};
 pub use stop::{Stop, Stopper, stop_pair};
@@ -186,10 +188,8 @@ async fn supervise(
         }
         let delay = match supervisor.on_ending(ending, progress) {
             Action::Die => {
-                return match ended {
-                    Ok(()) => Ok(()),
-                    Err(error) => Err(error.for_good(config).await),
-                };
+                let Err(error) = ended else { return Ok(()) };
+                return Err(error.for_good(config).await);
             }
             Action::Leave => return Ok(()),
             Action::Again(delay, attempt) => {

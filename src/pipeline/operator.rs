@@ -9,6 +9,7 @@ use super::attempt::{
     kafka_sink, recovered, replication, require_publications, server, session,
 };
 use super::gap;
+use super::pending;
 use super::start::jump::Jump;
 use super::start::{self, Refusal, Server, Verdict};
 use super::telemetry::Telemetry;
@@ -118,7 +119,8 @@ pub async fn accept(
 ///
 /// # Errors
 ///
-/// If there is a slot or a checkpoint already, a publication is missing, or a server does not answer.
+/// If there is a slot or a checkpoint already, a publication is missing, rows of an outbox are pending,
+/// or a server does not answer.
 pub async fn create(
     config: &Config,
     telemetry: &mut Telemetry,
@@ -139,6 +141,10 @@ pub async fn create(
         let (slot, confirm) = (slot.clone(), checkpoint.confirm);
         return Err(Refusal::AlreadyCreated { slot, confirm }.into());
     }
+    // They enter a stream, and there is none.
+    if let Some(outbox) = pending::wanted(config).next() {
+        return Err(Refusal::PendingRows { outbox }.into());
+    }
     let (mut writer, thread) = writer::start(kafka_sink(config)?).map_err(Error::Thread)?;
     let mut attempt = Attempt {
         config,
@@ -148,11 +154,11 @@ pub async fn create(
         telemetry,
         stop,
     };
-    let created = attempt.create(client, &mut catalog, &system).await;
+    let created = attempt.create(client, &mut catalog, &system, false).await;
     drop(writer);
     thread.join().map_err(|_| Error::Writer(writer::Gone))?;
     match created {
-        Ok(()) | Err(Error::SlotCreated) => Ok(()),
+        Ok(_) | Err(Error::SlotCreated) => Ok(()),
         Err(error) => Err(error),
     }
 }

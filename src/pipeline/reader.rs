@@ -6,6 +6,7 @@
 
 mod lagging;
 mod orders;
+mod pending;
 mod plans;
 mod repairs;
 mod snapshots;
@@ -29,7 +30,7 @@ use crate::edges::{Sink, Transport};
 use crate::order::Orders;
 use crate::plan::Context;
 use crate::position::{Lsn, Position, Xid};
-use crate::postgres::Catalog;
+use crate::postgres::{Catalog, PendingChunk};
 use crate::registry::Registry;
 use crate::status::Phase;
 use crate::wal::{Frame, RelationId, Session, Transcoder};
@@ -72,6 +73,8 @@ pub(super) struct Surroundings<'a, S: Sink> {
     pub(super) timelines: Option<Timelines>,
     pub(super) telemetry: &'a mut Telemetry,
     pub(super) stop: &'a mut Stop,
+    /// What enters before the stream, where the slot was made just now.
+    pub(super) pending: Option<Vec<PendingChunk>>,
     pub(super) refused: &'a mut Option<(Position, Error)>,
     pub(super) orders: &'a mut Orders,
     pub(super) checkpoint_interval: Duration,
@@ -154,8 +157,10 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
     /// that was complete before: else one row that cannot be written would hold up, at each start
     /// anew, all that came with it.
     pub(super) async fn run(mut self) -> Result<(), Error> {
-        // Nothing was taken yet: this is the checkpoint's.
-        self.session.confirm(clock::now(), self.assembler.complete_end());
+        if self.around.pending.is_none() {
+            // Nothing was taken yet: this is the checkpoint's, which is in Kafka.
+            self.session.confirm(clock::now(), self.assembler.complete_end());
+        }
         while !self.around.stop.is_set() {
             match self.turn().await {
                 Ok(()) => {}
@@ -175,6 +180,9 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
 
     /// One turn: take what came home, take frames, hand over, say so, wait.
     async fn turn(&mut self) -> Result<(), Error> {
+        if let Some(pending) = self.around.pending.take() {
+            return self.enter_pending(pending).await;
+        }
         while let Some(done) = self.around.writer.try_done()? {
             self.on_done(done)?;
         }

@@ -224,6 +224,15 @@ pub enum Refusal {
         /// The checkpoint's position.
         checkpoint: Position,
     },
+    /// A slot is to be made without a stream, and rows of an outbox are to enter that.
+    #[error(
+        "outbox {outbox} has pending = true, and its rows are read only where `walbrook run` makes the slot: leave that to the first run, or set \
+         `outbox.pending = false`"
+    )]
+    PendingRows {
+        /// The outbox.
+        outbox: String,
+    },
     /// The checkpoint is another pipeline's.
     #[error(
         "the checkpoint of slot \"{slot}\" belongs to pipeline \"{found}\", not \"{expected}\": set `kafka.checkpoint_topic`, or the pipeline's name, apart"

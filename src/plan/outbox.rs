@@ -1,4 +1,4 @@
-//! The plan of an outbox table: each INSERT is one event, by the rules of Debezium's event router.
+//! The plan of an outbox table: each INSERT is one event (and each row that was pending), by the rules of Debezium's event router.
 //!
 //! Key, route, id and headers are the text of their columns, the value is the payload. A DELETE is
 //! nothing (an application may delete the row in the transaction that wrote it), an UPDATE is a
@@ -141,7 +141,7 @@ impl OutboxPlan {
         batch: &mut Batch,
     ) -> Result<Step, Error> {
         let row = match change.op {
-            Op::Insert { new, .. } => new,
+            Op::Insert { new, .. } | Op::Pending { new, .. } => new,
             Op::Update { new, .. } => return self.updated(new, change),
             Op::Delete { old, .. } => {
                 self.columns.note_deleted(old.tuple, change, last_deleted);

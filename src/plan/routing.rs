@@ -16,7 +16,7 @@ use super::payload::{Misfit, PayloadEncoder};
 use super::shape::is_topic_name;
 use super::{Context, Route, SchemaId, SchemaRequest, Step, timestamp_ms};
 use crate::batch::{Batch, Operation, Record, TopicId, TopicTable, push_header};
-use crate::change::Change;
+use crate::change::{Change, Op};
 use crate::config::{Routing, Timestamp};
 
 /// The most topics that one outbox may have; an event for one more is refused, since route values
@@ -287,6 +287,7 @@ impl Router {
         output: &mut Output<'_, '_>,
     ) {
         let Output { change, context, batch } = output;
+        let part = if let Op::Pending { part, .. } = change.op { part } else { 0 };
         batch.push(Record {
             topic,
             operation,
@@ -295,7 +296,7 @@ impl Router {
             headers,
             timestamp_ms: timestamp_ms(self.timestamp, change, context),
             position: change.position,
-            part: 0,
+            part,
             xid: change.xact.xid,
         });
     }

@@ -60,6 +60,19 @@ impl ExportError {
     }
 }
 
+impl Exported {
+    /// The answer to CREATE_REPLICATION_SLOT; without a snapshot its name is empty.
+    pub(super) fn read(row: &[Option<String>], is_exported: bool) -> Result<Self, Error> {
+        match row {
+            [_, Some(lsn), snapshot, ..] if snapshot.is_some() || !is_exported => {
+                let lsn = lsn.parse().map_err(|_| unreadable("consistent point"))?;
+                Ok(Self { lsn, snapshot: snapshot.clone().unwrap_or_default() })
+            }
+            _ => Err(unreadable("answer to CREATE_REPLICATION_SLOT")),
+        }
+    }
+}
+
 impl ReplicationClient {
     /// Makes a temporary slot and exports its snapshot, waiting for each transaction that runs now at
     /// most so long.
@@ -90,13 +103,7 @@ impl ReplicationClient {
             }
             error => error.into(),
         })?;
-        match only(rows)?.as_slice() {
-            [_, Some(lsn), Some(snapshot), ..] => {
-                let lsn = lsn.parse().map_err(|_| unreadable("consistent point"))?;
-                Ok(Exported { lsn, snapshot: snapshot.clone() })
-            }
-            _ => Err(unreadable("answer to CREATE_REPLICATION_SLOT").into()),
-        }
+        Ok(Exported::read(&only(rows)?, true)?)
     }
 }
 

@@ -39,8 +39,8 @@ pub use error::{Error, PassfileWarning, ServerError};
 pub use exported::{ExportError, Exported};
 pub use replication::{Fork, ReplicationClient, SERVER_VERSION_MIN, Start, System};
 pub use snapshot::{
-    Chunk, ChunkError, ChunkLimits, ChunkReader, ChunkRequest, ImportedReader, Key, Ranges, Seen,
-    SnapshotTable, StandbyFacts, Visibility, VisibilityError, WayBack,
+    Chunk, ChunkError, ChunkLimits, ChunkReader, ChunkRequest, ImportedReader, Key, OutboxPart,
+    PendingChunk, Ranges, Seen, SnapshotTable, StandbyFacts, Visibility, VisibilityError, WayBack,
 };
 pub use socket::TransportKind;
 pub use stream::Stream;

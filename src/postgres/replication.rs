@@ -22,6 +22,7 @@ use super::connect::{self, Peer, within};
 use super::error::{
     Error, FEATURE_NOT_SUPPORTED, NOT_IN_PREREQUISITE_STATE, OBJECT_IN_USE, PassfileWarning,
 };
+use super::exported::Exported;
 use super::quote::{identifier, identifier_list, literal};
 use super::report::Report;
 use super::session::{self, Settings};
@@ -215,18 +216,40 @@ impl ReplicationClient {
     ///
     /// If the server refuses.
     pub async fn create_slot(&mut self, slot: &str, is_failover: bool) -> Result<Lsn, Error> {
-        let options = match (self.server_version(), is_failover && self.can_failover()) {
-            (..15, _) => "NOEXPORT_SNAPSHOT",
-            (_, false) => "(SNAPSHOT 'nothing')",
-            (_, true) => "(SNAPSHOT 'nothing', FAILOVER true)",
+        Ok(Exported::read(&self.new_slot(slot, is_failover, false).await?, false)?.lsn)
+    }
+
+    /// The same, and exports the snapshot of that point.
+    ///
+    /// # Errors
+    ///
+    /// If the server refuses, as a standby does.
+    pub async fn create_slot_exporting(
+        &mut self,
+        slot: &str,
+        is_failover: bool,
+    ) -> Result<Exported, Error> {
+        Exported::read(&self.new_slot(slot, is_failover, true).await?, true)
+    }
+
+    async fn new_slot(
+        &mut self,
+        slot: &str,
+        is_failover: bool,
+        is_exported: bool,
+    ) -> Result<Row, Error> {
+        let is_failover = is_failover && self.can_failover();
+        let options = match (self.server_version(), is_exported, is_failover) {
+            (..15, false, _) => "NOEXPORT_SNAPSHOT",
+            (..15, true, _) => "EXPORT_SNAPSHOT",
+            (_, false, false) => "(SNAPSHOT 'nothing')",
+            (_, false, true) => "(SNAPSHOT 'nothing', FAILOVER true)",
+            (_, true, false) => "(SNAPSHOT 'export')",
+            (_, true, true) => "(SNAPSHOT 'export', FAILOVER true)",
         };
         let slot = identifier(slot);
         let command = format!("CREATE_REPLICATION_SLOT {slot} LOGICAL pgoutput {options}");
-        let row = only(self.answer(&command).await?)?;
-        match row.as_slice() {
-            [_, Some(lsn), ..] => lsn.parse().map_err(|_| unreadable("consistent point")),
-            _ => Err(unreadable("answer to CREATE_REPLICATION_SLOT")),
-        }
+        only(self.answer(&command).await?)
     }
 
     /// Drops a slot.

@@ -1,5 +1,7 @@
 //! Outboxes, with and without a table: what is written where, and what is refused.
 
+mod pending;
+
 use std::time::Duration;
 
 use serde_json::Value;

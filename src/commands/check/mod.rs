@@ -5,6 +5,7 @@
 
 mod kafka;
 mod left_out;
+mod pending;
 mod postgres;
 mod registry;
 mod report;
@@ -54,6 +55,7 @@ pub async fn check(config: &Config, decode: Duration, is_json: bool) -> anyhow::
     registry::inspect(config, &needs.tables, &mut report).await;
     if let Some(source) = &mut source {
         snapshots::inspect(config, source, &progress, &mut report).await;
+        pending::inspect(config, source, &progress, &mut report).await;
     }
     if let Some(source) = source {
         start(config, source, &progress, decode, &mut report).await;

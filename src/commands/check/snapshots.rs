@@ -54,13 +54,15 @@ pub(super) async fn inspect(
         }
     }
     let Some(settled) = settled(config, progress, report) else { return };
-    let is_outbox = |it: &Relation| {
+    let is_outbox = |namespace: &String, name: &String| {
         let mut outboxes = config.outboxes.iter();
-        outboxes.any(|outbox| (&outbox.namespace, &outbox.table) == (&it.namespace, &it.name))
+        outboxes.any(|outbox| (&outbox.namespace, &outbox.table) == (namespace, name))
     };
-    let wanted = tables.iter().filter(|Captured { relation, .. }| {
+    let wanted = tables.iter().filter(|Captured { relation, facts, .. }| {
+        let mut above = facts.ancestors.iter().flatten();
         config.snapshot.reads(&full_name(relation))
-            && !is_outbox(relation)
+            && !is_outbox(&relation.namespace, &relation.name)
+            && !above.any(|(namespace, name)| is_outbox(namespace, name))
             && !settled.contains(&relation.id)
     });
     let wanted: Vec<_> = wanted.collect();

@@ -83,6 +83,7 @@ pub(super) fn statements(config: &Config) -> String {
     if !config.snapshot.is_off() {
         snapshots(config, &mut out);
     }
+    pending(config, &mut out);
     if let Some(outbox) = &config.message_outbox {
         message_outbox(&outbox.prefix, &mut out);
     }
@@ -144,6 +145,24 @@ fn snapshots(config: &Config, out: &mut String) {
          END LOOP;\nEND",
         publications = list(config.replication.publications.clone()),
     ));
+}
+
+/// What lets the role read the rows that are pending in outboxes.
+fn pending(config: &Config, out: &mut String) {
+    let mut wanted = config.outboxes.iter().filter(|it| it.pending.is_some()).peekable();
+    if wanted.peek().is_some() {
+        *out += "\n-- The first start reads the rows that are pending in outboxes (where one is published by its\n\
+                 -- partitions, each of these), and writes nothing:\n";
+    }
+    let role = identifier(&config.postgres.user);
+    for outbox in wanted {
+        let (namespace, table) =
+            (identifier(&outbox.namespace), table(&outbox.namespace, &outbox.table));
+        let _ = write!(
+            out,
+            "GRANT USAGE ON SCHEMA {namespace} TO {role};\nGRANT SELECT ON {table} TO {role};\n"
+        );
+    }
 }
 
 /// The statement that takes `pg_logical_emit_message` from everybody, whatever its signature.

@@ -164,7 +164,9 @@ fn parse(text: &str, folder: &Path, environment: &Environment) -> Result<Config,
     let reserved = kafka.checkpoint_topic.as_str();
     let (tables, values) = (tables::tables(&file.tables)?, values::values(&file.values)?);
     values::agree((&file.tables, &tables), (&file.values, &values))?;
-    let outboxes = outbox::tables(file.outbox, reserved, &around)?;
+    let postgres = postgres::build(file.postgres, &around)?;
+    let is_unencoded = postgres.text_encoding.is_some();
+    let outboxes = outbox::tables(file.outbox, reserved, is_unencoded, &around)?;
     let message_outbox = outbox::messages(file.outbox_messages, reserved, &around)?;
     let has_payload_schemas = outboxes
         .iter()
@@ -172,7 +174,6 @@ fn parse(text: &str, folder: &Path, environment: &Environment) -> Result<Config,
         .chain(message_outbox.iter().map(|outbox| &outbox.routing))
         .any(|routing| !routing.schemas.is_empty());
     let registry = registry::build(file.registry, &around)?;
-    let postgres = postgres::build(file.postgres, &around)?;
     let snapshot = snapshot::build(&file.snapshot, &postgres)?;
     Ok(Config {
         registry: values::needs_registry(registry, &tables, has_payload_schemas)?,

@@ -11,7 +11,7 @@ use toml::Spanned;
 
 use super::Surroundings;
 use super::value::{Fault, Key, choice_or, is_topic, switch, text_or};
-use crate::config::{self, OnOutboxUpdate, PayloadSchema, Routing};
+use crate::config::{self, OnOutboxUpdate, PayloadSchema, PendingRows, Routing};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +26,8 @@ pub(super) struct Outbox {
     headers: Vec<Spanned<Header>>,
     tombstone_on_empty_payload: Key<bool>,
     on_update: Key<String>,
+    pending: Key<bool>,
+    pending_where: Key<String>,
     topic: Key<String>,
     topic_allow: Key<String>,
     #[serde(default)]
@@ -72,12 +74,13 @@ const ROUTE_PATTERN: &str = "[A-Za-z0-9._-]+";
 pub(super) fn tables(
     sections: Vec<Spanned<Outbox>>,
     checkpoint_topic: &str,
+    is_unencoded: bool,
     around: &Surroundings<'_>,
 ) -> Result<Vec<config::Outbox>, Fault> {
     let mut seen = BTreeSet::new();
     let mut outboxes = Vec::with_capacity(sections.len());
     for section in &sections {
-        let outbox = table(section, checkpoint_topic, around)?;
+        let outbox = table(section, checkpoint_topic, is_unencoded, around)?;
         if !seen.insert((outbox.namespace.clone(), outbox.table.clone())) {
             let message = "`outbox.table` names a table that another [[outbox]] has: keep one";
             return Err(Fault::at(section, message));
@@ -90,6 +93,7 @@ pub(super) fn tables(
 fn table(
     section: &Spanned<Outbox>,
     checkpoint_topic: &str,
+    is_unencoded: bool,
     around: &Surroundings<'_>,
 ) -> Result<config::Outbox, Fault> {
     let outbox = section.get_ref();
@@ -125,8 +129,34 @@ fn table(
             OnOutboxUpdate::Warn,
             &updates,
         )?,
+        pending: pending(outbox, is_unencoded)?,
         routing: routing.build(checkpoint_topic, around)?,
     })
+}
+
+/// The rows that are there when the slot is made. With `postgres.text_encoding` they would have another
+/// form than those of the stream.
+fn pending(outbox: &Outbox, is_unencoded: bool) -> Result<Option<PendingRows>, Fault> {
+    let is_wanted = switch(&outbox.pending, false);
+    if let Some(condition) = &outbox.pending_where {
+        if !is_wanted {
+            let message = "`outbox.pending_where` says which rows are pending, and without \
+                           `outbox.pending = true` none is: set that, or remove the condition";
+            return Err(Fault::at(condition, message));
+        }
+        if condition.get_ref().trim().is_empty() {
+            let message = "`outbox.pending_where` is empty, but wants an SQL condition such as \
+                           \"sent_at IS NULL\"; for all rows, remove it";
+            return Err(Fault::at(condition, message));
+        }
+    }
+    if let (true, true, Some(key)) = (is_wanted, is_unencoded, &outbox.pending) {
+        let message = "`outbox.pending` and `postgres.text_encoding` do not go together: rows are read \
+                       as the text of a database without an encoding is; set `outbox.pending = false`";
+        return Err(Fault::at(key, message));
+    }
+    let condition = outbox.pending_where.as_ref().map(|condition| condition.get_ref().clone());
+    Ok(is_wanted.then_some(PendingRows { condition }))
 }
 
 pub(super) fn messages(

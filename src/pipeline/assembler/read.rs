@@ -8,9 +8,13 @@ use super::{Assembler, Boundary, Error, Step};
 use crate::batch::Batch;
 use crate::change::{Change, Op, Xact};
 use crate::checkpoint::Snapshots;
+use crate::config::BatchLimits;
 use crate::plan::Context;
 use crate::position::{Lsn, Position, Xid};
 use crate::wal::{Relation, RelationId, Tuple};
+
+/// As many parts are free for rows that entered where nothing is counted.
+const UNCOUNTED_MAX: u32 = 1 << 31;
 
 /// What the table has.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +33,8 @@ pub enum Row<'a> {
         /// The row.
         row: Tuple<'a>,
     },
+    /// This one, which is an event of an outbox.
+    Pending(Tuple<'a>),
 }
 
 impl Assembler {
@@ -49,7 +55,14 @@ impl Assembler {
         }
         self.confirm = self.confirm.max(entrance);
         let before = self.base.snapshots.unwrap_or_default();
-        let rows = if before.lsn == entrance { before.rows } else { 0 };
+        let rows = match self.base.snapshots {
+            Some(before) if before.lsn == entrance => before.rows,
+            // Events may have entered here that nobody has counted since.
+            None if self.position == (Position { commit_lsn: entrance, ordinal: 0 }) => {
+                UNCOUNTED_MAX
+            }
+            _ => 0,
+        };
         let chunks = before.chunks + 1;
         self.base.snapshots = Some(Snapshots { lsn: entrance, rows, chunks, ..before });
     }
@@ -77,6 +90,7 @@ impl Assembler {
         let position = Position { commit_lsn: lsn, ordinal: 0 };
         let op = match row {
             Row::Absent { gap, key } => Op::Absent { relation, part, gap, key },
+            Row::Pending(row) => Op::Pending { relation, part, new: row },
             Row::There { gap, row } => Op::Read { relation, part, gap, new: row },
         };
         let (mark, records) = (batch.mark(), batch.records().len());
@@ -90,6 +104,35 @@ impl Assembler {
             snapshots.rows += u32::try_from(records).unwrap_or(u32::MAX);
         }
         Ok(Step::Continue)
+    }
+
+    /// Rows of outboxes enter before the stream; whether what enters is counted beyond that, as it is
+    /// where snapshots are taken.
+    pub fn begin_pending(&mut self) -> bool {
+        let (lsn, is_counted) = (self.confirm, self.base.snapshots.is_some());
+        self.base.snapshots.get_or_insert_with(|| Snapshots { lsn, ..Snapshots::default() });
+        is_counted
+    }
+
+    /// They are in the batch, all of them.
+    pub fn end_pending(&mut self, is_counted: bool, batch: &Batch) {
+        self.end_chunk(batch);
+        if !is_counted {
+            self.base.snapshots = None;
+        }
+    }
+
+    /// How large batches may be.
+    #[must_use]
+    pub fn limits(&self) -> BatchLimits {
+        self.limits
+    }
+
+    /// Whether a batch is no larger than one may be.
+    #[must_use]
+    pub fn fits(&self, batch: &Batch) -> bool {
+        batch.records().len() <= self.limits.max_records
+            && batch.byte_len() <= self.limits.max_bytes
     }
 
     /// The chunk is in the batch, whole.

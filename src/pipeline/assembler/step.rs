@@ -45,6 +45,7 @@ impl Owner {
             Op::Absent { relation, .. }
             | Op::Delete { relation, .. }
             | Op::Insert { relation, .. }
+            | Op::Pending { relation, .. }
             | Op::Read { relation, .. }
             | Op::Truncate { relation, .. }
             | Op::Update { relation, .. } => Self::Relation(relation),

@@ -1,6 +1,7 @@
 //! The assembler under a scheduler: random transactions, random limits, crashes at every step. The
 //! model of PostgreSQL sends what a slot would, the model of Kafka keeps what was committed.
 
+mod pending;
 mod relations;
 
 use std::collections::BTreeSet;

@@ -56,7 +56,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         Ok(())
     }
 
-    async fn make(&mut self, owner: Owner, mut facts: TableFacts) -> Result<(), Error> {
+    pub(super) async fn make(&mut self, owner: Owner, mut facts: TableFacts) -> Result<(), Error> {
         let Some(mut draft) = self.assembler.draft(owner, facts.clone())? else { return Ok(()) };
         if facts.is_gone {
             self.recall(owner, &mut facts, &mut draft).await?;
@@ -124,7 +124,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         }
     }
 
-    async fn describe(&mut self, id: RelationId) -> Result<TableFacts, Error> {
+    pub(super) async fn describe(&mut self, id: RelationId) -> Result<TableFacts, Error> {
         let Some(relation) = self.assembler.relation(id) else { return Ok(TableFacts::default()) };
         let describe = self.around.catalog.describe(relation);
         let (stop, nothing) = (&mut *self.around.stop, std::future::pending());

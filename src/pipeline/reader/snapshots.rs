@@ -418,6 +418,13 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             alive(&mut self.transport, &mut self.session, stop, nothing, describe).await??;
         let key = plan::key_names(&relation, &facts);
         let table = table_name(&relation);
+        if let Some(snapshots) = &mut self.snapshots
+            && snapshots.is_outbox(&table, &facts)
+        {
+            snapshots.ordered.refuse(relation.id, &"its rows are events of an outbox");
+            snapshots.settle(relation.id, table, State::Skipped);
+            return Ok(());
+        }
         if key.is_empty() {
             return self.begin_keyless(&relation).await.map(drop);
         }

@@ -71,7 +71,9 @@ impl<'a, 'b> Writer<'a, 'b> {
                 return Ok(Step::Skipped(Skip::Truncate));
             }
             Op::Truncate { part, .. } => self.truncate(part)?,
-            Op::Message { .. } => return Err(self.plan.rows.foreign(self.change)),
+            Op::Message { .. } | Op::Pending { .. } => {
+                return Err(self.plan.rows.foreign(self.change));
+            }
         }
         Ok(Step::Done)
     }

@@ -31,11 +31,11 @@ pub(super) enum Wire<'a> {
 }
 
 /// A pgoutput message, borrowed for the encoding of one change.
-pub(super) struct Wired(Vec<u8>);
+pub(super) struct Wired(Vec<u8>, Option<u32>);
 
 impl Wired {
     pub(super) fn insert(new: &[Wire<'_>]) -> Self {
-        Self([b"I\0\0\0\x01N", tuple(new).as_slice()].concat())
+        Self([b"I\0\0\0\x01N", tuple(new).as_slice()].concat(), None)
     }
 
     pub(super) fn update(old: Option<(u8, &[Wire<'_>])>, new: &[Wire<'_>]) -> Self {
@@ -46,31 +46,37 @@ impl Wired {
         }
         bytes.push(b'N');
         bytes.extend(tuple(new));
-        Self(bytes)
+        Self(bytes, None)
     }
 
     pub(super) fn delete(kind: u8, old: &[Wire<'_>]) -> Self {
-        Self([b"D\0\0\0\x01", [kind].as_slice(), tuple(old).as_slice()].concat())
+        Self([b"D\0\0\0\x01", [kind].as_slice(), tuple(old).as_slice()].concat(), None)
     }
 
     pub(super) fn truncate() -> Self {
-        Self(b"T\0\0\0\x01\0\0\0\0\x01".to_vec())
+        Self(b"T\0\0\0\x01\0\0\0\0\x01".to_vec(), None)
     }
 
     pub(super) fn message(content: &str) -> Self {
         let length = u32::try_from(content.len()).unwrap().to_be_bytes();
-        Self([b"M\x01\0\0\0\0\0\0\0\x01outbox\0", &length[..], content.as_bytes()].concat())
+        Self([b"M\x01\0\0\0\0\0\0\0\x01outbox\0", &length[..], content.as_bytes()].concat(), None)
+    }
+
+    /// The row of an insert as one that was pending.
+    pub(super) fn pending(self, part: u32) -> Self {
+        Self(self.0, Some(part))
     }
 
     fn op(&self) -> Op<'_> {
-        match Message::parse(&self.0).unwrap() {
-            Message::Delete { relation, old } => Op::Delete { relation, old },
-            Message::Insert { relation, new } => Op::Insert { relation, new },
-            Message::Message { prefix, content, .. } => Op::Message { prefix, content },
-            Message::Truncate { relations, .. } => {
+        match (Message::parse(&self.0).unwrap(), self.1) {
+            (Message::Delete { relation, old }, _) => Op::Delete { relation, old },
+            (Message::Insert { relation, new }, Some(part)) => Op::Pending { relation, part, new },
+            (Message::Insert { relation, new }, None) => Op::Insert { relation, new },
+            (Message::Message { prefix, content, .. }, _) => Op::Message { prefix, content },
+            (Message::Truncate { relations, .. }, _) => {
                 Op::Truncate { relation: relations.iter().next().unwrap(), part: 0 }
             }
-            Message::Update { relation, old, new } => Op::Update { relation, old, new },
+            (Message::Update { relation, old, new }, _) => Op::Update { relation, old, new },
             other => panic!("no change: {other:?}"),
         }
     }

@@ -25,6 +25,7 @@ pub(super) fn outbox() -> Outbox {
         headers: Vec::new(),
         tombstone_on_empty_payload: false,
         on_update: OnOutboxUpdate::Warn,
+        pending: None,
         routing: routing(),
     }
 }
@@ -101,6 +102,24 @@ fn an_insert_is_an_event_in_both_forms_of_the_stream() {
         assert_eq!(bench.event(record), expect);
         assert_eq!(record.timestamp_ms, 1_700_000_000_123);
     }
+}
+
+#[test]
+fn a_row_that_was_pending_is_the_same_event_and_no_row_of_a_table() {
+    let row = || row("order", Text("Created"), Text("{}"));
+    let (mut streamed, mut pending) = (bench(&outbox()), bench(&outbox()));
+    assert_eq!(streamed.encode(&row()).unwrap(), Step::Done);
+    assert_eq!(pending.encode(&row().pending(3)).unwrap(), Step::Done);
+    let ([one], [other]) = (streamed.batch.records(), pending.batch.records()) else {
+        panic!("a record each")
+    };
+    assert_eq!(streamed.event(one), pending.event(other));
+    assert_eq!((one.part, other.part), (0, 3));
+    let columns = [("id", INT8, true)];
+    let relation = relation("t", ReplicaIdentity::Default, &columns);
+    let mut table = Bench::new(compile(&relation, &facts(&["id"], &["id"]), &settings()).unwrap());
+    let error = table.encode(&Wired::insert(&[Text("1")]).pending(0)).unwrap_err();
+    assert!(matches!(error, Error::Foreign { .. }), "{error}");
 }
 
 #[test]

@@ -39,9 +39,9 @@ impl WayBack {
 /// A connection that reads whole tables.
 #[derive(Debug)]
 pub struct ImportedReader {
-    reader: ChunkReader,
+    pub(super) reader: ChunkReader,
     /// For a portion of rows.
-    timeout: Duration,
+    pub(super) timeout: Duration,
 }
 
 impl ImportedReader {
@@ -73,14 +73,36 @@ impl ImportedReader {
     ///
     /// If the snapshot is there no more.
     pub async fn import(&mut self, snapshot: &str) -> Result<(), ChunkError> {
+        self.begin(&format!("SET TRANSACTION SNAPSHOT {}; ", literal(snapshot))).await
+    }
+
+    /// Begins a transaction in a snapshot of now.
+    ///
+    /// # Errors
+    ///
+    /// If the connection is lost.
+    pub async fn look(&mut self) -> Result<(), ChunkError> {
+        self.begin("").await
+    }
+
+    async fn begin(&mut self, snapshot: &str) -> Result<(), ChunkError> {
         let begin = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET TRANSACTION SNAPSHOT {}; \
+            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; {snapshot}\
              SET LOCAL row_security = off; SET LOCAL idle_in_transaction_session_timeout = 0; \
              SET LOCAL lock_timeout = {}",
-            literal(snapshot),
             LOCK_TIMEOUT.as_millis()
         );
         Ok(self.reader.dialogue.run(&begin).await?)
+    }
+
+    /// Ends what was asked for and not read.
+    ///
+    /// # Errors
+    ///
+    /// If the connection is lost.
+    pub async fn forget(&mut self) -> Result<(), ChunkError> {
+        let forget = "CLOSE ALL; SET LOCAL search_path = pg_catalog";
+        Ok(self.reader.dialogue.run(forget).await?)
     }
 
     /// Gives the texts of SQL expressions, of which a column is `t."name"`, of each row that the stream
@@ -238,7 +260,7 @@ impl ImportedReader {
     }
 
     /// The table under its lock, if the snapshot still has all of it.
-    async fn lock(&mut self, table: &SnapshotTable<'_>) -> Result<Shape, ChunkError> {
+    pub(super) async fn lock(&mut self, table: &SnapshotTable<'_>) -> Result<Shape, ChunkError> {
         let reader = &mut self.reader;
         let place = Place::find(&mut reader.dialogue, table.relation).await?;
         let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE", place.only());

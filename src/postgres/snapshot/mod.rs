@@ -18,6 +18,7 @@ mod error;
 mod imported;
 mod key;
 mod keyed;
+mod pending;
 mod ranges;
 mod rows;
 mod standby;
@@ -46,6 +47,7 @@ pub use chunk::{
 };
 pub use error::ChunkError;
 pub use imported::{ImportedReader, WayBack};
+pub use pending::{OutboxPart, PendingChunk};
 pub use standby::StandbyFacts;
 
 /// How long a reader may take.

@@ -52,7 +52,7 @@ impl ChunkReader {
     }
 
     /// Whether the condition stands for itself: `a) OR (b` would undo those of the publications.
-    async fn judge_condition(
+    pub(super) async fn judge_condition(
         &mut self,
         table: &SnapshotTable<'_>,
         shape: &Shape,
@@ -64,7 +64,12 @@ impl ChunkReader {
         judged.map(drop).map_err(|error| self.explained(error, table, shape))
     }
 
-    fn explained(&self, error: Error, table: &SnapshotTable<'_>, shape: &Shape) -> ChunkError {
+    pub(super) fn explained(
+        &self,
+        error: Error,
+        table: &SnapshotTable<'_>,
+        shape: &Shape,
+    ) -> ChunkError {
         let name = &shape.place.name;
         match (error, table.condition) {
             (Error::Server(server), Some(_))

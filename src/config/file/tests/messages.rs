@@ -389,6 +389,26 @@ table = "public.a""#,
     (
         "[outbox]",
         r#"table = "a"
+pending_where = "sent_at IS NULL""#,
+        "14:17: `outbox.pending_where` says which rows are pending, and without `outbox.pending = true` none is: set that, or remove the condition",
+    ),
+    (
+        "[outbox]",
+        r#"table = "a"
+pending = false
+pending_where = "sent_at IS NULL""#,
+        "15:17: `outbox.pending_where` says which rows are pending, and without `outbox.pending = true` none is: set that, or remove the condition",
+    ),
+    (
+        "[outbox]",
+        r#"table = "a"
+pending = true
+pending_where = " ""#,
+        r#"15:17: `outbox.pending_where` is empty, but wants an SQL condition such as "sent_at IS NULL"; for all rows, remove it"#,
+    ),
+    (
+        "[outbox]",
+        r#"table = "a"
 topic = "{aggregate}""#,
         r#"14:9: `outbox.topic` wants a topic in which "{route}" stands for the value of the route column, once, such as "outbox.event.{route}""#,
     ),

@@ -9,7 +9,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Binary, ChannelBinding, Host, Sasl, Secret, SslMode, SslRootCert, Target};
+use crate::config::{
+    Binary, ChannelBinding, Host, PendingRows, Sasl, Secret, SslMode, SslRootCert, Target,
+};
 
 /// The least that a configuration needs.
 const MINIMAL: &str = r#"
@@ -313,6 +315,18 @@ fn a_text_encoding_rules_snapshots_out() {
 }
 
 #[test]
+fn pending_rows_do_not_go_with_a_text_encoding() {
+    let outbox = |line: &str| {
+        let text = with("postgres", "text_encoding = \"latin1\"");
+        let text = format!("{text}\n[[outbox]]\ntable = \"a\"\n{line}");
+        read(&text, Path::new(""), &[]).map(|config| config.outboxes)
+    };
+    assert!(outbox("").is_ok() && outbox("pending = false").is_ok());
+    let error = outbox("pending = true").unwrap_err();
+    assert!(error.contains("`outbox.pending` and `postgres.text_encoding` do not go"), "{error}");
+}
+
+#[test]
 fn outboxes_are_read_with_debeziums_defaults() {
     let folder = tempfile::tempdir().unwrap();
     let schema = r#"{"type":"record","name":"OrderPlaced","fields":[]}"#;
@@ -328,12 +342,21 @@ fn outboxes_are_read_with_debeziums_defaults() {
         type_column = ""
         topic = "events.{{route}}.v1"
         topic_allow = "events\\.(a|b)\\.v1"
+        pending = true
+        [[outbox]]
+        table = "sent"
+        pending = true
+        pending_where = "sent_at IS NULL"
         [outbox_messages]
         prefix = "outbox"
         "#
     );
     let config = read(&text, folder.path(), &[]).unwrap();
-    let [outbox, events] = config.outboxes.as_slice() else { panic!("two outboxes") };
+    let [outbox, events, sent] = config.outboxes.as_slice() else { panic!("three outboxes") };
+    assert_eq!(outbox.pending, None);
+    assert_eq!(events.pending, Some(PendingRows { condition: None }));
+    let condition = Some("sent_at IS NULL".to_owned());
+    assert_eq!(sent.pending, Some(PendingRows { condition }));
     assert_eq!(outbox.key_column, "aggregateid");
     assert_eq!(outbox.route_column, "aggregatetype");
     assert_eq!(outbox.type_column.as_deref(), Some("type"));

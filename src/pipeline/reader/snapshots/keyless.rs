@@ -15,10 +15,17 @@ use crate::wal::{Relation, RelationId};
 
 impl Snapshotting {
     /// Whether nothing is known of the table, and it is to be read.
-    fn is_unseen(&self, relation: &Relation) -> bool {
+    fn is_unseen(&self, relation: &Relation, facts: &TableFacts) -> bool {
         let table = table_name(relation);
         let is_known = self.skips_present || self.known.contains_key(&relation.id);
-        !is_known && !self.outboxes.contains(&table) && self.wanted.reads(&table)
+        !is_known && !self.is_outbox(&table, facts) && self.wanted.reads(&table)
+    }
+
+    /// Whether the rows of a table are those of an outbox: of one of which it is a part, too.
+    pub(super) fn is_outbox(&self, table: &str, facts: &TableFacts) -> bool {
+        let mut above = facts.ancestors.iter().flatten();
+        let is_listed = |name: &str| self.outboxes.iter().any(|outbox| outbox == name);
+        is_listed(table) || above.any(|(namespace, name)| is_listed(&format!("{namespace}.{name}")))
     }
 }
 
@@ -38,7 +45,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         facts: &TableFacts,
     ) -> Result<bool, Error> {
         let Some(relation) = self.assembler.relation(id).cloned() else { return Ok(false) };
-        let is_unseen = self.snapshots.as_ref().is_some_and(|it| it.is_unseen(&relation));
+        let is_unseen = self.snapshots.as_ref().is_some_and(|it| it.is_unseen(&relation, facts));
         if !is_unseen || facts.is_gone || !plan::key_names(&relation, facts).is_empty() {
             return Ok(false);
         }

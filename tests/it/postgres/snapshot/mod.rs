@@ -2,6 +2,7 @@
 
 mod failures;
 mod keys;
+mod pending;
 mod plan;
 mod shapes;
 mod standby;
