@@ -360,6 +360,9 @@ pub enum SlotCommand {
         epoch: u32,
     },
     /// Create the slot and its first checkpoint without streaming
+    ///
+    /// Delivery begins where the slot is made, also if it is read later. Refuses where an outbox has
+    /// pending = true: its rows are read by `walbrook run`, when that makes the slot.
     Create,
     /// Say whether all that has committed is in Kafka, so that the slot can be dropped
     ///
