@@ -82,7 +82,7 @@ struct Part {
 pub async fn pending_rows(config: &Config, catalog: &Catalog) -> Result<u64, PipelineError> {
     let reader = ImportedReader::connect(&config.postgres, catalog).await?;
     let mut pending = Pending { config, reader };
-    pending.reader.look().await.map_err(unread(""))?;
+    pending.reader.look().await?;
     let parts = pending.parts().await?;
     let rows = pending.count(&parts).await?;
     pending.reader.close().await;
@@ -121,7 +121,7 @@ impl<'a> Pending<'a> {
             let read = self.reader.pending(part.table(config), room, is_binary).await;
             let Some(chunk) = read.map_err(unread(&part.outbox))? else {
                 // What was asked for and not read.
-                self.reader.forget().await.map_err(unread(""))?;
+                self.reader.forget().await?;
                 return Err(too_many(self.count(&parts).await?, limits));
             };
             rows += usize::try_from(chunk.count).unwrap_or(usize::MAX);
@@ -200,8 +200,5 @@ fn full_name(outbox: &Outbox) -> String {
 
 fn unread(table: &str) -> impl Fn(ChunkError) -> PipelineError {
     let table = table.to_owned();
-    move |error| match error {
-        ChunkError::Postgres(error) if table.is_empty() => PipelineError::Postgres(error),
-        error => Error::Unread { table: table.clone(), error: Box::new(error) }.into(),
-    }
+    move |error| Error::Unread { table: table.clone(), error: Box::new(error) }.into()
 }

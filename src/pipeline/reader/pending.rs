@@ -15,9 +15,8 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
     /// Lets them enter, and hands over what they are with the checkpoint, which is the first that says
     /// that there is a slot. Nothing is sealed before all of them are in.
     pub(super) async fn enter_pending(&mut self, pending: Vec<PendingChunk>) -> Result<(), Error> {
-        let Some(entrance) = self.assembler.entrance(self.session.keepalive()) else {
-            return Ok(());
-        };
+        let entrance = self.assembler.entrance(self.session.keepalive());
+        let entrance = entrance.expect("of a stream that has not begun nothing is under way");
         let rows = pending.iter().map(|chunk| u64::from(chunk.count)).sum();
         let is_counted = self.assembler.begin_pending();
         for chunk in &pending {

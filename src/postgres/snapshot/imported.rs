@@ -73,7 +73,7 @@ impl ImportedReader {
     ///
     /// If the snapshot is there no more.
     pub async fn import(&mut self, snapshot: &str) -> Result<(), ChunkError> {
-        self.begin(&format!("SET TRANSACTION SNAPSHOT {}; ", literal(snapshot))).await
+        Ok(self.begin(&format!("SET TRANSACTION SNAPSHOT {}; ", literal(snapshot))).await?)
     }
 
     /// Begins a transaction in a snapshot of now.
@@ -81,18 +81,18 @@ impl ImportedReader {
     /// # Errors
     ///
     /// If the connection is lost.
-    pub async fn look(&mut self) -> Result<(), ChunkError> {
+    pub async fn look(&mut self) -> Result<(), Error> {
         self.begin("").await
     }
 
-    async fn begin(&mut self, snapshot: &str) -> Result<(), ChunkError> {
+    async fn begin(&mut self, snapshot: &str) -> Result<(), Error> {
         let begin = format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; {snapshot}\
              SET LOCAL row_security = off; SET LOCAL idle_in_transaction_session_timeout = 0; \
              SET LOCAL lock_timeout = {}",
             LOCK_TIMEOUT.as_millis()
         );
-        Ok(self.reader.dialogue.run(&begin).await?)
+        self.reader.dialogue.run(&begin).await
     }
 
     /// Ends what was asked for and not read.
@@ -100,9 +100,8 @@ impl ImportedReader {
     /// # Errors
     ///
     /// If the connection is lost.
-    pub async fn forget(&mut self) -> Result<(), ChunkError> {
-        let forget = "CLOSE ALL; SET LOCAL search_path = pg_catalog";
-        Ok(self.reader.dialogue.run(forget).await?)
+    pub async fn forget(&mut self) -> Result<(), Error> {
+        self.reader.dialogue.run("CLOSE ALL; SET LOCAL search_path = pg_catalog").await
     }
 
     /// Gives the texts of SQL expressions, of which a column is `t."name"`, of each row that the stream
