@@ -27,10 +27,16 @@ struct Scale {
     /// Of the one without a key: they lie in one batch.
     keyless: u32,
     batch: &'static str,
-    lives_min: usize,
+    /// Lines of [snapshot], which keep it from being over too soon.
+    pace: &'static str,
+    /// So often it is killed before all tables are read, at least.
+    kills_min: usize,
     lives_max: usize,
     /// Up to so long after it streams walbrook is ended.
     life_ms: u64,
+    /// Each life may last so much longer than the one before: on a crowded machine the first chunk of
+    /// a life may take as long as the first lives last.
+    longer_ms: u64,
     /// For all that is left at the end.
     drain: Duration,
     limit: Duration,
@@ -40,9 +46,11 @@ static SHORT: Scale = Scale {
     rows: 6000,
     keyless: 300,
     batch: "target_records = 300\nmax_records = 1200",
-    lives_min: 5,
+    pace: "rows_per_second = 1500",
+    kills_min: 2,
     lives_max: 60,
-    life_ms: 2500,
+    life_ms: 2000,
+    longer_ms: 250,
     drain: LIMIT,
     limit: TEST_LIMIT,
 };
@@ -52,9 +60,11 @@ static LONG: Scale = Scale {
     rows: 2_500_000,
     keyless: 9_000,
     batch: "",
-    lives_min: 30,
+    pace: "rows_per_second = 40000",
+    kills_min: 30,
     lives_max: 400,
-    life_ms: 30_000,
+    life_ms: 4_000,
+    longer_ms: 20,
     drain: Duration::from_secs(1800),
     limit: Duration::from_secs(3 * 3600),
 };
@@ -128,7 +138,8 @@ fn killed(scale: &'static Scale) {
             let topic = format!("{}.public.{table}", space.prefix);
             stack.kafka.create_topic(&topic, 3, &[("retention.ms", "-1")]).await;
         }
-        let config = flow::config(stack, &space, &[INITIAL, ("batch", scale.batch)]);
+        let pace = ("snapshot", scale.pace);
+        let config = flow::config(stack, &space, &[INITIAL, pace, ("batch", scale.batch)]);
         // What commits before there is a slot is in no transaction of the stream.
         let made = command(&config, &["slot", "create"]);
         assert!(made.status.success(), "{made:?}");
@@ -155,20 +166,21 @@ fn killed(scale: &'static Scale) {
     });
 }
 
-/// Starts and ends walbrook until all tables are read, and often enough.
+/// Starts and ends walbrook until all tables are read.
 fn lives(config: &str, rng: &mut Rng, scale: &Scale) {
     let mut complete = [false; TABLES.len()];
-    for life in 1..=scale.lives_max {
+    let mut kills = 0;
+    for life in 0..scale.lives_max {
         let mut walbrook = Walbrook::spawn(config);
         walbrook.wait_for_message(LIMIT, "streaming");
-        // On a crowded machine the first chunk of a life may take as long as the first lives last.
-        let longer = u64::try_from(life).unwrap_or(0) * scale.life_ms / 10;
+        let longer = u64::try_from(life).unwrap_or(0) * scale.longer_ms;
         let lasts = Duration::from_millis(rng.u64(..scale.life_ms + longer));
         std::thread::sleep(lasts);
-        if rng.u8(..3) == 0 {
-            walbrook.stop(LIMIT);
-        } else {
+        let is_killed = rng.u8(..3) != 0;
+        if is_killed {
             walbrook.kill();
+        } else {
+            walbrook.stop(LIMIT);
         }
         let lines = walbrook.log();
         let lines: Vec<_> =
@@ -177,10 +189,12 @@ fn lives(config: &str, rng: &mut Rng, scale: &Scale) {
             let name = format!("public.{table}");
             *is_done |= lines.iter().any(|line| is_complete(line, &name));
         }
-        println!("life {life} of {lasts:?}: {complete:?}");
-        if scale.lives_min <= life && complete.iter().all(|is_done| *is_done) {
+        println!("life of {lasts:?}, killed: {is_killed}, read: {complete:?}");
+        if complete.iter().all(|is_done| *is_done) {
+            assert!(scale.kills_min <= kills, "{kills} kills are too few");
             return;
         }
+        kills += usize::from(is_killed);
     }
     panic!("after {} lives: {complete:?}", scale.lives_max);
 }
