@@ -212,7 +212,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         loop {
             let waits = self.assembler.is_at_boundary() && self.assembler.has_target(&self.current);
             if waits && let Some(pause) = self.hand_over()? {
-                return Ok(pause);
+                return Ok(if self.may_join() { Pause::Chunk } else { pause });
             }
             if self.is_chunk_due() {
                 return Ok(Pause::Chunk);

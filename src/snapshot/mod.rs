@@ -305,6 +305,12 @@ impl Snapshots {
         self.next_end
     }
 
+    /// How many rows, and how many bytes, the chunk that enters next has at most.
+    #[must_use]
+    pub fn next_size(&self, streamed: Lsn) -> Option<(u64, usize)> {
+        self.tables.values().filter_map(|table| table.next_size(streamed)).reduce(larger)
+    }
+
     /// A chunk that enters now, between two transactions, without the rows that the stream has
     /// overtaken. [`on_entered`](Self::on_entered) says that it has, before anything else is said.
     pub fn next_entry(&mut self, streamed: Lsn) -> Option<Entry> {
@@ -385,6 +391,10 @@ impl Snapshots {
     fn touched_bytes(&self) -> usize {
         self.tables.values().map(Table::touched_bytes).sum()
     }
+}
+
+fn larger((rows, bytes): (u64, usize), other: (u64, usize)) -> (u64, usize) {
+    (rows.max(other.0), bytes.max(other.1))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::chunk::{Chunk, ChunkId, Entry, Part, Range};
 use super::held::Held;
 use super::key::{self, Bound};
+use super::larger;
 use super::progress::{Progress, State};
 use super::source::Source;
 use super::touched::{Fate, Touched};
@@ -350,6 +351,19 @@ impl Table {
             Answer::Awaited | Answer::Void => None,
         });
         ends.min()
+    }
+
+    /// How many rows, and how many bytes, the chunk that enters next has at most. Those of a table
+    /// without a key become more on their way.
+    pub(super) fn next_size(&self, streamed: Lsn) -> Option<(u64, usize)> {
+        let sizes = self.out.iter().filter_map(|out| match &out.answer {
+            Answer::Waits(chunk) if chunk.end <= streamed => Some(match self.is_keyless() {
+                true => (u64::MAX, usize::MAX),
+                false => (chunk.count, chunk.rows.len()),
+            }),
+            _ => None,
+        });
+        sizes.reduce(larger)
     }
 
     /// More keys of a table that is being repaired.

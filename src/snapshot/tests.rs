@@ -429,6 +429,8 @@ impl Model {
             _ => self.server.replayed(self.kafka.streamed.0),
         };
         let is_due = self.machine.is_due(Lsn(streamed));
+        let size = self.machine.next_size(Lsn(streamed));
+        assert_eq!(is_due, size.is_some());
         let Some(Entry { chunk, gap, absent }) = self.machine.next_entry(Lsn(streamed)) else {
             return;
         };
@@ -446,6 +448,7 @@ impl Model {
         self.columns = columns;
         let rows: Vec<_> = Tuples::new(&chunk.rows).map_while(Result::ok).collect();
         assert_eq!(u64::try_from(rows.len()).unwrap(), chunk.count);
+        assert!(size.is_some_and(|(rows, bytes)| chunk.count <= rows && chunk.rows.len() <= bytes));
         let number = |column| match column {
             Column::Text(text) => std::str::from_utf8(text).unwrap().parse().unwrap(),
             _ => panic!("a snapshot has every value"),

@@ -122,6 +122,15 @@ impl Assembler {
         }
     }
 
+    /// Whether so much more still makes no batch of more than twice the target.
+    #[must_use]
+    pub fn has_room(&self, batch: &Batch, (records, bytes): (u64, usize)) -> bool {
+        let BatchLimits { target_records, target_bytes, .. } = self.limits;
+        let records = usize::try_from(records).unwrap_or(usize::MAX);
+        batch.records().len().saturating_add(records) <= target_records.saturating_mul(2)
+            && batch.byte_len().saturating_add(bytes) <= target_bytes.saturating_mul(2)
+    }
+
     /// How large batches may be.
     #[must_use]
     pub fn limits(&self) -> BatchLimits {

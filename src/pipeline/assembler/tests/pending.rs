@@ -54,7 +54,7 @@ fn what_enters_later_at_the_same_place_has_other_parts() {
 fn a_batch_fits_up_to_its_limits() {
     let limits = BatchLimits { target_bytes: 8, max_bytes: 16, target_records: 1, max_records: 2 };
     let assembler = assembler(limits, first_checkpoint(), false);
-    let fits = |records: u32, bytes: usize| {
+    let batch = |records: u32, bytes: usize| {
         let mut batch = assembler.new_batch();
         batch.buffer().resize(bytes, 0);
         for part in 0..records {
@@ -70,7 +70,11 @@ fn a_batch_fits_up_to_its_limits() {
                 xid: Xid::default(),
             });
         }
-        assembler.fits(&batch)
+        batch
     };
+    let fits = |records, bytes| assembler.fits(&batch(records, bytes));
     assert!(fits(2, 16) && !fits(3, 0) && !fits(0, 17));
+    // Twice its target, whatever else it may be.
+    let has_room = |chunk| assembler.has_room(&batch(1, 8), chunk);
+    assert!(has_room((1, 8)) && !has_room((2, 0)) && !has_room((0, 9)));
 }

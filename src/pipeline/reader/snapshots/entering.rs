@@ -56,23 +56,33 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             || entrance.is_some_and(|entrance| snapshots.machine.is_due(entrance))
     }
 
+    /// Whether the chunk that is due enters a batch that has to wait for the one before it: a Kafka
+    /// transaction has a price of its own. Beside a busy stream it does not: what waits there would
+    /// take longer.
+    pub(in super::super) fn may_join(&self) -> bool {
+        let Some(snapshots) = &self.snapshots else { return false };
+        let entrance = self.assembler.entrance(self.session.keepalive());
+        let size = entrance.and_then(|entrance| snapshots.machine.next_size(entrance));
+        !snapshots.pace.is_busy()
+            && size.is_some_and(|size| self.assembler.has_room(&self.current, size))
+    }
+
     /// Lets the chunk that is due enter, as far as it can; whether it is in.
     pub(in super::super) async fn enter(&mut self) -> Result<bool, Error> {
-        let Some(snapshots) = &mut self.snapshots else { return Ok(true) };
-        if snapshots.entering.is_none() {
+        if self.snapshots.as_ref().is_none_or(|snapshots| snapshots.entering.is_none()) {
+            // It lies whole in one batch.
+            if !self.current.is_empty() {
+                match self.hand_over()? {
+                    None => return Ok(true),
+                    Some(Pause::Timeline) => return self.follow_timeline().await.map(|()| false),
+                    Some(_) if self.may_join() => {}
+                    Some(_) => return Ok(false),
+                }
+            }
             let Some(entrance) = self.assembler.entrance(self.session.keepalive()) else {
                 return Ok(true);
             };
-            if !self.current.is_empty() {
-                // It lies whole in one batch.
-                if let Some(pause) = self.hand_over()? {
-                    return match pause {
-                        Pause::Timeline => self.follow_timeline().await.map(|()| false),
-                        _ => Ok(false),
-                    };
-                }
-                return Ok(true);
-            }
+            let Some(snapshots) = &mut self.snapshots else { return Ok(true) };
             let Some(entry) = snapshots.machine.next_entry(entrance) else { return Ok(true) };
             self.assembler.begin_chunk(&entry.chunk.relation, entrance);
             snapshots.entering = Some(Entering { entry, entered: [0, 0] });
