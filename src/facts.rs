@@ -17,6 +17,8 @@ pub struct TableFacts {
     pub not_null: Vec<String>,
     /// Defaults of columns that are constants, as PostgreSQL prints the value that a row gets.
     pub defaults: BTreeMap<String, String>,
+    /// What columns that were added to a table hold in its rows from before, as PostgreSQL prints it.
+    pub missing: BTreeMap<String, String>,
     /// The columns of the primary key in key order; empty if there is none.
     pub primary_key: Vec<String>,
     /// A column of the primary key of which cannot be told which it was when the relation was sent.

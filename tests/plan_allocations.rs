@@ -12,7 +12,7 @@ use walbrook::config::{
 };
 use walbrook::encode::Values;
 use walbrook::facts::TableFacts;
-use walbrook::plan::{Context, LastDeleted, Plan, SchemaId, Settings, Step, compile};
+use walbrook::plan::{Context, LastDeleted, Plan, Registered, SchemaId, Settings, Step, compile};
 use walbrook::position::{Lsn, Position, Xid};
 use walbrook::wal::{Message, Relation, RelationColumn, RelationId, ReplicaIdentity};
 
@@ -98,7 +98,7 @@ fn plan(settings: &Settings) -> (Plan, TopicTable) {
         columns: columns.map(column).into(),
     };
     let facts = TableFacts { primary_key: vec!["id".to_owned()], ..TableFacts::default() };
-    let draft = compile(&relation, &facts, settings).unwrap();
+    let draft = compile(&relation, &facts, &Registered::default(), settings).unwrap();
     let ids: Vec<_> = draft.schemas.iter().map(|_| SchemaId(1)).collect();
     let mut topics = TopicTable::default();
     (draft.finish(&mut topics, &ids), topics)

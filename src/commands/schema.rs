@@ -6,7 +6,7 @@ use super::{failed, print, said};
 use crate::cli::{Exit, SchemaCommand};
 use crate::config::{Config, Routing};
 use crate::pipeline;
-use crate::plan::{self, SchemaRequest, Settings};
+use crate::plan::{self, Registered, SchemaRequest, Settings};
 use crate::postgres::Catalog;
 use crate::wal::Relation;
 
@@ -60,7 +60,7 @@ async fn schemas(config: &Config, table: Option<&str>) -> Result<Found, pipeline
         }
         found.is_known = true;
         let facts = catalog.describe(&relation).await?;
-        match plan::compile(&relation, &facts, &settings) {
+        match plan::compile(&relation, &facts, &Registered::default(), &settings) {
             Ok(draft) => found.schemas.extend(draft.schemas),
             Err(error) => found.errors.push(said(&error)),
         }

@@ -3,7 +3,7 @@
 use super::avro::Avro;
 use super::encoding::{Encoding, Notation};
 use super::json::Json;
-use super::layout::Codec;
+use super::layout::{Codec, Wide};
 use super::values::{OnUnchanged, OnUnrepresentable, Values};
 use super::{Error, NOT_UTF8, default, placeholder, value};
 use crate::types::{Kind, Printed, decode_binary, decode_text, print};
@@ -27,7 +27,19 @@ impl ColumnEncoder {
     /// Chooses the encoding.
     #[must_use]
     pub fn compile(kind: &Kind, optional: bool, notation: Notation, values: &Values) -> Self {
-        let codec = Codec::of(kind, values.representation);
+        Self::compile_as(None, kind, optional, notation, values)
+    }
+
+    /// The same as a wider number.
+    #[must_use]
+    pub fn compile_as(
+        wide: Option<Wide>,
+        kind: &Kind,
+        optional: bool,
+        notation: Notation,
+        values: &Values,
+    ) -> Self {
+        let codec = Codec::of(kind, values.representation).widened(wide);
         let union = match notation {
             Notation::Avro => Union::of(&codec, optional, values.on_unrepresentable),
             Notation::Json => Union::default(),

@@ -5,9 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::json::Json;
-use super::layout::{Codec, Layout};
+use super::layout::{Codec, Layout, Wide};
 use super::value;
-use crate::types::decode_text;
+use super::values::Values;
+use crate::types::{Kind, decode_text};
 
 /// The default of a field, from PostgreSQL's text of the value; `None` where the layout cannot hold
 /// it, or JSON cannot say it, and for arrays, maps and records, which have none in Debezium's schemas
@@ -32,6 +33,12 @@ pub(super) fn of(codec: &Codec, text: &str) -> Option<Value> {
         (_, value @ (Value::Bool(_) | Value::Number(_) | Value::String(_))) => Some(value),
         _ => None,
     }
+}
+
+/// The default of a field of this kind, from PostgreSQL's text of a constant.
+#[must_use]
+pub fn constant(kind: &Kind, wide: Option<Wide>, text: &str, values: &Values) -> Option<Value> {
+    of(&Codec::of(kind, values.representation).widened(wide), text)
 }
 
 /// A schema with a default that Kafka Connect reads, where its converter writes it.

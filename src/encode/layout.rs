@@ -167,6 +167,15 @@ pub(super) enum Layout {
     UtcMicros,
 }
 
+/// A number that readers have as a wider one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wide {
+    /// `double`, of a `float`.
+    Double,
+    /// `long`, of an `int`: the bytes are the same.
+    Long,
+}
+
 /// What a structured value is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Temporal {
@@ -184,6 +193,16 @@ impl Codec {
             Representation::Avro => Self::native(kind),
             Representation::Debezium(modes) => Self::debezium(kind, modes),
         }
+    }
+
+    /// The same as a wider number, if it is one.
+    pub(super) fn widened(self, wide: Option<Wide>) -> Self {
+        let layout = match (wide, self.layout) {
+            (Some(Wide::Double), Layout::Float) => Layout::Double,
+            (Some(Wide::Long), Layout::Int16 | Layout::Int32) => Layout::Int64,
+            (_, layout) => layout,
+        };
+        Self { layout, ..self }
     }
 
     /// PostgreSQL's text of a kind.

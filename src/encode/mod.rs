@@ -48,8 +48,9 @@ mod vector;
 mod tests;
 
 pub use column::ColumnEncoder;
+pub use default::constant as default_of;
 pub use encoding::{Encoding, Notation};
-pub use layout::needs_null;
+pub use layout::{Wide, needs_null};
 pub use values::{
     BinaryMode, DecimalMode, GeometricMode, HstoreMode, IntervalMode, Modes, OnUnchanged,
     OnUnrepresentable, Representation, TimeMode, Values,

@@ -5,15 +5,19 @@
 //! Source: `AvroData.fromConnectSchema` in <https://github.com/confluentinc/schema-registry> and
 //! `SchemaFactory` in <https://github.com/debezium/debezium>.
 
+mod hints;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use super::default;
-use super::layout::{Codec, Layout, Temporal};
+use super::layout::{Codec, Layout, Temporal, Wide};
 use super::structured::{self, Part};
 use super::values::{OnUnrepresentable, Representation, Values};
 use crate::types::Kind;
+
+pub use hints::{bare, is_same_layout};
 
 /// One column of a record.
 #[derive(Clone, Copy, Debug)]
@@ -22,11 +26,29 @@ pub struct Field<'a> {
     pub name: &'a str,
     /// What it holds.
     pub kind: &'a Kind,
+    /// As which wider number it stands.
+    pub wide: Option<Wide>,
     /// Whether the field is a union with null.
     pub optional: bool,
-    /// PostgreSQL's text of the column's default, if that is a constant. A field that may be null
-    /// takes none: readers would put it where NULL was.
-    pub default: Option<&'a str>,
+    /// What readers put where an older record has no such field, as a schema has it. A field that may be
+    /// null takes none: they would put it where NULL was.
+    pub default: Option<&'a Value>,
+    /// The column's default, of which Kafka Connect is told.
+    pub connect_default: Option<&'a Value>,
+}
+
+impl<'a> Field<'a> {
+    /// A field without a default.
+    #[must_use]
+    pub fn new(name: &'a str, kind: &'a Kind, optional: bool) -> Self {
+        Self { name, kind, wide: None, optional, default: None, connect_default: None }
+    }
+
+    /// The same with the column's default for both.
+    #[must_use]
+    pub fn with_default(self, default: Option<&'a Value>) -> Self {
+        Self { default, connect_default: default, ..self }
+    }
 }
 
 /// The schema of a key: record `Key` in the namespace `prefix` (`shop.public.orders`).
@@ -104,38 +126,12 @@ pub fn adjust_full_name(name: &str) -> String {
     name.split('.').map(adjust_name).collect::<Vec<_>>().join(".")
 }
 
-/// Whether two schemas lay records out in the same way: they differ in defaults and in labels of
-/// enums at most.
+/// The type of a field, as [`key`] and [`envelope`] declare it.
 #[must_use]
-pub fn is_same_layout(one: &str, other: &str) -> bool {
-    let bare = |text: &str| {
-        let mut schema = serde_json::from_str(text).ok()?;
-        take_hints(&mut schema);
-        Some(schema)
-    };
-    let one: Option<Value> = bare(one);
-    one.is_some() && one == bare(other)
-}
-
-fn take_hints(schema: &mut Value) {
-    match schema {
-        Value::Array(items) => items.iter_mut().for_each(take_hints),
-        Value::Object(attributes) => {
-            attributes.remove("default");
-            attributes.remove("connect.default");
-            if attributes.get("connect.name").is_some_and(|name| name == "io.debezium.data.Enum") {
-                attributes.remove("connect.parameters");
-            }
-            // A type without attributes is written as its name.
-            for attribute in attributes.values_mut() {
-                take_hints(attribute);
-            }
-            if let (1, Some(name @ Value::String(_))) = (attributes.len(), attributes.get("type")) {
-                *schema = name.clone();
-            }
-        }
-        _ => {}
-    }
+pub fn declared(field: &Field<'_>, values: &Values) -> Value {
+    let mut names = Names::new(values);
+    let declared = names.field(field);
+    names.finish(declared).get("type").cloned().unwrap_or_default()
 }
 
 /// What one schema has named so far: a name is defined once and referred to afterwards.
@@ -161,11 +157,12 @@ impl Names {
 
     fn field(&mut self, field: &Field<'_>) -> Value {
         let name = adjust_name(field.name);
-        let codec = Codec::of(field.kind, self.representation);
+        let codec = Codec::of(field.kind, self.representation).widened(field.wide);
         let mut schema = self.of(&codec.layout);
         let default = field.default.filter(|_| !field.optional);
-        let default = default.and_then(|text| default::of(&codec, text));
-        if let (Some(default), Representation::Debezium(_)) = (&default, self.representation) {
+        let connect_default = field.connect_default.filter(|_| !field.optional);
+        if let (Some(default), Representation::Debezium(_)) = (connect_default, self.representation)
+        {
             schema = default::connect(schema, default);
         }
         let branches = match (field.optional, codec.has_text(self.on_unrepresentable)) {
@@ -174,7 +171,7 @@ impl Names {
             (true, false) => json!(["null", schema]),
             (true, true) => json!(["null", schema, "string"]),
         };
-        match default.or(field.optional.then_some(Value::Null)) {
+        match default.or(field.optional.then_some(&Value::Null)) {
             None => json!({"name": name, "type": branches}),
             Some(default) => json!({"name": name, "type": branches, "default": default}),
         }

@@ -25,6 +25,7 @@ pub(super) fn write<E: Encoding>(
         Datum::Bool(value) => E::boolean(value, out),
         Datum::Bytea(value) => return write_bytea::<E>(&codec.layout, value, out),
         Datum::Date(days) => return time::write_date::<E>(&codec.layout, days, out),
+        Datum::Float4(value) if codec.layout == Layout::Double => E::double(value.into(), out),
         Datum::Float4(value) => E::float(value, out),
         Datum::Float8(value) => E::double(value, out),
         Datum::Geometry(value) => return spatial::write::<E>(&codec.layout, value, out),

@@ -195,12 +195,14 @@ impl Assembler {
             self.forget_namesakes(&relation);
         }
         let root = self.announced.replace(relation.id).filter(|root| *root != relation.id);
+        let was_planned = self.relations.get(&relation.id).is_some_and(|entry| entry.was_planned);
         let entry = self.relations.entry(relation.id);
         match entry {
             Slot::Occupied(mut entry) if entry.get().relation == relation => {
                 let entry = entry.get_mut();
                 entry.root = root;
                 entry.is_keyless = false;
+                entry.is_news = was_planned;
                 entry.plan.take_if(|plan| !matches!(plan, Plan::Outbox(_)));
             }
             entry => {
@@ -210,6 +212,8 @@ impl Assembler {
                     root,
                     nullable: Vec::new(),
                     is_keyless: false,
+                    was_planned,
+                    is_news: was_planned,
                     asked: Vec::new(),
                 });
             }

@@ -14,7 +14,7 @@ mod frame;
 mod message;
 mod outbox;
 mod payload;
-mod recall;
+mod registered;
 mod routing;
 mod shape;
 mod source;
@@ -25,7 +25,7 @@ pub use error::{Contradiction, Error, EventFault, EventId};
 pub use message::MessagePlan;
 pub use outbox::{LastDeleted, OutboxPlan};
 pub use payload::{Misfit, SchemaError};
-pub use recall::{Newest, recall};
+pub use registered::{Newest, Registered, recall};
 pub use shape::{key_names, leaf};
 pub use table::TablePlan;
 
@@ -35,7 +35,7 @@ use self::shape::Shape;
 use self::table::TableDraft;
 use crate::batch::{Batch, TopicTable};
 use crate::change::Change;
-use crate::config::{Config, MessageOutbox, Outbox, Records, Tables, Timestamp};
+use crate::config::{Before, Config, MessageOutbox, Outbox, Records, Tables, Timestamp};
 use crate::encode::Values;
 use crate::facts::TableFacts;
 use crate::wal::Relation;
@@ -98,8 +98,6 @@ pub struct Draft {
     pub topics: Vec<String>,
     /// Schemas to register; [`Draft::finish`] wants their ids in this order.
     pub schemas: Vec<SchemaRequest>,
-    /// The subjects of a table's schemas, the key's also where it has no key.
-    pub subjects: Vec<String>,
     /// Columns of types that are published as PostgreSQL's text: column and type.
     pub unknown: Vec<(String, String)>,
     /// Whether its records have a key.
@@ -126,9 +124,10 @@ enum Body {
 pub fn compile(
     relation: &Relation,
     facts: &TableFacts,
+    registered: &Registered,
     settings: &Settings,
 ) -> Result<Draft, Error> {
-    let shape = Shape::new(relation, facts, &settings.values);
+    let mut shape = Shape::new(relation, facts, registered, &settings.values);
     if let Some(outbox) = outbox_above(relation, facts, settings)? {
         let draft = OutboxDraft::compile(&shape, facts, outbox, settings.records.timestamp)?;
         let topics = draft.topics();
@@ -139,7 +138,16 @@ pub fn compile(
         let table = format!("{}.{}", relation.namespace, relation.name);
         return Err(Error::KeyUnknown { table, column });
     }
-    let (draft, topic, schemas) = TableDraft::compile(relation, &shape, settings)?;
+    let is_shared = match settings.tables.before {
+        Before::Debezium => true,
+        // A record that readers know keeps its name.
+        Before::Separate if registered.is_shared() => {
+            shape.share();
+            true
+        }
+        Before::Separate => false,
+    };
+    let (draft, topic, schemas) = TableDraft::compile(relation, &shape, is_shared, settings)?;
     if topic == settings.checkpoint_topic {
         let table = format!("{}.{}", relation.namespace, relation.name);
         return Err(Error::CheckpointTopic { table, topic });
@@ -148,12 +156,21 @@ pub fn compile(
     Ok(Draft {
         topics,
         schemas,
-        subjects: table::subjects(&topic, settings),
         unknown: shape.unknown(),
         has_key: !shape.key.is_empty(),
         odd_leaf: shape.odd_leaf,
         body: Body::Table { draft: Box::new(draft), topic },
     })
+}
+
+/// The subjects of the schemas that a relation may have; none of an outbox, nor of formats without
+/// schemas.
+#[must_use]
+pub fn subjects(relation: &Relation, facts: &TableFacts, settings: &Settings) -> Vec<String> {
+    // What is wrong with it, compiling tells.
+    let is_table = matches!(outbox_above(relation, facts, settings), Ok(None));
+    let topic = shape::table_topic(&settings.prefix, relation).ok().filter(|_| is_table);
+    topic.map(|topic| table::subjects(&topic, settings)).unwrap_or_default()
 }
 
 /// Refuses a table whose topic is that of one of `others`. Outboxes share topics as configured.
@@ -263,8 +280,8 @@ pub fn compile_message_outbox(settings: &Settings) -> Result<Option<Draft>, Erro
 impl Draft {
     /// Of an outbox, whose schemas are its routes' matter.
     fn of_events(topics: Vec<String>, body: Body) -> Self {
-        let (schemas, subjects, unknown) = (Vec::new(), Vec::new(), Vec::new());
-        Self { topics, schemas, subjects, unknown, has_key: true, odd_leaf: None, body }
+        let (schemas, unknown) = (Vec::new(), Vec::new());
+        Self { topics, schemas, unknown, has_key: true, odd_leaf: None, body }
     }
 
     /// The plan, once its topics exist and its schemas are registered.

@@ -5,9 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::error::Error;
-use crate::encode::schema::{Field, adjust_name};
-use crate::encode::{Values, needs_null};
+use super::registered::{Registered, RegisteredField};
+use crate::encode::schema::{self, Field, adjust_name};
+use crate::encode::{Values, Wide, default_of, needs_null};
 use crate::facts::{Leaf, TableFacts};
 use crate::types::Kind;
 use crate::wal::{Column, Relation, ReplicaIdentity, Tuple};
@@ -25,13 +28,22 @@ pub(super) struct ColumnShape {
     /// The kind in a key: of an enum a text, since labels come and go.
     pub(super) key_kind: Kind,
     /// PostgreSQL's text of its default, where that is a constant.
-    pub(super) default: Option<String>,
+    pub(super) constant: Option<String>,
+    /// The same, and what older rows have, as a schema has them.
+    pub(super) connect_default: Option<Value>,
+    pub(super) default: Option<Value>,
+    /// As which wider number it stands, in rows and in keys.
+    pub(super) wide: Option<Wide>,
+    pub(super) wide_in_key: Option<Wide>,
     /// Whether every old row carries it, of whatever partition it is.
     pub(super) is_identity: bool,
     /// Whether its field in a key is declared nullable; no key is null.
     pub(super) is_optional_in_key: bool,
-    /// Whether its field may be null: if the column may, or where a null stands for a value.
+    /// Whether its field may be null: if the column may, where a null stands for a value, or if readers
+    /// would not know what else older rows have.
     pub(super) is_optional: bool,
+    /// Whether its field in old rows may be null where these are a record of their own.
+    pub(super) is_optional_before: bool,
 }
 
 /// A table's columns in the order of its tuples, and its key.
@@ -49,25 +61,48 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Reads a relation with what the catalog says of it.
-    pub(super) fn new(relation: &Relation, facts: &TableFacts, values: &Values) -> Self {
+    /// Reads a relation with what the catalog and the newest schemas say of it.
+    pub(super) fn new(
+        relation: &Relation,
+        facts: &TableFacts,
+        registered: &Registered,
+        values: &Values,
+    ) -> Self {
         let key_values = values.of_keys();
         let key = key(relation, facts);
         let has_flags = relation.columns.iter().any(|column| column.is_identity);
         let has_leaves = facts.logging().next().is_some();
+        let is_whole = relation.identity == ReplicaIdentity::Full
+            && facts.logging().all(|leaf| leaf.identity.is_none());
         let columns = relation.columns.iter().map(|column| {
+            let name = &column.name;
             let kind = facts.types.resolve(column.type_oid, column.type_modifier);
             // PostgreSQL takes no nullable column into such an identity.
             let is_logged = column.is_identity
                 && matches!(relation.identity, ReplicaIdentity::Default | ReplicaIdentity::Index);
-            let is_nullable = !is_logged && !facts.not_null.contains(&column.name);
+            let is_nullable = !is_logged && !facts.not_null.contains(name);
+            let is_identity = (if has_flags { column.is_identity } else { has_leaves })
+                && facts.logging().all(|leaf| leaf.carries(name));
+            let is_nullable = is_nullable || needs_null(&kind, values);
+            let ColumnDefault { constant, connect_default, default, wide } =
+                ColumnDefault::new(name, &kind, facts, registered, values);
+            let was = |field: Option<&RegisteredField>| field.is_some_and(|it| it.is_nullable);
+            let is_optional = is_nullable
+                || was(registered.row(name))
+                || registered.lacks(name) && default.is_none();
             ColumnShape {
-                name: column.name.clone(),
-                default: facts.defaults.get(&column.name).cloned(),
-                is_identity: (if has_flags { column.is_identity } else { has_leaves })
-                    && facts.logging().all(|leaf| leaf.carries(&column.name)),
+                name: name.clone(),
+                constant,
+                connect_default,
+                default,
+                wide,
+                wide_in_key: registered.key(name).and_then(|field| field.wide),
+                is_identity,
                 is_optional_in_key: needs_null(&kind, &key_values),
-                is_optional: is_nullable || needs_null(&kind, values),
+                is_optional,
+                is_optional_before: is_optional
+                    || !is_whole && !is_identity
+                    || was(registered.before(name)),
                 key_kind: without_labels(&kind),
                 kind,
             }
@@ -75,8 +110,7 @@ impl Shape {
         Self {
             table: format!("{}.{}", relation.namespace, relation.name),
             columns: columns.collect(),
-            is_whole: relation.identity == ReplicaIdentity::Full
-                && facts.logging().all(|leaf| leaf.identity.is_none()),
+            is_whole,
             odd_leaf: odd_leaf(relation, facts, &key).map(|leaf| leaf.table.clone()),
             key,
         }
@@ -89,10 +123,14 @@ impl Shape {
 
     /// The fields of the record `Before`: columns outside the identity are unknown, so optional.
     pub(super) fn before_fields(&self) -> Vec<Field<'_>> {
-        self.columns
-            .iter()
-            .map(|column| field(column, column.is_optional || !column.is_identity))
-            .collect()
+        self.columns.iter().map(|column| field(column, column.is_optional_before)).collect()
+    }
+
+    /// Makes one record of old and new rows: what may be null in either may be so.
+    pub(super) fn share(&mut self) {
+        for column in &mut self.columns {
+            column.is_optional = column.is_optional_before;
+        }
     }
 
     /// The fields of the key in key order. The schema's id is part of a key's bytes, so all this
@@ -101,7 +139,9 @@ impl Shape {
         let columns = self.key_columns();
         let fields = columns.map(|(_, column)| Field {
             kind: &column.key_kind,
+            wide: column.wide_in_key,
             default: None,
+            connect_default: None,
             ..field(column, column.is_optional_in_key)
         });
         fields.collect()
@@ -205,8 +245,45 @@ fn field(column: &ColumnShape, is_optional: bool) -> Field<'_> {
     Field {
         name: &column.name,
         kind: &column.kind,
+        wide: column.wide,
         optional: is_optional,
-        default: column.default.as_deref(),
+        default: column.default.as_ref(),
+        connect_default: column.connect_default.as_ref(),
+    }
+}
+
+/// What a field has where a record has none.
+struct ColumnDefault {
+    /// PostgreSQL's text of the column's constant default.
+    constant: Option<String>,
+    /// The same as a schema has it.
+    connect_default: Option<Value>,
+    /// What readers put into older records, which only a column that is new to them decides.
+    default: Option<Value>,
+    wide: Option<Wide>,
+}
+
+impl ColumnDefault {
+    fn new(
+        name: &str,
+        kind: &Kind,
+        facts: &TableFacts,
+        registered: &Registered,
+        values: &Values,
+    ) -> Self {
+        let known = registered.row(name);
+        let wide = known.and_then(|field| field.wide);
+        let constant = facts.defaults.get(name).cloned();
+        let of = |text: &String| default_of(kind, wide, text, values);
+        let connect_default = constant.as_ref().and_then(of);
+        let missing = facts.missing.get(name).filter(|_| registered.lacks(name));
+        let field = Field { wide, ..Field::new(name, kind, false) };
+        let stays = || known?.default(&schema::bare(&schema::declared(&field, values))).cloned();
+        let default = match missing {
+            Some(text) => of(text),
+            None => stays().or_else(|| connect_default.clone()),
+        };
+        Self { constant, connect_default, default, wide }
     }
 }
 

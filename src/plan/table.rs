@@ -99,12 +99,12 @@ impl TableDraft {
     pub(super) fn compile(
         relation: &Relation,
         shape: &Shape,
+        is_shared: bool,
         settings: &Settings,
     ) -> Result<(Self, String, Vec<SchemaRequest>), Error> {
         let topic = table_topic(&settings.prefix, relation)?;
         refuse_shared_fields(&shape.table, shape.columns.iter().map(|column| &*column.name))?;
-        let is_separate = settings.tables.before == Before::Separate && !shape.is_whole;
-        let before = is_separate.then(|| shape.before_fields());
+        let before = (!is_shared).then(|| shape.before_fields());
         let (values, key_values) = (&settings.values, key_values(settings));
         let mut schemas = Vec::new();
         let mut request = |frame: &Frame<()>, side, schema: &serde_json::Value| {
@@ -123,19 +123,20 @@ impl TableDraft {
             key
         });
         let encoder = |it: &ColumnShape, is_optional| {
-            ColumnEncoder::compile(&it.kind, is_optional, value.notation(), values)
-                .with_default(it.default.as_deref())
+            ColumnEncoder::compile_as(it.wide, &it.kind, is_optional, value.notation(), values)
+                .with_default(it.constant.as_deref())
         };
         let columns =
             shape.columns.iter().map(|it| ColumnPlan::new(it, encoder(it, it.is_optional)));
-        let before = shape
-            .columns
-            .iter()
-            .map(|it| encoder(it, it.is_optional || is_separate && !it.is_identity));
+        let is_optional_before =
+            |it: &ColumnShape| if is_shared { it.is_optional } else { it.is_optional_before };
+        let before = shape.columns.iter().map(|it| encoder(it, is_optional_before(it)));
         let key_column = |(index, it): (usize, &ColumnShape)| {
             let notation = key.as_ref().map_or(Notation::Avro, Frame::notation);
             let optional = it.is_optional_in_key;
-            let encoder = ColumnEncoder::compile(&it.key_kind, optional, notation, &key_values);
+            let wide = it.wide_in_key;
+            let encoder =
+                ColumnEncoder::compile_as(wide, &it.key_kind, optional, notation, &key_values);
             (index, ColumnPlan::new(it, encoder))
         };
         let rows = Rows {
@@ -152,11 +153,11 @@ impl TableDraft {
                 value.notation(),
             ),
             before: before.collect(),
-            absent: if is_separate { Absent::Null } else { Absent::Invented },
-            old_kind: match relation.identity {
-                ReplicaIdentity::Full => OldTupleKind::Full,
-                _ => OldTupleKind::Key,
+            absent: match settings.tables.before {
+                Before::Debezium => Absent::Invented,
+                Before::Separate => Absent::Null,
             },
+            old_kind: old_kind(relation),
             is_whole: shape.is_whole,
             odd_leaf: shape.odd_leaf.clone(),
             has_tombstones: settings.tables.tombstones,
@@ -172,6 +173,14 @@ impl TableDraft {
         let value = self.value.finish(&mut ids);
         let key = self.key.map(|key| key.finish(&mut ids));
         TablePlan { topic, key, value, rows: self.rows }
+    }
+}
+
+/// The letter of a table's old rows.
+fn old_kind(relation: &Relation) -> OldTupleKind {
+    match relation.identity {
+        ReplicaIdentity::Full => OldTupleKind::Full,
+        _ => OldTupleKind::Key,
     }
 }
 

@@ -116,12 +116,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the registry's rule does not let the schema follow the one before it.
-    #[must_use]
-    pub fn is_incompatible(&self) -> bool {
-        matches!(self, Self::Refused { status: 409, .. })
-    }
-
     /// What the supervisor does about it.
     #[must_use]
     pub fn class(&self) -> Class {
@@ -196,6 +190,7 @@ struct Registered {
 
 #[derive(Deserialize)]
 struct Version {
+    id: u32,
     schema: String,
 }
 
@@ -276,11 +271,15 @@ impl Registry {
         } else {
             self.register_anew(subject, schema_json).await?
         };
+        self.remember(cached, id);
+        Ok(id)
+    }
+
+    fn remember(&mut self, schema: (String, String), id: SchemaId) {
         if KNOWN_MAX <= self.known.len() {
             self.known.clear();
         }
-        self.known.insert(cached, id);
-        Ok(id)
+        self.known.insert(schema, id);
     }
 
     async fn register_anew(&mut self, subject: &str, schema_json: &str) -> Result<SchemaId, Error> {
@@ -310,7 +309,7 @@ impl Registry {
         }
     }
 
-    /// The text of the newest schema under `subject`; `None` if it has none, or we may not read it.
+    /// The text of the newest schema under `subject`, which need not be registered again; `None` if it has none, or we may not read it.
     ///
     /// # Errors
     ///
@@ -319,7 +318,10 @@ impl Registry {
         let path = ["subjects", subject, "versions", "latest"];
         let parse = |body: &[u8]| serde_json::from_slice::<Version>(body).ok();
         match self.ask(&Method::GET, &path, subject, None, parse).await {
-            Ok(version) => Ok(Some(version.schema)),
+            Ok(Version { id, schema }) => {
+                self.remember((subject.to_owned(), schema.clone()), SchemaId(id));
+                Ok(Some(schema))
+            }
             Err(Error::Absent { .. } | Error::Denied { status: 403, .. }) => Ok(None),
             Err(error) => Err(error),
         }

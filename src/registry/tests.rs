@@ -282,10 +282,12 @@ async fn a_newest_schema_that_may_not_be_read_is_none() {
         assert_eq!(registry.newest("t-value").await.unwrap(), None, "{status}");
         asked.join().unwrap();
     }
-    let answers = vec![(200, r#"{"schema":"s"}"#.into()), (404, String::new())];
+    let answers = vec![(200, r#"{"id":7,"schema":"s"}"#.into()), (404, String::new())];
     let (url, asked) = server(answers);
     let mut registry = Registry::new(&config(vec![url])).unwrap();
     assert_eq!(registry.newest("t-value").await.unwrap().as_deref(), Some("s"));
+    // It need not be registered.
+    assert_eq!(registry.register("t-value", "s").await.unwrap(), SchemaId(7));
     let error = registry.newest("t-value").await.unwrap_err();
     assert_eq!(registry.class(&error), Class::Retry, "{error}");
     asked.join().unwrap();

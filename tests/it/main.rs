@@ -12,6 +12,7 @@ mod clients;
 mod commands;
 mod debezium;
 mod events;
+mod evolution;
 mod harness;
 mod kafka;
 mod kafka_security;

@@ -34,21 +34,6 @@ pub(crate) fn record(fields: &str) -> String {
 pub(crate) const NUMBER: &str = r#"{"name":"a","type":"int"}"#;
 const ADDED: &str = r#"{"name":"b","type":"string"}"#;
 
-/// A PUT of JSON; the status.
-pub(crate) fn put(url: &str, body: &str) -> u16 {
-    let (address, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(
-        stream,
-        "PUT /{path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer.split(' ').nth(1).unwrap().parse().unwrap()
-}
-
 /// A door in front of the registry that lets in only who says `authorization`; its URL.
 fn door(registry: &str, authorization: &str) -> String {
     let (address, path) = registry.strip_prefix("http://").unwrap().split_once('/').unwrap();
@@ -144,8 +129,6 @@ fn an_incompatible_schema_is_refused_with_the_registrys_reason() {
         let subject = unique("registry-compatibility-value");
         let mut client = client(&[registry.url()]);
         client.register(&subject, &record(NUMBER)).await.unwrap();
-        let rule = format!("{}/config/{subject}", registry.url());
-        assert_eq!(put(&rule, r#"{"compatibility":"BACKWARD"}"#), 200);
         let wider = record(&[NUMBER, ADDED].join(","));
         let error = client.register(&subject, &wider).await.unwrap_err();
         println!("{error}");
@@ -165,22 +148,17 @@ fn the_rules_that_the_error_names_let_the_schema_through() {
     run(Duration::from_secs(240), async {
         let registry = registry::Registry::start();
         let mut client = client(&[registry.url()]);
-        let set = |of: &str, rule: &str| {
-            let url = format!("{}/config{of}", registry.url());
-            assert_eq!(put(&url, &format!(r#"{{"compatibility":"{rule}"}}"#)), 200);
-        };
-        set("", "BACKWARD");
         client.register("a", &record(NUMBER)).await.unwrap();
         client.register("b", &record(NUMBER)).await.unwrap();
         let wider = record(&[NUMBER, ADDED].join(","));
         let error = client.register("a", &wider).await.unwrap_err().to_string();
         assert!(error.contains("the rule FORWARD, or NONE"), "{error}");
-        set("/a", "FORWARD");
+        registry.set_rule("a", "FORWARD");
         client.register("a", &wider).await.unwrap();
-        set("/b", "NONE");
+        registry.set_rule("b", "NONE");
         let error = client.register("b", &wider).await.unwrap_err().to_string();
         assert!(error.contains("the global rule must be NONE too"), "{error}");
-        set("", "NONE");
+        registry.set_rule("", "NONE");
         client.register("b", &wider).await.unwrap();
     });
 }

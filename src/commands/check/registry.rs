@@ -6,7 +6,7 @@ use super::report::Report;
 use super::tables::Captured;
 use crate::config::Config;
 use crate::edges::Class;
-use crate::plan::{self, SchemaRequest, Settings};
+use crate::plan::{self, Registered, SchemaRequest, Settings};
 use crate::registry::{Error, Registration, Registry};
 
 /// Looks at the schema registry.
@@ -48,17 +48,8 @@ async fn schemas(
     let settings = Settings::new(config);
     let mut fit = rehearse(registry, payloads, report).await?;
     for table in tables {
-        let schemas = &table.draft.schemas;
-        let mut found = rehearse(registry, schemas, report).await?;
-        if !found.misfits.is_empty()
-            && let Some(recalled) = recalled(registry, &settings, table).await?
-        {
-            let again = rehearse(registry, &recalled, report).await?;
-            if again.misfits.is_empty() {
-                warn(&found.misfits, report);
-                found = again;
-            }
-        }
+        let schemas = would_be(registry, &settings, table).await?;
+        let found = rehearse(registry, &schemas, report).await?;
         fit.registered += found.registered;
         fit.new += found.new;
         fit.misfits.extend(found.misfits);
@@ -109,33 +100,22 @@ async fn rehearse(
     Ok(fit)
 }
 
-/// A table's schemas with what the newest ones have as nullable, as `run` would register them then;
-/// `None` if they are the same.
-async fn recalled(
+/// A table's schemas as `run` would register them: beside the newest ones.
+async fn would_be(
     registry: &mut Registry,
     settings: &Settings,
     Captured { relation, facts, draft }: &Captured,
-) -> Result<Option<Vec<SchemaRequest>>, Error> {
+) -> Result<Vec<SchemaRequest>, Error> {
     let mut newest = Vec::new();
-    for SchemaRequest { subject, .. } in &draft.schemas {
-        let text = registry.newest(subject).await?;
-        newest.extend(text.map(|text| (subject.clone(), text)));
+    for subject in plan::subjects(relation, facts, settings) {
+        newest.extend(registry.newest(&subject).await?.map(|text| (subject, text)));
     }
-    let mut facts = facts.clone();
-    plan::recall(relation, &mut facts, &newest);
-    let Ok(mut recalled) = plan::compile(relation, &facts, settings) else { return Ok(None) };
-    recalled.keep(&newest);
-    Ok((recalled.schemas != draft.schemas).then_some(recalled.schemas))
-}
-
-fn warn(misfits: &[(String, String)], report: &mut Report) {
-    for (subject, message) in misfits {
-        report.warning(
-            SCHEMA,
-            format!("the schema of subject {subject} is not compatible with what is registered ({message}), so `walbrook run` will keep those of its columns nullable that are so in the newest one"),
-            format!("leave it so, or {}", advice(subject)),
-        );
-    }
+    let registered = Registered::parse(&newest);
+    let Ok(mut again) = plan::compile(relation, facts, &registered, settings) else {
+        return Ok(draft.schemas.clone());
+    };
+    again.keep(&newest);
+    Ok(again.schemas)
 }
 
 fn advice(subject: &str) -> String {

@@ -7,7 +7,7 @@ use super::report::Report;
 use super::sql::{alter_table, identifier, table};
 use crate::config::{Binary, Config, Outbox};
 use crate::facts::TableFacts;
-use crate::plan::{self, Draft, Settings};
+use crate::plan::{self, Draft, Registered, Settings};
 use crate::postgres::{
     Catalog, Error, Publication, PublishedColumn, PublishedTable, UnloggedColumn,
 };
@@ -296,7 +296,7 @@ async fn plans(
             continue;
         }
         let facts = catalog.describe(relation).await?;
-        match plan::compile(relation, &facts, &settings) {
+        match plan::compile(relation, &facts, &Registered::default(), &settings) {
             Ok(draft) => {
                 judge_leaf(relation, &draft, report);
                 compiled += 1;

@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::*;
-use crate::encode::{OnUnrepresentable, Representation, connect};
+use crate::encode::{OnUnrepresentable, Representation, connect, default_of};
 
 fn declared(kind: &Kind, optional: bool, default: &str, values: &Values) -> serde_json::Value {
-    let field = Field { name: "v", kind, optional, default: Some(default) };
+    let default = default_of(kind, None, default, values);
+    let field = Field::new("v", kind, optional).with_default(default.as_ref());
     let mut record = schema::key("p", &[field], values);
     Schema::parse(&record).unwrap();
     record["fields"][0].take()
@@ -79,7 +80,8 @@ fn kafka_connect_finds_it_in_the_type() {
     );
     assert_eq!(found, expect);
 
-    let field = Field { name: "v", kind: &price, optional: false, default: Some("1.5") };
+    let default = default_of(&price, None, "1.5", &values);
+    let field = Field::new("v", &price, false).with_default(default.as_ref());
     let json = connect::schema(&schema::key("p", &[field], &values));
     assert_eq!(json["fields"][0]["default"], "AJY=");
 }

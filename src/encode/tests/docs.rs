@@ -164,11 +164,7 @@ fn told(value: &Value) -> String {
 }
 
 fn schema_of(golden: &Golden, values: &Values) -> Json {
-    schema::key(
-        "p",
-        &[Field { name: "v", kind: &golden.kind, optional: false, default: None }],
-        values,
-    )
+    schema::key("p", &[Field::new("v", &golden.kind, false)], values)
 }
 
 fn declared_as(golden: &Golden, values: &Values) -> String {

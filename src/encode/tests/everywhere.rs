@@ -47,7 +47,7 @@ fn check(golden: &Golden, values: &Values) {
         assert_eq!(avro.as_ref().err(), json.as_ref().err(), "{what}");
         return;
     };
-    let field = Field { name: "v", kind, optional: true, default: None };
+    let field = Field::new("v", kind, true);
     let schema = schema::key("p", &[field], values);
     let record = Schema::parse(&schema).unwrap();
     let reader = GenericDatumReader::builder(&record).build().unwrap();

@@ -81,7 +81,7 @@ fn every_text_is_the_string_that_a_parser_reads() {
 fn schemas_are_those_of_kafka_connect() {
     let price = Kind::Numeric { declared: Some((12, 2)) };
     let ints = Kind::Array(Box::new(Kind::Int2));
-    let field = |name, kind, optional| Field { name, kind, optional, default: None };
+    let field = |name, kind, optional| Field::new(name, kind, optional);
     let fields = [
         field("id", &Kind::Int4, false),
         field("total", &price, true),

@@ -26,7 +26,7 @@ use crate::wal::Column;
 
 /// The schema of a record of one such column.
 fn record_of(kind: &Kind, optional: bool) -> Schema {
-    let fields = [Field { name: "v", kind, optional, default: None }];
+    let fields = [Field::new("v", kind, optional)];
     Schema::parse(&schema::key("shop.public.orders", &fields, &Values::default())).unwrap()
 }
 

@@ -19,8 +19,7 @@ fn native() -> Values {
 
 /// The declared type of a column, and what apache-avro reads of its value.
 fn written(kind: &Kind, values: &Values, column: Column<'_>) -> (serde_json::Value, Value) {
-    let record =
-        schema::key("p", &[Field { name: "v", kind, optional: false, default: None }], values);
+    let record = schema::key("p", &[Field::new("v", kind, false)], values);
     let declared = record["fields"][0]["type"].clone();
     let encoder = ColumnEncoder::compile(kind, false, Notation::Avro, values);
     let mut bytes = Vec::new();
@@ -361,7 +360,7 @@ fn ranges_as_records() {
 fn two_columns_of_a_named_type() {
     let range = Kind::Printed(Printed::Range(Box::new(Kind::Date)));
     let kinds = [range.clone(), Kind::Printed(Printed::Multirange(Box::new(Kind::Date))), range];
-    let field = |(name, kind)| Field { name, kind, optional: true, default: None };
+    let field = |(name, kind)| Field::new(name, kind, true);
     let fields: Vec<_> = ["a", "b", "c"].into_iter().zip(&kinds).map(field).collect();
     for values in [native(), Values::default()] {
         Schema::parse(&schema::key("p", &fields, &values)).unwrap();

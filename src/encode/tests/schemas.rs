@@ -13,7 +13,7 @@ fn key(prefix: &str, fields: &[Field<'_>]) -> String {
 }
 
 fn field<'a>(name: &'a str, kind: &'a Kind, optional: bool) -> Field<'a> {
-    Field { name, kind, optional, default: None }
+    Field::new(name, kind, optional)
 }
 
 /// Source: the worked example of what Debezium 3.6 and the Confluent converter register for

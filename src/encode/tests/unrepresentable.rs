@@ -11,7 +11,7 @@ fn values(on_unrepresentable: OnUnrepresentable) -> Values {
 
 /// What apache-avro reads of a field, as the schema declares it.
 fn read(kind: &Kind, optional: bool, values: &Values, column: Column<'_>) -> Result<Value, Error> {
-    let record = schema::key("p", &[Field { name: "v", kind, optional, default: None }], values);
+    let record = schema::key("p", &[Field::new("v", kind, optional)], values);
     let encoder = ColumnEncoder::compile(kind, optional, Notation::Avro, values);
     let mut bytes = Vec::new();
     encoder.encode(column, &mut bytes)?;

@@ -14,6 +14,11 @@ pub(super) struct Entry {
     pub(super) nullable: Vec<String>,
     /// Whether its rows are older than the primary key that the catalog has.
     pub(super) is_keyless: bool,
+    /// Whether the stream has had a plan of it, or of what it was before.
+    pub(super) was_planned: bool,
+    /// Whether the stream has announced it again since: what the catalog says then is told of by the
+    /// stream, too. Else it may be from the future, or it is older than the process.
+    pub(super) is_news: bool,
     /// OIDs of types that a row had and its plan did not know.
     pub(super) asked: Vec<u32>,
 }

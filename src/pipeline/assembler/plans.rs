@@ -4,20 +4,37 @@ use std::sync::Arc;
 
 use super::{Assembler, Error, Owner};
 use crate::facts::TableFacts;
-use crate::plan::{self, Draft, Plan, Route, SchemaId};
+use crate::plan::{self, Draft, Newest, Plan, Registered, Route, SchemaId};
 
 impl Assembler {
+    /// The subjects of the schemas that the owner may have.
+    #[must_use]
+    pub fn subjects(&self, owner: Owner, facts: &TableFacts) -> Vec<String> {
+        let Owner::Relation(id) = owner else { return Vec::new() };
+        let entry = self.relations.get(&id);
+        entry.map(|it| plan::subjects(&it.relation, facts, &self.settings)).unwrap_or_default()
+    }
+
     /// Compiles a plan as far as that goes without topics and schema ids; `facts` are those of the
-    /// owner's relation. `None` if the owner has none any more.
+    /// owner's relation, `newest` its subjects' schemas. `None` if the owner has none any more.
     ///
     /// # Errors
     ///
     /// If configuration and table contradict each other, or the slot must be read in text mode.
-    pub fn draft(&self, owner: Owner, mut facts: TableFacts) -> Result<Option<Draft>, Error> {
+    pub fn draft(
+        &self,
+        owner: Owner,
+        mut facts: TableFacts,
+        newest: &[Newest],
+    ) -> Result<Option<Draft>, Error> {
         let Owner::Relation(id) = owner else {
             return Ok(plan::compile_message_outbox(&self.settings)?);
         };
         let entry = self.relations.get(&id).ok_or(Error::UnknownRelation(id))?;
+        let registered = Registered::parse(newest);
+        if facts.is_gone {
+            plan::recall(&entry.relation, &mut facts, &registered);
+        }
         facts.not_null.retain(|column| !entry.nullable.contains(column));
         if entry.is_keyless {
             facts.primary_key.clear();
@@ -26,7 +43,10 @@ impl Assembler {
         }
         let leaves = self.relations.values().filter(|leaf| leaf.root == Some(id));
         facts.leaves.extend(leaves.map(|leaf| plan::leaf(&leaf.relation)));
-        let draft = plan::compile(&entry.relation, &facts, &self.settings)?;
+        let mut draft = plan::compile(&entry.relation, &facts, &registered, &self.settings)?;
+        if !entry.is_news || facts.is_gone {
+            draft.keep(newest);
+        }
         if draft.topics.iter().any(|topic| self.topics.find(topic).is_some()) {
             let others =
                 self.relations.iter().filter(|(other, it)| **other != id && it.plan.is_some());
@@ -48,6 +68,11 @@ impl Assembler {
         let plan = draft.finish(Arc::make_mut(&mut self.topics), ids);
         if let Some(slot) = self.plan_mut(owner) {
             *slot = Some(plan);
+        }
+        if let Owner::Relation(id) = owner
+            && let Some(entry) = self.relations.get_mut(&id)
+        {
+            (entry.was_planned, entry.is_news) = (true, false);
         }
     }
 

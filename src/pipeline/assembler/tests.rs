@@ -184,7 +184,8 @@ fn live(draw: &mut Draw, xacts: &[ModelXact], limits: BatchLimits, kafka: &mut K
                 }
                 Step::Full => hand_over(&mut assembler, &mut batch, kafka),
                 Step::Need(Need::Plan(owner)) => {
-                    let draft = assembler.draft(owner, TableFacts::default()).unwrap().unwrap();
+                    let draft =
+                        assembler.draft(owner, TableFacts::default(), &[]).unwrap().unwrap();
                     let ids = vec![SchemaId(1); draft.schemas.len()];
                     assembler.install(owner, draft, &ids);
                 }
@@ -298,7 +299,7 @@ fn what_is_held_is_counted_and_needs_no_plan() {
             assembler.on_message(lsn, &message, &context, &mut batch).unwrap()
         {
             assert!(!is_first);
-            let draft = assembler.draft(owner, TableFacts::default()).unwrap().unwrap();
+            let draft = assembler.draft(owner, TableFacts::default(), &[]).unwrap().unwrap();
             let ids = vec![SchemaId(1); draft.schemas.len()];
             assembler.install(owner, draft, &ids);
         }
@@ -401,7 +402,7 @@ fn a_stream_with_too_many_relations_ends_at_a_boundary_that_is_progress() {
             let message = Message::parse(&bytes).unwrap();
             let mut step = assembler.on_message(lsn, &message, &context, &mut batch).unwrap();
             if let Step::Need(Need::Plan(owner)) = step {
-                let draft = assembler.draft(owner, TableFacts::default()).unwrap().unwrap();
+                let draft = assembler.draft(owner, TableFacts::default(), &[]).unwrap().unwrap();
                 let ids = vec![SchemaId(1); draft.schemas.len()];
                 assembler.install(owner, draft, &ids);
                 step = assembler.on_message(lsn, &message, &context, &mut batch).unwrap();
@@ -436,7 +437,8 @@ fn plans_and_topics_are_forgotten_and_made_again() {
         let (_, message) = relation_message();
         let Ok(Message::Relation(body)) = Message::parse(&message) else { panic!("no relation") };
         assembler.announce(Relation { id, name: name.to_owned(), ..body.to_owned() });
-        let draft = assembler.draft(Owner::Relation(id), TableFacts::default()).unwrap().unwrap();
+        let draft =
+            assembler.draft(Owner::Relation(id), TableFacts::default(), &[]).unwrap().unwrap();
         let ids = vec![SchemaId(1); draft.schemas.len()];
         assembler.install(Owner::Relation(id), draft, &ids);
         let plans = |it: &Assembler| it.relations.values().filter(|it| it.plan.is_some()).count();

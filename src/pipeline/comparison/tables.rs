@@ -6,7 +6,7 @@ use crate::config::{Config, Format};
 use crate::encode::{BinaryMode, Modes, Representation};
 use crate::facts::TableFacts;
 use crate::kafka::{self, probe};
-use crate::plan::{self, Settings};
+use crate::plan::{self, Registered, Settings};
 use crate::postgres::{Catalog, ChunkError, ImportedReader, SnapshotTable};
 use crate::snapshot::{Progress, State};
 use crate::verify::{BinaryText, Column, Notation, Table};
@@ -96,7 +96,7 @@ fn described(
     // For the schemas, which say what is in JSON, too.
     settings.tables.value_format = Format::Avro;
     settings.tables.key_format = Format::Avro;
-    let draft = match plan::compile(relation, facts, &settings) {
+    let draft = match plan::compile(relation, facts, &Registered::default(), &settings) {
         Ok(draft) => draft,
         Err(error) => return Ok((String::new(), Err(error.to_string()))),
     };
@@ -112,7 +112,7 @@ fn described(
         && settings.values.representation == Representation::Avro
     {
         settings.values.representation = Representation::Debezium(Modes::default());
-        if let Ok(draft) = plan::compile(relation, facts, &settings)
+        if let Ok(draft) = plan::compile(relation, facts, &Registered::default(), &settings)
             && let [_, key] = draft.schemas.as_slice()
         {
             key_schema.clone_from(&key.schema_json);

@@ -12,7 +12,7 @@ use super::super::{Error, clock};
 use super::{Reader, Surroundings};
 use crate::edges::{Class, Sink, Transport};
 use crate::facts::TableFacts;
-use crate::plan::{self, Draft, Route, SchemaId, SchemaRequest};
+use crate::plan::{Route, SchemaId, SchemaRequest};
 use crate::position::Xid;
 use crate::registry;
 use crate::status::Phase;
@@ -56,11 +56,12 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         Ok(())
     }
 
-    pub(super) async fn make(&mut self, owner: Owner, mut facts: TableFacts) -> Result<(), Error> {
-        let Some(mut draft) = self.assembler.draft(owner, facts.clone())? else { return Ok(()) };
-        if facts.is_gone {
-            self.recall(owner, &mut facts, &mut draft).await?;
+    pub(super) async fn make(&mut self, owner: Owner, facts: TableFacts) -> Result<(), Error> {
+        let mut newest = Vec::new();
+        for subject in self.assembler.subjects(owner, &facts) {
+            newest.extend(self.newest(&subject).await?.map(|text| (subject, text)));
         }
+        let Some(draft) = self.assembler.draft(owner, facts, &newest)? else { return Ok(()) };
         if let Owner::Relation(id) = owner
             && let Some(relation) = self.assembler.relation(id)
         {
@@ -69,41 +70,9 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         for topic in &draft.topics {
             self.ensure_topic(topic).await?;
         }
-        let ids = match self.register(&draft.schemas).await {
-            // What readers have as nullable stays so, as if the catalog had never been stricter.
-            Err(Error::Registry(refusal)) if refusal.is_incompatible() => {
-                if !self.recall(owner, &mut facts, &mut draft).await? {
-                    return Err(Error::Registry(refusal));
-                }
-                self.register(&draft.schemas).await?
-            }
-            ids => ids?,
-        };
+        let ids = self.register(&draft.schemas).await?;
         self.assembler.install(owner, draft, &ids);
         Ok(())
-    }
-
-    /// Makes a draft anew by the newest schemas of its subjects; whether it becomes another.
-    async fn recall(
-        &mut self,
-        owner: Owner,
-        facts: &mut TableFacts,
-        draft: &mut Draft,
-    ) -> Result<bool, Error> {
-        let Owner::Relation(id) = owner else { return Ok(false) };
-        let mut newest = Vec::new();
-        for subject in &draft.subjects {
-            newest.extend(self.newest(subject).await?.map(|text| (subject.clone(), text)));
-        }
-        let Some(relation) = self.assembler.relation(id) else { return Ok(false) };
-        plan::recall(relation, facts, &newest);
-        let Some(mut recalled) = self.assembler.draft(owner, facts.clone())? else {
-            return Ok(false);
-        };
-        recalled.keep(&newest);
-        let is_other = recalled.schemas != draft.schemas;
-        *draft = recalled;
-        Ok(is_other)
     }
 
     /// The newest schema of a subject, as patiently as one is registered.

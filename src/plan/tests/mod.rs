@@ -3,6 +3,7 @@
 mod formats;
 mod message;
 mod outbox;
+mod registered;
 mod shape;
 mod table;
 
@@ -20,6 +21,15 @@ use crate::facts::Leaf;
 use crate::position::{Lsn, Position, Xid};
 use crate::types::{TypeFacts, TypeShape};
 use crate::wal::{Message, RelationColumn, RelationId, ReplicaIdentity};
+
+/// The plan of a table whose subjects have no schemas.
+pub(super) fn compile(
+    relation: &Relation,
+    facts: &TableFacts,
+    settings: &Settings,
+) -> Result<Draft, Error> {
+    super::compile(relation, facts, &Registered::default(), settings)
+}
 
 /// A column as it goes over the wire.
 #[derive(Clone, Copy)]

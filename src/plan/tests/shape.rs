@@ -171,41 +171,6 @@ fn a_keys_schema_depends_on_its_columns_types_alone() {
     assert_eq!(key["fields"], fields);
 }
 
-/// Where the catalog knows nothing any more, or is stricter than readers are.
-#[test]
-fn the_newest_schemas_say_what_the_catalog_does_not() {
-    let columns = [("a", INT4, true), ("b", INT4, true), ("c d", INT4, false), ("e", INT4, false)];
-    let relation = relation("t", ReplicaIdentity::Default, &columns);
-    let compiled = |facts: &TableFacts| compile(&relation, facts, &settings()).unwrap();
-    let newest = |facts: &TableFacts| -> Vec<Newest> {
-        let schemas = compiled(facts).schemas.into_iter();
-        schemas.map(|request| (request.subject, request.schema_json)).collect()
-    };
-    let mut there = facts(&["a", "b", "c d"], &["b", "a"]);
-    there.defaults.insert("c d".to_owned(), "7".to_owned());
-    // Gone: all is as it was, the key's order and the default too.
-    let mut gone = TableFacts { is_gone: true, ..TableFacts::default() };
-    let registered = newest(&there);
-    recall(&relation, &mut gone, &registered);
-    let mut draft = compiled(&gone);
-    draft.keep(&registered);
-    assert_eq!(draft.schemas, compiled(&there).schemas);
-    // What was never registered is as little known as before.
-    let mut gone = TableFacts { is_gone: true, ..TableFacts::default() };
-    recall(&relation, &mut gone, &[]);
-    assert_eq!(compiled(&gone).schemas, compiled(&TableFacts::default()).schemas);
-    // A field that is nullable stays so; a new column is as the catalog says.
-    let shorter = Relation { columns: relation.columns[..3].to_vec(), ..relation.clone() };
-    let nullable = compile(&shorter, &facts(&["a", "b"], &["b", "a"]), &settings()).unwrap();
-    let nullable: Vec<Newest> =
-        nullable.schemas.into_iter().map(|it| (it.subject, it.schema_json)).collect();
-    let mut stricter = facts(&["a", "b", "c d", "e"], &["b", "a"]);
-    recall(&relation, &mut stricter, &nullable);
-    stricter.not_null.sort();
-    assert_eq!(stricter.not_null, ["a", "b", "e"]);
-    assert_eq!(stricter.primary_key, ["b", "a"]);
-}
-
 /// Of a table that is gone nobody knows a key: where keys may have a schema is the formats' matter.
 #[test]
 fn the_subjects_of_a_table_are_those_of_its_formats() {
@@ -220,7 +185,7 @@ fn the_subjects_of_a_table_are_those_of_its_formats() {
         let mut settings = settings();
         (settings.tables.key_format, settings.tables.value_format) = (key_format, value_format);
         let gone = TableFacts { is_gone: true, ..TableFacts::default() };
-        assert_eq!(compile(&relation, &gone, &settings).unwrap().subjects, expect);
+        assert_eq!(subjects(&relation, &gone, &settings), expect);
     }
 }
 

@@ -29,6 +29,7 @@ impl Catalog {
             is_gone: ancestors.is_none(),
             not_null,
             defaults: defaults(&columns)?,
+            missing: missing(&columns)?,
             primary_key,
             unknown_key,
             identity_index,
@@ -95,6 +96,17 @@ fn defaults(rows: &[Row]) -> Result<BTreeMap<String, String>, Error> {
         }
     }
     Ok(defaults)
+}
+
+/// What columns that were added hold in rows from before.
+fn missing(rows: &[Row]) -> Result<BTreeMap<String, String>, Error> {
+    let mut missing = BTreeMap::new();
+    for row in rows {
+        if let Some(text) = field(row, MISSING)? {
+            missing.insert(field(row, 0)?, text);
+        }
+    }
+    Ok(missing)
 }
 
 /// Columns under the names that they had when the relation was sent.
@@ -240,10 +252,13 @@ fn type_facts(row: &Row) -> Result<TypeFacts, Error> {
 
 const IS_NOT_NULL: usize = 1;
 const EXPRESSION: usize = 2;
+const MISSING: usize = 6;
 
 /// A NOT NULL that was added as NOT VALID (18+) does not hold for old rows. The expression of a
 /// generated column is no default. `pg_get_expr` is not told of the table, which it would lock: a
-/// default names no columns. A literal's label is the type that a domain is over in the end.
+/// default names no columns. A literal's label is the type that a domain is over in the end. The value
+/// of rows from before a column is kept as an array of one; whose elements are parted by something
+/// else than a comma is left out.
 const COLUMNS_SQL: &str = "\
 SELECT a.attname::text,
        a.attnotnull
@@ -253,7 +268,8 @@ SELECT a.attname::text,
                  AND a.attnum = ANY (k.conkey))
        OR base.is_not_null,
        CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, 0) END,
-       format_type(base.type, -1), format_type(base.type, base.modifier), base.modifier
+       format_type(base.type, -1), format_type(base.type, base.modifier), base.modifier,
+       CASE WHEN base.delimiter = ',' THEN (a.attmissingval::text::text[])[1] END
 FROM pg_attribute a
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 CROSS JOIN LATERAL (
@@ -263,7 +279,8 @@ CROSS JOIN LATERAL (
         SELECT t.typbasetype, t.typtypmod, base.is_not_null OR t.typnotnull
         FROM base
         JOIN pg_type t ON t.oid = base.type AND t.typtype = 'd')
-    SELECT base.* FROM base JOIN pg_type t ON t.oid = base.type AND t.typtype <> 'd') AS base
+    SELECT base.*, t.typdelim AS delimiter
+    FROM base JOIN pg_type t ON t.oid = base.type AND t.typtype <> 'd') AS base
 WHERE a.attrelid = $1 AND 0 < a.attnum AND NOT a.attisdropped
 ORDER BY a.attnum";
 

@@ -4,7 +4,6 @@
 use serde_json::Value;
 
 use super::{Checked, LIMIT};
-use crate::registry;
 use crate::support::flow::{self, Flow, ends_with, query};
 use crate::support::run;
 use crate::support::stack::{Space, shared};
@@ -162,8 +161,6 @@ fn a_schema_of_the_waiting_rows_that_the_registry_refuses_is_told_and_not_regist
     run(LIMIT, async {
         let mut flow = stopped("wait_schema", DDL, &[]).await;
         let subject = format!("{}-value", flow.topic("public.t"));
-        let rule = format!("{}/config/{subject}", flow.stack.registry.url());
-        assert_eq!(registry::put(&rule, "{\"compatibility\":\"BACKWARD\"}"), 200);
         flow.execute("ALTER TABLE t ALTER v TYPE int USING 1").await;
         flow.execute("INSERT INTO t VALUES (1, 2)").await;
         flow.execute("ALTER TABLE t ALTER v TYPE text").await;

@@ -2,7 +2,6 @@
 //! own, keys that come later, tables that are gone, a catalog that is behind.
 
 use super::TEST_LIMIT;
-use crate::registry::put;
 use crate::support::flow::{Flow, LIMIT, ends_with, lines_at, query, said, until_value};
 use crate::support::run;
 use crate::support::stack::{Stack, shared};
@@ -151,8 +150,7 @@ fn schemas(flow: &Flow<'_>, table: &str) -> usize {
 fn set_rule(flow: &Flow<'_>, table: &str, rule: &str) {
     for part in ["key", "value"] {
         let subject = format!("{}-{part}", flow.topic(&format!("public.{table}")));
-        let url = format!("{}/config/{subject}", flow.stack.registry.url());
-        assert_eq!(put(&url, &format!("{{\"compatibility\":\"{rule}\"}}")), 200);
+        flow.stack.registry.set_rule(&subject, rule);
     }
 }
 

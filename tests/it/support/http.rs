@@ -25,6 +25,21 @@ fn exchange(address: &str, path: &str) -> std::io::Result<(u16, String)> {
     Ok((status, if is_chunked { join(body).ok_or_else(bad)? } else { body.to_owned() }))
 }
 
+/// A PUT of JSON; the status.
+pub(crate) fn put(url: &str, body: &str) -> u16 {
+    let (address, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "PUT /{path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
 /// Puts a chunked body together: the registry sends large ones so, though asked by HTTP/1.0.
 fn join(mut body: &str) -> Option<String> {
     let mut whole = String::new();

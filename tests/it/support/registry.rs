@@ -53,6 +53,16 @@ impl Registry {
             (status, _) => Err(format!("status {status}")),
         });
         self.process = Some(process);
+        // Confluent's default; Apicurio has none.
+        self.set_rule("", "BACKWARD");
+    }
+
+    /// Sets the rule of a subject, or with "" the global one.
+    pub(crate) fn set_rule(&self, subject: &str, rule: &str) {
+        let url = format!("{}/config/{subject}", self.url());
+        let status =
+            http::put(url.trim_end_matches('/'), &format!(r#"{{"compatibility":"{rule}"}}"#));
+        assert_eq!(status, 200, "{subject}: {rule}");
     }
 
     /// Kills it.

@@ -7,7 +7,7 @@ use apache_avro::{AvroResult, Decimal, Schema};
 use serde_json::{Value as Json, json};
 use tokio_postgres::Client;
 use walbrook::encode::schema::{self, Field};
-use walbrook::encode::{ColumnEncoder, Notation, Representation, Values};
+use walbrook::encode::{ColumnEncoder, Notation, Representation, Values, default_of};
 use walbrook::facts::TableFacts;
 use walbrook::wal::{Column, RelationColumn};
 
@@ -82,8 +82,9 @@ fn column_of(
 ) -> Result<(), String> {
     let values = Values { representation, ..Values::default() };
     let kind = facts.types.resolve(column.type_oid, column.type_modifier);
-    let default = facts.defaults.get(&column.name).map(String::as_str);
-    let field = Field { name: "v", kind: &kind, optional: false, default };
+    let text = facts.defaults.get(&column.name);
+    let default = text.and_then(|text| default_of(&kind, None, text, &values));
+    let field = Field::new("v", &kind, false).with_default(default.as_ref());
     let schema = schema::key("test", &[field], &values);
     let reads = Schema::parse(&schema).map_err(|error| error.to_string())?;
     let declared = &schema["fields"][0];
@@ -96,7 +97,7 @@ fn column_of(
         (Err(_), None) => Ok(()),
         (Err(error), Some(default)) => Err(format!("{error}, but the default is {default}")),
         (Ok(row), None) if may_have_none(&row, written, stored) => Ok(()),
-        (Ok(row), None) => Err(format!("no default, the row has {row:?}; {default:?}")),
+        (Ok(row), None) => Err(format!("no default, the row has {row:?}; {text:?}")),
         (Ok(row), Some(default)) => match of_reader(&reads, &row, default) {
             Ok(before) if before == row => Ok(()),
             other => Err(format!("a reader finds {other:?}, the row has {row:?}")),

@@ -251,7 +251,7 @@ impl Judged {
 
 impl Fields {
     fn new(kind: &Kind, values: &Values) -> Self {
-        let field = Field { name: "v", kind, optional: true, default: None };
+        let field = Field::new("v", kind, true);
         let record: Json = schema::key("test", &[field], values);
         let schema = record["fields"][0]["type"].clone();
         Self {
