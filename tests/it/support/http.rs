@@ -27,11 +27,16 @@ fn exchange(address: &str, path: &str) -> std::io::Result<(u16, String)> {
 
 /// A PUT of JSON; the status.
 pub(crate) fn put(url: &str, body: &str) -> u16 {
+    send("PUT", url, body)
+}
+
+/// The same with another method.
+pub(crate) fn send(method: &str, url: &str, body: &str) -> u16 {
     let (address, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
         stream,
-        "PUT /{path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "{method} /{path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
     .unwrap();
