@@ -1,13 +1,16 @@
-//! `walbrook schema print`: the Avro schemas as they would be registered, from the live catalog.
+//! `walbrook schema print`: the Avro schemas as they would be registered, from the live catalog and
+//! beside the newest ones of the registry.
 
 use serde_json::{Value, json};
 
 use super::{failed, print, said};
 use crate::cli::{Exit, SchemaCommand};
 use crate::config::{Config, Routing};
+use crate::facts::TableFacts;
 use crate::pipeline;
-use crate::plan::{self, Registered, SchemaRequest, Settings};
+use crate::plan::{self, Draft, Registered, SchemaRequest, Settings};
 use crate::postgres::Catalog;
+use crate::registry::{self, Registry};
 use crate::wal::Relation;
 
 /// Prints schemas: one JSON object each, with the subject.
@@ -52,6 +55,7 @@ async fn schemas(config: &Config, table: Option<&str>) -> Result<Found, pipeline
     let settings = Settings::new(config);
     let mut catalog = Catalog::connect(&config.postgres).await?;
     let relations = catalog.published_relations(&config.replication.publications).await?;
+    let mut registry = config.registry.as_ref().and_then(|it| answered(Registry::new(it)));
     let mut found = Found { schemas: Vec::new(), errors: Vec::new(), is_known: table.is_none() };
     for relation in relations {
         let name = format!("{}.{}", relation.namespace, relation.name);
@@ -60,7 +64,15 @@ async fn schemas(config: &Config, table: Option<&str>) -> Result<Found, pipeline
         }
         found.is_known = true;
         let facts = catalog.describe(&relation).await?;
-        match plan::compile(&relation, &facts, &Registered::default(), &settings) {
+        let beside = match &mut registry {
+            Some(it) => answered(beside_newest(it, &settings, &relation, &facts).await),
+            None => None,
+        };
+        if beside.is_none() {
+            registry = None;
+        }
+        let alone = || plan::compile(&relation, &facts, &Registered::default(), &settings);
+        match beside.unwrap_or_else(alone) {
             Ok(draft) => found.schemas.extend(draft.schemas),
             Err(error) => found.errors.push(said(&error)),
         }
@@ -72,6 +84,36 @@ async fn schemas(config: &Config, table: Option<&str>) -> Result<Found, pipeline
         found.schemas.extend(payload_schemas(&outbox.routing));
     }
     Ok(found)
+}
+
+/// What a registry said, or a warning that it says nothing.
+fn answered<T>(answer: Result<T, registry::Error>) -> Option<T> {
+    answer
+        .inspect_err(|error| {
+            let error = said(error);
+            tracing::warn!(error, "these are the schemas of subjects that have none yet");
+        })
+        .ok()
+}
+
+/// A table's plan beside the newest schemas of its subjects, as `run` makes it.
+///
+/// # Errors
+///
+/// If no registry answers, or the credentials are refused.
+pub(super) async fn beside_newest(
+    registry: &mut Registry,
+    settings: &Settings,
+    relation: &Relation,
+    facts: &TableFacts,
+) -> Result<Result<Draft, plan::Error>, registry::Error> {
+    let mut newest = Vec::new();
+    for subject in plan::subjects(relation, facts, settings) {
+        newest.extend(registry.newest(&subject).await?.map(|text| (subject, text)));
+    }
+    let mut draft = plan::compile(relation, facts, &Registered::parse(&newest), settings);
+    draft.iter_mut().for_each(|draft| draft.keep(&newest));
+    Ok(draft)
 }
 
 /// The payload schemas of an outbox table.

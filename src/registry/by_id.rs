@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use super::{Error, Registry, Version};
+use super::{Error, Found, Registry};
 use crate::plan::SchemaId;
 
 impl Registry {
@@ -14,7 +14,7 @@ impl Registry {
     /// refused.
     pub async fn schema(&mut self, id: SchemaId) -> Result<String, Error> {
         let number = id.0.to_string();
-        let parse = |body: &[u8]| serde_json::from_slice::<Version>(body).ok();
+        let parse = |body: &[u8]| serde_json::from_slice::<Found>(body).ok();
         let path = ["schemas", "ids", &number];
         let found =
             self.ask(&Method::GET, &path, &format!("(schema id {number})"), None, parse).await?;

@@ -1,12 +1,12 @@
 //! The schema registry's side: that it answers, and what it would say to the schemas.
 
 use super::super::said;
-use super::super::schema::payload_schemas;
+use super::super::schema::{beside_newest, payload_schemas};
 use super::report::Report;
 use super::tables::Captured;
 use crate::config::Config;
 use crate::edges::Class;
-use crate::plan::{self, Registered, SchemaRequest, Settings};
+use crate::plan::{SchemaRequest, Settings};
 use crate::registry::{Error, Registration, Registry};
 
 /// Looks at the schema registry.
@@ -48,7 +48,9 @@ async fn schemas(
     let settings = Settings::new(config);
     let mut fit = rehearse(registry, payloads, report).await?;
     for table in tables {
-        let schemas = would_be(registry, &settings, table).await?;
+        let Captured { relation, facts, draft } = table;
+        let again = beside_newest(registry, &settings, relation, facts).await?;
+        let schemas = again.map_or_else(|_| draft.schemas.clone(), |again| again.schemas);
         let found = rehearse(registry, &schemas, report).await?;
         fit.registered += found.registered;
         fit.new += found.new;
@@ -98,24 +100,6 @@ async fn rehearse(
         }
     }
     Ok(fit)
-}
-
-/// A table's schemas as `run` would register them: beside the newest ones.
-async fn would_be(
-    registry: &mut Registry,
-    settings: &Settings,
-    Captured { relation, facts, draft }: &Captured,
-) -> Result<Vec<SchemaRequest>, Error> {
-    let mut newest = Vec::new();
-    for subject in plan::subjects(relation, facts, settings) {
-        newest.extend(registry.newest(&subject).await?.map(|text| (subject, text)));
-    }
-    let registered = Registered::parse(&newest);
-    let Ok(mut again) = plan::compile(relation, facts, &registered, settings) else {
-        return Ok(draft.schemas.clone());
-    };
-    again.keep(&newest);
-    Ok(again.schemas)
 }
 
 fn advice(subject: &str) -> String {

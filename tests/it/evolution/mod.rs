@@ -88,6 +88,18 @@ fn evolve(met: Met) {
         for (case, rows) in CASES.iter().zip(&rows) {
             check(&flow, case, rows);
         }
+        // What a restart meets is no news.
+        let topics = rows.iter().map(|rows| &rows.last().unwrap().topic);
+        let count = |flow: &Flow<'_>| -> Vec<usize> {
+            let subject = |topic: &String| format!("{}-value", flow.topic(topic));
+            topics.clone().map(|topic| flow.stack.registry.versions(&subject(topic))).collect()
+        };
+        let before = count(&flow);
+        flow.restart_after_kill().await;
+        let tables: Vec<_> = topics.clone().map(String::as_str).collect();
+        flow.execute(&format!("TRUNCATE {}", tables.join(", "))).await;
+        flow.drain().await;
+        assert_eq!(count(&flow), before);
         flow.stop();
     });
 }
@@ -188,6 +200,32 @@ fn read_as(flow: &Flow<'_>, record: &Record, newer: &Record) -> Avro {
     let (writer, reader) = (schema(record), schema(newer));
     let reader = GenericDatumReader::builder(&writer).reader_schema(&reader).build().unwrap();
     reader.read_value(&mut &record.value.as_ref().unwrap()[5..]).unwrap()
+}
+
+#[test]
+fn an_identity_that_changes_says_more_or_less_of_old_rows() {
+    run(TEST_LIMIT, async {
+        let ddl = "CREATE TABLE memo (id int PRIMARY KEY, title text, body text);
+                   CREATE PUBLICATION walbrook FOR TABLE memo";
+        let mut flow = Flow::start(shared(), "memo", ddl, &[]).await;
+        flow.execute("INSERT INTO memo VALUES (1, 't', 'text')").await;
+        flow.drain().await;
+        flow.execute(
+            "ALTER TABLE memo REPLICA IDENTITY FULL;
+             UPDATE memo SET title = 'u';
+             ALTER TABLE memo REPLICA IDENTITY DEFAULT;
+             UPDATE memo SET title = 'v'",
+        )
+        .await;
+        let row = |title| format!(r#"{{"id":1,"title":"{title}","body":"text"}}"#);
+        let told = [
+            format!(r#"c {{"id":1}} null {}"#, row("t")),
+            format!(r#"u {{"id":1}} {} {}"#, row("t"), row("u")),
+            format!(r#"u {{"id":1}} null {}"#, row("v")),
+        ];
+        assert_eq!(flow.told("public.memo").await, told);
+        flow.stop();
+    });
 }
 
 /// `docs/evolution.md` has the cases, each once and in their order.

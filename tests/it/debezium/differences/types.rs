@@ -34,6 +34,16 @@ pub(super) static KNOWN: &[Known] = &[
                  `Before` in which what is not known is null.",
     },
     Known {
+        settings: &[&DEFAULT, &JSON_SCHEMAS],
+        places: &[
+            "keyless schema value 1 before{}",
+            "large_whole schema value 1 before{}",
+            "whole schema value 1 before{}",
+        ],
+        reason: "With REPLICA IDENTITY FULL it has the same record, so that another identity changes \
+                 none.",
+    },
+    Known {
         settings: TYPES.settings,
         places: &[
             "defaults schema key 1 id*",
