@@ -1,9 +1,15 @@
 //! The way back: from the number that stands before a record to the schema that it was written with.
 
 use reqwest::Method;
+use serde::Deserialize;
 
-use super::{Error, Found, Registry};
+use super::{Error, Registry};
 use crate::plan::SchemaId;
+
+#[derive(Deserialize)]
+struct Found {
+    schema: String,
+}
 
 impl Registry {
     /// The text of a schema.

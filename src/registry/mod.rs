@@ -188,13 +188,6 @@ struct Registered {
     id: u32,
 }
 
-/// A schema that was asked for by its id.
-#[derive(Deserialize)]
-struct Found {
-    schema: String,
-}
-
-/// One that was asked for by its subject.
 #[derive(Deserialize)]
 struct Version {
     id: u32,
