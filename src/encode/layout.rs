@@ -170,6 +170,14 @@ pub(super) enum Layout {
 /// A number that readers have as a wider one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wide {
+    /// A decimal of at least so many digits, and of so many behind the point, of one that has no more
+    /// there.
+    Decimal {
+        /// Digits in all.
+        precision: u16,
+        /// Digits behind the point.
+        scale: u16,
+    },
     /// `double`, of a `float`.
     Double,
     /// `long`, of an `int`: the bytes are the same.
@@ -198,6 +206,12 @@ impl Codec {
     /// The same as a wider number, if it is one.
     pub(super) fn widened(self, wide: Option<Wide>) -> Self {
         let layout = match (wide, self.layout) {
+            (
+                Some(Wide::Decimal { precision: least, scale: wide }),
+                Layout::Decimal { precision, scale },
+            ) if scale <= wide => {
+                Layout::Decimal { precision: least.max(precision + (wide - scale)), scale: wide }
+            }
             (Some(Wide::Double), Layout::Float) => Layout::Double,
             (Some(Wide::Long), Layout::Int16 | Layout::Int32) => Layout::Int64,
             (_, layout) => layout,

@@ -296,6 +296,15 @@ impl Telemetry {
                 "the replica identity of a partition is not its table's: old rows of it lack what was not logged; see `walbrook check`"
             );
         }
+        for column in &draft.rescaled {
+            if self.told.is_new(&table, column) {
+                warn!(
+                    %table,
+                    %column,
+                    "a decimal has more digits behind the point than readers have: who reads older events by the newer schema may read them by another scale (Java's Avro does), though the registry takes the schema"
+                );
+            }
+        }
         self.watch.know(relation.id, namespace, name);
         for (column, type_name) in &draft.unknown {
             self.on_unknown_type(namespace, name, column, type_name);

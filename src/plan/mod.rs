@@ -100,6 +100,8 @@ pub struct Draft {
     pub schemas: Vec<SchemaRequest>,
     /// Columns of types that are published as PostgreSQL's text: column and type.
     pub unknown: Vec<(String, String)>,
+    /// Columns of decimals with more digits behind the point than readers have.
+    pub rescaled: Vec<String>,
     /// Whether its records have a key.
     pub has_key: bool,
     /// A partition (its schema and name) whose old rows lack what those of the table should have.
@@ -157,6 +159,7 @@ pub fn compile(
         topics,
         schemas,
         unknown: shape.unknown(),
+        rescaled: shape.rescaled(),
         has_key: !shape.key.is_empty(),
         odd_leaf: shape.odd_leaf,
         body: Body::Table { draft: Box::new(draft), topic },
@@ -280,8 +283,15 @@ pub fn compile_message_outbox(settings: &Settings) -> Result<Option<Draft>, Erro
 impl Draft {
     /// Of an outbox, whose schemas are its routes' matter.
     fn of_events(topics: Vec<String>, body: Body) -> Self {
-        let (schemas, unknown) = (Vec::new(), Vec::new());
-        Self { topics, schemas, unknown, has_key: true, odd_leaf: None, body }
+        Self {
+            topics,
+            schemas: Vec::new(),
+            unknown: Vec::new(),
+            rescaled: Vec::new(),
+            has_key: true,
+            odd_leaf: None,
+            body,
+        }
     }
 
     /// The plan, once its topics exist and its schemas are registered.

@@ -125,13 +125,21 @@ fn registered(declared: &Value, default: Option<&Value>) -> RegisteredField {
     let branches =
         declared.as_array().map_or_else(|| std::slice::from_ref(declared), Vec::as_slice);
     let is_nullable = branches.iter().any(|branch| branch == "null");
-    let number = branches.iter().find(|branch| *branch != "null").map(bare);
-    let wide = match number.as_ref().and_then(Value::as_str) {
+    let wide = branches.iter().find(|branch| *branch != "null").and_then(wide);
+    RegisteredField { is_nullable, wide, bare: bare(declared), default: default.cloned() }
+}
+
+/// As which number readers have a field.
+fn wide(branch: &Value) -> Option<Wide> {
+    let digits = |name| branch.get(name)?.as_u64()?.try_into().ok();
+    match bare(branch).as_str() {
         Some("double") => Some(Wide::Double),
         Some("long") => Some(Wide::Long),
+        _ if branch.get("logicalType")? == "decimal" => {
+            Some(Wide::Decimal { precision: digits("precision")?, scale: digits("scale")? })
+        }
         _ => None,
-    };
-    RegisteredField { is_nullable, wide, bare: bare(declared), default: default.cloned() }
+    }
 }
 
 /// Takes from the newest schemas what the catalog does not tell of a table that is gone: which columns

@@ -152,6 +152,17 @@ impl Shape {
         self.key.iter().filter_map(|index| Some((*index, self.columns.get(*index)?)))
     }
 
+    /// Columns of decimals with more digits behind the point than readers have.
+    pub(super) fn rescaled(&self) -> Vec<String> {
+        let is_rescaled = |column: &&ColumnShape| match (&column.kind, column.wide) {
+            (Kind::Numeric { declared: Some((_, now)) }, Some(Wide::Decimal { scale, .. })) => {
+                i32::from(scale) < i32::from(*now)
+            }
+            _ => false,
+        };
+        self.columns.iter().filter(is_rescaled).map(|column| column.name.clone()).collect()
+    }
+
     /// Columns whose type is published as PostgreSQL's text: column and type.
     pub(super) fn unknown(&self) -> Vec<(String, String)> {
         let unknown = |column: &ColumnShape| {

@@ -144,6 +144,39 @@ fn a_number_that_readers_have_as_a_wider_one_stays_as_wide() {
     assert!(key.1.contains("\"long\""), "{}", key.1);
 }
 
+/// Readers of older records would take their digits for others.
+#[test]
+fn a_decimal_keeps_the_digits_behind_the_point_that_readers_have() {
+    let numeric = |precision: i32, scale: i32| precision << 16 | (scale & 0x7ff);
+    let relation = |modifier| {
+        let mut relation = relation("t", ByKey, &[ID, ("n", 1700, false)]);
+        relation.columns[1].type_modifier = modifier + 4;
+        relation
+    };
+    let all = facts(&["id", "n"], &["id"]);
+    let mut newest = Vec::new();
+    let mut becomes = |modifier| {
+        let registered = Registered::parse(&newest);
+        let draft =
+            super::super::compile(&relation(modifier), &all, &registered, &settings()).unwrap();
+        let schema: Value = serde_json::from_str(&draft.schemas[0].schema_json).unwrap();
+        let declared = schema.pointer("/fields/1/type/1/fields/1/type").unwrap().clone();
+        newest = draft.schemas.into_iter().map(|it| (it.subject, it.schema_json)).collect();
+        (
+            declared["precision"].as_u64().unwrap(),
+            declared["scale"].as_u64().unwrap(),
+            draft.rescaled,
+        )
+    };
+    let none = Vec::<String>::new;
+    assert_eq!(becomes(numeric(6, 2)), (6, 2, none()));
+    assert_eq!(becomes(numeric(9, 2)), (9, 2, none()));
+    assert_eq!(becomes(numeric(4, 1)), (9, 2, none()));
+    assert_eq!(becomes(numeric(12, 0)), (14, 2, none()));
+    assert_eq!(becomes(numeric(8, 4)), (8, 4, vec!["n".to_owned()]));
+    assert_eq!(becomes(numeric(8, 2)), (10, 4, none()));
+}
+
 /// Its values are written as its schema says.
 #[test]
 fn a_wider_number_is_written_as_one() {

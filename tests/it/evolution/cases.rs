@@ -216,6 +216,26 @@ pub(super) static CASES: &[Case] = &[
         older: &[],
     },
     Case {
+        ddl: "TYPE numeric(p, s) → numeric(q, t), fewer digits behind the point",
+        made: "CREATE TABLE T (id int PRIMARY KEY, v numeric(9, 3) NOT NULL)",
+        steps: &[
+            step("INSERT INTO T VALUES (1, 1.125)", 1),
+            step("ALTER TABLE T ALTER v TYPE numeric(9, 1); INSERT INTO T VALUES (2, 2.5)", 2),
+        ],
+        elsewhere: &["v"],
+        older: &[],
+    },
+    Case {
+        ddl: "TYPE numeric(p, s) → numeric(q, t), more digits behind the point",
+        made: "CREATE TABLE T (id int PRIMARY KEY, v numeric(9, 1) NOT NULL)",
+        steps: &[
+            step("INSERT INTO T VALUES (1, 1.5)", 1),
+            step("ALTER TABLE T ALTER v TYPE numeric(9, 3); INSERT INTO T VALUES (2, 2.125)", 2),
+        ],
+        elsewhere: &["v"],
+        older: &[],
+    },
+    Case {
         ddl: "enum: ADD VALUE, RENAME VALUE, another type",
         made: "CREATE TYPE T_mood AS ENUM ('sad', 'ok');
                CREATE TABLE T (id int PRIMARY KEY, v T_mood NOT NULL)",
