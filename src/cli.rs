@@ -339,6 +339,10 @@ pub enum CheckpointCommand {
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum SchemaCommand {
     /// Print the key and value schemas of published tables
+    ///
+    /// As the next start would register them: from the catalog, and beside the newest schemas of the
+    /// subjects, which the registry is asked for. Registers nothing. Where no registry answers, a
+    /// warning says so, and the schemas are those of new subjects.
     Print {
         /// Only this table, as schema.table
         #[arg(long, value_name = "TABLE")]

@@ -43,12 +43,6 @@ impl<'a> Field<'a> {
     pub fn new(name: &'a str, kind: &'a Kind, optional: bool) -> Self {
         Self { name, kind, wide: None, optional, default: None, connect_default: None }
     }
-
-    /// The same with the column's default for both.
-    #[must_use]
-    pub fn with_default(self, default: Option<&'a Value>) -> Self {
-        Self { default, connect_default: default, ..self }
-    }
 }
 
 /// The schema of a key: record `Key` in the namespace `prefix` (`shop.public.orders`).

@@ -7,7 +7,8 @@ use crate::encode::{OnUnrepresentable, Representation, connect, default_of};
 
 fn declared(kind: &Kind, optional: bool, default: &str, values: &Values) -> serde_json::Value {
     let default = default_of(kind, None, default, values);
-    let field = Field::new("v", kind, optional).with_default(default.as_ref());
+    let default = default.as_ref();
+    let field = Field { default, connect_default: default, ..Field::new("v", kind, optional) };
     let mut record = schema::key("p", &[field], values);
     Schema::parse(&record).unwrap();
     record["fields"][0].take()
@@ -81,7 +82,8 @@ fn kafka_connect_finds_it_in_the_type() {
     assert_eq!(found, expect);
 
     let default = default_of(&price, None, "1.5", &values);
-    let field = Field::new("v", &price, false).with_default(default.as_ref());
+    let default = default.as_ref();
+    let field = Field { default, connect_default: default, ..Field::new("v", &price, false) };
     let json = connect::schema(&schema::key("p", &[field], &values));
     assert_eq!(json["fields"][0]["default"], "AJY=");
 }

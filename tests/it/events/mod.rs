@@ -1,7 +1,6 @@
 //! Values: every common type in binary and in text form, what cannot be represented, and types that
 //! nobody knows. How rows change is in [`rows`], how schemas do in [`evolution`], text without an encoding in [`unencoded`].
 
-mod evolution;
 mod identities;
 mod rows;
 mod unencoded;

@@ -84,7 +84,8 @@ fn column_of(
     let kind = facts.types.resolve(column.type_oid, column.type_modifier);
     let text = facts.defaults.get(&column.name);
     let default = text.and_then(|text| default_of(&kind, None, text, &values));
-    let field = Field::new("v", &kind, false).with_default(default.as_ref());
+    let default = default.as_ref();
+    let field = Field { default, connect_default: default, ..Field::new("v", &kind, false) };
     let schema = schema::key("test", &[field], &values);
     let reads = Schema::parse(&schema).map_err(|error| error.to_string())?;
     let declared = &schema["fields"][0];

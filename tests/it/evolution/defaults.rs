@@ -1,24 +1,9 @@
-//! How schemas follow tables whose columns come and go, under the registry's rule.
+//! Defaults of each kind of value, as readers of older records find them; and what is refused.
 
-use apache_avro::reader::datum::GenericDatumReader;
-
-use super::TEST_LIMIT;
+use super::{TEST_LIMIT, read_as};
 use crate::support::flow::{Flow, ends_with, plain, query};
-use crate::support::records::Record;
 use crate::support::run;
 use crate::support::stack::shared;
-
-/// A record's value as a reader sees it that knows the schema of another, newer record.
-fn read_as(flow: &Flow<'_>, record: &Record, newer: &Record) -> serde_json::Value {
-    let registry = &flow.stack.registry;
-    let schema = |record: &Record| {
-        let id = record.value.as_ref().unwrap()[1..5].try_into().unwrap();
-        registry.schema(u32::from_be_bytes(id))
-    };
-    let (writer, reader) = (schema(record), schema(newer));
-    let reader = GenericDatumReader::builder(&writer).reader_schema(&reader).build().unwrap();
-    plain(reader.read_value(&mut &record.value.as_ref().unwrap()[5..]).unwrap())
-}
 
 #[test]
 fn a_required_column_with_a_constant_default_is_backward_compatible() {
@@ -41,7 +26,7 @@ fn a_required_column_with_a_constant_default_is_backward_compatible() {
         .await;
         flow.drain().await;
         let records = flow.records("public.t");
-        let older = read_as(&flow, &records[0], &records[1]);
+        let older = plain(read_as(&flow, &records[0], &records[1]));
         // What PostgreSQL says of the row that is older than the columns; but where a column may be
         // null, a reader is told of nothing that was not there.
         let row = "SELECT small, price * 100, state, padded, added - '1970-01-01'::date FROM t
