@@ -64,6 +64,30 @@ fn rows_that_were_there_are_read_once_and_what_comes_follows() {
     });
 }
 
+/// Chunks enter at one place of a stream in which nothing happens, and share Kafka transactions.
+#[test]
+fn chunks_that_share_a_transaction_have_positions_of_their_own() {
+    run(TEST_LIMIT, async {
+        let ddl = "CREATE TABLE t (id int PRIMARY KEY, v text);
+                   INSERT INTO t SELECT i, 'v' FROM generate_series(1, 6000) i";
+        let space = Space::new(&shared().postgres, "shared").await;
+        shared().postgres.execute(&space.database, &format!("{PUBLICATION} {ddl}")).await;
+        let topic = format!("{}.public.t", space.prefix);
+        shared().kafka.create_topic(&topic, 1, &[]).await;
+        let batch = ("batch", "target_records = 100\nmax_records = 1000");
+        let mut flow = Flow::start_on(shared(), space, &[FORMAT, INITIAL, batch]).await;
+        flow.walbrook.wait_for(LIMIT, "t", |line| is_complete(line, "public.t"));
+        flow.drain().await;
+        assert_eq!(check(&flow.client, &topic, "t").await, 6000);
+        // Behind each transaction is its marker.
+        let offsets: Vec<_> = flow.records("public.t").iter().map(|it| it.offset).collect();
+        let in_one = offsets.chunk_by(|before, next| before + 1 == *next).map(<[_]>::len);
+        let most = in_one.max().unwrap();
+        assert!((101..=200).contains(&most), "{most} in one transaction");
+        flow.stop();
+    });
+}
+
 /// A table that is published while walbrook runs is read without a command.
 #[test]
 fn a_table_that_is_published_later_is_read_then() {
