@@ -15,9 +15,9 @@
 
 use encoding_rs::{DecoderResult, Encoding};
 
-use super::message::{Message, OldTuple, OldTupleKind};
+use super::message::Message;
 use super::reader::Error;
-use super::relation::RelationId;
+use super::row::Row;
 use super::tuple::{Column, Tuple};
 
 /// Reads messages whose text may be in another encoding than UTF-8.
@@ -49,7 +49,7 @@ impl Transcoder {
         };
         self.body.clear();
         self.body.shrink_to(KEPT_BYTES_MAX);
-        row.write(encoding, &mut self.body)?;
+        row.write_with(&mut self.body, |text, out| decode(encoding, text, out))?;
         Message::parse(&self.body)
     }
 }
@@ -57,54 +57,13 @@ impl Transcoder {
 /// A large row comes rarely, and its memory is given back.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
-/// What a message says of a row.
-struct Row<'a> {
-    tag: u8,
-    relation: RelationId,
-    old: Option<OldTuple<'a>>,
-    new: Option<Tuple<'a>>,
-}
-
-impl<'a> Row<'a> {
-    fn of(message: &Message<'a>) -> Option<Self> {
-        match *message {
-            Message::Delete { relation, old } => {
-                Some(Self { tag: b'D', relation, old: Some(old), new: None })
-            }
-            Message::Insert { relation, new } => {
-                Some(Self { tag: b'I', relation, old: None, new: Some(new) })
-            }
-            Message::Update { relation, old, new } => {
-                Some(Self { tag: b'U', relation, old, new: Some(new) })
-            }
-            _ => None,
-        }
-    }
-
+impl Row<'_> {
     fn is_ascii(&self) -> bool {
         let tuples = self.old.iter().map(|old| &old.tuple).chain(&self.new);
         tuples.flat_map(Tuple::columns).all(|column| match column {
             Column::Text(text) => text.is_ascii(),
             Column::Binary(_) | Column::Null | Column::Unchanged => true,
         })
-    }
-
-    fn write(&self, encoding: &'static Encoding, out: &mut Vec<u8>) -> Result<(), Error> {
-        let rewrite = |text: &[u8], out: &mut Vec<u8>| decode(encoding, text, out);
-        out.push(self.tag);
-        out.extend_from_slice(&self.relation.0.to_be_bytes());
-        if let Some(OldTuple { kind, tuple }) = &self.old {
-            out.push(match kind {
-                OldTupleKind::Full => b'O',
-                OldTupleKind::Key => b'K',
-            });
-            tuple.write(out, rewrite)?;
-        }
-        if let Some(tuple) = &self.new {
-            out.push(b'N');
-            tuple.write(out, rewrite)?;
-        }
-        Ok(())
     }
 }
 
