@@ -4,10 +4,12 @@
 //! headers of all records lie back to back in one buffer; a record is a set of ranges in it. The
 //! batch's checkpoint is written last in the same Kafka transaction (I2).
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::checkpoint::Checkpoint;
+use crate::parked::{self, Parked};
 use crate::position::{Position, Xid};
 use crate::snapshot::Progress;
 
@@ -90,6 +92,8 @@ pub enum Operation {
     Delete,
     /// What an outbox row or message became.
     Outbox,
+    /// A change that cannot be written, on its way to the topic of what is parked.
+    Parked,
     /// A row was there when a snapshot was taken.
     Read,
     /// The key of a deleted row with a null value.
@@ -102,11 +106,12 @@ pub enum Operation {
 
 impl Operation {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Create,
         Self::DeadLetter,
         Self::Delete,
         Self::Outbox,
+        Self::Parked,
         Self::Read,
         Self::Tombstone,
         Self::Truncate,
@@ -121,6 +126,7 @@ impl Operation {
             Self::DeadLetter => "dead_letter",
             Self::Delete => "delete",
             Self::Outbox => "outbox",
+            Self::Parked => "parked",
             Self::Read => "read",
             Self::Tombstone => "tombstone",
             Self::Truncate => "truncate",
@@ -163,6 +169,8 @@ pub struct Batch {
     pub checkpoint: Option<Checkpoint>,
     /// How far tables were read, as far as that is news.
     pub progress: Vec<Progress>,
+    /// Tables that are parked, as far as that is news; none of one that is not any more.
+    pub parked: Vec<(String, Option<Parked>)>,
     /// Whether a transaction was cut before this batch's first record (I9); its records say so.
     pub starts_inside: bool,
     /// Whether a transaction was cut after this batch's last record (I9); its records say so.
@@ -208,9 +216,12 @@ impl Batch {
     /// Adds a record whose bytes are in the buffer.
     pub fn push(&mut self, record: Record) {
         debug_assert!(
-            self.records
-                .last()
-                .is_none_or(|last| (last.position, last.part) < (record.position, record.part)),
+            self.records.last().is_none_or(|last| {
+                let (last_place, place) =
+                    ((last.position, last.part), (record.position, record.part));
+                // The pieces of a parked change are one record to who reads them.
+                last_place < place || last_place == place && record.operation == Operation::Parked
+            }),
             "positions of records increase (I3)"
         );
         self.records.push(record);
@@ -246,6 +257,51 @@ impl Batch {
             ..record
         }));
         self.bytes.truncate(mark.bytes);
+    }
+
+    /// Takes the records of `other`, which were made apart, to `position`, as its parts from `part` on.
+    /// Each says in a header of that name where it was.
+    pub fn adopt(
+        &mut self,
+        other: &Self,
+        (position, part): (Position, u32),
+        (header, epoch): (&str, u32),
+    ) {
+        for (record, part) in other.records.iter().zip(part..) {
+            let mut copy = |range: &Range<usize>| {
+                let start = self.bytes.len();
+                self.bytes.extend_from_slice(other.slice(range));
+                start..self.bytes.len()
+            };
+            let (key, value) =
+                (record.key.as_ref().map(&mut copy), record.value.as_ref().map(&mut copy));
+            let headers = copy(&record.headers);
+            let was = match epoch {
+                0 => format!("{}.{}", record.position, record.part),
+                epoch => format!("{epoch}:{}.{}", record.position, record.part),
+            };
+            push_header(&mut self.bytes, header, Some(was.as_bytes()));
+            let headers = headers.start..self.bytes.len();
+            self.push(Record { key, value, headers, position, part, ..record.clone() });
+        }
+    }
+
+    /// How many changes of each table that is parked are in it.
+    #[must_use]
+    pub fn parked_changes(&self) -> BTreeMap<&[u8], u64> {
+        let mut changes = BTreeMap::new();
+        for record in self.records.iter().filter(|it| it.operation == Operation::Parked) {
+            let [key, value] =
+                [&record.key, &record.value].map(|range| self.part_of(range.as_ref()));
+            if !parked::has_more(value) {
+                *changes.entry(key).or_default() += 1;
+            }
+        }
+        changes
+    }
+
+    fn part_of(&self, range: Option<&Range<usize>>) -> &[u8] {
+        range.map(|range| self.slice(range)).unwrap_or_default()
     }
 
     /// Empties the batch, keeping its memory.

@@ -21,13 +21,18 @@ pub const FORMAT_WITH_EPOCH: u32 = 2;
 /// tables that are not read yet.
 pub const FORMAT_WITH_SNAPSHOTS: u32 = 3;
 
+/// The format of a checkpoint with tables that are parked, or with what was brought back of them: a
+/// version that does not know them would write what is newer before it.
+pub const FORMAT_WITH_PARKED: u32 = 4;
+
 /// As many changes may wait to be left out.
 pub const OMISSIONS_MAX: usize = 100;
 
 /// Durable progress of one pipeline on one slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// The format's number: [`FORMAT`], [`FORMAT_WITH_EPOCH`] or [`FORMAT_WITH_SNAPSHOTS`].
+    /// The format's number: [`FORMAT`], [`FORMAT_WITH_EPOCH`], [`FORMAT_WITH_SNAPSHOTS`] or
+    /// [`FORMAT_WITH_PARKED`].
     pub format: u32,
     /// The pipeline's name.
     pub pipeline: String,
@@ -58,6 +63,12 @@ pub struct Checkpoint {
     /// Set when tables were looked at for snapshots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshots: Option<Snapshots>,
+    /// How many tables are parked; each has a record of its own.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub parked: u32,
+    /// What has entered last between two transactions, where no snapshots are that count it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entered: Option<Entered>,
     /// Set when an operator accepted this checkpoint in place of another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Accepted>,
@@ -131,6 +142,15 @@ pub struct Snapshots {
     pub gap: Option<Gap>,
 }
 
+/// What has entered between two transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entered {
+    /// Up to where everything was streamed there.
+    pub lsn: Lsn,
+    /// How many records.
+    pub rows: u32,
+}
+
 /// A stretch of the log that is not in the stream, as an operator has accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
@@ -177,7 +197,7 @@ pub struct Accepted {
 pub enum Error {
     /// The record was written by a newer version.
     #[error(
-        "checkpoint has format {found}, this version reads up to {FORMAT_WITH_SNAPSHOTS}: it was written by a newer walbrook, which can go on from it"
+        "checkpoint has format {found}, this version reads up to {FORMAT_WITH_PARKED}: it was written by a newer walbrook, which can go on from it"
     )]
     NewerFormat {
         /// The format found.
@@ -209,6 +229,10 @@ impl Error {
 
 fn is_false(is: &bool) -> bool {
     !is
+}
+
+fn is_none(tables: &u32) -> bool {
+    *tables == 0
 }
 
 fn is_first(epoch: &u32) -> bool {
@@ -245,7 +269,7 @@ impl Checkpoint {
         let last = kept.map_or(before.position, |accepted| accepted.previous_position);
         let epoch = before.epoch.saturating_add(u32::from(self.position < last));
         let snapshots = before.snapshots.map(|it| Snapshots { unsettled: None, ..it });
-        Self { snapshots, ..self }.in_epoch(epoch)
+        Self { snapshots, parked: before.parked, ..self }.in_epoch(epoch)
     }
 
     /// The same with what an operator has accepted, and so a gap: the first one, where several were not
@@ -267,7 +291,8 @@ impl Checkpoint {
     /// known of tables, outlive a crash meanwhile.
     #[must_use]
     pub fn making(self, before: &Self, accepted: Option<Accepted>) -> Self {
-        Self { accepted, snapshots: before.snapshots, ..self }.in_epoch(before.epoch)
+        let (snapshots, parked) = (before.snapshots, before.parked);
+        Self { accepted, snapshots, parked, ..self }.in_epoch(before.epoch)
     }
 
     /// The same in an epoch.
@@ -278,13 +303,19 @@ impl Checkpoint {
 
     /// The same in the first format that has a place for all of it.
     #[must_use]
-    pub fn in_format(self) -> Self {
-        let format = match (self.snapshots, self.epoch) {
+    pub fn in_format(mut self) -> Self {
+        self.update_format();
+        self
+    }
+
+    /// Takes the first format that has a place for all of it.
+    pub fn update_format(&mut self) {
+        self.format = match (self.snapshots, self.epoch) {
+            _ if 0 < self.parked || self.entered.is_some() => FORMAT_WITH_PARKED,
             (Some(_), _) => FORMAT_WITH_SNAPSHOTS,
             (None, 0) => FORMAT,
             (None, _) => FORMAT_WITH_EPOCH,
         };
-        Self { format, ..self }
     }
 
     /// Where the last change is among all that the pipeline has ever written.
@@ -317,7 +348,7 @@ impl Checkpoint {
             epoch,
         };
         let Probe { format } = serde_json::from_slice(bytes).map_err(|error| unreadable(&error))?;
-        if FORMAT_WITH_SNAPSHOTS < format {
+        if FORMAT_WITH_PARKED < format {
             return Err(Error::NewerFormat { found: format, epoch });
         }
         serde_json::from_slice(bytes).map_err(|error| unreadable(&error))

@@ -215,6 +215,19 @@ pub enum Command {
     Status,
     /// Tell the running process to commit what is complete and leave, through the control socket
     Stop,
+    /// Bring back what is parked of a table: by the running process, through the control socket
+    ///
+    /// A table of which something is refused (a schema by the registry, a record by a broker, a value that
+    /// no field holds, a name that another table has) is parked: its changes wait, in order, in
+    /// kafka.parked_topic, and all other tables go on. `walbrook status` says which, and why. They
+    /// come back by themselves once what was refused is accepted (tables.retry_refused_after, and at each
+    /// start); this tries at once, and waits until all is back, or something is refused again.
+    ///
+    /// Their order is kept: what was parked comes before all that is newer. A change that can never be
+    /// written is gone past with --leave-out; it stays in that topic.
+    ///
+    /// Exit codes: 0 all is back; 4 it stays parked, and why.
+    Unpark(UnparkArguments),
     /// Compare tables with the latest state of their topics, row by row
     ///
     /// Works beside a running pipeline, which it needs: it waits until the checkpoint covers the moment
@@ -226,6 +239,30 @@ pub enum Command {
     /// a column's type leaves out, and what else was not compared, is told. Exit code 8 if anything
     /// differs, 9 if nothing does and something was not compared.
     Verify(VerifyArguments),
+}
+
+/// `walbrook unpark`.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct UnparkArguments {
+    /// The tables, each as schema.table
+    #[arg(value_name = "TABLE", required_unless_present = "all", conflicts_with = "all")]
+    pub tables: Vec<String>,
+    /// All that are parked
+    #[arg(long)]
+    pub all: bool,
+    /// Leave out the first N changes that wait, or "all", for good
+    #[arg(long, value_name = "N", value_parser = left_out, requires = "reason", conflicts_with = "all")]
+    pub leave_out: Option<u64>,
+    /// Why, in your words; it is logged
+    #[arg(long, value_parser = reason, requires = "leave_out")]
+    pub reason: Option<String>,
+}
+
+fn left_out(text: &str) -> Result<u64, String> {
+    match text {
+        "all" => Ok(u64::MAX),
+        text => text.parse().map_err(|_| "want a number, or \"all\"".to_owned()),
+    }
 }
 
 /// `walbrook verify`.

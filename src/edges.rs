@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::batch::Batch;
 use crate::checkpoint::Checkpoint;
+use crate::parked::Parked;
 use crate::snapshot::Progress;
 
 /// What the supervisor does about an error; it looks at nothing else.
@@ -83,12 +84,35 @@ pub trait Sink {
     /// If Kafka cannot be reached, or a record cannot be read.
     fn progress(&mut self, tables: usize) -> Result<Vec<Progress>, Self::Error>;
 
+    /// So many tables that are parked, as the checkpoint's transaction and those before it have them. Call
+    /// it only after [`recover`](Self::recover).
+    ///
+    /// # Errors
+    ///
+    /// If Kafka cannot be reached, or a record cannot be read.
+    fn parked(&mut self, tables: usize) -> Result<Vec<Parked>, Self::Error>;
+
+    /// Makes sure that the topic of what is parked exists, and says at which offset it ends: what is
+    /// parked from now on is there or behind.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be created, or Kafka not be reached.
+    fn open_parked(&mut self) -> Result<i64, Self::Error>;
+
     /// Makes sure that a topic exists, creating it if configured.
     ///
     /// # Errors
     ///
     /// If it does not exist and cannot or may not be created.
     fn ensure_topic(&mut self, topic: &str) -> Result<(), Self::Error>;
+
+    /// Whether a topic is compacted, and so takes no record without a key; not, where that cannot be told.
+    ///
+    /// # Errors
+    ///
+    /// If Kafka cannot be reached.
+    fn is_compacted(&mut self, topic: &str) -> Result<bool, Self::Error>;
 
     /// Writes the batch's records and its checkpoint in one Kafka transaction; returns when it is
     /// known to be committed (I2). An unknown result is resolved inside, never guessed.

@@ -30,6 +30,9 @@ pub mod facts;
 // A row change: the narrow waist.
 pub mod change;
 
+// Tables that wait: the wire form of their changes.
+pub mod parked;
+
 // Values to Avro bytes or JSON; schemas.
 pub mod encode;
 

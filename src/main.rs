@@ -61,6 +61,7 @@ async fn dispatch(config: Config, command: Command) -> anyhow::Result<Exit> {
         Command::Snapshot(command) => commands::snapshot(&config, command).await,
         Command::Status => commands::ask(&config, Request::Status {}).await,
         Command::Stop => commands::ask(&config, Request::Stop {}).await,
+        Command::Unpark(arguments) => commands::unpark(&config, &arguments).await,
         Command::Verify(arguments) => commands::verify(&config, &arguments).await,
     }
 }

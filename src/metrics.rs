@@ -4,6 +4,7 @@
 //! phases, classes, reasons and results, never from rows (I7). Everything here is called once a
 //! batch or less, never per row.
 
+mod parked;
 mod snapshots;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::batch::Operation;
 use crate::edges::Class;
 use crate::position::Lsn;
 use crate::status::{Phase, Snapshots};
+use parked::ParkedGauges;
 use snapshots::SnapshotGauges;
 
 /// The metrics of one process. Cloning gives another handle to the same numbers.
@@ -36,6 +38,7 @@ pub struct Metrics {
     lag_seconds: Gauge,
     oldest_xact_seconds: GaugeVec,
     outbox_skipped_total: IntCounterVec,
+    parked: ParkedGauges,
     phase: IntGaugeVec,
     producer_rebuilds_total: IntCounter,
     received_lsn: Gauge,
@@ -63,6 +66,8 @@ pub enum TxnResult {
 pub enum SkipReason {
     /// The row was deleted.
     Delete,
+    /// The row has no route.
+    Route,
     /// The table was truncated.
     Truncate,
     /// The row was updated.
@@ -123,6 +128,7 @@ impl Metrics {
             lag_seconds: build.gauge("walbrook_lag_seconds"),
             oldest_xact_seconds: build.gauges("walbrook_oldest_transaction_seconds", &["slot"]),
             outbox_skipped_total: build.counters("walbrook_outbox_skipped_total", &["reason"]),
+            parked: ParkedGauges::new(&build),
             phase: build.gauges_int("walbrook_phase", &["phase"]),
             producer_rebuilds_total: build.counter("walbrook_producer_rebuilds_total"),
             received_lsn: build.gauge("walbrook_received_lsn"),
@@ -275,7 +281,9 @@ impl Metrics {
         for class in [Class::Fatal, Class::Fenced, Class::Retry] {
             self.retries_total.with_label_values(&[class_name(class)]);
         }
-        for reason in [SkipReason::Delete, SkipReason::Truncate, SkipReason::Update] {
+        let reasons =
+            [SkipReason::Delete, SkipReason::Route, SkipReason::Truncate, SkipReason::Update];
+        for reason in reasons {
             self.outbox_skipped_total.with_label_values(&[skip_reason_name(reason)]);
         }
         self.set_phase(Phase::Starting);
@@ -302,6 +310,7 @@ fn class_name(class: Class) -> &'static str {
 fn skip_reason_name(reason: SkipReason) -> &'static str {
     match reason {
         SkipReason::Delete => "delete",
+        SkipReason::Route => "route",
         SkipReason::Truncate => "truncate",
         SkipReason::Update => "update",
     }
@@ -368,7 +377,16 @@ pub const HELP: &[(&str, &str)] = &[
     ),
     (
         "walbrook_outbox_skipped_total",
-        "Deletes, truncates and updates of outbox tables, which made no event.",
+        "Changes of outbox tables that made no event: deletes, truncates, updates, and rows without a \
+                 route where on_null_route is skip.",
+    ),
+    (
+        "walbrook_parked_changes",
+        "Changes that wait, of tables that are parked since something of them is refused.",
+    ),
+    (
+        "walbrook_parked_tables",
+        "Tables that are parked: their changes wait, all others go on. `walbrook status` says why.",
     ),
     ("walbrook_phase", "1 for the phase that the pipeline is in, 0 for the others."),
     (
@@ -389,7 +407,7 @@ pub const HELP: &[(&str, &str)] = &[
     ),
     (
         "walbrook_skipped_changes_total",
-        "Changes left out because an operator said so (walbrook checkpoint skip).",
+        "Changes left out because an operator said so (walbrook checkpoint skip, walbrook unpark --leave-out).",
     ),
     (
         "walbrook_slot_retained_wal_bytes",

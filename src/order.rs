@@ -53,6 +53,17 @@ pub enum Order {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         table: Option<String>,
     },
+    /// Bring back what is parked of a table.
+    Unpark {
+        /// `schema.table`.
+        table: String,
+        /// So many of the changes that wait are left out first, for good.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        leave_out: Option<u64>,
+        /// Why, in the operator's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
 }
 
 impl fmt::Debug for Order {
@@ -65,6 +76,7 @@ impl fmt::Debug for Order {
             Self::Resume { table } => ("Resume", table.as_ref()),
             Self::Start { table, .. } => ("Start", Some(table)),
             Self::Stop { table } => ("Stop", table.as_ref()),
+            Self::Unpark { table, .. } => ("Unpark", Some(table)),
         };
         f.debug_tuple(what).field(&of).finish()
     }

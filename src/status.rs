@@ -1,11 +1,13 @@
 //! What the pipeline is doing, as a plain value: one writer (the supervisor), any number of readers
 //! (HTTP, the control socket), over a watch channel.
 
+mod parked;
 mod snapshots;
 
 use std::time::{Duration, Instant};
 
 use crate::position::Lsn;
+pub use parked::ParkedTable;
 pub use snapshots::{Snapshot, SnapshotState, Snapshots};
 
 /// What the pipeline is doing.
@@ -30,6 +32,8 @@ pub struct Status {
     pub findings: Vec<String>,
     /// How far snapshots are; `None` where no table is read, or none yet.
     pub snapshots: Option<Snapshots>,
+    /// Tables whose changes wait.
+    pub parked: Vec<ParkedTable>,
     /// The error that the phase is the answer to; without values of rows (I7).
     pub error: Option<String>,
 }
@@ -46,6 +50,7 @@ impl Default for Status {
             silence: Duration::ZERO,
             findings: Vec::new(),
             snapshots: None,
+            parked: Vec::new(),
             error: None,
         }
     }

@@ -8,7 +8,8 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use walbrook::batch::{Batch, TopicTable};
 use walbrook::change::{Change, Op, Xact};
 use walbrook::config::{
-    Before, Format, OnOutboxUpdate, Outbox, Records, Routing, Tables, Timestamp,
+    Before, Format, OnNullRoute, OnOutboxUpdate, OnTruncate, Outbox, Records, Refused, Routing,
+    Tables, Timestamp,
 };
 use walbrook::encode::Values;
 use walbrook::facts::TableFacts;
@@ -65,7 +66,7 @@ fn encode(plan: &mut Plan, topics: &mut TopicTable, frame: &[u8], batch: &mut Ba
         match plan.encode(&change, &context, &mut last_deleted, batch).unwrap() {
             Step::Done => continue,
             Step::Need(route) => plan.route(&route, topics, &[]),
-            skipped @ Step::Skipped(_) => panic!("{skipped:?}"),
+            other => panic!("{other:?}"),
         }
         assert_eq!(plan.encode(&change, &context, &mut last_deleted, batch).unwrap(), Step::Done);
     }
@@ -107,14 +108,16 @@ fn plan(settings: &Settings) -> (Plan, TopicTable) {
 fn settings(outboxes: Vec<Outbox>) -> Settings {
     Settings {
         prefix: "srv".to_owned(),
+        parked_topic: "walbrook.shop.parked".to_owned(),
         checkpoint_topic: "walbrook.shop.checkpoint".to_owned(),
         database: "shopdb".to_owned(),
         tables: Tables {
             before: Before::Separate,
             tombstones: true,
-            truncate: true,
+            truncate: OnTruncate::Written,
             key_format: Format::Avro,
             value_format: Format::Avro,
+            refused: Refused::default(),
         },
         values: Values::default(),
         outboxes,
@@ -135,6 +138,7 @@ fn outbox() -> Outbox {
         headers: Vec::new(),
         tombstone_on_empty_payload: false,
         on_update: OnOutboxUpdate::Warn,
+        on_null_route: OnNullRoute::DeadLetter,
         pending: None,
         routing: Routing {
             topic_template: "outbox.event.{route}".to_owned(),

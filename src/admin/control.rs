@@ -27,7 +27,7 @@ use tracing::warn;
 
 use crate::order::{Order, Orderer, Reply};
 use crate::position::Lsn;
-use crate::status::{Phase, Snapshots, Status, is_ready};
+use crate::status::{ParkedTable, Phase, Snapshots, Status, is_ready};
 
 /// The socket cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +76,30 @@ pub enum Request {
     Status {},
     /// Stop reading, commit what is complete, confirm, leave.
     Stop {},
+    /// Bring back what is parked of a table.
+    Unpark {
+        /// `schema.table`.
+        table: String,
+        /// So many of the changes that wait are left out first, for good.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        leave_out: Option<u64>,
+        /// Why, in the operator's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+}
+
+impl Request {
+    /// What it tells the reader of the stream; itself, if that is nothing.
+    fn into_order(self) -> Result<Order, Self> {
+        match self {
+            Self::Snapshot(order) => Ok(order),
+            Self::Unpark { table, leave_out, reason } => {
+                Ok(Order::Unpark { table, leave_out, reason })
+            }
+            other => Err(other),
+        }
+    }
 }
 
 /// The answer to [`Request::Status`].
@@ -103,6 +127,9 @@ pub struct Report {
     /// How far snapshots are, where tables are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshots: Option<Snapshots>,
+    /// Tables that are parked: their changes wait, all others go on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parked: Vec<ParkedTable>,
     /// The error that the phase is the answer to.
     pub error: Option<String>,
 }
@@ -122,6 +149,7 @@ impl Report {
             progress_seconds_ago: status.progress_at.map(since),
             findings: status.findings.clone(),
             snapshots: status.snapshots.clone(),
+            parked: status.parked.clone(),
             error: status.error.clone(),
         }
     }
@@ -271,19 +299,19 @@ async fn answer(
         // Another process looked whether somebody listens.
         return Ok(None);
     }
-    let reply = match serde_json::from_str(&line) {
-        Ok(Request::Snapshot(order)) => {
+    let reply = match serde_json::from_str(&line).map(Request::into_order) {
+        Ok(Ok(order)) => {
             let patience = patience(&order);
             match hand_over(order, status.borrow().phase, orderer) {
                 Ok(reply) => return Ok(Some((stream, reply, patience))),
                 Err(why) => serde_json::to_value(Reply::Unanswered(why))?,
             }
         }
-        Ok(Request::Status {}) => serde_json::to_value(report(status))?,
-        Ok(Request::Stop {}) => {
+        Ok(Err(Request::Stop {})) => {
             stop();
             serde_json::json!({ "stopping": true })
         }
+        Ok(Err(_)) => serde_json::to_value(report(status))?,
         Err(_) => {
             serde_json::json!({ "error": "want {\"command\":\"status\"}, {\"command\":\"stop\"} or {\"command\":\"snapshot\",\"action\":…}" })
         }
@@ -338,6 +366,7 @@ pub async fn ask(path: &Path, request: Request) -> Result<serde_json::Value, Err
     // Another client may be served before us.
     let order_patience = match &request {
         Request::Snapshot(order) => patience(order),
+        Request::Unpark { .. } => ORDER_PATIENCE,
         Request::Status {} | Request::Stop {} => Duration::ZERO,
     };
     let line = match tokio::time::timeout(PATIENCE * 2 + order_patience, exchange).await {

@@ -158,8 +158,16 @@ impl Shared {
     /// Whether it is ready, and why not: the error's own words, which name hosts and events, are for
     /// the log and the control socket.
     fn ready(&self, now: Instant) -> Response<String> {
-        let (code, body) = match is_ready(&self.status.borrow(), now) {
-            Ok(()) => (StatusCode::OK, serde_json::json!({ "ready": true })),
+        let status = self.status.borrow();
+        let (code, body) = match is_ready(&status, now) {
+            Ok(()) if status.parked.is_empty() => {
+                (StatusCode::OK, serde_json::json!({ "ready": true }))
+            }
+            // Changes of all other tables flow.
+            Ok(()) => {
+                let parked = status.parked.len();
+                (StatusCode::OK, serde_json::json!({ "ready": true, "parked": parked }))
+            }
             Err(why) => {
                 let body = serde_json::json!({ "ready": false, "reason": why.to_string() });
                 (StatusCode::SERVICE_UNAVAILABLE, body)

@@ -9,6 +9,8 @@ const GOLDEN: &[&str] = &[
     include_str!("../../tests/golden/checkpoint/format-3.json"),
     include_str!("../../tests/golden/checkpoint/format-3-paused.json"),
     include_str!("../../tests/golden/checkpoint/format-3-gap.json"),
+    include_str!("../../tests/golden/checkpoint/format-4.json"),
+    include_str!("../../tests/golden/checkpoint/format-4-entered.json"),
     include_str!("../../tests/golden/checkpoint/format-1-inside.json"),
     include_str!("../../tests/golden/checkpoint/format-1-oids.json"),
     include_str!("../../tests/golden/checkpoint/format-1-omissions.json"),
@@ -32,10 +34,10 @@ fn a_checkpoint_is_small_enough_for_any_tool() {
 
 #[test]
 fn a_newer_format_is_refused_by_name() {
-    let newer = r#"{"format":4,"something":"else","epoch":3}"#;
+    let newer = r#"{"format":5,"something":"else","epoch":3}"#;
     let error = Checkpoint::from_json(newer.as_bytes()).unwrap_err();
-    assert!(matches!(error, Error::NewerFormat { found: 4, epoch: Some(3) }), "{error}");
-    assert!(error.to_string().contains("format 4"), "{error}");
+    assert!(matches!(error, Error::NewerFormat { found: 5, epoch: Some(3) }), "{error}");
+    assert!(error.to_string().contains("format 5"), "{error}");
 }
 
 #[test]
@@ -141,4 +143,15 @@ fn what_is_known_of_tables_outlives_what_an_operator_accepts() {
     let creating = creating.making(&base(known), None);
     assert_eq!((creating.snapshots, creating.format), (base(known).snapshots, 3));
     assert_eq!(fresh.following(&creating).snapshots.unwrap().chunks, 17);
+}
+
+#[test]
+fn a_checkpoint_has_a_format_of_its_own_while_tables_are_parked() {
+    let plain = Checkpoint::from_json(GOLDEN[0].as_bytes()).unwrap();
+    let parked = Checkpoint { parked: 1, ..plain.clone() }.in_format();
+    assert_eq!((parked.format, plain.in_format().format), (FORMAT_WITH_PARKED, FORMAT));
+    // A lost slot does not bring them back, and what an operator accepts does not forget them.
+    let next = Checkpoint { parked: 0, ..parked.clone() };
+    assert_eq!(next.clone().following(&parked).parked, 1);
+    assert_eq!(next.making(&parked, None).parked, 1);
 }

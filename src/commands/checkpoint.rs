@@ -8,6 +8,7 @@ use crate::checkpoint::{Checkpoint, Omission, State};
 use crate::cli::{CheckpointCommand, Exit};
 use crate::config::Config;
 use crate::kafka;
+use crate::parked::Parked;
 use crate::pipeline::{self, Outcome, Skipped, stop_pair};
 use crate::position::Position;
 
@@ -34,8 +35,15 @@ fn show(config: &Config, is_json: bool) -> anyhow::Result<Exit> {
         Err(error) => return Ok(failed(&of_kafka(error))),
     };
     let (topic, slot) = (&config.kafka.checkpoint_topic, &config.replication.slot);
+    let parked = match checkpoint.as_ref().map(|it| kafka::read_parked(config, it)) {
+        Some(Err(error)) => return Ok(failed(&of_kafka(error))),
+        parked => parked.transpose().ok().flatten().unwrap_or_default(),
+    };
     print(&match (&checkpoint, is_json) {
-        (Some(checkpoint), false) => text(checkpoint),
+        (Some(checkpoint), false) => {
+            let lines = std::iter::once(text(checkpoint)).chain(parked.iter().map(parked_line));
+            lines.collect::<Vec<_>>().join("\n")
+        }
         (Some(checkpoint), true) => json(checkpoint),
         (None, false) => format!("topic {topic} holds no checkpoint of slot {slot:?}"),
         (None, true) => "null".to_owned(),
@@ -96,6 +104,11 @@ pub(super) fn changed(Outcome { before, now, unreadable, .. }: &Outcome) -> Stri
 
 fn indented(text: &str) -> String {
     text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+fn parked_line(parked: &Parked) -> String {
+    let Parked { table, reason, .. } = parked;
+    format!("parked:       {table}, {} changes wait: {reason}", parked.waiting())
 }
 
 /// The record as it is in Kafka.

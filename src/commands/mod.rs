@@ -9,6 +9,7 @@ mod run;
 mod schema;
 mod slot;
 mod snapshot;
+mod unpark;
 mod verify;
 
 use std::error::Error;
@@ -22,6 +23,7 @@ pub use run::run;
 pub use schema::schema;
 pub use slot::slot;
 pub use snapshot::snapshot;
+pub use unpark::unpark;
 pub use verify::verify;
 
 use crate::cli::Exit;

@@ -58,11 +58,18 @@ fn each(tables: Vec<String>, order: impl Fn(Option<String>) -> Order) -> Vec<Ord
 async fn tell(config: &Config, order: Order) -> anyhow::Result<Exit> {
     let subject = match &order {
         Order::Repair { table, .. } | Order::Start { table, .. } => format!("{table}: "),
-        Order::Mended { .. } | Order::Pause { .. } | Order::Resume { .. } | Order::Stop { .. } => {
-            String::new()
-        }
+        _ => String::new(),
     };
-    let said = match answer(config, Request::Snapshot(order)).await? {
+    tell_request(config, Request::Snapshot(order), &subject).await
+}
+
+/// Tells the running process, and prints its answer behind what that is about.
+pub(super) async fn tell_request(
+    config: &Config,
+    request: Request,
+    subject: &str,
+) -> anyhow::Result<Exit> {
+    let said = match answer(config, request).await? {
         Ok(said) => {
             serde_json::from_value(said).context("what this version does not understand")?
         }
@@ -84,7 +91,7 @@ async fn tell(config: &Config, order: Order) -> anyhow::Result<Exit> {
     }
 }
 
-async fn report(config: &Config) -> anyhow::Result<Result<Report, Exit>> {
+pub(super) async fn report(config: &Config) -> anyhow::Result<Result<Report, Exit>> {
     let answer = answer(config, Request::Status {}).await?;
     let report = answer.map(serde_json::from_value).map(|report| report.map_err(Into::into));
     report.map_or_else(|exit| Ok(Err(exit)), |report: anyhow::Result<_>| report.map(Ok))

@@ -9,6 +9,7 @@ pub mod reserved;
 mod secret;
 mod snapshot;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -266,6 +267,8 @@ pub struct Kafka {
     pub transactional_id: String,
     /// The compacted checkpoint topic; by default `walbrook.<pipeline>.checkpoint`.
     pub checkpoint_topic: String,
+    /// The topic of changes that are parked; by default `walbrook.<pipeline>.parked`.
+    pub parked_topic: String,
     /// `transaction.timeout.ms`.
     pub transaction_timeout: Duration,
     /// How long start-up waits for hanging transactions of the checkpoint partition.
@@ -352,6 +355,8 @@ pub struct TopicCreation {
     pub replication_factor: i32,
     /// `cleanup.policy`; `None` is the broker's default.
     pub cleanup_policy: Option<String>,
+    /// Whether nothing in it is ever deleted by age or size (`retention.ms`, `retention.bytes`).
+    pub keeps_all: bool,
 }
 
 /// How rows of tables become records.
@@ -362,11 +367,63 @@ pub struct Tables {
     /// Whether a delete is followed by a tombstone.
     pub tombstones: bool,
     /// Whether TRUNCATE becomes a record.
-    pub truncate: bool,
+    pub truncate: OnTruncate,
     /// How keys are written.
     pub key_format: Format,
     /// How values are written; never [`Format::String`].
     pub value_format: Format,
+    /// What becomes of a table of which something is refused.
+    pub refused: Refused,
+}
+
+/// What becomes of TRUNCATE, whose record has no key, so that no compacted topic takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnTruncate {
+    /// Nothing.
+    LeftOut,
+    /// A record, also where the topic does not take it: that is refused then.
+    Required,
+    /// A record where the topic takes it.
+    Written,
+}
+
+/// What becomes of a table of which something cannot be written: a schema that the registry refuses, a
+/// record that a broker does, a value that no field holds, a name that is another table's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Of all that are not named.
+    pub action: OnRefused,
+    /// Of these, each as `schema.table`.
+    pub by_table: BTreeMap<String, OnRefused>,
+    /// When it is tried again by itself.
+    pub retry_after: Duration,
+}
+
+impl Default for Refused {
+    fn default() -> Self {
+        Self {
+            action: OnRefused::Park,
+            by_table: BTreeMap::new(),
+            retry_after: Duration::from_mins(10),
+        }
+    }
+}
+
+impl Refused {
+    /// What becomes of `schema.table`.
+    #[must_use]
+    pub fn action(&self, table: &str) -> OnRefused {
+        self.by_table.get(table).copied().unwrap_or(self.action)
+    }
+}
+
+/// What becomes of a table of which something is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnRefused {
+    /// Its changes wait in a topic of their own; all other tables go on.
+    Park,
+    /// The pipeline stops.
+    Stop,
 }
 
 /// How the keys or the values of table records are written.
@@ -417,6 +474,8 @@ pub struct Outbox {
     pub tombstone_on_empty_payload: bool,
     /// What an UPDATE of an outbox row does.
     pub on_update: OnOutboxUpdate,
+    /// What a row does whose route is NULL or empty.
+    pub on_null_route: OnNullRoute,
     /// Which of the rows that are there when the slot is made are published as events; `None` is none.
     pub pending: Option<PendingRows>,
     /// Where events go and how their payload is written.
@@ -447,6 +506,17 @@ pub enum OnOutboxUpdate {
     Fail,
     /// It is dropped and counted, with a warning.
     Warn,
+}
+
+/// A row of an outbox whose route is NULL or empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnNullRoute {
+    /// What becomes of any row that is no event: the dead-letter topic, if there is one.
+    DeadLetter,
+    /// It is no event, and counted.
+    Skip,
+    /// The pipeline stops.
+    Stop,
 }
 
 /// Where outbox events go and how their payload is written.

@@ -14,6 +14,7 @@ use crate::batch::{Batch, Record};
 use crate::checkpoint;
 use crate::config::SecretError;
 use crate::edges::Class;
+use crate::parked;
 use crate::position::Position;
 use crate::snapshot;
 
@@ -100,6 +101,34 @@ pub enum Error {
     /// A call other than `recover` after an error.
     #[error("the sink must recover first")]
     NotRecovered,
+    /// A record of a table that is parked is not readable, or one of its changes.
+    #[error(
+        "the record of what is parked at offset {offset} of {topic}-{partition} cannot be used"
+    )]
+    Parked {
+        /// The topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+        /// The record's offset.
+        offset: i64,
+        /// Why.
+        source: parked::Error,
+    },
+    /// Of what is parked something was deleted.
+    #[error(
+        "changes of {table} that are parked were deleted: they begin at offset {offset} of topic {topic}, which begins at {low} now. That topic must keep all (retention.ms and retention.bytes = -1)"
+    )]
+    ParkedLost {
+        /// The table.
+        table: String,
+        /// The topic.
+        topic: String,
+        /// Where they begin.
+        offset: i64,
+        /// Where the topic does.
+        low: i64,
+    },
     /// A record that says how far a table was read is not readable.
     #[error("the record of a snapshot at offset {offset} of {topic}-{partition} cannot be used")]
     Progress {
@@ -217,6 +246,25 @@ impl Error {
         }
     }
 
+    /// Whether it is about one topic, and the cluster is well.
+    #[must_use]
+    pub fn is_of_topic(&self) -> bool {
+        match self {
+            Self::NotPermitted { resource, .. } => resource.starts_with("topic "),
+            Self::MissingTopic { .. } | Self::TopicRefused { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The table whose record was refused.
+    #[must_use]
+    pub fn table(&self) -> Option<&str> {
+        match self {
+            Self::RecordRefused { record: Some(record), .. } => Some(&record.table),
+            _ => None,
+        }
+    }
+
     /// What the supervisor does about it.
     #[must_use]
     pub fn class(&self) -> Class {
@@ -237,6 +285,8 @@ impl Error {
             | Self::Config { .. }
             | Self::MissingTopic { .. }
             | Self::NotPermitted { .. }
+            | Self::Parked { .. }
+            | Self::ParkedLost { .. }
             | Self::Progress { .. }
             | Self::RecordRefused { .. }
             | Self::Setup { .. }
@@ -355,7 +405,7 @@ fn refusal(code: RDKafkaErrorCode) -> Option<&'static str> {
             "its timestamp is outside of what the topic allows (message.timestamp.before.max.ms, message.timestamp.after.max.ms): change those, or set records.timestamp = \"now\"",
         ),
         RDKafkaErrorCode::InvalidRecord => Some(
-            "the broker says that it is invalid: a compacted topic takes no record without a key, which a TRUNCATE's has not (set tables.truncate = false) nor a row's without a replica identity (give the table one, for rows to come), or give the topic another cleanup.policy",
+            "the broker says that it is invalid: a compacted topic (cleanup.policy = compact, or compact,delete) takes no record without a key, which that of a TRUNCATE and a row of a table without a replica identity are: give the topic another cleanup.policy, or the table a replica identity for rows to come, or set tables.truncate = false",
         ),
         RDKafkaErrorCode::InvalidTopic => Some("the topic's name is not valid"),
         RDKafkaErrorCode::PolicyViolation => Some("a policy of the brokers forbids it"),

@@ -23,6 +23,7 @@ mod admin;
 mod client;
 mod error;
 mod headers;
+mod parked;
 pub mod probe;
 mod reader;
 mod recovery;
@@ -34,8 +35,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use error::Error;
 pub use headers::{CUT, POSITION, XID};
+pub use parked::{ParkedChanges, ParkedLimits, ParkedReader};
 pub use reader::{TopicReader, TopicRecord};
-pub use recovery::{read_checkpoint, read_progress};
+pub use recovery::{read_checkpoint, read_parked, read_progress};
 pub use sink::{KafkaSink, SinkConfig};
 
 use crate::config::{BatchLimits, Config};

@@ -154,6 +154,16 @@ pub fn topic(config: &Kafka, topic: &str) -> Result<Option<TopicSettings>, Error
     found.map_or(Ok(None), |(_, found)| found)
 }
 
+/// Whether a topic is compacted; not, where that cannot be told.
+///
+/// # Errors
+///
+/// If the brokers do not answer.
+pub fn is_compacted(config: &Kafka, name: &str) -> Result<bool, Error> {
+    let policy = topic(config, name)?.and_then(|settings| settings.cleanup_policy);
+    Ok(policy.is_some_and(|policy| policy.contains("compact")))
+}
+
 /// The same of many topics, in their order, over the same connections.
 ///
 /// # Errors

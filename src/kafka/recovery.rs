@@ -10,13 +10,15 @@ use std::time::Duration;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
+use rdkafka::producer::Producer as _;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client::{self, Consumer, Readers};
+use super::client::{self, Consumer, Producer, Readers};
 use super::error::{Error, Origin, code_of, is_timeout};
 use super::{Deadline, REQUEST_TIMEOUT, SLICE};
 use crate::checkpoint::Checkpoint;
 use crate::config::{Config, Kafka};
+use crate::parked::Parked;
 use crate::snapshot::Progress;
 use crate::wal::RelationId;
 
@@ -69,7 +71,7 @@ pub(super) fn last_checkpoint(
     readers: &Readers,
 ) -> Result<Option<Checkpoint>, Error> {
     let reader = Reader { config, readers };
-    let found = reader.last(1, |key| key == slot.as_bytes())?;
+    let found = reader.last(|found| !found.is_empty(), |key| key == slot.as_bytes())?;
     match found.into_values().next() {
         Some((offset, value)) => parse(&config.checkpoint_topic, offset, value.as_deref()),
         None => Ok(None),
@@ -85,7 +87,7 @@ pub(super) fn last_progress(
 ) -> Result<Vec<Progress>, Error> {
     let reader = Reader { config, readers };
     let prefix = progress_key(slot, None);
-    let found = reader.last(tables, |key| key.starts_with(&prefix))?;
+    let found = reader.last(|found| tables <= found.len(), |key| key.starts_with(&prefix))?;
     let parse = |(offset, value): Found| {
         let parsed = Progress::from_json(&value?);
         Some(parsed.map_err(|source| Error::Progress {
@@ -96,6 +98,56 @@ pub(super) fn last_progress(
         }))
     };
     found.into_values().filter_map(parse).collect()
+}
+
+/// So many tables that are parked, without fencing anybody: for commands.
+///
+/// # Errors
+///
+/// If Kafka cannot be reached, refuses, or a record is not a parked table.
+pub fn read_parked(config: &Config, checkpoint: &Checkpoint) -> Result<Vec<Parked>, Error> {
+    let tables = usize::try_from(checkpoint.parked).unwrap_or(usize::MAX);
+    let readers = Readers::new(&config.kafka)?;
+    last_parked(&config.kafka, &config.replication.slot, tables, &readers)
+}
+
+/// So many tables that are parked: the last record of each.
+pub(super) fn last_parked(
+    config: &Kafka,
+    slot: &str,
+    tables: usize,
+    readers: &Readers,
+) -> Result<Vec<Parked>, Error> {
+    let reader = Reader { config, readers };
+    let prefix = parked_key(slot, "");
+    // Of those that are parked no more a tombstone is left, or nothing.
+    let is_all =
+        |found: &Last| tables <= found.values().filter(|(_, value)| value.is_some()).count();
+    let found = reader.last(is_all, |key| key.starts_with(&prefix))?;
+    let parse = |(offset, value): Found| {
+        let parsed = Parked::from_json(&value?);
+        Some(parsed.map_err(|source| Error::Parked {
+            topic: config.checkpoint_topic.clone(),
+            partition: PARTITION,
+            offset,
+            source,
+        }))
+    };
+    found.into_values().filter_map(parse).collect()
+}
+
+/// Where the topic of what is parked ends.
+pub(super) fn end(config: &Kafka, producer: &Producer, topic: &str) -> Result<i64, Error> {
+    let origin = client::origin(config, "asking for the end of a topic").on(topic);
+    let (_, end) = client::ask(producer, origin, REQUEST_TIMEOUT, |producer, slice| {
+        producer.client().fetch_watermarks(topic, PARTITION, slice)
+    })?;
+    Ok(end)
+}
+
+/// The key of a parked table's record; its beginning, which all of a slot share, for the table "".
+pub(super) fn parked_key(slot: &str, table: &str) -> Vec<u8> {
+    format!("{slot}!{table}").into_bytes()
 }
 
 /// The key of a table's record; its beginning, which all of a slot share, without a table.
@@ -187,13 +239,17 @@ impl Reader<'_> {
     }
 
     /// Waits until nothing is undecided, and reads the last record of each key that is wanted, until
-    /// so many are found.
-    fn last(&self, wanted: usize, is_wanted: impl Fn(&[u8]) -> bool) -> Result<Last, Error> {
+    /// they are enough.
+    fn last(
+        &self,
+        are_enough: impl Fn(&Last) -> bool,
+        is_wanted: impl Fn(&[u8]) -> bool,
+    ) -> Result<Last, Error> {
         let (low, high) = self.settle()?;
         let mut found = Last::new();
         let mut end = high;
         let mut size = WINDOW_MIN;
-        while low < end && found.len() < wanted {
+        while low < end && !are_enough(&found) {
             let start = end.saturating_sub(size).max(low);
             for (key, record) in self.read_window(start, end, &is_wanted)? {
                 found.entry(key).or_insert(record);

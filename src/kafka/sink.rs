@@ -20,6 +20,7 @@ use super::error::{
     Error, Origin, Refused, TOO_LARGE, code_of, is_timeout, is_too_large, too_large, topic_names,
 };
 use super::headers::HeaderWriter;
+use super::probe;
 use super::recovery;
 use super::topics::Topics;
 use super::unmarked::{self, Found};
@@ -28,6 +29,7 @@ use crate::batch::Batch;
 use crate::checkpoint::Checkpoint;
 use crate::config::{self, BatchLimits, Kafka, TopicCreation};
 use crate::edges::{Class, Receipt, Sink};
+use crate::parked::Parked;
 use crate::position::Position;
 use crate::snapshot::Progress;
 
@@ -131,6 +133,7 @@ impl KafkaSink {
             partitions: 1,
             replication_factor: self.config.topics.checkpoint_replication_factor,
             cleanup_policy: Some("compact".into()),
+            keeps_all: false,
         };
         let kafka = &self.config.kafka;
         self.topics.ensure(kafka, &producer, &kafka.checkpoint_topic, Some(&checkpoints))?;
@@ -303,6 +306,7 @@ impl KafkaSink {
             }
         }
         self.send_progress(producer, batch, deadline)?;
+        self.send_parked(producer, batch, deadline)?;
         self.send_checkpoint(producer, batch, next, deadline)?;
         let drained = self.drain(producer, batch, deadline);
         drained.map_err(|error| self.slow(error, written, records))?;
@@ -425,10 +429,36 @@ impl Sink for KafkaSink {
         }
     }
 
+    fn parked(&mut self, tables: usize) -> Result<Vec<Parked>, Error> {
+        let Some(session) = &self.session else { return Err(Error::NotRecovered) };
+        let (kafka, slot) = (&self.config.kafka, &self.config.slot);
+        match &session.readers {
+            Some(readers) => recovery::last_parked(kafka, slot, tables, readers),
+            None => recovery::last_parked(kafka, slot, tables, &Readers::new(kafka)?),
+        }
+    }
+
+    fn open_parked(&mut self) -> Result<i64, Error> {
+        let Some(session) = &self.session else { return Err(Error::NotRecovered) };
+        let (kafka, topic) = (&self.config.kafka, &self.config.kafka.parked_topic);
+        let creation = TopicCreation {
+            partitions: 1,
+            replication_factor: self.config.topics.checkpoint_replication_factor,
+            cleanup_policy: Some("delete".into()),
+            keeps_all: true,
+        };
+        self.topics.ensure(kafka, &session.producer, topic, Some(&creation))?;
+        recovery::end(kafka, &session.producer, topic)
+    }
+
     fn ensure_topic(&mut self, topic: &str) -> Result<(), Error> {
         let Some(session) = &self.session else { return Err(Error::NotRecovered) };
         let creation = self.config.topics.create.as_ref();
         self.topics.ensure(&self.config.kafka, &session.producer, topic, creation)
+    }
+
+    fn is_compacted(&mut self, topic: &str) -> Result<bool, Error> {
+        probe::is_compacted(&self.config.kafka, topic)
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<Receipt, Error> {

@@ -128,6 +128,9 @@ pub(super) fn create(
     if let Some(policy) = &creation.cleanup_policy {
         new = new.set("cleanup.policy", policy);
     }
+    if creation.keeps_all {
+        new = new.set("retention.ms", "-1").set("retention.bytes", "-1");
+    }
     let origin =
         Origin { operation: "CREATE", ..client::origin(config, "creating a topic").on(topic) };
     for result in admin::create_topic(config, origin, &new, kind == Creation::Tried)? {
@@ -197,8 +200,12 @@ mod tests {
         };
         let head = "topic shop.orders does not exist; create it with: kafka-topics.sh --bootstrap-server b1:9092,b2:9092 --create --topic shop.orders";
         check(None, head);
-        let creation =
-            TopicCreation { partitions: 6, replication_factor: -1, cleanup_policy: None };
+        let creation = TopicCreation {
+            partitions: 6,
+            replication_factor: -1,
+            cleanup_policy: None,
+            keeps_all: false,
+        };
         check(Some(creation.clone()), &format!("{head} --partitions 6"));
         let creation = TopicCreation {
             replication_factor: 3,

@@ -1,7 +1,7 @@
 //! What Prometheus reads is stable: names, labels, help.
 
 use super::*;
-use crate::status::Snapshot;
+use crate::status::{ParkedTable, Snapshot};
 
 #[test]
 fn names_and_labels_are_stable() {
@@ -21,6 +21,7 @@ fn names_and_labels_are_stable() {
     metrics.outbox_skipped(SkipReason::Delete, 2);
     metrics.txn_ended(TxnResult::Unknown);
     metrics.set_phase(Phase::Streaming);
+    metrics.set_parked(&[parked()]);
     metrics.set_snapshots(&Snapshots {
         waiting: 3,
         tables: vec![orders()],
@@ -36,6 +37,19 @@ fn names_and_labels_are_stable() {
     assert!(text.contains("\nprocess_start_time_seconds "));
 }
 
+fn parked() -> ParkedTable {
+    ParkedTable {
+        table: "public.ledger".to_owned(),
+        reason: "the registry says no".to_owned(),
+        subject: None,
+        since_us: 0,
+        waiting: 12,
+        returned: 3,
+        is_returning: false,
+        tries: 1,
+    }
+}
+
 fn orders() -> Snapshot {
     Snapshot {
         table: "public.orders".to_owned(),
@@ -44,6 +58,16 @@ fn orders() -> Snapshot {
         ranges_left: 30,
         ..Snapshot::default()
     }
+}
+
+#[test]
+fn a_table_is_named_while_it_is_parked() {
+    let metrics = Metrics::new();
+    metrics.set_parked(&[parked()]);
+    assert!(metrics.encode().contains("walbrook_parked_changes{table=\"public.ledger\"} 12"));
+    metrics.set_parked(&[]);
+    assert!(!metrics.encode().contains("public.ledger"));
+    assert!(metrics.encode().contains("walbrook_parked_tables 0"));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod entry;
 mod error;
+mod parking;
 mod plans;
 mod read;
 mod seal;
@@ -19,6 +20,8 @@ use std::sync::Arc;
 
 use self::entry::{Entry, remember};
 pub use self::error::Error;
+use self::parking::Parking;
+pub use self::parking::Passed;
 pub use self::read::Row;
 pub use self::step::{Need, Owner, Step};
 use crate::batch::{Batch, Mark, TopicTable};
@@ -66,6 +69,7 @@ pub struct Assembler {
     messages: Option<Plan>,
     topics: Arc<TopicTable>,
     topics_max: usize,
+    parking: Parking,
     /// Tables whose changes are left out, since their rows, which are to come, have them.
     held: BTreeSet<RelationId>,
     /// What start-up found: position, confirm, and all that stays the same.
@@ -121,6 +125,7 @@ impl Assembler {
             messages: None,
             topics: Arc::default(),
             topics_max: TOPICS_MAX,
+            parking: Parking::default(),
             held: BTreeSet::new(),
             resume,
             comes_again,
@@ -206,16 +211,8 @@ impl Assembler {
                 entry.plan.take_if(|plan| !matches!(plan, Plan::Outbox(_)));
             }
             entry => {
-                entry.insert_entry(Entry {
-                    relation,
-                    plan: None,
-                    root,
-                    nullable: Vec::new(),
-                    is_keyless: false,
-                    was_planned,
-                    is_news: was_planned,
-                    asked: Vec::new(),
-                });
+                let is_news = was_planned;
+                entry.insert_entry(Entry { root, was_planned, is_news, ..Entry::new(relation) });
             }
         }
     }
@@ -241,6 +238,7 @@ impl Assembler {
         self.topics = Arc::default();
         self.messages = None;
         self.relations.values_mut().for_each(|it| it.plan = None);
+        self.parking.returning.iter_mut().for_each(|it| it.entry.plan = None);
     }
 
     fn begin(&mut self, commit_lsn: Lsn, commit_time_us: i64, xid: Xid) -> Result<Step, Error> {
@@ -320,8 +318,8 @@ impl Assembler {
                 if matches!(Owner::of(&op), Owner::Relation(id) if self.held.contains(&id)) {
                     continue;
                 }
-                let step =
-                    self.encode(&Change { position, lsn, xact: &xact, op }, context, batch)?;
+                let change = Change { position, lsn, xact: &xact, op };
+                let step = self.encode(Owner::of(&change.op), &change, context, batch)?;
                 if let Step::Need(need) = step {
                     batch.truncate(mark);
                     return Ok(Step::Need(need));
@@ -338,6 +336,7 @@ impl Assembler {
     /// Encodes one change by its plan; asks for the plan when there is none.
     fn encode(
         &mut self,
+        owner: Owner,
         change: &Change<'_>,
         context: &Context,
         batch: &mut Batch,
@@ -347,12 +346,16 @@ impl Assembler {
         {
             return Ok(Step::Continue);
         }
-        let owner = Owner::of(&change.op);
-        let plan = match owner {
-            Owner::Messages => &mut self.messages,
+        let (plan, last_deleted) = match owner {
+            Owner::Messages => (&mut self.messages, &mut self.last_deleted),
             Owner::Relation(relation) => {
                 let entry = self.relations.get_mut(&relation);
-                &mut entry.ok_or(Error::UnknownRelation(relation))?.plan
+                let entry = entry.ok_or(Error::UnknownRelation(relation))?;
+                (&mut entry.plan, &mut self.last_deleted)
+            }
+            Owner::Returning => {
+                let Parking { returning, last_deleted, .. } = &mut self.parking;
+                (&mut returning.as_mut().ok_or(Error::NotParked)?.entry.plan, last_deleted)
             }
         };
         let Some(plan) = plan else {
@@ -361,13 +364,17 @@ impl Assembler {
             }
             return Ok(Step::Need(Need::Plan(owner)));
         };
-        match plan.encode(change, context, &mut self.last_deleted, batch) {
+        match plan.encode(change, context, last_deleted, batch) {
             Ok(plan::Step::Done) => Ok(Step::Continue),
             Ok(plan::Step::Skipped(skip)) => {
                 *self.skipped.entry((owner, skip)).or_default() += 1;
                 Ok(Step::Continue)
             }
             Ok(plan::Step::Need(route)) => Ok(Step::Need(Need::Route(owner, route))),
+            Ok(plan::Step::Policy(topic)) => {
+                let topic = self.topics.name(topic).unwrap_or_default().to_owned();
+                Ok(Step::Need(Need::Policy(owner, topic)))
+            }
             Err(error) => self.relax(owner, error),
         }
     }
@@ -376,11 +383,10 @@ impl Assembler {
     /// the stream. A NOT NULL value that did not change and was not sent, of a type without a
     /// placeholder, can only be null too. The plan is made anew with that column optional. It is
     /// made anew, once, for a type that a composite has got since (of which the stream does not
-    /// tell); any other error is final.
+    /// tell); any other error of a table is for others to judge.
     fn relax(&mut self, owner: Owner, error: plan::Error) -> Result<Step, Error> {
         use plan::Error::{Contradiction as Contradicted, Encode};
-        let Owner::Relation(relation) = owner else { return Err(error.into()) };
-        let Some(entry) = self.relations.get_mut(&relation) else { return Err(error.into()) };
+        let Some(entry) = self.entry_mut(owner) else { return Err(error.into()) };
         let is_unkeyed =
             matches!(entry.relation.identity, ReplicaIdentity::Full | ReplicaIdentity::Nothing);
         let is_news = match &error {
@@ -398,7 +404,7 @@ impl Assembler {
             _ => false,
         };
         if !is_news {
-            return Err(error.into());
+            return Ok(Step::Need(Need::Judge(owner, Box::new(error))));
         }
         entry.plan = None;
         Ok(Step::Need(Need::Plan(owner)))
@@ -466,9 +472,22 @@ impl Assembler {
     /// The relation whose plan it is; messages have none.
     #[must_use]
     pub fn relation_of(&self, owner: Owner) -> Option<&Relation> {
+        self.entry(owner).map(|entry| &entry.relation)
+    }
+
+    fn entry(&self, owner: Owner) -> Option<&Entry> {
         match owner {
             Owner::Messages => None,
-            Owner::Relation(id) => self.relation(id),
+            Owner::Relation(id) => self.relations.get(&id),
+            Owner::Returning => self.parking.returning.as_ref().map(|it| &it.entry),
+        }
+    }
+
+    fn entry_mut(&mut self, owner: Owner) -> Option<&mut Entry> {
+        match owner {
+            Owner::Messages => None,
+            Owner::Relation(id) => self.relations.get_mut(&id),
+            Owner::Returning => self.parking.returning.as_mut().map(|it| &mut it.entry),
         }
     }
 

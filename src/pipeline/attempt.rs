@@ -18,14 +18,14 @@ use super::assembler::{self, Assembler};
 use super::holder::Holders;
 use super::losses::Losses;
 use super::pending;
-use super::reader::{Reader, Snapshotting, Surroundings, Timelines};
+use super::reader::{Parker, Reader, Snapshotting, Surroundings, Timelines};
 use super::start::{self, Expected, Server, Slot, Verdict};
 use super::supervisor::Ending;
 use super::telemetry::Telemetry;
 use super::writer::Writer;
 use super::{Error, Stop, clock, gap, sink};
 use crate::checkpoint::{Checkpoint, FORMAT, Remade, State, Stream};
-use crate::config::{Binary, Config, Failover, Postgres, Sasl, SecretSource};
+use crate::config::{Binary, Config, Failover, OnRefused, Postgres, Sasl, SecretSource};
 use crate::edges::Class;
 use crate::kafka::{self, KafkaSink, SinkConfig};
 use crate::order::Orders;
@@ -54,6 +54,8 @@ pub(super) struct Attempt<'a> {
 pub(super) struct Memory {
     /// A change that Kafka has refused, and how: the stream ends before it.
     pub(super) refused: Option<(Position, Error)>,
+    /// Tables that are parked.
+    pub(super) parker: Parker,
     /// What operators tell the reader.
     pub(super) orders: Orders,
     /// The registry: that it has answered once counts.
@@ -73,7 +75,7 @@ impl Memory {
     /// A memory of nothing but the registry that is configured, in which nothing is registered.
     pub(super) fn rehearsing(config: &Config) -> Result<Self, Error> {
         let registry = config.registry.as_ref().map(Registry::rehearsing).transpose()?;
-        Ok(Self { registry, ..Self::default() })
+        Ok(Self { registry, parker: Parker::idle(), ..Self::default() })
     }
 
     /// A memory of nothing but the registry that is configured.
@@ -297,8 +299,8 @@ impl Attempt<'_> {
         let (mut snapshots, is_off) = (None, self.config.snapshot.is_off());
         if let Some(source) = source {
             let asked = progress(self.writer, &checkpoint, is_off);
-            let gone = gone(&mut catalog);
-            let found = alive(&mut transport, &mut session, self.stop, gone, asked).await??;
+            let lost = gone(&mut catalog);
+            let found = alive(&mut transport, &mut session, self.stop, lost, asked).await??;
             snapshots = found
                 .map(|found| Snapshotting::new(self.config, is_binary, source, &checkpoint, found));
         }
@@ -306,7 +308,11 @@ impl Attempt<'_> {
             // Nobody notes any more what a later reading would have to know.
             checkpoint.snapshots = None;
         }
-        let assembler = assembler(self.config, is_binary, checkpoint, comes_again);
+        let asked = asked::parked(self.writer, &checkpoint);
+        let lost = gone(&mut catalog);
+        let parked = alive(&mut transport, &mut session, self.stop, lost, asked).await??;
+        let assembler =
+            assembler(self.config, is_binary, checkpoint, comes_again).with_parked(parked);
         let around = Surroundings::<KafkaSink> {
             writer: self.writer,
             catalog: &mut catalog,
@@ -318,6 +324,9 @@ impl Attempt<'_> {
             stop: self.stop,
             pending,
             refused: &mut self.memory.refused,
+            parker: &mut self.memory.parker,
+            parked_topic: &self.config.kafka.parked_topic,
+            kafka: &self.config.kafka,
             orders: &mut self.memory.orders,
             checkpoint_interval: self.config.replication.checkpoint_interval,
             retry_delays: (
@@ -370,6 +379,10 @@ impl Attempt<'_> {
         };
         for columns in columns.chunk_by(is_same) {
             let Some(PublishedColumn { namespace, table, .. }) = columns.first() else { continue };
+            // Such a table is parked with its first change.
+            if settings.tables.refused.action(&format!("{namespace}.{table}")) == OnRefused::Park {
+                continue;
+            }
             let names = columns.iter().filter(|it| !it.is_generated).map(|it| &*it.name);
             plan::refuse_shared_fields(namespace, table, names, &settings)?;
         }
@@ -516,6 +529,8 @@ pub(super) fn first_checkpoint(
         accepted: None,
         // Else nothing is known of tables, and they are taken as read.
         snapshots: (!config.snapshot.is_off()).then(Default::default),
+        parked: 0,
+        entered: None,
         omissions: Vec::new(),
     }
 }

@@ -129,6 +129,15 @@ pub enum Error {
         /// What it was.
         error: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A topic cannot be made or written.
+    #[error("{error}")]
+    Topic {
+        /// What to do about it.
+        class: Class,
+        /// What it was; a cause too, so that its own are told.
+        #[source]
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// It was told to stop.
     #[error("told to stop")]
     Stopped,
@@ -171,7 +180,9 @@ impl Error {
             Self::Comparison(error) => Ending::Failed(error.class()),
             Self::Pending(error) => Ending::Failed(error.class()),
             Self::Source { error, .. } if needs_text(error.as_ref()) => Ending::TextMode,
-            Self::Sink { class, .. } | Self::Source { class, .. } => Ending::Failed(*class),
+            Self::Sink { class, .. } | Self::Source { class, .. } | Self::Topic { class, .. } => {
+                Ending::Failed(*class)
+            }
             Self::Repeatable { fault, .. } => Ending::Repeatable(*fault),
             Self::MadeWay | Self::NotVisible { .. } | Self::Silent { .. } => {
                 Ending::Failed(Class::Retry)

@@ -22,6 +22,7 @@ mod pace;
 mod pending;
 mod reader;
 mod rehearsal;
+mod returner;
 mod search;
 mod skip;
 pub mod start;
@@ -53,7 +54,6 @@ pub use writer::Gone;
 use crate::config::Config;
 use crate::kafka;
 use crate::order::Orders;
-use crate::position::Position;
 use crate::status::Phase;
 use attempt::{Attempt, Memory};
 use error::{sink, source};
@@ -81,7 +81,8 @@ pub async fn run(
     memory.orders = orders;
     let (mut writer, thread) =
         writer::start(attempt::kafka_sink(config)?).map_err(Error::Thread)?;
-    let (ended, limit) = match supervise(config, telemetry, memory, stop, &mut writer).await {
+    let ended = supervise(config, telemetry, &mut memory, stop, &mut writer).await;
+    let (ended, limit) = match ended {
         // Kafka has had its time.
         Err(Error::StopTimeout) => {
             warn!(error = %Error::StopTimeout, "stopped while Kafka did not answer");
@@ -91,28 +92,37 @@ pub async fn run(
     };
     drop(writer);
     join(thread, limit).await;
+    if let Some(thread) = memory.parker.end() {
+        join(thread, limit).await;
+    }
     telemetry.enter(Phase::Stopped);
     ended
 }
 
-/// Waits for the writer thread; while Kafka does not answer, no longer than `limit`: the process
-/// ends, and the next start finds out what was committed.
+/// Waits for a thread that speaks with Kafka; while that does not answer, no longer than `limit`: the
+/// process ends, and the next start finds out what was committed.
 async fn join(thread: JoinHandle<()>, limit: Duration) {
     let end = clock::now() + limit;
     while !thread.is_finished() && clock::now() < end {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     if thread.is_finished() && thread.join().is_err() {
-        error!("the writer thread panicked");
+        error!("a thread that speaks with Kafka panicked");
     }
 }
 
 /// How an attempt ended, unless Kafka has refused the record of a change. Its batch is lost then,
-/// with complete transactions in it: once more, up to that change, whose error this is.
+/// with complete transactions in it: once more, without that table, or up to that change, whose error
+/// this is.
 fn unless_refused(
     ended: Result<(), Error>,
-    refused: &mut Option<(Position, Error)>,
+    config: &Config,
+    memory: &mut Memory,
 ) -> Option<Result<(), Error>> {
+    let Memory { refused, parker, .. } = memory;
+    if ended.as_ref().is_err_and(|error| parker.on_refused(error, &config.tables.refused)) {
+        return None;
+    }
     match ended.map_err(|error| (error.refused(), error)) {
         Err((Some(position), error)) => {
             info!(%position, "kafka refuses a record; committing what is complete before its change");
@@ -163,7 +173,7 @@ async fn unless_lost(
 async fn supervise(
     config: &Config,
     telemetry: &mut Telemetry,
-    mut memory: Memory,
+    memory: &mut Memory,
     stop: &mut Stop,
     writer: &mut writer::Writer<kafka::Error>,
 ) -> Result<(), Error> {
@@ -171,10 +181,10 @@ async fn supervise(
     let mut supervisor =
         Supervisor::new(settings.retry_delay_min, settings.retry_delay_max, settings.standby_poll);
     loop {
-        let (is_text_forced, memory) = (supervisor.is_text_forced(), &mut memory);
+        let is_text_forced = supervisor.is_text_forced();
         let attempt = Attempt { config, is_text_forced, memory, writer, telemetry, stop };
         let ended = Box::pin(attempt.run()).await;
-        let Some(ended) = unless_refused(ended, &mut memory.refused) else {
+        let Some(ended) = unless_refused(ended, config, memory) else {
             writer.discard().await?;
             continue;
         };

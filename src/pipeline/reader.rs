@@ -5,10 +5,13 @@
 //! checkpoint says, then what each committed batch's says.
 
 mod lagging;
+mod looks;
 mod orders;
+mod parking;
 mod pending;
 mod plans;
 mod repairs;
+mod returning;
 mod snapshots;
 mod teller;
 mod timeline;
@@ -19,15 +22,17 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
-use super::alive::{alive, make_way, send_due_status, send_status};
+use super::alive::{make_way, send_due_status, send_status};
 use super::assembler::{Assembler, Need, Step};
 use super::lag::Received;
 use super::telemetry::{Progress, Telemetry};
 use super::writer::{Done, Writer};
 use super::{Error, STOP_LIMIT, Stop, TICK, clock, sink, source};
 use crate::batch::Batch;
+use crate::config;
 use crate::edges::{Sink, Transport};
 use crate::order::Orders;
+use crate::parked::Parked;
 use crate::plan::Context;
 use crate::position::{Lsn, Position, Xid};
 use crate::postgres::{Catalog, PendingChunk};
@@ -35,6 +40,8 @@ use crate::registry::Registry;
 use crate::status::Phase;
 use crate::wal::{Frame, RelationId, Session, Transcoder};
 
+pub(super) use parking::Parker;
+use returning::Returning;
 pub(super) use snapshots::Snapshotting;
 pub(super) use timeline::Timelines;
 
@@ -48,16 +55,6 @@ const TICKS_PER_SLOT: u32 = 10;
 
 /// That question must not hold up the stream.
 const SLOT_LIMIT: Duration = Duration::from_secs(1);
-
-/// How often the catalog is asked what is published: what is missing is told within a minute.
-const SURVEY_EVERY: Duration = Duration::from_secs(20);
-
-/// Of all time, that may take one part in so many.
-const SURVEY_SHARE: u32 = 100;
-
-/// A catalog too large to be surveyed in this time is not. The server holds it too, since what is
-/// asked next, such as whether it lives, waits behind a query that it still runs.
-const SURVEY_LIMIT: Duration = Duration::from_secs(4);
 
 /// How long a server whose walsender is silent has to answer on the catalog connection.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -76,6 +73,9 @@ pub(super) struct Surroundings<'a, S: Sink> {
     /// What enters before the stream, where the slot was made just now.
     pub(super) pending: Option<Vec<PendingChunk>>,
     pub(super) refused: &'a mut Option<(Position, Error)>,
+    pub(super) parker: &'a mut Parker,
+    pub(super) parked_topic: &'a str,
+    pub(super) kafka: &'a config::Kafka,
     pub(super) orders: &'a mut Orders,
     pub(super) checkpoint_interval: Duration,
     pub(super) retry_delays: (Duration, Duration),
@@ -89,6 +89,10 @@ pub(super) struct Reader<'a, T, S: Sink> {
     assembler: Assembler,
     around: Surroundings<'a, S>,
     snapshots: Option<Snapshotting>,
+    /// The table whose parked changes come back.
+    returning: Option<Returning>,
+    /// The tables that are parked, as Kafka has it.
+    in_kafka: BTreeMap<String, Parked>,
     current: Box<Batch>,
     spare: Option<Box<Batch>>,
     /// A frame that is to be fed again.
@@ -118,6 +122,8 @@ enum Pause {
     Room,
     /// A chunk of a table enters here.
     Chunk,
+    /// Changes of a table that is parked enter here.
+    Returned,
     /// A batch is due, and the timeline of what it holds is not known.
     Timeline,
 }
@@ -132,6 +138,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         around: Surroundings<'a, S>,
     ) -> Self {
         let (current, spare) = (assembler.new_batch(), assembler.new_batch());
+        let in_kafka = assembler.parked().clone();
         Self {
             transport,
             session,
@@ -139,6 +146,8 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             assembler,
             around,
             snapshots,
+            returning: None,
+            in_kafka,
             current: Box::new(current),
             spare: Some(Box::new(spare)),
             pending: None,
@@ -161,6 +170,8 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             // Nothing was taken yet: this is the checkpoint's, which is in Kafka.
             self.session.confirm(clock::now(), self.assembler.complete_end());
         }
+        self.park_refused().await?;
+        self.tell_parked();
         while !self.around.stop.is_set() {
             match self.turn().await {
                 Ok(()) => {}
@@ -186,21 +197,32 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         while let Some(done) = self.around.writer.try_done()? {
             self.on_done(done)?;
         }
-        let pause = self.take_frames()?;
+        let pause = match self.is_held() {
+            true if self.is_return_due() => Pause::Returned,
+            true => Pause::Room,
+            false => self.take_frames()?,
+        };
         let pause = match pause {
+            Pause::Returned => match self.enter_returned().await? {
+                None => return Ok(()),
+                Some(Pause::Timeline) => return self.follow_timeline().await,
+                Some(pause) => pause,
+            },
             Pause::Answer(need) => return self.answer(need).await,
             Pause::Timeline => return self.follow_timeline().await,
             Pause::Chunk if self.enter().await? => return Ok(()),
             Pause::Chunk => Pause::Room,
             pause => pause,
         };
-        let is_due = !self.current.is_empty() || self.is_idle_due() || self.has_news();
+        let has_news = self.has_news() || self.assembler.has_parking_news();
+        let is_due = !self.current.is_empty() || self.is_idle_due() || has_news;
         if self.assembler.is_at_boundary() && is_due {
             self.follow_timeline().await?;
             self.hand_over()?;
         }
         self.send_due_status().await?;
         self.tend_snapshots().await?;
+        self.tend_returns()?;
         self.tick(&pause).await?;
         self.wait(&pause).await
     }
@@ -216,6 +238,9 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             }
             if self.is_chunk_due() {
                 return Ok(Pause::Chunk);
+            }
+            if self.is_return_due() {
+                return Ok(Pause::Returned);
             }
             let Self { transport, pending, session, assembler, snapshots, current, around, .. } =
                 self;
@@ -331,6 +356,8 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                 }
                 self.checkpoint_at = now;
                 self.committing = Received::default();
+                self.forget_refused();
+                self.on_parked_committed(&mut batch.parked);
                 self.on_progress_committed(&batch.progress, now);
                 self.around.telemetry.on_committed(&batch, took, now, clock::wall_us());
                 self.around.telemetry.on_receipt(receipt);
@@ -344,7 +371,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
                 }
                 Err(sink::<S>(error))
             }
-            Done::Progress(_) | Done::Recovered(_) | Done::TopicReady => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -406,53 +433,6 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         self.around.telemetry.on_waiting(waiting);
     }
 
-    /// Whether the server answers on the catalog connection within `limit`; that it has ended the
-    /// connection is an error.
-    async fn ping(&mut self, limit: Duration) -> Result<bool, Error> {
-        let query = tokio::time::timeout(limit, self.around.catalog.ping());
-        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
-        let answer = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
-        answer.map_or(Ok(false), |pong| pong.map(|()| true)).map_err(Error::from)
-    }
-
-    /// Asks what the slot makes the server keep; no answer in time is no harm.
-    async fn observe_slot(&mut self) -> Result<(), Error> {
-        let query = tokio::time::timeout(SLOT_LIMIT, self.around.catalog.slot(self.around.slot));
-        // A server that stops ends the catalog connection first, and then waits for us.
-        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
-        let facts = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
-        let facts = match facts {
-            Ok(Ok(Some(facts))) => facts,
-            Ok(Ok(None)) | Err(_) => return Ok(()),
-            Ok(Err(error)) => return Err(error.into()),
-        };
-        self.server_end = self.server_end.max(facts.log_end().unwrap_or(Lsn::ZERO));
-        self.around.telemetry.on_slot(self.around.slot, &facts);
-        Ok(())
-    }
-
-    /// Asks what is published; no answer in time is no harm.
-    async fn survey(&mut self) -> Result<(), Error> {
-        let (since, (relations, names)) = (clock::now(), self.around.telemetry.subjects());
-        let Surroundings { catalog, publications, stop, .. } = &mut self.around;
-        let survey = catalog.survey(publications, &relations, &names, SURVEY_LIMIT);
-        // The server ends it before.
-        let query = tokio::time::timeout(SURVEY_LIMIT + SLOT_LIMIT, survey);
-        let nothing = std::future::pending();
-        let survey = alive(&mut self.transport, &mut self.session, stop, nothing, query).await?;
-        match survey {
-            Ok(Ok(survey)) => self.around.telemetry.on_survey(&survey),
-            // The connection's own errors come with the next look at the slot, too.
-            Ok(Err(error)) => warn!(%error, "what is published could not be looked at"),
-            Err(_) => {
-                warn!(limit = ?SURVEY_LIMIT, "what is published could not be looked at in time");
-            }
-        }
-        let now = clock::now();
-        self.next_survey = now + SURVEY_EVERY.max((now - since) * SURVEY_SHARE);
-        Ok(())
-    }
-
     /// Waits for data (if there is room), a batch, the next status or checkpoint, or the stop.
     async fn wait(&mut self, pause: &Pause) -> Result<(), Error> {
         let mut deadline = self.session.deadline().min(self.next_tick);
@@ -471,10 +451,12 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             std::thread::sleep(self.transport.nap());
         }
         let since = clock::now();
+        let is_returning = self.returning.as_ref().is_some_and(Returning::is_asked);
         tokio::select! {
             biased;
             done = self.around.writer.done(), if is_busy => self.on_done(done?)?,
             asked = self.around.orders.next() => self.on_order(asked).await?,
+            answer = self.around.parker.returner.answer(), if is_returning => self.on_parked_read(answer),
             filled = self.transport.fill(), if reads => {
                 self.last_fill = filled.map_err(source::<T>)?;
                 self.session.on_heard();

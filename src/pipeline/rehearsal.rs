@@ -15,10 +15,11 @@ use super::supervisor::Ending;
 use super::{Error, STOP_LIMIT, Telemetry, join, stop_pair, writer};
 use crate::batch::{Batch, Record};
 use crate::checkpoint::Checkpoint;
-use crate::config::{Config, Replication};
+use crate::config::{Config, Kafka, OnRefused, Refused, Replication, Tables};
 use crate::edges::{Class, Receipt, Sink};
 use crate::kafka;
 use crate::metrics::Metrics;
+use crate::parked::Parked;
 use crate::position::{Lsn, Position};
 use crate::snapshot::Progress;
 use crate::status::Status;
@@ -61,9 +62,15 @@ pub async fn rehearse_stream(
         checkpoint_interval: Duration::from_millis(50),
         ..config.replication.clone()
     };
-    let config = &Config { replication, ..config.clone() };
+    // What a run would park is to be told.
+    let refused = Refused { action: OnRefused::Stop, ..Refused::default() };
+    let tables = Tables { refused, ..config.tables.clone() };
+    let config = &Config { replication, tables, ..config.clone() };
     let (seen, mut watched) = watch::channel(Rehearsed::default());
-    let (mut writer, thread) = writer::start(Discard { seen }).map_err(Error::Thread)?;
+    // Which are parked decides nothing but what is not encoded.
+    let parked = kafka::read_parked(config, checkpoint).unwrap_or_default();
+    let discard = Discard { seen, parked, kafka: config.kafka.clone() };
+    let (mut writer, thread) = writer::start(discard).map_err(Error::Thread)?;
     let (stopper, mut stop) = stop_pair();
     let stream = async {
         let (metrics, (status, _)) = (Metrics::new(), watch::channel(Status::default()));
@@ -115,6 +122,8 @@ pub async fn rehearse_stream(
 /// A sink that keeps nothing but what [`Rehearsed`] says.
 struct Discard {
     seen: watch::Sender<Rehearsed>,
+    parked: Vec<Parked>,
+    kafka: Kafka,
 }
 
 impl Sink for Discard {
@@ -131,8 +140,20 @@ impl Sink for Discard {
         Ok(Vec::new())
     }
 
+    fn parked(&mut self, _: usize) -> Result<Vec<Parked>, Self::Error> {
+        Ok(self.parked.clone())
+    }
+
+    fn open_parked(&mut self) -> Result<i64, Self::Error> {
+        Ok(0)
+    }
+
     fn ensure_topic(&mut self, _: &str) -> Result<(), Self::Error> {
         Ok(())
+    }
+
+    fn is_compacted(&mut self, topic: &str) -> Result<bool, Self::Error> {
+        kafka::probe::is_compacted(&self.kafka, topic)
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<Receipt, Self::Error> {

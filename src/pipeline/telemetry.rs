@@ -18,7 +18,7 @@ use crate::metrics::{Metrics, SkipReason, TableCounters, TxnResult};
 use crate::plan::{Draft, Skip};
 use crate::position::Lsn;
 use crate::postgres::{SlotFacts, Survey};
-use crate::status::{Phase, Snapshots, Status};
+use crate::status::{ParkedTable, Phase, Snapshots, Status};
 use crate::wal::{Relation, RelationId};
 
 /// How many tables, or columns, are remembered before all are forgotten: their counters begin anew,
@@ -67,6 +67,7 @@ impl Telemetry {
             self.lag = Lag::default();
             self.tell(BTreeSet::new());
             self.on_snapshots(None);
+            self.on_parked(Vec::new());
         }
         self.metrics.set_phase(phase);
         self.status.send_modify(|status| status.phase = phase);
@@ -160,11 +161,23 @@ impl Telemetry {
     /// Changes of a relation that made no record.
     pub(super) fn on_skipped(&self, relation: Option<&Relation>, skip: Skip, count: u64) {
         let reason = match skip {
+            Skip::Compacted => {
+                if let Some(Relation { namespace, name, .. }) = relation {
+                    let table = format_args!("{namespace}.{name}");
+                    warn!(%table, count, "a TRUNCATE is left out: the table's topic is compacted and takes no record without a key, so its readers keep the rows that are gone (tables.truncate = false says that this is known)");
+                }
+                return;
+            }
             Skip::OutboxDelete => SkipReason::Delete,
+            Skip::OutboxRoute => SkipReason::Route,
             Skip::OutboxTruncate => SkipReason::Truncate,
             Skip::OutboxUpdate => SkipReason::Update,
             Skip::Truncate => return,
         };
+        if let (SkipReason::Route, Some(Relation { namespace, name, .. })) = (reason, relation) {
+            let table = format_args!("{namespace}.{name}");
+            warn!(%table, count, "outbox rows have no route and are left out, as outbox.on_null_route says");
+        }
         if let (SkipReason::Update, Some(Relation { namespace, name, .. })) = (reason, relation) {
             let table = format_args!("{namespace}.{name}");
             warn!(%table, count, "outbox rows were updated: an event is its INSERT, updates make none");
@@ -247,6 +260,19 @@ impl Telemetry {
             self.status.send_modify(|status| status.findings = texts);
             self.findings = findings;
         }
+    }
+
+    /// The tables that are parked.
+    pub(super) fn on_parked(&self, tables: Vec<ParkedTable>) {
+        if tables != self.status.borrow().parked {
+            self.metrics.set_parked(&tables);
+            self.status.send_modify(|status| status.parked = tables);
+        }
+    }
+
+    /// A change that was parked is left out, as somebody said.
+    pub(super) fn on_left_out(&self) {
+        self.metrics.change_skipped();
     }
 
     /// How far snapshots are, where there are any.

@@ -12,6 +12,7 @@ use super::clock;
 use crate::batch::Batch;
 use crate::checkpoint::Checkpoint;
 use crate::edges::{Receipt, Sink};
+use crate::parked::Parked;
 use crate::snapshot::Progress;
 
 /// What the writer is asked to do, one at a time, in order.
@@ -19,6 +20,9 @@ use crate::snapshot::Progress;
 enum Job {
     Commit(Box<Batch>),
     EnsureTopic(String),
+    IsCompacted(String),
+    OpenParked,
+    Parked(usize),
     Progress(usize),
     Recover,
 }
@@ -35,6 +39,12 @@ pub(super) enum Done<E> {
         /// Whether the job was a Kafka transaction.
         is_txn: bool,
     },
+    /// Whether a topic is compacted.
+    Compacted(bool),
+    /// The tables that are parked.
+    Parked(Vec<Parked>),
+    /// The topic of what is parked exists, and ends at this offset.
+    ParkedEnd(i64),
     /// How far tables were read.
     Progress(Vec<Progress>),
     /// Fenced and read: the last checkpoint.
@@ -96,6 +106,18 @@ fn perform<S: Sink>(sink: &mut S, job: Job) -> Done<S::Error> {
             Ok(()) => Done::TopicReady,
             Err(error) => Done::Failed { error, is_txn: false },
         },
+        Job::IsCompacted(topic) => match sink.is_compacted(&topic) {
+            Ok(is_compacted) => Done::Compacted(is_compacted),
+            Err(error) => Done::Failed { error, is_txn: false },
+        },
+        Job::OpenParked => match sink.open_parked() {
+            Ok(end) => Done::ParkedEnd(end),
+            Err(error) => Done::Failed { error, is_txn: false },
+        },
+        Job::Parked(tables) => match sink.parked(tables) {
+            Ok(parked) => Done::Parked(parked),
+            Err(error) => Done::Failed { error, is_txn: false },
+        },
         Job::Progress(tables) => match sink.progress(tables) {
             Ok(progress) => Done::Progress(progress),
             Err(error) => Done::Failed { error, is_txn: false },
@@ -116,6 +138,21 @@ impl<E> Writer<E> {
     /// Asks for a topic.
     pub(super) fn ensure_topic(&mut self, topic: String) -> Result<(), Gone> {
         self.submit(Job::EnsureTopic(topic))
+    }
+
+    /// Asks whether a topic is compacted.
+    pub(super) fn is_compacted(&mut self, topic: String) -> Result<(), Gone> {
+        self.submit(Job::IsCompacted(topic))
+    }
+
+    /// Asks for the topic of what is parked.
+    pub(super) fn open_parked(&mut self) -> Result<(), Gone> {
+        self.submit(Job::OpenParked)
+    }
+
+    /// Asks for so many tables that are parked.
+    pub(super) fn parked(&mut self, tables: usize) -> Result<(), Gone> {
+        self.submit(Job::Parked(tables))
     }
 
     /// Asks how far so many tables were read.

@@ -9,16 +9,6 @@ use crate::position::Position;
 /// A plan that cannot be made, or a change that cannot be encoded.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A table's records would lie between checkpoints, and one could be taken for one.
-    #[error(
-        "table {table}: its topic {topic} is that of the checkpoint. Set topics.prefix, or kafka.checkpoint_topic, apart"
-    )]
-    CheckpointTopic {
-        /// The table.
-        table: String,
-        /// The topic.
-        topic: String,
-    },
     /// The row and the catalog disagree: read the catalog again and compile again.
     #[error("table {table}: the row at {position} contradicts the catalog: {contradiction}")]
     Contradiction {
@@ -129,6 +119,16 @@ pub enum Error {
         /// What it is configured for.
         usage: &'static str,
     },
+    /// A table's records would lie between checkpoints, and one could be taken for one.
+    #[error(
+        "table {table}: its topic {topic} is one of walbrook's own. Set topics.prefix, or kafka.checkpoint_topic and kafka.parked_topic, apart"
+    )]
+    OwnTopic {
+        /// The table.
+        table: String,
+        /// The topic.
+        topic: String,
+    },
     /// A payload schema that cannot be used.
     #[error("payload schema of route {route:?}: {source}")]
     PayloadSchema {
@@ -184,6 +184,15 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether the stream is to end here, as the configuration says of just this.
+    #[must_use]
+    pub fn is_meant(&self) -> bool {
+        let Self::Event { fault, .. } = self else { return false };
+        matches!(**fault, EventFault::NoRoute { .. } | EventFault::Updated)
+    }
+}
+
 /// Names that may hold dots, with their borders.
 fn quoted((namespace, name): &(String, String)) -> String {
     format!("\"{namespace}\".\"{name}\"")
@@ -236,6 +245,14 @@ pub enum EventFault {
     /// A column's value has not the form of its type.
     #[error("column {column} is not readable as its type")]
     Form {
+        /// The column.
+        column: String,
+    },
+    /// The row has no route, and the configuration says that this must not happen.
+    #[error(
+        "column {column}, which routes it, is NULL or empty (outbox.on_null_route is \"stop\")"
+    )]
+    NoRoute {
         /// The column.
         column: String,
     },

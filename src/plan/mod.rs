@@ -13,6 +13,7 @@ mod error;
 mod frame;
 mod message;
 mod outbox;
+mod parked;
 mod payload;
 mod registered;
 mod routing;
@@ -24,6 +25,7 @@ mod text;
 pub use error::{Contradiction, Error, EventFault, EventId};
 pub use message::MessagePlan;
 pub use outbox::{LastDeleted, OutboxPlan};
+pub use parked::ParkedPlan;
 pub use payload::{Misfit, SchemaError};
 pub use registered::{Newest, Registered, recall};
 pub use shape::{key_names, leaf};
@@ -33,7 +35,7 @@ use self::message::MessageDraft;
 use self::outbox::OutboxDraft;
 use self::shape::Shape;
 use self::table::TableDraft;
-use crate::batch::{Batch, TopicTable};
+use crate::batch::{Batch, TopicId, TopicTable};
 use crate::change::Change;
 use crate::config::{Before, Config, MessageOutbox, Outbox, Records, Tables, Timestamp};
 use crate::encode::Values;
@@ -47,8 +49,10 @@ pub struct Settings {
     pub prefix: String,
     /// The database, as `source.db` has it.
     pub database: String,
-    /// The topic that is the checkpoint's alone.
+    /// The topics that are walbrook's own: of checkpoints, and of what is parked.
     pub checkpoint_topic: String,
+    /// See there.
+    pub parked_topic: String,
     /// How rows of tables become records.
     pub tables: Tables,
     /// How the values of their columns become fields.
@@ -69,6 +73,7 @@ impl Settings {
             prefix: config.topics.prefix.clone(),
             database: config.postgres.database.clone(),
             checkpoint_topic: config.kafka.checkpoint_topic.clone(),
+            parked_topic: config.kafka.parked_topic.clone(),
             tables: config.tables.clone(),
             values: config.values.clone(),
             outboxes: config.outboxes.clone(),
@@ -150,9 +155,9 @@ pub fn compile(
         Before::Separate => false,
     };
     let (draft, topic, schemas) = TableDraft::compile(relation, &shape, is_shared, settings)?;
-    if topic == settings.checkpoint_topic {
+    if topic == settings.checkpoint_topic || topic == settings.parked_topic {
         let table = format!("{}.{}", relation.namespace, relation.name);
-        return Err(Error::CheckpointTopic { table, topic });
+        return Err(Error::OwnTopic { table, topic });
     }
     let topics = vec![topic.clone()];
     Ok(Draft {
@@ -319,6 +324,8 @@ pub enum Plan {
     Message(Box<MessagePlan>),
     /// Rows are events.
     Outbox(Box<OutboxPlan>),
+    /// Changes wait.
+    Parked(Box<ParkedPlan>),
     /// Rows are changes of a table.
     Table(Box<TablePlan>),
 }
@@ -337,6 +344,8 @@ pub enum Step {
     Done,
     /// Answer with [`Plan::route`], then encode the same change again.
     Need(Route),
+    /// Say by [`Plan::take_policy`] whether this topic is compacted, then encode the same change again.
+    Policy(TopicId),
     /// It makes no record.
     Skipped(Skip),
 }
@@ -344,8 +353,12 @@ pub enum Step {
 /// Why a change makes no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Skip {
+    /// TRUNCATE of a table whose topic is compacted and takes no record without a key: worth a warning.
+    Compacted,
     /// Outbox rows may be deleted: the event was their insert.
     OutboxDelete,
+    /// Outbox rows without a route, which are no events: worth a warning.
+    OutboxRoute,
     /// TRUNCATE of an outbox.
     OutboxTruncate,
     /// Outbox rows must not be updated (nor moved to another partition): worth a warning.
@@ -383,6 +396,7 @@ impl Plan {
         let step = match self {
             Self::Message(plan) => plan.encode(change, context, batch),
             Self::Outbox(plan) => plan.encode(change, context, last_deleted, batch),
+            Self::Parked(plan) => Ok(plan.encode(change, context, batch)),
             Self::Table(plan) => plan.encode(change, context, batch),
         };
         match step {
@@ -391,6 +405,13 @@ impl Plan {
                 batch.truncate(mark);
                 other
             }
+        }
+    }
+
+    /// The answer to [`Step::Policy`].
+    pub fn take_policy(&mut self, is_compacted: bool) {
+        if let Self::Table(plan) = self {
+            plan.take_policy(is_compacted);
         }
     }
 
@@ -405,7 +426,7 @@ impl Plan {
             Self::Message(plan) => plan.router.add(route, topics, ids),
             Self::Outbox(plan) => plan.router.add(route, topics, ids),
             // A table knows its topic from the start and never asks.
-            Self::Table(_) => {}
+            Self::Parked(_) | Self::Table(_) => {}
         }
     }
 }

@@ -14,7 +14,7 @@ use super::text::{self, Text};
 use super::{Context, Skip, Step};
 use crate::batch::{Batch, TopicTable, push_header};
 use crate::change::{Change, Op};
-use crate::config::{OnOutboxUpdate, Outbox, Timestamp};
+use crate::config::{OnNullRoute, OnOutboxUpdate, Outbox, Timestamp};
 use crate::facts::TableFacts;
 use crate::position::Lsn;
 use crate::types::{Bytea, Datum, Kind};
@@ -55,6 +55,7 @@ struct Columns {
     /// Whether an empty payload is a null value.
     has_tombstones: bool,
     on_update: OnOutboxUpdate,
+    on_null_route: OnNullRoute,
 }
 
 /// A column that is a part of the event.
@@ -113,6 +114,7 @@ impl OutboxDraft {
             payload: payload_column(shape, outbox)?,
             has_tombstones: outbox.tombstone_on_empty_payload,
             on_update: outbox.on_update,
+            on_null_route: outbox.on_null_route,
         };
         let router = RouterDraft::compile(shape.table.clone(), &outbox.routing, timestamp)?;
         Ok(Self { router, columns })
@@ -157,6 +159,9 @@ impl OutboxPlan {
             return self.updated(row, change);
         }
         let Self { router, columns, scratch } = self;
+        if columns.on_null_route != OnNullRoute::DeadLetter && columns.has_no_route(row) {
+            return columns.unrouted(router, row, change);
+        }
         let mut fault = None;
         let values = columns.values(row, scratch, &mut fault);
         router.write(&values.event(scratch), fault, &mut Output { change, context, batch })
@@ -238,6 +243,25 @@ impl Columns {
         *commit_lsn == change.position.commit_lsn
             && *outbox == self.outbox
             && matches!(self.id.text(row), Ok(Some(text)) if text.as_bytes() == id)
+    }
+
+    /// Whether the route is NULL or empty.
+    fn has_no_route(&self, row: Tuple<'_>) -> bool {
+        matches!(self.route.text(row), Ok(route) if route.as_ref().is_none_or(|it| it.as_str().is_empty()))
+    }
+
+    /// What a row without a route comes to.
+    fn unrouted(
+        &self,
+        router: &Router,
+        row: Tuple<'_>,
+        change: &Change<'_>,
+    ) -> Result<Step, Error> {
+        if self.on_null_route == OnNullRoute::Skip {
+            return Ok(Step::Skipped(Skip::OutboxRoute));
+        }
+        let fault = EventFault::NoRoute { column: self.route.name.clone() };
+        Err(router.error(self.event_id(row), change, fault))
     }
 
     /// The event's id for an error.

@@ -13,7 +13,7 @@ use super::source::{Place, Source};
 use super::{Context, SchemaId, SchemaRequest, Settings, Step};
 use crate::batch::{Batch, TopicId};
 use crate::change::{Change, Op};
-use crate::config::{Before, Format, Timestamp};
+use crate::config::{Before, Format, OnTruncate, Timestamp};
 use crate::encode::avro::Avro;
 use crate::encode::json::Json;
 use crate::encode::{ColumnEncoder, Modes, Notation, Representation, Values, schema};
@@ -56,8 +56,30 @@ struct Rows {
     /// A partition whose old rows lack what those of the table should have.
     odd_leaf: Option<(String, String)>,
     has_tombstones: bool,
-    has_truncates: bool,
+    truncates: Truncates,
     timestamp: Timestamp,
+}
+
+/// Whether TRUNCATE becomes a record, which has no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Truncates {
+    /// The topic is compacted, and takes none without a key.
+    LeftOut,
+    /// It is not wanted.
+    Off,
+    /// Whether the topic takes it is to be asked: with the first one, since they are rare.
+    Unknown,
+    Written,
+}
+
+impl From<OnTruncate> for Truncates {
+    fn from(wanted: OnTruncate) -> Self {
+        match wanted {
+            OnTruncate::LeftOut => Self::Off,
+            OnTruncate::Required => Self::Written,
+            OnTruncate::Written => Self::Unknown,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -161,7 +183,7 @@ impl TableDraft {
             is_whole: shape.is_whole,
             odd_leaf: shape.odd_leaf.clone(),
             has_tombstones: settings.tables.tombstones,
-            has_truncates: settings.tables.truncate,
+            truncates: settings.tables.truncate.into(),
             timestamp: settings.records.timestamp,
         };
         Ok((Self { key, value, rows }, topic, schemas))
@@ -223,6 +245,11 @@ impl TablePlan {
             self.prepare_read(change, context.now_us);
         }
         Writer::new(self, change, context, batch).write()
+    }
+
+    /// Whether the topic is compacted.
+    pub(super) fn take_policy(&mut self, is_compacted: bool) {
+        self.rows.truncates = if is_compacted { Truncates::LeftOut } else { Truncates::Written };
     }
 
     fn prepare_read(&mut self, change: &Change<'_>, now_us: i64) {

@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Kind, Printed};
 
 /// The facts of every type that a set of columns needs and that is not built in.
@@ -82,8 +84,17 @@ impl TypeCatalog {
     }
 }
 
-/// One row of `pg_type`, as far as it matters here.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl IntoIterator for TypeCatalog {
+    type Item = TypeFacts;
+    type IntoIter = std::collections::btree_map::IntoValues<u32, TypeFacts>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.facts.into_values()
+    }
+}
+
+/// One row of `pg_type`, as far as it matters here. With its names it stands in what is parked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TypeFacts {
     /// The type's OID.
     pub oid: u32,
@@ -92,6 +103,7 @@ pub struct TypeFacts {
     /// The name of its PostgreSQL schema.
     pub namespace: String,
     /// What it is made of.
+    #[serde(flatten)]
     pub shape: TypeShape,
 }
 
@@ -113,7 +125,8 @@ impl TypeFacts {
 }
 
 /// `typtype`, and what goes with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "lowercase")]
 pub enum TypeShape {
     /// `typtype = 'b'` with `typoutput = 'array_out'`: a true array type (int2vector and oidvector
     /// are of category `A` too, but are not).

@@ -287,7 +287,8 @@ impl<'a> Reader<'a> {
 
     /// The error for a byte, just read, that the protocol does not define.
     #[cold]
-    pub(super) const fn unknown_tag(&self, tag: u8) -> Error {
+    #[must_use]
+    pub const fn unknown_tag(&self, tag: u8) -> Error {
         let offset = self.offset().saturating_sub(1);
         Error::UnknownTag { reading: self.reading, offset, tag }
     }

@@ -26,6 +26,7 @@ pub(crate) fn config(kafka: &Kafka, name: &str) -> SinkConfig {
             security: KafkaSecurity::default(),
             transactional_id: format!("{id}.tx"),
             checkpoint_topic: format!("{id}.checkpoint"),
+            parked_topic: format!("{id}.parked"),
             transaction_timeout: Duration::from_secs(20),
             recovery_timeout: Duration::from_secs(10),
             compression: "lz4".into(),
@@ -37,6 +38,7 @@ pub(crate) fn config(kafka: &Kafka, name: &str) -> SinkConfig {
                 partitions: 3,
                 replication_factor: -1,
                 cleanup_policy: None,
+                keeps_all: false,
             }),
             checkpoint_replication_factor: -1,
         },
@@ -71,6 +73,8 @@ fn checkpoint(config: &SinkConfig, commit_lsn: u64, ordinal: u64) -> Checkpoint 
         inside: None,
         accepted: None,
         snapshots: None,
+        parked: 0,
+        entered: None,
         omissions: Vec::new(),
     }
 }

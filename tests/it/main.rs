@@ -18,6 +18,7 @@ mod kafka;
 mod kafka_security;
 mod kill;
 mod outbox;
+mod parked;
 mod postgres;
 mod registry;
 mod secrets;

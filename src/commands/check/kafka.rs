@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::said;
+use super::parked;
 use super::report::Report;
 use super::routed;
 use super::tables::Wanted;
@@ -52,6 +53,10 @@ pub(super) fn inspect(config: &Config, wanted: &[Wanted], report: &mut Report) -
     let sink = trial(config);
     let can_transact = transactional_id(config, &sink, report);
     let progress = checkpoint_topic(config, &sink, can_transact, report);
+    parked::topic(config, &sink, can_transact, report);
+    if let Progress::Known(Some(checkpoint)) = &progress {
+        parked::tables(config, checkpoint, report);
+    }
     let data = routed::topics(config, report).and_then(|routed| {
         let mut wanted = [wanted, &*routed].concat();
         wanted.sort_by(|a, b| a.topic.cmp(&b.topic));
@@ -230,6 +235,7 @@ fn checkpoint_topic(
                 partitions: 1,
                 replication_factor: config.topics.checkpoint_replication_factor,
                 cleanup_policy: Some("compact".into()),
+                keeps_all: false,
             };
             may_create(config, NAME, topic, &creation, report);
             return Progress::Known(None);
@@ -266,8 +272,8 @@ fn checkpoint_topic(
     }
 }
 
-/// Writes to the checkpoint topic, which nobody else reads, and aborts.
-fn write(sink: &SinkConfig, topic: &str) -> Result<(), Error> {
+/// Writes to a topic of walbrook's own, which nobody else reads, and aborts.
+pub(super) fn write(sink: &SinkConfig, topic: &str) -> Result<(), Error> {
     probe::write(sink, &[topic])?.into_iter().try_for_each(|(_, written)| written)
 }
 
@@ -286,10 +292,10 @@ pub(super) fn judge_checkpoint_topic(topic: &str, settings: &TopicSettings, repo
             format!("kafka-acls.sh --add --allow-principal User:… --operation DescribeConfigs --topic {topic}"),
         ),
     }
-    judge_durability(topic, settings, report);
+    durability(topic, settings, report);
 }
 
-fn judge_durability(topic: &str, settings: &TopicSettings, report: &mut Report) {
+pub(super) fn durability(topic: &str, settings: &TopicSettings, report: &mut Report) {
     if let Ok(replicas) = u32::try_from(settings.replicas) {
         judge_replicas("kafka.replication", topic, replicas, settings.min_insync_replicas, report);
     }
@@ -414,7 +420,7 @@ pub(super) fn judge_topic(
     let topic = &wanted.topic;
     let advice =
         format!("kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config");
-    judge_durability(topic, settings, report);
+    durability(topic, settings, report);
     if !wanted.has_key && is_compacted(settings) {
         report.failed(
             "kafka.cleanup_policy",
@@ -496,7 +502,7 @@ fn batch_size(config: &Config) -> u64 {
     set.and_then(|(_, value)| value.read_blocking().ok()?.expose().parse().ok()).unwrap_or(DEFAULT)
 }
 
-fn may_create(
+pub(super) fn may_create(
     config: &Config,
     name: &'static str,
     topic: &str,
@@ -510,16 +516,18 @@ fn may_create(
 }
 
 /// The grants on a topic, where one is missing.
-fn topic_grants(config: &Config, topic: &str, error: &Error) -> Option<String> {
+pub(super) fn topic_grants(config: &Config, topic: &str, error: &Error) -> Option<String> {
     if !matches!(error, Error::NotPermitted { .. }) {
         return None;
     }
     let mut grants =
         "--operation Describe --operation DescribeConfigs --operation Write".to_owned();
-    if *topic == config.kafka.checkpoint_topic {
+    let is_own =
+        [&config.kafka.checkpoint_topic, &config.kafka.parked_topic].contains(&&topic.to_owned());
+    if is_own {
         grants.push_str(" --operation Read");
     }
-    if config.topics.create.is_some() || *topic == config.kafka.checkpoint_topic {
+    if config.topics.create.is_some() || is_own {
         grants.push_str(" --operation Create");
     }
     Some(format!("kafka-acls.sh --add --allow-principal User:… {grants} --topic {topic}"))

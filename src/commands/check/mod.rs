@@ -5,6 +5,7 @@
 
 mod kafka;
 mod left_out;
+mod parked;
 mod pending;
 mod postgres;
 mod registry;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::left_out;
 use super::report::Report;
 use super::sql::{alter_table, identifier, table};
-use crate::config::{Binary, Config, Outbox};
+use crate::config::{Binary, Config, OnTruncate, Outbox};
 use crate::facts::TableFacts;
 use crate::plan::{self, Draft, Registered, Settings};
 use crate::postgres::{
@@ -112,7 +112,11 @@ fn judge_publication(
         ("insert", publication.has_insert, true),
         ("update", publication.has_update, !is_only_outboxes),
         ("delete", publication.has_delete, !is_only_outboxes),
-        ("truncate", publication.has_truncate, !is_only_outboxes && config.tables.truncate),
+        (
+            "truncate",
+            publication.has_truncate,
+            !is_only_outboxes && config.tables.truncate != OnTruncate::LeftOut,
+        ),
     ]
     .into_iter()
     .filter_map(|(operation, is_published, is_wanted)| {

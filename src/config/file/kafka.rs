@@ -22,6 +22,7 @@ pub(super) struct Kafka {
     bootstrap_servers: Key<Vec<String>>,
     transactional_id: Key<String>,
     checkpoint_topic: Key<String>,
+    parked_topic: Key<String>,
     transaction_timeout: Key<Time>,
     recovery_timeout: Key<Time>,
     compression: Key<String>,
@@ -101,6 +102,7 @@ pub(super) fn build(
         None => COMPRESSION_DEFAULT,
         Some(given) => choice(&given, COMPRESSIONS)?,
     };
+    let (checkpoint_topic, parked_topic) = own_topics(&section, pipeline)?;
     let limit = |name, key, default| {
         let bounds = (Time::seconds(1), Time::seconds(24 * 3600));
         within(name, key, default, bounds).map(|Time(duration)| duration)
@@ -124,7 +126,8 @@ pub(super) fn build(
             sasl: section.sasl.map(|sasl| self::sasl(&sasl, around)).transpose()?,
         },
         transactional_id: text_or(&section.transactional_id, &transactional_id),
-        checkpoint_topic: checkpoint_topic(&section.checkpoint_topic, pipeline)?,
+        checkpoint_topic,
+        parked_topic,
         transaction_timeout,
         recovery_timeout,
         compression: compression.to_owned(),
@@ -144,14 +147,32 @@ fn bootstrap_servers(servers: &Spanned<Vec<String>>) -> Result<String, Fault> {
     Ok(servers.get_ref().join(","))
 }
 
-fn checkpoint_topic(key: &Key<String>, pipeline: &str) -> Result<String, Fault> {
-    let topic = text_or(key, &format!("walbrook.{pipeline}.checkpoint"));
+/// A topic of walbrook's own.
+fn own_topic(
+    (name, key): (&str, &Key<String>),
+    pipeline: &str,
+    what: &str,
+) -> Result<String, Fault> {
+    let topic = text_or(key, &format!("walbrook.{pipeline}.{what}"));
     if is_topic(&topic) {
         return Ok(topic);
     }
-    let message = "`kafka.checkpoint_topic` wants 1 to 249 letters, digits, dots, underscores and \
-                   hyphens";
-    Err(Fault { span: key.as_ref().map(Spanned::span), message: message.to_owned() })
+    let message = format!("`{name}` wants 1 to 249 letters, digits, dots, underscores and hyphens");
+    Err(Fault { span: key.as_ref().map(Spanned::span), message })
+}
+
+/// The topic of checkpoints, and that of what is parked.
+fn own_topics(section: &Kafka, pipeline: &str) -> Result<(String, String), Fault> {
+    let checkpoint = ("kafka.checkpoint_topic", &section.checkpoint_topic);
+    let checkpoint = own_topic(checkpoint, pipeline, "checkpoint")?;
+    let parked = own_topic(("kafka.parked_topic", &section.parked_topic), pipeline, "parked")?;
+    if parked == checkpoint {
+        let span = section.parked_topic.as_ref().or(section.checkpoint_topic.as_ref());
+        let message = "`kafka.parked_topic` and `kafka.checkpoint_topic` are one topic: the one is compacted, and \
+                       of the other nothing may be lost; set them apart";
+        return Err(Fault { span: span.map(Spanned::span), message: message.to_owned() });
+    }
+    Ok((checkpoint, parked))
 }
 
 fn tls(section: &Tls, around: &Surroundings<'_>) -> Result<KafkaTls, Fault> {

@@ -161,7 +161,8 @@ fn parse(text: &str, folder: &Path, environment: &Environment) -> Result<Config,
     let pipeline = pipeline(file.pipeline.as_ref())?;
     let replication = replication::build(file.replication)?;
     let kafka = kafka::build(file.kafka, &pipeline, &replication.slot, &around)?;
-    let reserved = kafka.checkpoint_topic.as_str();
+    let reserved = [&*kafka.checkpoint_topic, &*kafka.parked_topic];
+    tables::agree(&file.tables, &file.topics)?;
     let (tables, values) = (tables::tables(&file.tables)?, values::values(&file.values)?);
     values::agree((&file.tables, &tables), (&file.values, &values))?;
     let postgres = postgres::build(file.postgres, &around)?;

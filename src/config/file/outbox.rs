@@ -11,7 +11,7 @@ use toml::Spanned;
 
 use super::Surroundings;
 use super::value::{Fault, Key, choice_or, is_topic, switch, text_or};
-use crate::config::{self, OnOutboxUpdate, PayloadSchema, PendingRows, Routing};
+use crate::config::{self, OnNullRoute, OnOutboxUpdate, PayloadSchema, PendingRows, Routing};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +26,7 @@ pub(super) struct Outbox {
     headers: Vec<Spanned<Header>>,
     tombstone_on_empty_payload: Key<bool>,
     on_update: Key<String>,
+    on_null_route: Key<String>,
     pending: Key<bool>,
     pending_where: Key<String>,
     topic: Key<String>,
@@ -73,14 +74,14 @@ const ROUTE_PATTERN: &str = "[A-Za-z0-9._-]+";
 
 pub(super) fn tables(
     sections: Vec<Spanned<Outbox>>,
-    checkpoint_topic: &str,
+    reserved: [&str; 2],
     is_unencoded: bool,
     around: &Surroundings<'_>,
 ) -> Result<Vec<config::Outbox>, Fault> {
     let mut seen = BTreeSet::new();
     let mut outboxes = Vec::with_capacity(sections.len());
     for section in &sections {
-        let outbox = table(section, checkpoint_topic, is_unencoded, around)?;
+        let outbox = table(section, reserved, is_unencoded, around)?;
         if !seen.insert((outbox.namespace.clone(), outbox.table.clone())) {
             let message = "`outbox.table` names a table that another [[outbox]] has: keep one";
             return Err(Fault::at(section, message));
@@ -92,7 +93,7 @@ pub(super) fn tables(
 
 fn table(
     section: &Spanned<Outbox>,
-    checkpoint_topic: &str,
+    reserved: [&str; 2],
     is_unencoded: bool,
     around: &Surroundings<'_>,
 ) -> Result<config::Outbox, Fault> {
@@ -129,9 +130,20 @@ fn table(
             OnOutboxUpdate::Warn,
             &updates,
         )?,
+        on_null_route: null_route(outbox)?,
         pending: pending(outbox, is_unencoded)?,
-        routing: routing.build(checkpoint_topic, around)?,
+        routing: routing.build(reserved, around)?,
     })
+}
+
+/// What becomes of a row without a route.
+fn null_route(outbox: &Outbox) -> Result<OnNullRoute, Fault> {
+    let actions = [
+        ("dead_letter", OnNullRoute::DeadLetter),
+        ("skip", OnNullRoute::Skip),
+        ("stop", OnNullRoute::Stop),
+    ];
+    choice_or("outbox.on_null_route", &outbox.on_null_route, OnNullRoute::DeadLetter, &actions)
 }
 
 /// The rows that are there when the slot is made. With `postgres.text_encoding` they would have another
@@ -161,7 +173,7 @@ fn pending(outbox: &Outbox, is_unencoded: bool) -> Result<Option<PendingRows>, F
 
 pub(super) fn messages(
     section: Option<Spanned<Messages>>,
-    checkpoint_topic: &str,
+    reserved: [&str; 2],
     around: &Surroundings<'_>,
 ) -> Result<Option<config::MessageOutbox>, Fault> {
     let Some(section) = section else { return Ok(None) };
@@ -181,7 +193,7 @@ pub(super) fn messages(
         schemas: &messages.schemas,
         dead_letter_topic: &messages.dead_letter_topic,
     };
-    Ok(Some(config::MessageOutbox { prefix, routing: routing.build(checkpoint_topic, around)? }))
+    Ok(Some(config::MessageOutbox { prefix, routing: routing.build(reserved, around)? }))
 }
 
 fn column(name: &str, key: &Key<String>, default: &str) -> Result<String, Fault> {
@@ -224,7 +236,7 @@ struct RoutingKeys<'a> {
 }
 
 impl RoutingKeys<'_> {
-    fn build(&self, checkpoint_topic: &str, around: &Surroundings<'_>) -> Result<Routing, Fault> {
+    fn build(&self, reserved: [&str; 2], around: &Surroundings<'_>) -> Result<Routing, Fault> {
         let template = text_or(self.topic, TOPIC_TEMPLATE);
         if 1 < template.matches(ROUTE).count() || !is_topic(&template.replace(ROUTE, "x")) {
             let message = format!(
@@ -235,11 +247,12 @@ impl RoutingKeys<'_> {
             return Err(Fault { span: self.topic.as_ref().map(Spanned::span), message });
         }
         let topic_allow = self.allow(&template)?;
-        if reaches(&template, checkpoint_topic) && topic_allow.is_match(checkpoint_topic) {
+        let is_reached = |topic: &&&str| reaches(&template, topic) && topic_allow.is_match(topic);
+        if let Some(own) = reserved.iter().find(is_reached) {
             let span = self.topic_allow.as_ref().or(self.topic.as_ref()).map(Spanned::span);
             let message = format!(
-                "`{0}.topic` and `{0}.topic_allow` let an event into the checkpoint topic \
-                 {checkpoint_topic:?}: narrow the pattern",
+                "`{0}.topic` and `{0}.topic_allow` let an event into walbrook's own topic \
+                 {own:?}: narrow the pattern",
                 self.section
             );
             return Err(Fault { span, message });
@@ -248,7 +261,7 @@ impl RoutingKeys<'_> {
             topic_template: template,
             topic_allow,
             schemas: self.schemas(around)?,
-            dead_letter_topic: self.dead_letter_topic(checkpoint_topic)?,
+            dead_letter_topic: self.dead_letter_topic(reserved)?,
         })
     }
 
@@ -270,12 +283,12 @@ impl RoutingKeys<'_> {
         })
     }
 
-    fn dead_letter_topic(&self, checkpoint_topic: &str) -> Result<Option<String>, Fault> {
+    fn dead_letter_topic(&self, reserved: [&str; 2]) -> Result<Option<String>, Fault> {
         let Some(topic) = self.dead_letter_topic else { return Ok(None) };
-        if !is_topic(topic.get_ref()) || topic.get_ref() == checkpoint_topic {
+        if !is_topic(topic.get_ref()) || reserved.contains(&topic.get_ref().as_str()) {
             let message = format!(
                 "`{}.dead_letter_topic` wants a topic: 1 to 249 letters, digits, dots, underscores \
-                 and hyphens, and not the checkpoint topic",
+                 and hyphens, and none of walbrook's own",
                 self.section
             );
             return Err(Fault::at(topic, message));

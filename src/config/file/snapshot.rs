@@ -6,6 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::postgres;
+use super::tables::full_name;
 use super::value::{Fault, Given, Key, Size, choice, choice_or, within};
 use crate::config::{self, Hours, Pace, SnapshotMode, TableSnapshot};
 
@@ -109,15 +110,6 @@ fn tables(section: &Snapshot) -> Result<Vec<TableSnapshot>, Fault> {
         tables.push(TableSnapshot { table: name, mode: mode.transpose()?, condition });
     }
     Ok(tables)
-}
-
-/// `schema.table`, in which `public.` may be left out.
-fn full_name(key: &str, text: &Spanned<String>) -> Result<String, Fault> {
-    let (namespace, table) = text.get_ref().split_once('.').unwrap_or(("public", text.get_ref()));
-    if namespace.is_empty() || table.is_empty() {
-        return Err(Fault::at(text, format!("`{key}` wants \"schema.table\"")));
-    }
-    Ok(format!("{namespace}.{table}"))
 }
 
 fn pace(section: &Snapshot) -> Result<Pace, Fault> {

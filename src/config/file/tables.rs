@@ -1,13 +1,18 @@
 //! The sections `[topics]`, `[tables]`, `[records]` and `[batch]`.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use toml::Spanned;
 
 use super::value::{
-    Fault, Given, Key, Size, choice, choice_or, contradiction, is_topic_byte, switch, text_or,
-    within,
+    Fault, Given, Key, Size, Time, choice, choice_or, contradiction, is_topic_byte, switch,
+    text_or, within,
 };
-use crate::config::{self, Before, Format, Timestamp, TopicCreation};
+use crate::config::{self, Before, Format, OnRefused, OnTruncate, Timestamp, TopicCreation};
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,9 +30,13 @@ pub(super) struct Topics {
 pub(super) struct Tables {
     pub(super) before: Key<String>,
     tombstones: Key<bool>,
-    truncate: Key<bool>,
+    truncate: Key<Truncate>,
     pub(super) key_format: Key<String>,
     pub(super) value_format: Key<String>,
+    on_refused: Key<String>,
+    #[serde(default)]
+    on_refused_by_table: BTreeMap<Spanned<String>, Spanned<String>>,
+    retry_refused_after: Key<Time>,
 }
 
 #[derive(Default, Deserialize)]
@@ -98,6 +107,7 @@ fn creation(section: &Topics) -> Result<Option<TopicCreation>, Fault> {
         cleanup_policy: policy
             .map(|given| choice(&given, CLEANUP_POLICIES).map(str::to_owned))
             .transpose()?,
+        keeps_all: false,
     }))
 }
 
@@ -126,10 +136,82 @@ pub(super) fn tables(section: &Tables) -> Result<config::Tables, Fault> {
     Ok(config::Tables {
         before: choice_or("tables.before", &section.before, Before::Separate, &befores)?,
         tombstones: switch(&section.tombstones, true),
-        truncate: switch(&section.truncate, true),
+        truncate: section.truncate.as_ref().map_or(OnTruncate::Written, |it| it.get_ref().0),
         key_format: choice_or("tables.key_format", &section.key_format, value_format, &formats)?,
         value_format,
+        refused: refused(section)?,
     })
+}
+
+/// To try again asks the registry, so not all the time.
+const RETRY_AFTER_RANGE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(24));
+
+fn refused(section: &Tables) -> Result<config::Refused, Fault> {
+    let actions = [("park", OnRefused::Park), ("stop", OnRefused::Stop)];
+    let mut by_table = BTreeMap::new();
+    for (table, action) in &section.on_refused_by_table {
+        let name = full_name("tables.on_refused_by_table", table)?;
+        let given = Given::of("tables.on_refused_by_table", action);
+        if by_table.insert(name, choice(&given, &actions)?).is_some() {
+            let message = "`tables.on_refused_by_table` names a table twice: keep one";
+            return Err(Fault::at(table, message));
+        }
+    }
+    let config::Refused { action, retry_after, .. } = config::Refused::default();
+    let action = choice_or("tables.on_refused", &section.on_refused, action, &actions)?;
+    let name = "tables.retry_refused_after";
+    let (low, high) = RETRY_AFTER_RANGE;
+    let range = (Time(low), Time(high));
+    let retry_after = within(name, &section.retry_refused_after, Time(retry_after), range)?.0;
+    Ok(config::Refused { action, by_table, retry_after })
+}
+
+/// `schema.table`, in which `public.` may be left out.
+pub(super) fn full_name(key: &str, text: &Spanned<String>) -> Result<String, Fault> {
+    let (namespace, table) = text.get_ref().split_once('.').unwrap_or(("public", text.get_ref()));
+    if namespace.is_empty() || table.is_empty() {
+        return Err(Fault::at(text, format!("`{key}` wants \"schema.table\"")));
+    }
+    Ok(format!("{namespace}.{table}"))
+}
+
+/// Where TRUNCATE must become a record, topics must take one.
+pub(super) fn agree(tables: &Tables, topics: &Topics) -> Result<(), Fault> {
+    let compacts = topics.cleanup_policy.as_ref().filter(|it| it.get_ref().contains("compact"));
+    let required = tables.truncate.as_ref().filter(|it| it.get_ref().0 == OnTruncate::Required);
+    let (Some(truncate), Some(_)) = (required, compacts) else { return Ok(()) };
+    let message = "`tables.truncate` is \"required\", and by `topics.cleanup_policy` topics are compacted and take \
+                   no record without a key, such as that of a TRUNCATE: set the one to true (it is then left \
+                   out, with a warning) or false, or the other to \"delete\"";
+    Err(Fault::at(truncate, message))
+}
+
+/// `true`, `false` or `"required"`.
+struct Truncate(OnTruncate);
+
+impl<'de> Deserialize<'de> for Truncate {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Wanted;
+        impl Visitor<'_> for Wanted {
+            type Value = Truncate;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false or \"required\"")
+            }
+
+            fn visit_bool<E: Error>(self, is_wanted: bool) -> Result<Truncate, E> {
+                Ok(Truncate(if is_wanted { OnTruncate::Written } else { OnTruncate::LeftOut }))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Truncate, E> {
+                match text {
+                    "required" => Ok(Truncate(OnTruncate::Required)),
+                    text => Err(E::invalid_value(Unexpected::Str(text), &self)),
+                }
+            }
+        }
+        from.deserialize_any(Wanted)
+    }
 }
 
 pub(super) fn records(section: &Records) -> Result<config::Records, Fault> {

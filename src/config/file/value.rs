@@ -45,8 +45,11 @@ pub(super) struct Given {
 
 impl Given {
     pub(super) fn key(name: &'static str, key: &Key<String>) -> Option<Self> {
-        let value = key.as_ref()?;
-        Some(Self { name, span: Some(value.span()), text: value.get_ref().clone() })
+        key.as_ref().map(|value| Self::of(name, value))
+    }
+
+    pub(super) fn of(name: &'static str, value: &Spanned<String>) -> Self {
+        Self { name, span: Some(value.span()), text: value.get_ref().clone() }
     }
 
     pub(super) fn fault(&self, message: impl fmt::Display) -> Fault {

@@ -9,8 +9,9 @@ use super::super::error::{Error, code_of, is_too_large, too_large};
 use super::super::recovery::{self, PARTITION};
 use super::super::{Deadline, SLICE};
 use super::{KafkaSink, pause};
-use crate::batch::{Batch, Record};
+use crate::batch::{Batch, Operation, Record};
 use crate::checkpoint::Checkpoint;
+use crate::parked::Parked;
 
 impl KafkaSink {
     pub(super) fn send(
@@ -24,7 +25,8 @@ impl KafkaSink {
         let topic = batch.topics.name(record.topic).unwrap_or_default();
         let outgoing = BaseRecord {
             topic,
-            partition: None,
+            // All of it in order, whatever the topic was made with.
+            partition: (record.operation == Operation::Parked).then_some(PARTITION),
             payload: record.value.as_ref().map(|value| batch.slice(value)),
             key: record.key.as_ref().map(|key| batch.slice(key)),
             timestamp: Some(record.timestamp_ms),
@@ -43,7 +45,22 @@ impl KafkaSink {
         for progress in &batch.progress {
             let value = progress.to_json();
             let key = recovery::progress_key(&self.config.slot, Some(progress.relation));
-            self.send_aside(producer, batch, (&key, &value), deadline)?;
+            self.send_aside(producer, batch, (&key, Some(&value)), deadline)?;
+        }
+        Ok(())
+    }
+
+    /// Without a value a table is not parked any more.
+    pub(super) fn send_parked(
+        &self,
+        producer: &Producer,
+        batch: &Batch,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        for (table, parked) in &batch.parked {
+            let value = parked.as_ref().map(Parked::to_json);
+            let key = recovery::parked_key(&self.config.slot, table);
+            self.send_aside(producer, batch, (&key, value.as_deref()), deadline)?;
         }
         Ok(())
     }
@@ -56,7 +73,7 @@ impl KafkaSink {
         deadline: Deadline,
     ) -> Result<(), Error> {
         let value = next.to_json();
-        self.send_aside(producer, batch, (self.config.slot.as_bytes(), &value), deadline)
+        self.send_aside(producer, batch, (self.config.slot.as_bytes(), Some(&value)), deadline)
     }
 
     /// Sends a record to the checkpoint topic.
@@ -64,14 +81,14 @@ impl KafkaSink {
         &self,
         producer: &Producer,
         batch: &Batch,
-        (key, value): (&[u8], &[u8]),
+        (key, value): (&[u8], Option<&[u8]>),
         deadline: Deadline,
     ) -> Result<(), Error> {
         let behind = batch.records().len();
         let outgoing = BaseRecord::with_opaque_to(&self.config.kafka.checkpoint_topic, behind)
             .partition(PARTITION)
-            .key(key)
-            .payload(value);
+            .key(key);
+        let outgoing = BaseRecord { payload: value, ..outgoing };
         self.enqueue(producer, batch, outgoing, deadline)
     }
 

@@ -52,6 +52,8 @@ fn checkpoint(commit_lsn: u64) -> Checkpoint {
         inside: None,
         accepted: None,
         snapshots: None,
+        parked: 0,
+        entered: None,
         omissions: Vec::new(),
     }
 }

@@ -23,6 +23,22 @@ pub(super) struct Entry {
     pub(super) asked: Vec<u32>,
 }
 
+impl Entry {
+    /// Of a relation that the stream has not announced before.
+    pub(super) fn new(relation: Relation) -> Self {
+        Self {
+            relation,
+            plan: None,
+            root: None,
+            nullable: Vec::new(),
+            is_keyless: false,
+            was_planned: false,
+            is_news: false,
+            asked: Vec::new(),
+        }
+    }
+}
+
 /// Adds an item that is not there yet; whether it was not.
 pub(super) fn remember<T: Clone + PartialEq>(items: &mut Vec<T>, item: &T) -> bool {
     let is_new = !items.contains(item);

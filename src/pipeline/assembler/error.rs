@@ -1,8 +1,8 @@
 //! What stops the stream while its messages become records.
 
-use crate::plan;
 use crate::position::{Lsn, Position};
 use crate::wal::RelationId;
+use crate::{parked, plan};
 
 /// What stops the stream.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,12 @@ pub enum Error {
         /// What was wrong.
         what: &'static str,
     },
+    /// A record that is brought back is no parked change, or none of its table's.
+    #[error("a record of what is parked is none of its table's changes")]
+    NotParked,
+    /// A parked change cannot be read.
+    #[error("a record of what is parked cannot be used: {0}")]
+    Parked(#[source] parked::Error),
     /// A plan could not be made or a change not encoded.
     #[error(transparent)]
     Plan(#[from] plan::Error),
@@ -57,6 +63,12 @@ impl Error {
     #[must_use]
     pub fn spares_complete(&self) -> bool {
         matches!(self, Self::Plan(_) | Self::TextMode { .. })
+    }
+
+    /// Whether it is about what was brought back.
+    #[must_use]
+    pub fn is_of_parked(&self) -> bool {
+        matches!(self, Self::NotParked | Self::Parked(_))
     }
 
     /// Whether the checkpoint does not fit the stream.

@@ -10,8 +10,7 @@ impl Assembler {
     /// The subjects of the schemas that the owner may have.
     #[must_use]
     pub fn subjects(&self, owner: Owner, facts: &TableFacts) -> Vec<String> {
-        let Owner::Relation(id) = owner else { return Vec::new() };
-        let entry = self.relations.get(&id);
+        let entry = self.entry(owner);
         entry.map(|it| plan::subjects(&it.relation, facts, &self.settings)).unwrap_or_default()
     }
 
@@ -27,40 +26,55 @@ impl Assembler {
         mut facts: TableFacts,
         newest: &[Newest],
     ) -> Result<Option<Draft>, Error> {
-        let Owner::Relation(id) = owner else {
-            return Ok(plan::compile_message_outbox(&self.settings)?);
+        let entry = match (owner, self.entry(owner)) {
+            (_, Some(entry)) => entry,
+            (Owner::Messages, None) => return Ok(plan::compile_message_outbox(&self.settings)?),
+            (Owner::Relation(id), None) => return Err(Error::UnknownRelation(id)),
+            (Owner::Returning, None) => return Err(Error::NotParked),
         };
-        let entry = self.relations.get(&id).ok_or(Error::UnknownRelation(id))?;
         let registered = Registered::parse(newest);
         if facts.is_gone {
             plan::recall(&entry.relation, &mut facts, &registered);
         }
-        facts.not_null.retain(|column| !entry.nullable.contains(column));
-        if entry.is_keyless {
-            facts.primary_key.clear();
-            facts.identity_index.clear();
-            facts.unknown_key = None;
-        }
-        let leaves = self.relations.values().filter(|leaf| leaf.root == Some(id));
-        facts.leaves.extend(leaves.map(|leaf| plan::leaf(&leaf.relation)));
+        let facts = self.corrected(owner, facts);
         let mut draft = plan::compile(&entry.relation, &facts, &registered, &self.settings)?;
         if !entry.is_news || facts.is_gone {
             draft.keep(newest);
         }
         if draft.topics.iter().any(|topic| self.topics.find(topic).is_some()) {
+            let id = entry.relation.id;
             let others =
                 self.relations.iter().filter(|(other, it)| **other != id && it.plan.is_some());
             let others = others.map(|(_, it)| &it.relation);
             plan::refuse_shared_topic(&entry.relation, others, &self.settings)?;
         }
         match draft.unknown.first() {
-            Some((column, type_name)) if self.is_binary => Err(Error::TextMode {
-                table: format!("{}.{}", entry.relation.namespace, entry.relation.name),
-                column: column.clone(),
-                type_name: type_name.clone(),
-            }),
+            Some((column, type_name)) if self.is_binary && owner != Owner::Returning => {
+                Err(Error::TextMode {
+                    table: format!("{}.{}", entry.relation.namespace, entry.relation.name),
+                    column: column.clone(),
+                    type_name: type_name.clone(),
+                })
+            }
             _ => Ok(Some(draft)),
         }
+    }
+
+    /// The facts of a relation without what its rows have shown to be otherwise, and with the partitions
+    /// that the stream has announced.
+    pub(super) fn corrected(&self, owner: Owner, mut facts: TableFacts) -> TableFacts {
+        let Some(entry) = self.entry(owner) else { return facts };
+        facts.not_null.retain(|column| !entry.nullable.contains(column));
+        if entry.is_keyless {
+            facts.primary_key.clear();
+            facts.identity_index.clear();
+            facts.unknown_key = None;
+        }
+        if let Owner::Relation(id) = owner {
+            let leaves = self.relations.values().filter(|leaf| leaf.root == Some(id));
+            facts.leaves.extend(leaves.map(|leaf| plan::leaf(&leaf.relation)));
+        }
+        facts
     }
 
     /// Finishes a plan with one schema id per schema that its draft asked for.
@@ -69,9 +83,7 @@ impl Assembler {
         if let Some(slot) = self.plan_mut(owner) {
             *slot = Some(plan);
         }
-        if let Owner::Relation(id) = owner
-            && let Some(entry) = self.relations.get_mut(&id)
-        {
+        if let Some(entry) = self.entry_mut(owner) {
             (entry.was_planned, entry.is_news) = (true, false);
         }
     }
@@ -85,10 +97,17 @@ impl Assembler {
         self.topics = topics;
     }
 
+    /// Answers a [`Need::Policy`](super::Need::Policy).
+    pub fn take_policy(&mut self, owner: Owner, is_compacted: bool) {
+        if let Some(Some(plan)) = self.plan_mut(owner) {
+            plan.take_policy(is_compacted);
+        }
+    }
+
     fn plan_mut(&mut self, owner: Owner) -> Option<&mut Option<Plan>> {
         match owner {
             Owner::Messages => Some(&mut self.messages),
-            Owner::Relation(id) => self.relations.get_mut(&id).map(|entry| &mut entry.plan),
+            owner => self.entry_mut(owner).map(|entry| &mut entry.plan),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! commit LSN from there on and an ordinal from 1. In between lies the ordinal 0 of that LSN; the rows
 //! that enter there are told apart by their part.
 
-use super::{Assembler, Boundary, Error, Step};
+use super::{Assembler, Boundary, Error, Owner, Step};
 use crate::batch::Batch;
 use crate::change::{Change, Op, Xact};
 use crate::checkpoint::Snapshots;
@@ -54,17 +54,23 @@ impl Assembler {
             self.announced = None;
         }
         self.confirm = self.confirm.max(entrance);
+        let rows = self.entered_rows(entrance);
         let before = self.base.snapshots.unwrap_or_default();
-        let rows = match self.base.snapshots {
-            Some(before) if before.lsn == entrance => before.rows,
+        let chunks = before.chunks + 1;
+        self.base.snapshots = Some(Snapshots { lsn: entrance, rows, chunks, ..before });
+    }
+
+    /// How many records have entered here.
+    pub(super) fn entered_rows(&self, entrance: Lsn) -> u32 {
+        match (self.base.snapshots, self.base.entered) {
+            (Some(before), _) if before.lsn == entrance => before.rows,
+            (_, Some(before)) if before.lsn == entrance => before.rows,
             // Events may have entered here that nobody has counted since.
-            None if self.position == (Position { commit_lsn: entrance, ordinal: 0 }) => {
+            (None, _) if self.position == (Position { commit_lsn: entrance, ordinal: 0 }) => {
                 UNCOUNTED_MAX
             }
             _ => 0,
-        };
-        let chunks = before.chunks + 1;
-        self.base.snapshots = Some(Snapshots { lsn: entrance, rows, chunks, ..before });
+        }
     }
 
     /// Takes one row of it, or a key that there is no row of; see [`Step`].
@@ -95,7 +101,7 @@ impl Assembler {
         };
         let (mark, records) = (batch.mark(), batch.records().len());
         let change = Change { position, lsn, xact: &xact, op };
-        if let Step::Need(need) = self.encode(&change, context, batch)? {
+        if let Step::Need(need) = self.encode(Owner::Relation(relation), &change, context, batch)? {
             batch.truncate(mark);
             return Ok(Step::Need(need));
         }

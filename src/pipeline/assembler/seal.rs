@@ -74,6 +74,10 @@ impl Assembler {
         self.base.position = position;
         self.base.confirm = self.confirm;
         self.base.omissions.retain(|it| position < it.position);
+        // Nothing enters there any more.
+        self.base.entered.take_if(|it| it.lsn < self.confirm);
+        batch.parked = self.parking.on_sealed(batch);
+        self.base.parked = self.parking.len();
         self.boundary = None;
         batch.topics = Arc::clone(&self.topics);
         let next = Checkpoint { xid, inside, accepted: None, ..self.base.clone() };

@@ -3,7 +3,7 @@
 #[cfg(doc)]
 use super::Assembler;
 use crate::change::Op;
-use crate::plan::Route;
+use crate::plan::{self, Route};
 use crate::wal::RelationId;
 
 /// What became of a message.
@@ -25,6 +25,10 @@ pub enum Need {
     /// Compile a plan: call [`Assembler::draft`], make its topics and schemas, then call
     /// [`Assembler::install`].
     Plan(Owner),
+    /// A change of a table cannot be encoded: park the table ([`Assembler::begin_parking`]), or end.
+    Judge(Owner, Box<plan::Error>),
+    /// Say by [`Assembler::take_policy`] whether the topic is compacted.
+    Policy(Owner, String),
     /// Make the topic and the schemas of a route, then call [`Assembler::route`].
     Route(Owner, Route),
 }
@@ -36,6 +40,8 @@ pub enum Owner {
     Messages,
     /// A table.
     Relation(RelationId),
+    /// The table whose parked changes are brought back, as it was when they were parked.
+    Returning,
 }
 
 impl Owner {

@@ -1,14 +1,15 @@
 //! The assembler under a scheduler: random transactions, random limits, crashes at every step. The
 //! model of PostgreSQL sends what a slot would, the model of Kafka keeps what was committed.
 
+mod parking;
 mod pending;
 mod relations;
 
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::checkpoint::{FORMAT, State, Stream};
-use crate::config::{Before, Format, Records, Tables, Timestamp};
+use crate::checkpoint::{FORMAT, Snapshots, State, Stream};
+use crate::config::{Before, Format, OnTruncate, Records, Refused, Tables, Timestamp};
 use crate::encode::Values;
 use crate::facts::TableFacts;
 use crate::plan::SchemaId;
@@ -92,6 +93,8 @@ fn first_checkpoint() -> Checkpoint {
         inside: None,
         accepted: None,
         snapshots: None,
+        parked: 0,
+        entered: None,
         omissions: Vec::new(),
     }
 }
@@ -101,12 +104,14 @@ fn settings() -> Settings {
         prefix: "x".to_owned(),
         database: "d".to_owned(),
         checkpoint_topic: "walbrook.p.checkpoint".to_owned(),
+        parked_topic: "walbrook.p.parked".to_owned(),
         tables: Tables {
             before: Before::Separate,
             tombstones: true,
-            truncate: true,
+            truncate: OnTruncate::Written,
             key_format: Format::Avro,
             value_format: Format::Avro,
+            refused: Refused::default(),
         },
         values: Values::default(),
         outboxes: Vec::new(),
@@ -189,7 +194,7 @@ fn live(draw: &mut Draw, xacts: &[ModelXact], limits: BatchLimits, kafka: &mut K
                     let ids = vec![SchemaId(1); draft.schemas.len()];
                     assembler.install(owner, draft, &ids);
                 }
-                Step::Need(Need::Route(..)) => panic!("a table needs no route"),
+                Step::Need(need) => panic!("a table has a route, and what fits: {need:?}"),
             }
         }
     }

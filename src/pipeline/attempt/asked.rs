@@ -5,6 +5,7 @@ use super::super::{Error, sink};
 use crate::batch::Batch;
 use crate::checkpoint::Checkpoint;
 use crate::kafka::{self, KafkaSink};
+use crate::parked::Parked;
 use crate::snapshot::Progress;
 
 /// Commits a checkpoint without records.
@@ -27,7 +28,7 @@ pub(in super::super) async fn recovered(
         match writer.done().await? {
             Done::Recovered(checkpoint) => return Ok(checkpoint.map(|checkpoint| *checkpoint)),
             Done::Failed { error, .. } => return Err(sink::<KafkaSink>(error)),
-            Done::Committed(..) | Done::Progress(_) | Done::TopicReady => {}
+            _ => {}
         }
     }
 }
@@ -45,7 +46,25 @@ pub(in super::super) async fn progress(
         match writer.done().await? {
             Done::Progress(progress) => return Ok(Some(progress).filter(is_wanted)),
             Done::Failed { error, .. } => return Err(sink::<KafkaSink>(error)),
-            Done::Committed(..) | Done::Recovered(_) | Done::TopicReady => {}
+            _ => {}
+        }
+    }
+}
+
+/// The tables of a checkpoint that are parked.
+pub(in super::super) async fn parked(
+    writer: &mut Writer<kafka::Error>,
+    checkpoint: &Checkpoint,
+) -> Result<Vec<Parked>, Error> {
+    if checkpoint.parked == 0 {
+        return Ok(Vec::new());
+    }
+    writer.parked(usize::try_from(checkpoint.parked).unwrap_or(usize::MAX))?;
+    loop {
+        match writer.done().await? {
+            Done::Parked(parked) => return Ok(parked),
+            Done::Failed { error, .. } => return Err(sink::<KafkaSink>(error)),
+            _ => {}
         }
     }
 }

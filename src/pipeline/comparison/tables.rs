@@ -6,6 +6,7 @@ use crate::config::{Config, Format};
 use crate::encode::{BinaryMode, Modes, Representation};
 use crate::facts::TableFacts;
 use crate::kafka::{self, probe};
+use crate::parked::Parked;
 use crate::plan::{self, Registered, Settings};
 use crate::postgres::{Catalog, ChunkError, ImportedReader, SnapshotTable};
 use crate::snapshot::{Progress, State};
@@ -35,6 +36,7 @@ pub(super) async fn find(
         }
     }
     let progress = kafka::read_progress(config, checkpoint).map_err(of_kafka)?;
+    let parked = kafka::read_parked(config, checkpoint).map_err(of_kafka)?;
     let mut tables = Tables { ready: Vec::new(), left: Vec::new() };
     for relation in relations {
         let name = name(&relation);
@@ -54,7 +56,8 @@ pub(super) async fn find(
         let key = plan::key_names(&relation, &facts);
         let table =
             SnapshotTable { relation: relation.id, publications, key: &key, condition: None };
-        let outcome = match (found, unfinished(&progress, &relation), lossy(config, &topic)?) {
+        let unfinished = unfinished(&progress, &relation).or_else(|| waiting(&parked, &name));
+        let outcome = match (found, unfinished, lossy(config, &topic)?) {
             (_, Some(why), _) => Err((why, true)),
             (_, _, Some(why)) | (Err(why), ..) => Err((why, false)),
             (Ok(judged), None, None) => match reader.may_read(&table).await {
@@ -173,6 +176,16 @@ fn unfinished(progress: &[Progress], relation: &Relation) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// What is parked is not in the topic yet.
+fn waiting(parked: &[Parked], table: &str) -> Option<String> {
+    let parked = parked.iter().find(|parked| parked.table == table)?;
+    let waiting = parked.waiting();
+    Some(format!(
+        "it is parked, {waiting} changes wait (`walbrook unpark {table}`): {}",
+        parked.reason
+    ))
 }
 
 /// Why a topic may have lost the last record of a key.

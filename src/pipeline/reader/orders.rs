@@ -113,6 +113,13 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
 
     /// Does what an operator has told.
     pub(super) async fn on_order(&mut self, Asked { order, reply }: Asked) -> Result<(), Error> {
+        let order = match order {
+            Order::Unpark { table, leave_out, reason } => {
+                self.unpark(&table, (leave_out, reason), reply);
+                return Ok(());
+            }
+            order => order,
+        };
         if self.snapshots.is_none() {
             answer(reply, Reply::Refused(NOTHING_READ.to_owned()));
             return Ok(());
@@ -163,6 +170,8 @@ impl Snapshotting {
             },
             Order::Stop { table: Some(table) } => self.stop(&table, published),
             Order::Stop { table: None } => self.stop_all(published),
+            // Of no snapshot.
+            Order::Unpark { table, .. } => Err(format!("{table} is not parked")),
         };
         match outcome {
             Ok(done) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::super::alive::{alive, look, watched};
-use super::super::assembler::{Need, Owner};
+use super::super::assembler::{self, Need, Owner};
 use super::super::writer::Done;
 use super::super::{Error, clock};
 use super::{Reader, Surroundings};
@@ -40,6 +40,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
                 }
                 facts
             }
+            Owner::Returning => self.assembler.returning_facts(),
         };
         self.make(owner, facts).await
     }
@@ -56,7 +57,21 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         Ok(())
     }
 
+    /// Makes a plan, or parks the table.
     pub(super) async fn make(&mut self, owner: Owner, facts: TableFacts) -> Result<(), Error> {
+        if let Owner::Relation(id) = owner
+            && self.assembler.is_parked(id)
+        {
+            self.assembler.park(id, facts);
+            return Ok(());
+        }
+        match self.compile(owner, facts.clone()).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.judge(owner, Some(facts), error).await,
+        }
+    }
+
+    async fn compile(&mut self, owner: Owner, facts: TableFacts) -> Result<(), Error> {
         let mut newest = Vec::new();
         for subject in self.assembler.subjects(owner, &facts) {
             newest.extend(self.newest(&subject).await?.map(|text| (subject, text)));
@@ -150,8 +165,16 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
 
     pub(super) async fn answer(&mut self, need: Need) -> Result<(), Error> {
         match need {
+            Need::Judge(owner, error) => {
+                let error = Error::from(assembler::Error::Plan(*error));
+                self.judge(owner, None, error).await
+            }
             Need::Plan(owner) => self.plan(owner).await,
-            Need::Route(owner, route) => self.route(owner, &route).await,
+            Need::Policy(owner, topic) => self.policy(owner, topic).await,
+            Need::Route(owner, route) => match self.route(owner, &route).await {
+                Ok(()) => Ok(()),
+                Err(error) => self.judge(owner, None, error).await,
+            },
         }
     }
 
@@ -162,18 +185,37 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         Ok(())
     }
 
-    /// Asks the writer for a topic; batches may come home meanwhile.
+    /// Asks the writer whether a topic is compacted.
+    async fn policy(&mut self, owner: Owner, topic: String) -> Result<(), Error> {
+        self.around.writer.is_compacted(topic)?;
+        if let Done::Compacted(is_compacted) = self.next_answer().await? {
+            self.assembler.take_policy(owner, is_compacted);
+        }
+        Ok(())
+    }
+
+    /// Asks the writer for a topic.
     async fn ensure_topic(&mut self, topic: &str) -> Result<(), Error> {
         self.around.writer.ensure_topic(topic.to_owned())?;
+        self.next_answer().await.map(drop)
+    }
+
+    /// The writer's answer to what it was asked about topics; batches may come home meanwhile.
+    pub(super) async fn next_answer(&mut self) -> Result<Done<S::Error>, Error> {
         loop {
             self.note_waiting();
             let Surroundings { writer, catalog, stop, slot, telemetry, .. } = &mut self.around;
             let (watched, done) = (watched(catalog, slot, telemetry), writer.done());
             let done = alive(&mut self.transport, &mut self.session, stop, watched, done).await??;
-            if matches!(done, Done::TopicReady) {
-                return Ok(());
+            match done {
+                done @ (Done::Compacted(_) | Done::ParkedEnd(_) | Done::TopicReady) => {
+                    return Ok(done);
+                }
+                Done::Failed { error, is_txn: false } => {
+                    return Err(Error::Topic { class: S::class(&error), error: Box::new(error) });
+                }
+                done => self.on_done(done)?,
             }
-            self.on_done(done)?;
         }
     }
 

@@ -243,7 +243,7 @@ impl Snapshotting {
         let (before, gap) = (checkpoint.snapshots.unwrap_or_default(), self.gap);
         checkpoint.snapshots =
             Some(checkpoint::Snapshots { tables, unsettled, is_paused, gap, ..before });
-        checkpoint.format = checkpoint::FORMAT_WITH_SNAPSHOTS;
+        checkpoint.update_format();
     }
 
     /// Whether there is progress that no batch has carried.

@@ -47,6 +47,8 @@ fn checkpoint() -> Checkpoint {
         inside: None,
         accepted: None,
         snapshots: None,
+        parked: 0,
+        entered: None,
         omissions: Vec::new(),
     }
 }

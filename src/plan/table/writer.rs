@@ -7,7 +7,7 @@ use super::super::frame::Frame;
 use super::super::shape::{column_at, filled};
 use super::super::source::Operation;
 use super::super::{Context, Skip, Step, timestamp_ms};
-use super::{Absent, ColumnPlan, TablePlan};
+use super::{Absent, ColumnPlan, TablePlan, Truncates};
 use crate::batch::{self, Batch, Record, push_header};
 use crate::change::{Change, Op};
 use crate::encode::avro::Avro;
@@ -67,10 +67,12 @@ impl<'a, 'b> Writer<'a, 'b> {
             Op::Update { old, new, .. } => self.update(old, new)?,
             Op::Delete { old, .. } => self.delete(old)?,
             Op::Read { part, gap, new, .. } => self.read(part, gap, new)?,
-            Op::Truncate { .. } if !self.plan.rows.has_truncates => {
-                return Ok(Step::Skipped(Skip::Truncate));
-            }
-            Op::Truncate { part, .. } => self.truncate(part)?,
+            Op::Truncate { part, .. } => match self.plan.rows.truncates {
+                Truncates::LeftOut => return Ok(Step::Skipped(Skip::Compacted)),
+                Truncates::Off => return Ok(Step::Skipped(Skip::Truncate)),
+                Truncates::Unknown => return Ok(Step::Policy(self.plan.topic)),
+                Truncates::Written => self.truncate(part)?,
+            },
             Op::Message { .. } | Op::Pending { .. } => {
                 return Err(self.plan.rows.foreign(self.change));
             }

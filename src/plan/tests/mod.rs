@@ -16,7 +16,7 @@ use std::ops::Range;
 use super::*;
 use crate::batch::{Record, headers};
 use crate::change::{Op, Xact};
-use crate::config::{Before, Format, OnOutboxUpdate, Routing};
+use crate::config::{Before, Format, OnNullRoute, OnOutboxUpdate, OnTruncate, Refused, Routing};
 use crate::facts::Leaf;
 use crate::position::{Lsn, Position, Xid};
 use crate::types::{TypeFacts, TypeShape};
@@ -145,12 +145,14 @@ pub(super) fn settings() -> Settings {
         prefix: "srv".to_owned(),
         database: "shopdb".to_owned(),
         checkpoint_topic: "walbrook.shop.checkpoint".to_owned(),
+        parked_topic: "walbrook.shop.parked".to_owned(),
         tables: Tables {
             before: Before::Separate,
             tombstones: true,
-            truncate: true,
+            truncate: OnTruncate::Written,
             key_format: Format::Avro,
             value_format: Format::Avro,
+            refused: Refused::default(),
         },
         values: Values { unavailable_value: "__unavailable".to_owned(), ..Values::default() },
         outboxes: Vec::new(),
@@ -174,6 +176,8 @@ pub(super) struct Bench {
     pub(super) batch: Batch,
     pub(super) topics: TopicTable,
     pub(super) schemas: Vec<SchemaRequest>,
+    /// Whether topics are compacted.
+    pub(super) is_compacted: bool,
     last_deleted: LastDeleted,
     ordinal: u64,
 }
@@ -185,7 +189,8 @@ impl Bench {
         let ids: Vec<_> = (0..u32::try_from(schemas.len()).unwrap()).map(SchemaId).collect();
         let plan = draft.finish(&mut topics, &ids);
         let last_deleted = LastDeleted::default();
-        Self { plan, batch: Batch::default(), topics, schemas, last_deleted, ordinal: 0 }
+        let (batch, is_compacted) = (Batch::default(), false);
+        Self { plan, batch, topics, schemas, is_compacted, last_deleted, ordinal: 0 }
     }
 
     /// Encodes a change as the pipeline does: answers a need, then encodes again.
@@ -199,6 +204,10 @@ impl Bench {
                     .map(|id| SchemaId(u32::try_from(id).unwrap()))
                     .collect();
                 self.plan.route(&route, &mut self.topics, &ids);
+                self.try_encode(wired)
+            }
+            Step::Policy(_) => {
+                self.plan.take_policy(self.is_compacted);
                 self.try_encode(wired)
             }
             step => Ok(step),

@@ -25,6 +25,7 @@ pub(super) fn outbox() -> Outbox {
         headers: Vec::new(),
         tombstone_on_empty_payload: false,
         on_update: OnOutboxUpdate::Warn,
+        on_null_route: OnNullRoute::DeadLetter,
         pending: None,
         routing: routing(),
     }
@@ -177,6 +178,21 @@ fn updates_deletes_and_truncates_are_no_events() {
     let error = bench(&fail).encode(&Wired::update(None, &row)).unwrap_err();
     let expect = format!("shop.outbox: event {ID} at 0/100#1: the outbox row was updated");
     assert_eq!(error.to_string(), expect);
+}
+
+#[test]
+fn a_row_without_a_route_is_what_the_configuration_says() {
+    let row = |route| [Text(ID), route, Text("42"), Null, Text("{}"), Null];
+    let with = |on_null_route| Outbox { on_null_route, ..outbox() };
+    for route in [Null, Text("")] {
+        let insert = Wired::insert(&row(route));
+        let mut skips = bench(&with(OnNullRoute::Skip));
+        assert_eq!(skips.encode(&insert).unwrap(), Step::Skipped(Skip::OutboxRoute));
+        let error = bench(&with(OnNullRoute::Stop)).encode(&insert).unwrap_err();
+        assert!(error.is_meant() && error.to_string().contains("column aggregatetype"), "{error}");
+        let error = bench(&with(OnNullRoute::DeadLetter)).encode(&insert).unwrap_err();
+        assert!(!error.is_meant(), "{error}");
+    }
 }
 
 #[test]

@@ -176,10 +176,19 @@ fn a_delete_is_followed_by_its_tombstone() {
 fn a_truncate_has_no_key() {
     check(DEFAULT, &Wired::truncate(), &["0 null t null -> null"]);
     let mut settings = settings();
-    settings.tables.truncate = false;
+    settings.tables.truncate = OnTruncate::LeftOut;
     let relation = relation("items", ReplicaIdentity::Default, &[("id", INT4, true)]);
     let mut bench = Bench::new(compile(&relation, &facts(&[], &["id"]), &settings).unwrap());
     assert_eq!(bench.encode(&Wired::truncate()).unwrap(), Step::Skipped(Skip::Truncate));
+    // A compacted topic takes none, so it is written only where that is what is wanted.
+    for (wanted, expect) in
+        [(OnTruncate::Written, Step::Skipped(Skip::Compacted)), (OnTruncate::Required, Step::Done)]
+    {
+        settings.tables.truncate = wanted;
+        let mut bench = Bench::new(compile(&relation, &facts(&[], &["id"]), &settings).unwrap());
+        bench.is_compacted = true;
+        assert_eq!(bench.encode(&Wired::truncate()).unwrap(), expect);
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@
 //! starts that resume a cut transaction are stopped where that once lost the rest of it.
 //! `WALBROOK_SEED` repeats a run's draws.
 
+mod troubles;
 mod verify;
 
 use std::os::unix::process::ExitStatusExt as _;
@@ -46,6 +47,8 @@ struct Scale {
     rest_ms: u64,
     /// Up to so long after it streams walbrook is ended.
     life_ms: u64,
+    /// How often that is halved, less than.
+    early: u32,
     kills_min: usize,
     /// Of SIGTERM, and of `walbrook stop`.
     stops_min: usize,
@@ -53,6 +56,8 @@ struct Scale {
     hits_min: usize,
     /// Stops of a start that resumes a large transaction; there are many batches in one.
     resumed_min: usize,
+    /// How often a table is parked, and how often one comes back, of what kills tell.
+    parked_min: usize,
 }
 
 /// Most transactions are whole.
@@ -64,10 +69,12 @@ static WHOLE: Scale = Scale {
     statements: 40,
     rest_ms: 4,
     life_ms: 1000,
+    early: 6,
     kills_min: 20,
     stops_min: 4,
     hits_min: 3,
     resumed_min: 0,
+    parked_min: 0,
 };
 /// Most transactions are cut, and many starts go on inside of one that takes longer than they live.
 static CUT: Scale = Scale {
@@ -78,10 +85,28 @@ static CUT: Scale = Scale {
     statements: 160,
     rest_ms: 60,
     life_ms: 250,
+    early: 6,
     kills_min: 8,
     stops_min: 8,
     hits_min: 1,
     resumed_min: 3,
+    parked_min: 0,
+};
+/// Tables are refused, parked and brought back, and a migration runs every few seconds.
+static PARKED: Scale = Scale {
+    target: 200,
+    max: 2000,
+    large: 4017,
+    writers: 2,
+    statements: 40,
+    rest_ms: 20,
+    life_ms: 4000,
+    early: 3,
+    kills_min: 20,
+    stops_min: 4,
+    hits_min: 1,
+    resumed_min: 0,
+    parked_min: 5,
 };
 
 const TABLES: &str = "
@@ -148,6 +173,11 @@ fn every_committed_change_is_in_kafka_exactly_once_where_most_transactions_are_c
     check(&CUT);
 }
 
+#[test]
+fn every_committed_change_is_in_kafka_exactly_once_while_tables_are_parked() {
+    check(&PARKED);
+}
+
 /// One run of the test.
 struct Case {
     stack: &'static Stack,
@@ -165,13 +195,16 @@ fn check(scale: &'static Scale) {
         println!("kill test: WALBROOK_SEED={seed}");
         let mut rng = Rng::with_seed(seed);
         stack.postgres.execute(&space.database, TABLES).await;
+        if 0 < scale.parked_min {
+            stack.postgres.execute(&space.database, troubles::COLUMNS).await;
+        }
         let config = config(stack, &space, scale);
         let case = Case { stack, space, config, scale };
 
         let hits = end_while_writing(&case, &mut rng).await;
         settle(&case).await;
         println!("kill test: {hits:?}");
-        verify::verify(stack, &case.space, scale).await;
+        verify::verify(&case).await;
         assert!(hits.is_enough(scale), "the kills did not hit enough: {hits:?}");
     });
 }
@@ -197,6 +230,8 @@ fn config(stack: &Stack, space: &Space, scale: &Scale) -> String {
         prefix = \"{prefix}\"
         partitions = 3
         replication_factor = 1
+        [tables]
+        retry_refused_after = \"1s\"
         [[outbox]]
         table = \"public.outbox\"
         topic = \"{prefix}.event.{{route}}\"
@@ -238,6 +273,8 @@ struct Hits {
     open_txn: usize,
     before_confirm: usize,
     resumed: usize,
+    parked: usize,
+    returned: usize,
     other: usize,
 }
 
@@ -248,6 +285,7 @@ impl Hits {
             && scale.stops_min <= self.terms.min(self.stops)
             && scale.hits_min <= least
             && scale.resumed_min <= self.resumed
+            && scale.parked_min <= self.parked.min(self.returned)
             && 1 <= self.creation
     }
 
@@ -270,6 +308,14 @@ impl Hits {
         } else {
             self.stop(walbrook, config, rng);
         }
+    }
+
+    /// Reads off the log what was parked, and what came back.
+    fn count_parked(&mut self, walbrook: &Walbrook) {
+        let log = walbrook.log();
+        let count = |text| log.iter().filter(|line| line.contains(text)).count();
+        self.parked += count("the table is parked");
+        self.returned += count("all that was parked of the table is back");
     }
 
     /// Stops it in one of two ways.
@@ -361,6 +407,11 @@ async fn end_while_writing(case: &Case, rng: &mut Rng) -> Hits {
         let (rng, stop) = (rng.fork(), Arc::clone(&stop));
         writers.push(tokio::spawn(write(client, writer, scale, rng, stop)));
     }
+    if 0 < scale.parked_min {
+        let client = stack.postgres.client(&space.database).await;
+        let what = (client, space.prefix.clone(), config.clone());
+        writers.push(tokio::spawn(troubles::trouble(stack, what, rng.fork(), Arc::clone(&stop))));
+    }
     let large = stack.postgres.client(&space.database).await;
     for round in 0..ROUNDS_MAX {
         if hits.is_enough(scale) {
@@ -392,10 +443,11 @@ async fn end_while_writing(case: &Case, rng: &mut Rng) -> Hits {
         } else {
             scale.life_ms + 1000
         };
-        // As often in its first tens of milliseconds as in the rest: a start has much to go wrong.
-        let limit_ms = limit_ms >> rng.u32(0..6);
+        // Mostly as often in its first tens of milliseconds as in the rest: a start has much to go wrong.
+        let limit_ms = limit_ms >> rng.u32(0..scale.early);
         tokio::time::sleep(Duration::from_millis(rng.u64(0..limit_ms))).await;
         hits.end(&mut walbrook, config, rng);
+        hits.count_parked(&walbrook);
     }
     stop.store(true, Ordering::Relaxed);
     for writer in writers {
@@ -520,6 +572,9 @@ async fn settle(case: &Case) {
     let Case { stack, space, config, .. } = case;
     let mut walbrook = Walbrook::spawn(config);
     drained(&stack.postgres, space, Duration::from_secs(480)).await.unwrap();
+    if 0 < case.scale.parked_min {
+        troubles::settle(case);
+    }
     let status = walbrook.stop(STOP_LIMIT);
     assert_eq!(status.code(), Some(0), "{}", walbrook.tail());
 }

@@ -41,6 +41,8 @@ impl Registry {
             "-XX:-UsePerfData",
             &format!("-Djava.io.tmpdir={}", self.folder.display()),
             "-Dquarkus.http.host=127.0.0.1",
+            // Of more it shows none, without a word; all tests together have more than its 1000.
+            "-Dregistry.ccompat.max-subjects=100000",
             &format!("-Dquarkus.http.port={}", self.port),
             "-jar",
             home.to_str().expect("our folders have plain names"),
@@ -66,6 +68,16 @@ impl Registry {
         );
         let rule = r#"{"type":"COMPATIBILITY","config":"NONE"}"#;
         assert_eq!(http::send("POST", &url, rule), 204, "{subject}");
+    }
+
+    /// Has a subject that was freed take what the global rule lets through again.
+    pub(crate) fn bind(&self, subject: &str) {
+        let url = format!(
+            "http://127.0.0.1:{}/apis/registry/v2/groups/default/artifacts/{subject}/rules",
+            self.port
+        );
+        let status = http::send("DELETE", &url, "");
+        assert!(matches!(status, 204 | 404), "{subject}: {status}");
     }
 
     /// Sets the rule of a subject, or with "" the global one.

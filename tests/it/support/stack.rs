@@ -62,6 +62,9 @@ pub(crate) struct Space {
     pub(crate) http_port: u16,
 }
 
+/// With it whatever is refused of a table ends walbrook.
+pub(crate) const STOPS: &str = "[tables]\non_refused = \"stop\"\n\n";
+
 impl Space {
     /// Makes one, with a database.
     pub(crate) async fn new(postgres: &Postgres, name: &str) -> Self {
@@ -89,6 +92,8 @@ impl Space {
     /// rows from before unless `more`, which is added at its end, has a section `[snapshot]`.
     pub(crate) fn config(&self, stack: &Stack, more: &str) -> String {
         let Self { database, slot, prefix, pipeline, http_port } = self;
+        // What is refused is to be seen at once; `parked` and `kill` have the default.
+        let tables = if more.contains("[tables]") { "" } else { STOPS };
         let snapshot = if more.contains("[snapshot]") { "" } else { NOTHING_FROM_BEFORE };
         format!(
             r#"pipeline = "{pipeline}"
@@ -124,7 +129,7 @@ socket = "off"
 [log]
 format = "json"
 
-{snapshot}{more}
+{tables}{snapshot}{more}
 "#,
             socket = stack.postgres.socket_folder().display(),
             port = stack.postgres.port(),

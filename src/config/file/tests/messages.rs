@@ -364,8 +364,33 @@ recovery_timeout = "1s""#,
     ),
     (
         "kafka",
+        "parked_topic = \"walbrook.shop.checkpoint\"",
+        "9:16: `kafka.parked_topic` and `kafka.checkpoint_topic` are one topic: the one is compacted, and of the other nothing may be lost; set them apart",
+    ),
+    (
+        "kafka",
         r#"checkpoint_topic = "a/b""#,
         "9:20: `kafka.checkpoint_topic` wants 1 to 249 letters, digits, dots, underscores and hyphens",
+    ),
+    (
+        "tables",
+        "on_refused_by_table = { \"ledger\" = \"stop\", \"public.ledger\" = \"park\" }",
+        "13:44: `tables.on_refused_by_table` names a table twice: keep one",
+    ),
+    (
+        "tables",
+        r#"on_refused = "ignore""#,
+        r#"13:14: `tables.on_refused` is "ignore", but wants "park" or "stop""#,
+    ),
+    (
+        "topics",
+        "cleanup_policy = \"compact,delete\"\n[tables]\ntruncate = \"required\"",
+        r#"15:12: `tables.truncate` is "required", and by `topics.cleanup_policy` topics are compacted and take no record without a key, such as that of a TRUNCATE: set the one to true (it is then left out, with a warning) or false, or the other to "delete""#,
+    ),
+    (
+        "tables",
+        r#"truncate = "never""#,
+        r#"13:12: `tables.truncate`: wrong value: string, expected true, false or "required""#,
     ),
     (
         "http",
@@ -416,7 +441,7 @@ topic = "{aggregate}""#,
         "[outbox]",
         r#"table = "a"
 topic = "{route}""#,
-        r#"14:9: `outbox.topic` and `outbox.topic_allow` let an event into the checkpoint topic "walbrook.shop.checkpoint": narrow the pattern"#,
+        r#"14:9: `outbox.topic` and `outbox.topic_allow` let an event into walbrook's own topic "walbrook.shop.checkpoint": narrow the pattern"#,
     ),
     (
         "[outbox]",
@@ -440,7 +465,7 @@ headers = [{ column = "id" }]"#,
         "[outbox]",
         r#"table = "a"
 dead_letter_topic = "walbrook.shop.checkpoint""#,
-        "14:21: `outbox.dead_letter_topic` wants a topic: 1 to 249 letters, digits, dots, underscores and hyphens, and not the checkpoint topic",
+        "14:21: `outbox.dead_letter_topic` wants a topic: 1 to 249 letters, digits, dots, underscores and hyphens, and none of walbrook's own",
     ),
     (
         "[outbox]",

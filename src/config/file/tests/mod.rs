@@ -69,7 +69,9 @@ fn the_least_configuration_has_every_default() {
     assert_eq!(config.kafka.compression, "lz4");
     assert_eq!(config.topics.prefix, "shop");
     assert_eq!(config.topics.create.unwrap().partitions, -1);
-    assert!(config.tables.truncate && config.tables.tombstones);
+    assert!(
+        config.tables.truncate == crate::config::OnTruncate::Written && config.tables.tombstones
+    );
     assert_eq!((config.batch.target_bytes, config.batch.max_bytes), (8 << 20, 32 << 20));
     assert_eq!((config.batch.target_records, config.batch.max_records), (20_000, 80_000));
     assert_eq!(config.http_listen.unwrap().to_string(), "127.0.0.1:9464");

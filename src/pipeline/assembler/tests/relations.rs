@@ -78,6 +78,8 @@ impl Open {
                     let ids = vec![SchemaId(1); draft.schemas.len()];
                     self.assembler.install(owner, draft, &ids);
                 }
+                Step::Need(Need::Policy(owner, _)) => self.assembler.take_policy(owner, false),
+                Step::Need(Need::Judge(_, error)) => return Err((*error).into()),
                 Step::Continue => return Ok(()),
                 other => panic!("{other:?}"),
             }
