@@ -1,0 +1,201 @@
+"""The measurement itself: see benches/parked."""
+
+import argparse
+import json
+import pathlib
+import signal
+import statistics
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+from confluent_kafka import Consumer, TopicPartition
+
+from drain import LIMIT, WALBROOK, Bench, rounded, say, servers
+
+NAME = "parked"
+A_SECOND = 500
+SECONDS = 30
+SETTLES = 3
+TICK = """\
+\\set any random(1, 10)
+\\set table random(1, :tables - 1)
+\\if :any = 1
+INSERT INTO t0 (note) VALUES ('one of many, as long as a small order may be');
+\\else
+INSERT INTO t:table (note) VALUES ('one of many, as long as a small order may be');
+\\endif
+"""
+REFUSED = "ALTER TABLE t0 ALTER trouble TYPE int USING NULL"
+TAKEN = "ALTER TABLE t0 ALTER trouble TYPE text USING NULL"
+
+
+class Parked(Bench):
+    """Many small tables, of which the first one is troubled."""
+
+    def __init__(self, tables):
+        super().__init__(100, False, NAME)
+        self.tables = tables
+        self.subject = f"{NAME}.public.t0-value"
+
+    def open(self):
+        super().open([])
+        self.connection.execute("DROP PUBLICATION bench")
+        names = [f"t{number}" for number in range(self.tables)]
+        for name in names:
+            self.connection.execute(
+                f"CREATE TABLE {name} (id bigserial PRIMARY KEY, note text NOT NULL, trouble text)"
+            )
+        self.connection.execute(f"CREATE PUBLICATION bench FOR TABLE {', '.join(names)}")
+        self.put("", "BACKWARD")
+        self.write_config(NAME)
+        socket = self.servers.folder / "control"
+        text = self.config(NAME).read_text().replace('socket = "off"', f'socket = "{socket}"')
+        self.config(NAME).write_text(text)
+        command = [WALBROOK, "run", "--config", self.config(NAME)]
+        self.walbrook = self.servers.spawn(NAME, command)
+        ready = f"http://127.0.0.1:{self.http_port}/readyz"
+        servers.wait_for("walbrook to stream", lambda: servers.get(ready), 60)
+        started = time.monotonic()
+        for name in names:
+            self.connection.execute(f"INSERT INTO {name} (note) VALUES ('first')")
+        self.consumer = Consumer({**self.consumer_config(), "isolation.level": "read_committed"})
+        last = TopicPartition(f"{NAME}.public.{names[-1]}", 0)
+        servers.wait_for("all tables in Kafka", lambda: self.has_end(last), LIMIT)
+        say(f"{self.tables} tables in Kafka after {time.monotonic() - started:.1f} s")
+        self.consumer.assign([
+            TopicPartition(f"{NAME}.public.{name}", 0, self.end_of(name)) for name in names[1:]
+        ])
+        script = self.servers.folder / "tick.sql"
+        script.write_text(TICK)
+        program = pathlib.Path(self.servers.where["programs17"]) / "bin" / "pgbench"
+        self.writer = self.servers.spawn(
+            "pgbench",
+            [program, "--no-vacuum", "--host", self.servers.socket_folder,
+             "--port", self.servers.postgres_port, "--username", "postgres",
+             "--client", 4, "--rate", A_SECOND, "--time", 3600, "--define", f"tables={self.tables}",
+             "--file", script, "bench"],
+        )
+
+    def has_end(self, partition):
+        return 0 < self.stable_offset(self.consumer, partition)
+
+    def end_of(self, name):
+        return self.stable_offset(self.consumer, TopicPartition(f"{NAME}.public.{name}", 0))
+
+    def watch(self, seconds):
+        """Milliseconds from the commit to the consumer, of the other tables."""
+        seen, until = [], time.time() + seconds
+        while time.time() < until:
+            for message in self.consumer.consume(1000, timeout=0.05):
+                if message.error() is None:
+                    seen.append(time.time() * 1000 - message.timestamp()[1])
+            if self.walbrook.poll() is not None:
+                raise servers.Failure(f"walbrook ended:\n{servers.tail(self.walbrook.log)}")
+        return seen
+
+    def put(self, subject, rule):
+        """A rule of a subject; "" is the global one."""
+        url = f"{self.servers.registry_url}/config/{subject}".rstrip("/")
+        body = json.dumps({"compatibility": rule}).encode()
+        headers = {"Content-Type": "application/json"}
+        urllib.request.urlopen(urllib.request.Request(url, body, headers, method="PUT"))
+
+    def rule(self, method):
+        """Has the subject take whatever comes (POST), or what the global rule lets through (DELETE)."""
+        root = self.servers.registry_url.split("/apis/")[0]
+        url = f"{root}/apis/registry/v2/groups/default/artifacts/{self.subject}/rules"
+        body = json.dumps({"type": "COMPATIBILITY", "config": "NONE"}).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(url, body, headers, method=method)
+        try:
+            urllib.request.urlopen(request)
+        except urllib.error.HTTPError as error:
+            if error.code not in (404, 409):
+                raise
+
+    def parked(self):
+        command = [WALBROOK, "status", "--config", self.config(NAME)]
+        status = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        return status.get("parked", [])
+
+    def park(self):
+        self.rule("DELETE")
+        # Each time a type that the schemas before it do not go with.
+        self.kind = "int" if getattr(self, "kind", "text") == "text" else "text"
+        self.connection.execute(REFUSED if self.kind == "int" else TAKEN)
+        servers.wait_for("the table to be parked", lambda: self.parked(), 60)
+
+    def bring_back(self):
+        """How many changes came back, and the longest that a record of the others took meanwhile."""
+        waiting = self.parked()[0]["waiting"]
+        self.rule("POST")
+        command = [WALBROOK, "unpark", "public.t0", "--config", self.config(NAME)]
+        unpark = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        seen = []
+        while unpark.poll() is None:
+            seen += self.watch(0.2)
+        if unpark.returncode != 0:
+            raise servers.Failure(f"the table stays parked: {self.parked()}")
+        return waiting, max(seen + self.watch(0.5))
+
+    def check(self):
+        """All rows of the table are in Kafka, once."""
+        self.writer.kill()
+        rows = self.one("SELECT count(*) FROM t0")
+        until, found = time.time() + 30, 0
+        while found != rows and time.time() < until:
+            found = self.count(f"{NAME}.public.t0")
+        if found != rows:
+            raise servers.Failure(f"{found} records of {rows} rows in Kafka")
+
+
+def measure(bench, rounds):
+    figures = []
+    for number in range(rounds):
+        seen = {}
+        for is_parked in ([False, True], [True, False])[number % 2]:
+            if is_parked:
+                bench.park()
+            bench.watch(SETTLES)
+            seen[is_parked] = bench.watch(SECONDS)
+            if is_parked:
+                changes, longest = bench.bring_back()
+                bench.watch(SETTLES)
+        p99 = {key: statistics.quantiles(of, n=100)[98] for key, of in seen.items()}
+        round_ = {
+            "latency_p50_ms": statistics.median(seen[True]),
+            "latency_p50_ms_without": statistics.median(seen[False]),
+            "latency_p99_ms": p99[True],
+            "latency_p99_ms_without": p99[False],
+            "ratio_p99": p99[True] / p99[False],
+            "returning_max_ms": longest,
+            "returned": changes,
+        }
+        say(", ".join(f"{name} {value:.6g}" for name, value in round_.items()))
+        figures.append(round_)
+    return {name: statistics.median(it[name] for it in figures) for name in figures[0]}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="benches/parked")
+    parser.add_argument("--tables", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    bench = Parked(arguments.tables)
+    try:
+        bench.open()
+        result = measure(bench, arguments.rounds)
+        bench.check()
+    except servers.Failure as failure:
+        sys.exit(f"parked: {failure}")
+    finally:
+        bench.close()
+    print(json.dumps({"tables": arguments.tables} | {k: rounded(v) for k, v in result.items()}))
+
+
+if __name__ == "__main__":
+    main()
