@@ -10,7 +10,7 @@ use walbrook::change::{Change, Op, Xact};
 use walbrook::config::{
     Before, Format, OnOutboxUpdate, Outbox, Records, Routing, Tables, Timestamp,
 };
-use walbrook::encode::Values;
+use walbrook::encode::{Naming, Values};
 use walbrook::facts::TableFacts;
 use walbrook::plan::{Context, LastDeleted, Plan, Registered, SchemaId, Settings, Step, compile};
 use walbrook::position::{Lsn, Position, Xid};
@@ -115,6 +115,7 @@ fn settings(outboxes: Vec<Outbox>) -> Settings {
             truncate: true,
             key_format: Format::Avro,
             value_format: Format::Avro,
+            name_adjustment: Naming::Avro,
         },
         values: Values::default(),
         outboxes,

@@ -111,7 +111,8 @@ pub(super) async fn beside_newest(
     for subject in plan::subjects(relation, facts, settings) {
         newest.extend(registry.newest(&subject).await?.map(|text| (subject, text)));
     }
-    let mut draft = plan::compile(relation, facts, &Registered::parse(&newest), settings);
+    let registered = Registered::parse(&newest, settings);
+    let mut draft = plan::compile(relation, facts, &registered, settings);
     draft.iter_mut().for_each(|draft| draft.keep(&newest));
     Ok(draft)
 }

@@ -20,7 +20,7 @@ pub use file::{Error, load};
 pub use secret::{Secret, SecretCommand, SecretError, SecretSource, Token, TokenSource};
 pub use snapshot::{Hours, Pace, TableSnapshot};
 
-use crate::encode::Values;
+use crate::encode::{Naming, Values};
 use crate::logging::LogFormat;
 
 /// One pipeline: one database to one Kafka cluster.
@@ -367,6 +367,9 @@ pub struct Tables {
     pub key_format: Format,
     /// How values are written; never [`Format::String`].
     pub value_format: Format,
+    /// How names of columns and tables become names of fields, records and topics: never
+    /// [`Naming::AsIs`], which JSON's fields have.
+    pub name_adjustment: Naming,
 }
 
 /// How the keys or the values of table records are written.

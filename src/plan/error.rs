@@ -140,7 +140,8 @@ pub enum Error {
     /// Two columns would be one field of the record.
     #[error(
         "table {table}: columns {:?} and {:?} would both be the field {field} (what Avro does not allow in a name becomes _): \
-         rename one of them, or leave it out of the publication by a column list (PostgreSQL 15 and later)",
+         set tables.name_adjustment = \"avro_unicode\", which keeps them apart (and gives other names to what has _ in its name, topics too), or rename one \
+         of them, or leave it out of the publication by a column list (PostgreSQL 15 and later)",
         columns[0],
         columns[1]
     )]
@@ -156,7 +157,8 @@ pub enum Error {
     /// counts until its next row, or the next start.)
     #[error(
         "tables {} and {} have the same topic, {topic} (what Kafka does not allow in its name becomes _), so its readers would take rows \
-         of the one for the other's: rename one of the tables, or publish only one",
+         of the one for the other's: rename one of the tables, or publish only one, or set tables.name_adjustment = \"avro_unicode\", which keeps apart \
+         what differs in such characters (and gives other names to what has _ in its name)",
         quoted(table),
         quoted(other)
     )]

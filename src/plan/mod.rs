@@ -35,8 +35,8 @@ use self::shape::Shape;
 use self::table::TableDraft;
 use crate::batch::{Batch, TopicTable};
 use crate::change::Change;
-use crate::config::{Before, Config, MessageOutbox, Outbox, Records, Tables, Timestamp};
-use crate::encode::Values;
+use crate::config::{Before, Config, Format, MessageOutbox, Outbox, Records, Tables, Timestamp};
+use crate::encode::{Naming, Values};
 use crate::facts::TableFacts;
 use crate::wal::Relation;
 
@@ -76,6 +76,23 @@ impl Settings {
             records: config.records,
         }
     }
+
+    /// What fields of rows are called.
+    fn value_naming(&self) -> Naming {
+        self.naming(self.tables.value_format)
+    }
+
+    /// What fields of keys are called.
+    fn key_naming(&self) -> Naming {
+        self.naming(self.tables.key_format)
+    }
+
+    fn naming(&self, format: Format) -> Naming {
+        match format {
+            Format::Avro => self.tables.name_adjustment,
+            Format::Json | Format::JsonSchemas | Format::String => Naming::AsIs,
+        }
+    }
 }
 
 /// The id that the schema registry gave a schema.
@@ -98,6 +115,8 @@ pub struct Draft {
     pub topics: Vec<String>,
     /// Schemas to register; [`Draft::finish`] wants their ids in this order.
     pub schemas: Vec<SchemaRequest>,
+    /// The schemas of a table's values and, if it has a key, keys: also where they are JSON.
+    pub layouts: Vec<String>,
     /// Columns of types that are published as PostgreSQL's text: column and type.
     pub unknown: Vec<(String, String)>,
     /// Columns of decimals with more digits behind the point than readers have.
@@ -129,7 +148,7 @@ pub fn compile(
     registered: &Registered,
     settings: &Settings,
 ) -> Result<Draft, Error> {
-    let mut shape = Shape::new(relation, facts, registered, &settings.values);
+    let mut shape = Shape::new(relation, facts, registered, settings);
     if let Some(outbox) = outbox_above(relation, facts, settings)? {
         let draft = OutboxDraft::compile(&shape, facts, outbox, settings.records.timestamp)?;
         let topics = draft.topics();
@@ -157,7 +176,8 @@ pub fn compile(
     let topics = vec![topic.clone()];
     Ok(Draft {
         topics,
-        schemas,
+        schemas: schemas.requests,
+        layouts: schemas.layouts,
         unknown: shape.unknown(),
         rescaled: shape.rescaled(),
         has_key: !shape.key.is_empty(),
@@ -172,7 +192,7 @@ pub fn compile(
 pub fn subjects(relation: &Relation, facts: &TableFacts, settings: &Settings) -> Vec<String> {
     // What is wrong with it, compiling tells.
     let is_table = matches!(outbox_above(relation, facts, settings), Ok(None));
-    let topic = shape::table_topic(&settings.prefix, relation).ok().filter(|_| is_table);
+    let topic = shape::table_topic(relation, settings).ok().filter(|_| is_table);
     topic.map(|topic| table::subjects(&topic, settings)).unwrap_or_default()
 }
 
@@ -189,12 +209,12 @@ pub fn refuse_shared_topic<'a>(
     if outbox(relation, settings).is_some() {
         return Ok(());
     }
-    let topic = shape::table_topic(&settings.prefix, relation)?;
+    let topic = shape::table_topic(relation, settings)?;
     let names = |relation: &Relation| (relation.namespace.clone(), relation.name.clone());
     let has_same = |other: &&Relation| {
         names(other) != names(relation)
             && outbox(other, settings).is_none()
-            && shape::table_topic(&settings.prefix, other).is_ok_and(|it| it == topic)
+            && shape::table_topic(other, settings).is_ok_and(|it| it == topic)
     };
     match others.into_iter().find(has_same) {
         Some(other) => {
@@ -219,7 +239,8 @@ pub fn refuse_shared_fields<'a>(
     if outbox_of(namespace, table, settings).is_some() {
         return Ok(());
     }
-    shape::refuse_shared_fields(&format!("{namespace}.{table}"), columns)
+    let naming = settings.value_naming();
+    shape::refuse_shared_fields(&format!("{namespace}.{table}"), columns, naming)
 }
 
 /// The outbox that the relation is configured as.
@@ -286,6 +307,7 @@ impl Draft {
         Self {
             topics,
             schemas: Vec::new(),
+            layouts: Vec::new(),
             unknown: Vec::new(),
             rescaled: Vec::new(),
             has_key: true,

@@ -17,6 +17,7 @@ mod harness;
 mod kafka;
 mod kafka_security;
 mod kill;
+mod names;
 mod outbox;
 mod postgres;
 mod registry;

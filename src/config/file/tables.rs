@@ -8,6 +8,7 @@ use super::value::{
     within,
 };
 use crate::config::{self, Before, Format, Timestamp, TopicCreation};
+use crate::encode::Naming;
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +29,7 @@ pub(super) struct Tables {
     truncate: Key<bool>,
     pub(super) key_format: Key<String>,
     pub(super) value_format: Key<String>,
+    name_adjustment: Key<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -129,6 +131,12 @@ pub(super) fn tables(section: &Tables) -> Result<config::Tables, Fault> {
         truncate: switch(&section.truncate, true),
         key_format: choice_or("tables.key_format", &section.key_format, value_format, &formats)?,
         value_format,
+        name_adjustment: choice_or(
+            "tables.name_adjustment",
+            &section.name_adjustment,
+            Naming::Avro,
+            &[("avro", Naming::Avro), ("avro_unicode", Naming::AvroUnicode)],
+        )?,
     })
 }
 

@@ -31,7 +31,7 @@ impl Assembler {
             return Ok(plan::compile_message_outbox(&self.settings)?);
         };
         let entry = self.relations.get(&id).ok_or(Error::UnknownRelation(id))?;
-        let registered = Registered::parse(newest);
+        let registered = Registered::parse(newest, &self.settings);
         if facts.is_gone {
             plan::recall(&entry.relation, &mut facts, &registered);
         }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::checkpoint::{FORMAT, State, Stream};
 use crate::config::{Before, Format, Records, Tables, Timestamp};
-use crate::encode::Values;
+use crate::encode::{Naming, Values};
 use crate::facts::TableFacts;
 use crate::plan::SchemaId;
 
@@ -107,6 +107,7 @@ fn settings() -> Settings {
             truncate: true,
             key_format: Format::Avro,
             value_format: Format::Avro,
+            name_adjustment: Naming::Avro,
         },
         values: Values::default(),
         outboxes: Vec::new(),

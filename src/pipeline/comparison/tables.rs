@@ -3,7 +3,7 @@
 use super::{Compared, Error, Outcome, PipelineError, Ready, of_kafka};
 use crate::checkpoint::Checkpoint;
 use crate::config::{Config, Format};
-use crate::encode::{BinaryMode, Modes, Representation};
+use crate::encode::{BinaryMode, Representation};
 use crate::facts::TableFacts;
 use crate::kafka::{self, probe};
 use crate::plan::{self, Registered, Settings};
@@ -92,32 +92,17 @@ fn described(
     relation: &Relation,
     facts: &TableFacts,
 ) -> Result<(String, Result<Table, String>), IsOutbox> {
-    let mut settings = Settings::new(config);
-    // For the schemas, which say what is in JSON, too.
-    settings.tables.value_format = Format::Avro;
-    settings.tables.key_format = Format::Avro;
+    let settings = Settings::new(config);
     let draft = match plan::compile(relation, facts, &Registered::default(), &settings) {
         Ok(draft) => draft,
         Err(error) => return Ok((String::new(), Err(error.to_string()))),
     };
-    let Some(topic) = draft.topics.first().cloned().filter(|_| !draft.schemas.is_empty()) else {
+    let Some(topic) = draft.topics.first().cloned().filter(|_| !draft.layouts.is_empty()) else {
         return Err(IsOutbox);
     };
-    let [value, key] = draft.schemas.as_slice() else {
+    let [value_schema, key_schema] = draft.layouts.as_slice() else {
         return Ok((topic, Err("it has no key by which its rows could be told".to_owned())));
     };
-    let mut key_schema = key.schema_json.clone();
-    // As text a key has Debezium's representation.
-    if config.tables.key_format == Format::String
-        && settings.values.representation == Representation::Avro
-    {
-        settings.values.representation = Representation::Debezium(Modes::default());
-        if let Ok(draft) = plan::compile(relation, facts, &Registered::default(), &settings)
-            && let [_, key] = draft.schemas.as_slice()
-        {
-            key_schema.clone_from(&key.schema_json);
-        }
-    }
     if !config.records.position_headers {
         let why = "its records have no position (records.position_headers = false), so that what is before the snapshot cannot be told";
         return Ok((topic, Err(why.to_owned())));
@@ -144,8 +129,8 @@ fn described(
     let judged = Table::new(
         columns.collect(),
         &names,
-        (key_notation, &key_schema),
-        (value_notation, &value.schema_json),
+        (key_notation, key_schema),
+        (value_notation, value_schema),
         binary_text(config.values.representation),
     );
     Ok((topic, judged))

@@ -151,6 +151,7 @@ pub(super) fn settings() -> Settings {
             truncate: true,
             key_format: Format::Avro,
             value_format: Format::Avro,
+            name_adjustment: Naming::Avro,
         },
         values: Values { unavailable_value: "__unavailable".to_owned(), ..Values::default() },
         outboxes: Vec::new(),

@@ -1,6 +1,7 @@
 //! Topics, keys and warnings of tables.
 
 use super::*;
+use crate::encode::Naming;
 
 const INT4: u32 = 23;
 const TEXT: u32 = 25;
@@ -71,10 +72,16 @@ fn two_tables_do_not_share_a_topic() {
     }
     let error = refuse_shared_topic(&table("shop", "é"), [&table("shop", "è")], &settings);
     let error = error.unwrap_err().to_string();
-    for part in ["\"shop\".\"é\"", "\"shop\".\"è\"", "srv.shop._", "rename"] {
+    for part in ["\"shop\".\"é\"", "\"shop\".\"è\"", "srv.shop._", "rename", UNICODE] {
         assert!(error.contains(part), "{part}: {error}");
     }
+    let mut settings = settings;
+    settings.tables.name_adjustment = Naming::AvroUnicode;
+    refuse_shared_topic(&table("shop", "é"), [&table("shop", "è")], &settings).unwrap();
 }
+
+/// The way out.
+const UNICODE: &str = "tables.name_adjustment = \"avro_unicode\"";
 
 #[test]
 fn two_columns_of_one_field_are_refused() {
@@ -82,8 +89,16 @@ fn two_columns_of_one_field_are_refused() {
         |names: &[&str]| refuse_shared_fields("shop", "items", names.iter().copied(), &settings());
     assert!(refuse(&["id", "a", "A", "größe", "a_2"]).is_ok());
     let error = refuse(&["id", "a-b", "c", "a b"]).unwrap_err().to_string();
-    for part in ["table shop.items", "\"a-b\" and \"a b\"", "the field a_b", "rename"] {
+    for part in ["table shop.items", "\"a-b\" and \"a b\"", "the field a_b", "rename", UNICODE] {
         assert!(error.contains(part), "{part}: {error}");
+    }
+    for change in [
+        |tables: &mut Tables| tables.name_adjustment = Naming::AvroUnicode,
+        |tables: &mut Tables| tables.value_format = Format::Json,
+    ] {
+        let mut settings = settings();
+        change(&mut settings.tables);
+        assert!(refuse_shared_fields("shop", "items", ["a-b", "a b"], &settings).is_ok());
     }
     // Columns of an outbox are no fields of a record of ours.
     let outbox = Outbox { table: "out box".to_owned(), ..outbox::outbox() };
