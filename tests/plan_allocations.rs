@@ -8,7 +8,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use walbrook::batch::{Batch, TopicTable};
 use walbrook::change::{Change, Op, Xact};
 use walbrook::config::{
-    Before, Format, OnOutboxUpdate, Outbox, Records, Routing, Tables, Timestamp,
+    Before, Format, OnOutboxUpdate, Outbox, Records, Routing, Selection, Tables, Timestamp,
 };
 use walbrook::encode::{Naming, Values};
 use walbrook::facts::TableFacts;
@@ -110,6 +110,7 @@ fn settings(outboxes: Vec<Outbox>) -> Settings {
         checkpoint_topic: "walbrook.shop.checkpoint".to_owned(),
         database: "shopdb".to_owned(),
         tables: Tables {
+            selection: Selection::default(),
             before: Before::Separate,
             tombstones: true,
             truncate: true,

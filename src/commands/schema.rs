@@ -73,6 +73,10 @@ async fn schemas(config: &Config, table: Option<&str>) -> Result<Found, pipeline
         }
         let alone = || plan::compile(&relation, &facts, &Registered::default(), &settings);
         match beside.unwrap_or_else(alone) {
+            Ok(draft) if draft.is_excluded() && table.is_some() => {
+                let why = "is left out, by [tables] include and exclude";
+                found.errors.push(format!("table {name} {why}"));
+            }
             Ok(draft) => found.schemas.extend(draft.schemas),
             Err(error) => found.errors.push(said(&error)),
         }

@@ -7,6 +7,7 @@ mod environment;
 mod file;
 pub mod reserved;
 mod secret;
+mod selection;
 mod snapshot;
 
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use encoding_rs::Encoding;
 pub use environment::Environment;
 pub use file::{Error, load};
 pub use secret::{Secret, SecretCommand, SecretError, SecretSource, Token, TokenSource};
+pub use selection::{Selection, TablePattern};
 pub use snapshot::{Hours, Pace, TableSnapshot};
 
 use crate::encode::{Naming, Values};
@@ -357,6 +359,8 @@ pub struct TopicCreation {
 /// How rows of tables become records.
 #[derive(Clone, Debug)]
 pub struct Tables {
+    /// Which of them are captured.
+    pub selection: Selection,
     /// What `before` looks like where the identity is not FULL.
     pub before: Before,
     /// Whether a delete is followed by a tombstone.

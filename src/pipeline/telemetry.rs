@@ -12,7 +12,7 @@ use super::lag::{Lag, Received};
 use super::watch::{Finding, Watch};
 use crate::batch::{Batch, Operation, Record, TopicId};
 use crate::checkpoint::Omission;
-use crate::config::Config;
+use crate::config::{Config, Selection, TablePattern};
 use crate::edges::{Class, Receipt};
 use crate::metrics::{Metrics, SkipReason, TableCounters, TxnResult};
 use crate::plan::{Draft, Skip};
@@ -163,6 +163,7 @@ impl Telemetry {
             Skip::OutboxDelete => SkipReason::Delete,
             Skip::OutboxTruncate => SkipReason::Truncate,
             Skip::OutboxUpdate => SkipReason::Update,
+            Skip::Excluded => return self.metrics.changes_excluded(count),
             Skip::Truncate => return,
         };
         if let (SkipReason::Update, Some(Relation { namespace, name, .. })) = (reason, relation) {
@@ -283,7 +284,14 @@ impl Telemetry {
     pub(super) fn on_plan(&mut self, relation: &Relation, draft: &Draft) {
         let Relation { namespace, name, .. } = relation;
         let table = format!("{namespace}.{name}");
-        if self.told.is_new(&table, "") {
+        let is_new = self.told.is_new(&table, "");
+        if draft.is_excluded() {
+            if is_new {
+                info!(%table, "the table is left out, as [tables] include and exclude say");
+            }
+            return;
+        }
+        if is_new {
             info!(%table, "publishing a table");
         }
         let partition = draft.odd_leaf.as_ref().map(|(schema, leaf)| format!("{schema}.{leaf}"));
@@ -308,6 +316,15 @@ impl Telemetry {
         self.watch.know(relation.id, namespace, name);
         for (column, type_name) in &draft.unknown {
             self.on_unknown_type(namespace, name, column, type_name);
+        }
+    }
+
+    /// Warns once of each pattern of `[tables]` that is none of a published table.
+    pub(super) fn on_published(&mut self, selection: &Selection, tables: &[(String, String)]) {
+        for (key, TablePattern { text: pattern, .. }) in selection.unmatched(tables) {
+            if self.told.is_new(key, pattern) {
+                warn!(%key, %pattern, "a pattern matches no published table; one may still come");
+            }
         }
     }
 

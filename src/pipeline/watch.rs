@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::config::{Config, Outbox};
+use crate::config::{Config, Outbox, Selection};
 use crate::postgres::{Publication, Survey, SurveyedColumn, SurveyedTable};
 use crate::wal::RelationId;
 
@@ -152,6 +152,7 @@ const GONE_MAX: usize = 1000;
 #[derive(Debug)]
 pub struct Watch {
     outboxes: Vec<Outbox>,
+    selection: Selection,
     publications: Vec<String>,
     gone_max: usize,
     /// Whether a publication without tables has its use: logical messages.
@@ -198,6 +199,7 @@ impl Watch {
         let unseen = Known { relation: None, is_partition: false, extent: None };
         Self {
             outboxes: config.outboxes.clone(),
+            selection: config.tables.selection.clone(),
             publications: config.replication.publications.clone(),
             gone_max: GONE_MAX,
             has_messages: config.message_outbox.is_some(),
@@ -229,13 +231,23 @@ impl Watch {
         self.look_at_publications(survey, &mut findings);
         self.look_at_names(survey, &mut findings);
         self.look_at_outboxes(survey, &mut findings);
-        for table in survey.tables.iter().filter(|table| table.is_named) {
+        let is_captured = |table: &&SurveyedTable| table.is_named && !self.leaves_out(table);
+        for table in survey.tables.iter().filter(is_captured).collect::<Vec<_>>() {
             self.look_at_extent(table, &mut findings);
         }
         self.look_at_files(survey, &mut findings);
         self.forget(survey);
         findings.extend(self.lasting.iter().cloned());
         findings
+    }
+
+    /// Whether the configuration leaves out a table that the stream names: nothing of it is missed.
+    fn leaves_out(&self, table: &SurveyedTable) -> bool {
+        let SurveyedTable { namespace, name, .. } = table;
+        let is_it = |it: &Outbox| (&it.namespace, &it.table) == (namespace, name);
+        table.is_named
+            && !self.outboxes.iter().any(is_it)
+            && self.selection.excludes(namespace, name)
     }
 
     fn look_at_publications(&mut self, survey: &Survey, findings: &mut BTreeSet<Finding>) {
@@ -315,7 +327,8 @@ impl Watch {
                 let mut columns = outbox.columns();
                 let has_columns =
                     columns.all(|name| table.columns.iter().any(|it| it.name == name));
-                if table.is_published() && !is_configured && has_columns {
+                let is_meant = is_configured || self.leaves_out(table);
+                if table.is_published() && !is_meant && has_columns {
                     let (table, outbox) = (full_name(table), full.clone());
                     findings.insert(Finding::OutboxLike { table, outbox });
                 }
@@ -381,7 +394,8 @@ impl Watch {
     fn look_at_files(&mut self, survey: &Survey, findings: &mut BTreeSet<Finding>) {
         let there: HashSet<RelationId> = survey.tables.iter().map(|it| it.relation).collect();
         self.files.retain(|relation, _| there.contains(relation));
-        for table in survey.tables.iter().filter(|table| !table.is_partitioned) {
+        let is_watched = |it: &&SurveyedTable| !it.is_partitioned && !self.leaves_out(it);
+        for table in survey.tables.iter().filter(is_watched).collect::<Vec<_>>() {
             let name = || full_name(table);
             let before = self.files.get_mut(&table.relation);
             match before {

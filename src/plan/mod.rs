@@ -130,13 +130,14 @@ pub struct Draft {
 
 #[derive(Debug)]
 enum Body {
+    Excluded,
     Message(Box<MessageDraft>),
     Outbox(Box<OutboxDraft>),
     Table { draft: Box<TableDraft>, topic: String },
 }
 
 /// Compiles the plan of a relation: of an outbox if it, or what it is a part of, is configured as one,
-/// else of a table.
+/// else of a table, unless the configuration leaves that out.
 ///
 /// # Errors
 ///
@@ -154,6 +155,9 @@ pub fn compile(
         let topics = draft.topics();
         let body = Body::Outbox(Box::new(draft));
         return Ok(Draft::of_events(topics, body));
+    }
+    if is_excluded(&relation.namespace, &relation.name, settings) {
+        return Ok(Draft::of_events(Vec::new(), Body::Excluded));
     }
     if let Some(column) = facts.unknown_key.clone() {
         let table = format!("{}.{}", relation.namespace, relation.name);
@@ -191,12 +195,14 @@ pub fn compile(
 #[must_use]
 pub fn subjects(relation: &Relation, facts: &TableFacts, settings: &Settings) -> Vec<String> {
     // What is wrong with it, compiling tells.
-    let is_table = matches!(outbox_above(relation, facts, settings), Ok(None));
+    let is_table = matches!(outbox_above(relation, facts, settings), Ok(None))
+        && !is_excluded(&relation.namespace, &relation.name, settings);
     let topic = shape::table_topic(relation, settings).ok().filter(|_| is_table);
     topic.map(|topic| table::subjects(&topic, settings)).unwrap_or_default()
 }
 
-/// Refuses a table whose topic is that of one of `others`. Outboxes share topics as configured.
+/// Refuses a table whose topic is that of one of `others`. Outboxes share topics as configured, and
+/// tables that are left out have none.
 ///
 /// # Errors
 ///
@@ -206,14 +212,18 @@ pub fn refuse_shared_topic<'a>(
     others: impl IntoIterator<Item = &'a Relation>,
     settings: &Settings,
 ) -> Result<(), Error> {
-    if outbox(relation, settings).is_some() {
+    let has_topic = |relation: &Relation| {
+        let Relation { namespace, name, .. } = relation;
+        outbox(relation, settings).is_none() && !is_excluded(namespace, name, settings)
+    };
+    if !has_topic(relation) {
         return Ok(());
     }
     let topic = shape::table_topic(relation, settings)?;
     let names = |relation: &Relation| (relation.namespace.clone(), relation.name.clone());
     let has_same = |other: &&Relation| {
         names(other) != names(relation)
-            && outbox(other, settings).is_none()
+            && has_topic(other)
             && shape::table_topic(other, settings).is_ok_and(|it| it == topic)
     };
     match others.into_iter().find(has_same) {
@@ -236,7 +246,7 @@ pub fn refuse_shared_fields<'a>(
     columns: impl IntoIterator<Item = &'a str>,
     settings: &Settings,
 ) -> Result<(), Error> {
-    if outbox_of(namespace, table, settings).is_some() {
+    if outbox_of(namespace, table, settings).is_some() || is_excluded(namespace, table, settings) {
         return Ok(());
     }
     let naming = settings.value_naming();
@@ -250,6 +260,11 @@ fn outbox<'a>(relation: &Relation, settings: &'a Settings) -> Option<&'a Outbox>
 
 fn outbox_of<'a>(namespace: &str, table: &str, settings: &'a Settings) -> Option<&'a Outbox> {
     settings.outboxes.iter().find(|outbox| outbox.namespace == namespace && outbox.table == table)
+}
+
+/// Whether the configuration leaves out the table, if it is no outbox.
+fn is_excluded(namespace: &str, table: &str, settings: &Settings) -> bool {
+    settings.tables.selection.excludes(namespace, table)
 }
 
 /// The outbox whose row a row of the relation is. Partitions and children are parts of their outbox
@@ -266,6 +281,9 @@ fn outbox_above<'a>(
     let mut above = above.filter_map(|(namespace, name)| outbox_of(namespace, name, settings));
     if let Some(outbox) = above.next() {
         return Ok(Some(outbox));
+    }
+    if is_excluded(&relation.namespace, &relation.name, settings) {
+        return Ok(None);
     }
     match settings.outboxes.iter().find(|outbox| is_like(relation, facts, outbox)) {
         Some(outbox) => Err(Error::OutboxLike {
@@ -302,7 +320,13 @@ pub fn compile_message_outbox(settings: &Settings) -> Result<Option<Draft>, Erro
 }
 
 impl Draft {
-    /// Of an outbox, whose schemas are its routes' matter.
+    /// Whether the configuration leaves the table out.
+    #[must_use]
+    pub fn is_excluded(&self) -> bool {
+        matches!(self.body, Body::Excluded)
+    }
+
+    /// Of an outbox, whose schemas are its routes' matter, or of nothing.
     fn of_events(topics: Vec<String>, body: Body) -> Self {
         Self {
             topics,
@@ -324,6 +348,7 @@ impl Draft {
     pub fn finish(self, topics: &mut TopicTable, ids: &[SchemaId]) -> Plan {
         assert_eq!(self.schemas.len(), ids.len(), "every schema of a plan has its id");
         match self.body {
+            Body::Excluded => Plan::Excluded,
             Body::Message(draft) => Plan::Message(Box::new(draft.finish(topics))),
             Body::Outbox(draft) => Plan::Outbox(Box::new(draft.finish(topics))),
             Body::Table { draft, topic } => {
@@ -337,6 +362,8 @@ impl Draft {
 /// What becomes of the changes of one relation, or of logical messages.
 #[derive(Debug)]
 pub enum Plan {
+    /// They are left out.
+    Excluded,
     /// Logical messages are events.
     Message(Box<MessagePlan>),
     /// Rows are events.
@@ -366,6 +393,8 @@ pub enum Step {
 /// Why a change makes no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Skip {
+    /// The configuration leaves the table out.
+    Excluded,
     /// Outbox rows may be deleted: the event was their insert.
     OutboxDelete,
     /// TRUNCATE of an outbox.
@@ -403,6 +432,7 @@ impl Plan {
     ) -> Result<Step, Error> {
         let mark = batch.mark();
         let step = match self {
+            Self::Excluded => Ok(Step::Skipped(Skip::Excluded)),
             Self::Message(plan) => plan.encode(change, context, batch),
             Self::Outbox(plan) => plan.encode(change, context, last_deleted, batch),
             Self::Table(plan) => plan.encode(change, context, batch),
@@ -427,7 +457,7 @@ impl Plan {
             Self::Message(plan) => plan.router.add(route, topics, ids),
             Self::Outbox(plan) => plan.router.add(route, topics, ids),
             // A table knows its topic from the start and never asks.
-            Self::Table(_) => {}
+            Self::Excluded | Self::Table(_) => {}
         }
     }
 }

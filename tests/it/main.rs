@@ -22,6 +22,7 @@ mod outbox;
 mod postgres;
 mod registry;
 mod secrets;
+mod selection;
 mod snapshots;
 mod starts;
 mod support;

@@ -133,6 +133,8 @@ fn snapshots(config: &Config, out: &mut String) {
         true => String::new(),
         false => format!("\n      AND schemaname || '.' || tablename {operator} ({})", list(names)),
     };
+    let selected = config.tables.selection.sql("schemaname", "tablename");
+    let which = which + &selected.map_or_else(String::new, |it| format!("\n      AND {it}"));
     let role = literal(&config.postgres.user);
     *out += "\n-- Snapshots read the tables that are published, and write nothing. Run this again when\n\
              -- more are.\n";

@@ -46,7 +46,8 @@ pub(super) async fn inspect(
     let tables = catalog.published_tables(names).await?;
     judge_publications(config, &publications, &tables, report);
     let unlogged = catalog.unlogged_columns(names).await?;
-    judge_tables(&publications, &tables, &unlogged, report);
+    judge_patterns(config, &tables, report);
+    judge_tables(config, &publications, &tables, &unlogged, report);
     judge_unlogged(&unlogged, report);
     judge_types(config, &catalog.published_types(names).await?, report);
     let relations = catalog.published_relations(names).await?;
@@ -168,8 +169,28 @@ pub(super) fn shortened(names: &[String]) -> String {
     }
 }
 
-/// Judges the replica identities.
+/// Judges whether `[tables]` names tables that are there.
+fn judge_patterns(config: &Config, tables: &[PublishedTable], report: &mut Report) {
+    let name = |it: &PublishedTable| (it.namespace.clone(), it.name.clone());
+    let tables: Vec<_> = tables.iter().map(name).collect();
+    for (key, pattern) in config.tables.selection.unmatched(&tables) {
+        report.warning(
+            "postgres.tables",
+            format!("{key}: {:?} matches no published table", pattern.text),
+            "leave it so if such tables are to come, or correct the pattern",
+        );
+    }
+}
+
+/// Whether the configuration leaves the table out.
+fn is_excluded(config: &Config, table: &PublishedTable) -> bool {
+    !is_outbox(config, table) && config.tables.selection.excludes(&table.namespace, &table.name)
+}
+
+/// Judges the replica identities. What PostgreSQL refuses it refuses also of tables that we leave out,
+/// but what becomes of them is not ours to judge.
 fn judge_tables(
+    config: &Config,
     publications: &[Publication],
     tables: &[PublishedTable],
     unlogged: &[UnloggedColumn],
@@ -191,12 +212,18 @@ fn judge_tables(
             _ => "no primary key and REPLICA IDENTITY DEFAULT",
         };
         let change = |change| alter_table(&it.namespace, &it.name, change);
+        let text = format!(
+            "table {}.{} has no usable replica identity ({why}): PostgreSQL refuses every UPDATE and DELETE of it while it is published",
+            it.namespace, it.name
+        );
+        if is_excluded(config, it) {
+            let fix = "take it out of the publication, or leave it so";
+            report.warning(NAME, format!("{text}, though it is left out here"), fix);
+            continue;
+        }
         report.failed(
             NAME,
-            format!(
-                "table {}.{} has no usable replica identity ({why}): PostgreSQL refuses every UPDATE and DELETE of it while it is published",
-                it.namespace, it.name
-            ),
+            text,
             format!(
                 "one of:\n{}\n{}\n{}{}",
                 change("ADD PRIMARY KEY (…)"),
@@ -260,14 +287,20 @@ fn judge_types(config: &Config, columns: &[PublishedColumn], report: &mut Report
         report.ok(NAME, "every published column is of a known type");
     }
     for ((namespace, table), columns) in unknown {
+        let is_outbox =
+            config.outboxes.iter().any(|it| (&*it.namespace, &*it.table) == (namespace, table));
+        let is_excluded = !is_outbox && config.tables.selection.excludes(namespace, table);
         let speed = match config.replication.binary {
             Binary::Auto => ", and the whole slot is read in text form, which is slower",
+            Binary::Never if is_excluded => continue,
             Binary::Never => "",
         };
+        let what =
+            if is_excluded { "the table is left out" } else { "PostgreSQL's text is published" };
         report.warning(
             NAME,
             format!(
-                "table {namespace}.{table}: walbrook does not know the type of {}: PostgreSQL's text is published{speed}",
+                "table {namespace}.{table}: walbrook does not know the type of {}: {what}{speed}",
                 columns.join(", ")
             ),
             "leave it so, or leave the column out of the publication by a column list (PostgreSQL 15 and later)",
@@ -285,7 +318,7 @@ async fn plans(
     const NAME: &str = "postgres.tables";
     let settings = Settings::new(config);
     let mut needs = Needs::default();
-    let mut compiled = 0;
+    let (mut compiled, mut excluded) = (0, Vec::new());
     for (at, relation) in relations.iter().enumerate() {
         let before = relations.iter().take(at);
         if let Err(error @ plan::Error::SharedTopic { .. }) =
@@ -297,6 +330,9 @@ async fn plans(
         }
         let facts = catalog.describe(relation).await?;
         match plan::compile(relation, &facts, &Registered::default(), &settings) {
+            Ok(draft) if draft.is_excluded() => {
+                excluded.push(format!("{}.{}", relation.namespace, relation.name));
+            }
             Ok(draft) => {
                 judge_leaf(relation, &draft, report);
                 compiled += 1;
@@ -309,6 +345,18 @@ async fn plans(
     match plan::compile_message_outbox(&settings) {
         Ok(draft) => needs.topics.extend(draft.iter().flat_map(topics)),
         Err(error) => report.error(NAME, &error, None),
+    }
+    if !excluded.is_empty() {
+        let (count, shown) = (excluded.len(), shortened(&excluded));
+        report.ok(NAME, format!("tables that are left out, by [tables]: {count}: {shown}"));
+        if excluded.len() == relations.len() && config.message_outbox.is_none() {
+            let fix = "correct tables.include and tables.exclude";
+            report.failed(
+                NAME,
+                "every published table is left out, so nothing would be captured",
+                fix,
+            );
+        }
     }
     if 0 < compiled {
         report.ok(NAME, format!("tables that can be written: {compiled}"));

@@ -42,14 +42,17 @@ pub(super) async fn find(
             continue;
         }
         let facts = catalog.describe(&relation).await?;
-        let Ok((topic, found)) = described(config, &relation, &facts) else {
-            // All tables are no outboxes.
-            if !wanted.is_empty() {
-                let outcome = Err("it is an outbox: its rows are events".to_owned());
-                let (table, topic, key, is_passing) = (name, String::new(), Vec::new(), false);
-                tables.left.push(Compared { table, topic, key, outcome, is_passing });
+        let (topic, found) = match described(config, &relation, &facts) {
+            Ok(described) => described,
+            Err(NoTable(why)) => {
+                // Who asks for all does not ask for these.
+                if !wanted.is_empty() {
+                    let outcome = Err(why.to_owned());
+                    let (table, topic, key, is_passing) = (name, String::new(), Vec::new(), false);
+                    tables.left.push(Compared { table, topic, key, outcome, is_passing });
+                }
+                continue;
             }
-            continue;
         };
         let key = plan::key_names(&relation, &facts);
         let table =
@@ -83,22 +86,25 @@ pub(super) async fn find(
     Ok(tables)
 }
 
-/// It is an outbox.
-struct IsOutbox;
+/// Its rows are not in a topic as a table's are, for this reason.
+struct NoTable(&'static str);
 
 /// A table's topic, and how its records are judged, or why they cannot be.
 fn described(
     config: &Config,
     relation: &Relation,
     facts: &TableFacts,
-) -> Result<(String, Result<Table, String>), IsOutbox> {
+) -> Result<(String, Result<Table, String>), NoTable> {
     let settings = Settings::new(config);
     let draft = match plan::compile(relation, facts, &Registered::default(), &settings) {
         Ok(draft) => draft,
         Err(error) => return Ok((String::new(), Err(error.to_string()))),
     };
+    if draft.is_excluded() {
+        return Err(NoTable("it is left out, by [tables] include and exclude"));
+    }
     let Some(topic) = draft.topics.first().cloned().filter(|_| !draft.layouts.is_empty()) else {
-        return Err(IsOutbox);
+        return Err(NoTable("it is an outbox: its rows are events"));
     };
     let [value_schema, key_schema] = draft.layouts.as_slice() else {
         return Ok((topic, Err("it has no key by which its rows could be told".to_owned())));

@@ -203,6 +203,9 @@ impl Snapshotting {
         if self.outboxes.iter().any(|outbox| outbox == table) {
             return Err(format!("{table} is an outbox: its rows are events that were sent once"));
         }
+        if self.is_excluded(table) {
+            return Err(format!("{table} is left out, by [tables] include and exclude"));
+        }
         Ok(())
     }
 

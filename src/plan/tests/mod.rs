@@ -16,7 +16,7 @@ use std::ops::Range;
 use super::*;
 use crate::batch::{Record, headers};
 use crate::change::{Op, Xact};
-use crate::config::{Before, Format, OnOutboxUpdate, Routing};
+use crate::config::{Before, Format, OnOutboxUpdate, Routing, Selection, TablePattern};
 use crate::facts::Leaf;
 use crate::position::{Lsn, Position, Xid};
 use crate::types::{TypeFacts, TypeShape};
@@ -146,6 +146,7 @@ pub(super) fn settings() -> Settings {
         database: "shopdb".to_owned(),
         checkpoint_topic: "walbrook.shop.checkpoint".to_owned(),
         tables: Tables {
+            selection: Selection::default(),
             before: Before::Separate,
             tombstones: true,
             truncate: true,

@@ -18,7 +18,10 @@ impl Snapshotting {
     fn is_unseen(&self, relation: &Relation, facts: &TableFacts) -> bool {
         let table = table_name(relation);
         let is_known = self.skips_present || self.known.contains_key(&relation.id);
-        !is_known && !self.is_outbox(&table, facts) && self.wanted.reads(&table)
+        !is_known
+            && !self.is_outbox(&table, facts)
+            && !self.is_excluded(&table)
+            && self.wanted.reads(&table)
     }
 
     /// Whether the rows of a table are those of an outbox: of one of which it is a part, too.
