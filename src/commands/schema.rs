@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{failed, print, said};
 use crate::cli::{Exit, SchemaCommand};
-use crate::config::{Config, Routing};
+use crate::config::{Config, Outbox, Routing};
 use crate::facts::TableFacts;
 use crate::pipeline;
 use crate::plan::{self, Draft, Registered, SchemaRequest, Settings};
@@ -123,9 +123,7 @@ pub(super) async fn beside_newest(
 
 /// The payload schemas of an outbox table.
 fn outbox_schemas(config: &Config, relation: &Relation) -> Vec<SchemaRequest> {
-    let mut outboxes = config.outboxes.iter();
-    let outbox =
-        outboxes.find(|it| it.namespace == relation.namespace && it.table == relation.name);
+    let outbox = Outbox::of(&config.outboxes, &relation.namespace, &relation.name);
     outbox.map(|outbox| payload_schemas(&outbox.routing)).unwrap_or_default()
 }
 

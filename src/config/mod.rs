@@ -404,7 +404,7 @@ pub enum Before {
 /// Source: <https://debezium.io/documentation/reference/stable/transformations/outbox-event-router.html>
 #[derive(Clone, Debug)]
 pub struct Outbox {
-    /// The PostgreSQL schema of the table.
+    /// The PostgreSQL schema of the table; an asterisk in it is any text.
     pub namespace: String,
     /// The table.
     pub table: String,
@@ -431,6 +431,25 @@ pub struct Outbox {
 }
 
 impl Outbox {
+    /// Whether it may be several tables, one in each of several PostgreSQL schemas.
+    #[must_use]
+    pub fn is_pattern(&self) -> bool {
+        self.namespace.contains('*')
+    }
+
+    /// Whether this is its table, or one of them.
+    #[must_use]
+    pub fn is(&self, namespace: &str, table: &str) -> bool {
+        self.table == table && selection::is_like(namespace, &self.namespace)
+    }
+
+    /// The outbox among these that a table is: it itself rather than a pattern.
+    #[must_use]
+    pub fn of<'o>(outboxes: &'o [Self], namespace: &str, table: &str) -> Option<&'o Self> {
+        let all = || outboxes.iter().filter(|it| it.is(namespace, table));
+        all().find(|it| !it.is_pattern()).or_else(|| all().next())
+    }
+
     /// The columns that an event is made of, without those of headers of one's own.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         [&self.id_column, &self.key_column, &self.route_column, &self.payload_column]

@@ -120,6 +120,14 @@ impl TablePattern {
     }
 }
 
+/// Whether a text is as a pattern, in which `*` is any text.
+pub(super) fn is_like(text: &str, pattern: &str) -> bool {
+    let Some((head, tail)) = pattern.split_once('*') else { return text == pattern };
+    let Some(rest) = text.strip_prefix(head) else { return false };
+    let ends = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
+    ends.filter_map(|at| rest.get(at..)).any(|rest| is_like(rest, tail))
+}
+
 /// The regular expression of a text with `*` and `?`.
 fn glob(text: &str) -> String {
     regex::escape(text).replace(r"\*", ".*").replace(r"\?", ".")
@@ -166,6 +174,22 @@ mod tests {
         }
         for text in ["", "orders", ".orders", "public.", "/(/", "/a)|(?:b/"] {
             assert!(TablePattern::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_asterisk_is_any_text() {
+        for (text, pattern, expect) in [
+            ("tenant1", "tenant1", true),
+            ("tenant1", "tenant*", true),
+            ("tenant", "tenant*", true),
+            ("xtenant1", "tenant*", false),
+            ("", "*", true),
+            ("a_b_c", "*_b_*", true),
+            ("a_c", "*_b_*", false),
+            ("é", "*é", true),
+        ] {
+            assert_eq!(is_like(text, pattern), expect, "{text} {pattern}");
         }
     }
 

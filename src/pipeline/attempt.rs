@@ -279,7 +279,7 @@ impl Attempt<'_> {
         let name = |it: &PublishedColumn| (it.namespace.clone(), it.table.clone());
         let mut tables: Vec<_> = columns.iter().map(name).collect();
         tables.dedup();
-        self.telemetry.on_published(&self.config.tables.selection, &tables);
+        self.telemetry.on_published(self.config, &tables);
         Ok((expected, self.is_binary(&columns)))
     }
 

@@ -12,7 +12,7 @@ use super::lag::{Lag, Received};
 use super::watch::{Finding, Watch};
 use crate::batch::{Batch, Operation, Record, TopicId};
 use crate::checkpoint::Omission;
-use crate::config::{Config, Selection, TablePattern};
+use crate::config::{Config, Outbox};
 use crate::edges::{Class, Receipt};
 use crate::metrics::{Metrics, SkipReason, TableCounters, TxnResult};
 use crate::plan::{Draft, Skip};
@@ -319,10 +319,18 @@ impl Telemetry {
         }
     }
 
-    /// Warns once of each pattern of `[tables]` that is none of a published table.
-    pub(super) fn on_published(&mut self, selection: &Selection, tables: &[(String, String)]) {
-        for (key, TablePattern { text: pattern, .. }) in selection.unmatched(tables) {
-            if self.told.is_new(key, pattern) {
+    /// Warns once of each pattern that is none of a published table.
+    pub(super) fn on_published(&mut self, config: &Config, tables: &[(String, String)]) {
+        let selected = config.tables.selection.unmatched(tables);
+        let selected = selected.map(|(key, pattern)| (key, pattern.text.clone()));
+        let is_unmatched = |outbox: &&Outbox| {
+            outbox.is_pattern() && !tables.iter().any(|(schema, table)| outbox.is(schema, table))
+        };
+        let outboxes = config.outboxes.iter().filter(is_unmatched);
+        let outboxes =
+            outboxes.map(|it| ("outbox.table", format!("{}.{}", it.namespace, it.table)));
+        for (key, pattern) in selected.chain(outboxes) {
+            if self.told.is_new(key, &pattern) {
                 warn!(%key, %pattern, "a pattern matches no published table; one may still come");
             }
         }

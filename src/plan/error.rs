@@ -111,7 +111,7 @@ pub enum Error {
     /// The rows of the table seem to be events, and must not leave as rows of a table.
     #[error(
         "table {table} has the columns of outbox {outbox} and is not configured: its rows would leave as those of a table, payload and all. If they are events, \
-         set [[outbox]] table = {table:?} for it (also for rows that wait); if not, leave it out of the publication"
+         set [[outbox]] table = {table:?} for it (also for rows that wait; \"*.outbox\" is one of each PostgreSQL schema); if not, leave it out, of the publication or by tables.exclude"
     )]
     OutboxLike {
         /// The table.

@@ -150,8 +150,9 @@ pub fn compile(
     settings: &Settings,
 ) -> Result<Draft, Error> {
     let mut shape = Shape::new(relation, facts, registered, settings);
-    if let Some(outbox) = outbox_above(relation, facts, settings)? {
-        let draft = OutboxDraft::compile(&shape, facts, outbox, settings.records.timestamp)?;
+    if let Some((outbox, namespace)) = outbox_above(relation, facts, settings)? {
+        let timestamp = settings.records.timestamp;
+        let draft = OutboxDraft::compile(&shape, facts, (outbox, namespace), timestamp)?;
         let topics = draft.topics();
         let body = Body::Outbox(Box::new(draft));
         return Ok(Draft::of_events(topics, body));
@@ -259,7 +260,7 @@ fn outbox<'a>(relation: &Relation, settings: &'a Settings) -> Option<&'a Outbox>
 }
 
 fn outbox_of<'a>(namespace: &str, table: &str, settings: &'a Settings) -> Option<&'a Outbox> {
-    settings.outboxes.iter().find(|outbox| outbox.namespace == namespace && outbox.table == table)
+    Outbox::of(&settings.outboxes, namespace, table)
 }
 
 /// Whether the configuration leaves out the table, if it is no outbox.
@@ -267,20 +268,20 @@ fn is_excluded(namespace: &str, table: &str, settings: &Settings) -> bool {
     settings.tables.selection.excludes(namespace, table)
 }
 
-/// The outbox whose row a row of the relation is. Partitions and children are parts of their outbox
-/// also where the publication names them instead of it.
+/// The outbox whose row a row of the relation is, and its PostgreSQL schema. Partitions and children
+/// are parts of their outbox also where the publication names them instead of it.
 fn outbox_above<'a>(
-    relation: &Relation,
-    facts: &TableFacts,
+    relation: &'a Relation,
+    facts: &'a TableFacts,
     settings: &'a Settings,
-) -> Result<Option<&'a Outbox>, Error> {
-    if let Some(outbox) = outbox(relation, settings) {
-        return Ok(Some(outbox));
-    }
-    let above = facts.ancestors.iter().flatten();
-    let mut above = above.filter_map(|(namespace, name)| outbox_of(namespace, name, settings));
-    if let Some(outbox) = above.next() {
-        return Ok(Some(outbox));
+) -> Result<Option<(&'a Outbox, &'a str)>, Error> {
+    let own = (&relation.namespace, &relation.name);
+    let above = facts.ancestors.iter().flatten().map(|(namespace, name)| (namespace, name));
+    let mut found = std::iter::once(own).chain(above).filter_map(|(namespace, name)| {
+        Some((outbox_of(namespace, name, settings)?, namespace.as_str()))
+    });
+    if let Some(found) = found.next() {
+        return Ok(Some(found));
     }
     if is_excluded(&relation.namespace, &relation.name, settings) {
         return Ok(None);
@@ -297,7 +298,7 @@ fn outbox_above<'a>(
 /// Whether a table that is no outbox by its name has the columns of one, and is its namesake in
 /// another PostgreSQL schema (another tenant's), or may have been a partition of it and is gone.
 fn is_like(relation: &Relation, facts: &TableFacts, outbox: &Outbox) -> bool {
-    let is_near = if relation.namespace == outbox.namespace {
+    let is_near = if outbox.is(&relation.namespace, &outbox.table) {
         facts.ancestors.is_none()
     } else {
         relation.name == outbox.table

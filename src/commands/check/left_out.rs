@@ -17,14 +17,14 @@ pub(super) async fn inspect(
     report: &mut Report,
 ) -> Result<(), Error> {
     let publications = &config.replication.publications;
-    let outboxes: Vec<String> = config.outboxes.iter().map(|it| it.table.clone()).collect();
+    let names: Vec<String> = config.outboxes.iter().map(|it| it.table.clone()).collect();
     let limit = config.postgres.statement_timeout;
-    let survey = catalog.survey(publications, &[], &outboxes, limit).await?;
-    for outbox in &config.outboxes {
-        judge_outbox(config, outbox, &survey, report);
-        let Some((table, relation)) = partitioned(outbox, &survey, relations) else { continue };
+    let survey = catalog.survey(publications, &[], &names, limit).await?;
+    for outbox in outboxes(config, &survey, report) {
+        judge_outbox(config, &outbox, &survey, report);
+        let Some((table, relation)) = partitioned(&outbox, &survey, relations) else { continue };
         let facts = catalog.describe(relation).await?;
-        judge_moves(outbox, &survey, table, &facts, report);
+        judge_moves(&outbox, &survey, table, &facts, report);
     }
     judge_extents(&survey, report);
     judge_children(config, &catalog.children(publications).await?, report);
@@ -40,6 +40,34 @@ pub(super) async fn inspect(
         );
     }
     Ok(())
+}
+
+/// The outboxes, each under its own name, where one is configured by a pattern.
+fn outboxes(config: &Config, survey: &Survey, report: &mut Report) -> Vec<Outbox> {
+    let mut named = Vec::new();
+    for outbox in &config.outboxes {
+        if !outbox.is_pattern() {
+            named.push(outbox.clone());
+            continue;
+        }
+        let is_own = |it: &&SurveyedTable| {
+            let own = Outbox::of(&config.outboxes, &it.namespace, &it.name);
+            own.is_some_and(|own| std::ptr::eq(own, outbox)) && survey.is_published(it)
+        };
+        let found: Vec<_> = survey.tables.iter().filter(is_own).collect();
+        let Outbox { namespace, table, .. } = outbox;
+        if found.is_empty() {
+            report.warning(
+                "postgres.outbox",
+                format!("outbox.table: \"{namespace}.{table}\" matches no published table"),
+                "leave it so if such tables are to come, or correct the pattern",
+            );
+        }
+        named.extend(
+            found.iter().map(|it| Outbox { namespace: it.namespace.clone(), ..outbox.clone() }),
+        );
+    }
+    named
 }
 
 /// Judges whether the inserts of an outbox are in the stream; its columns are the plan's matter.
@@ -119,7 +147,9 @@ pub(super) fn judge_children(config: &Config, children: &[Child], report: &mut R
     let name = |it: &Child| format!("{}.{}", it.namespace, it.name);
     for children in children.chunk_by(|one, other| one.parent == other.parent) {
         let Some(Child { parent, .. }) = children.first() else { continue };
-        let is_outbox = |it: &Outbox| format!("{}.{}", it.namespace, it.table) == *parent;
+        let is_outbox = |it: &Outbox| {
+            parent.split_once('.').is_some_and(|(namespace, name)| it.is(namespace, name))
+        };
         let is_events = config.outboxes.iter().any(is_outbox);
         let mut own: Vec<_> = children.iter().filter(|it| !is_left(it)).collect();
         let missing: Vec<_> = own.extract_if(.., |it| !it.is_published).map(name).collect();

@@ -92,10 +92,11 @@ fn judge_publications(
 }
 
 fn example_tables(outboxes: &[Outbox]) -> String {
-    if outboxes.is_empty() {
+    if outboxes.iter().all(Outbox::is_pattern) {
         return "public.…".to_owned();
     }
-    let tables = outboxes.iter().map(|outbox| table(&outbox.namespace, &outbox.table));
+    let named = outboxes.iter().filter(|outbox| !outbox.is_pattern());
+    let tables = named.map(|outbox| table(&outbox.namespace, &outbox.table));
     tables.collect::<Vec<_>>().join(", ")
 }
 
@@ -156,7 +157,7 @@ fn judge_publication(
 }
 
 fn is_outbox(config: &Config, table: &PublishedTable) -> bool {
-    config.outboxes.iter().any(|it| it.namespace == table.namespace && it.table == table.name)
+    config.outboxes.iter().any(|it| it.is(&table.namespace, &table.name))
 }
 
 /// The first few of a list.
@@ -287,8 +288,7 @@ fn judge_types(config: &Config, columns: &[PublishedColumn], report: &mut Report
         report.ok(NAME, "every published column is of a known type");
     }
     for ((namespace, table), columns) in unknown {
-        let is_outbox =
-            config.outboxes.iter().any(|it| (&*it.namespace, &*it.table) == (namespace, table));
+        let is_outbox = config.outboxes.iter().any(|it| it.is(namespace, table));
         let is_excluded = !is_outbox && config.tables.selection.excludes(namespace, table);
         let speed = match config.replication.binary {
             Binary::Auto => ", and the whole slot is read in text form, which is slower",

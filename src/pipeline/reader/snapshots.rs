@@ -77,7 +77,7 @@ pub(in super::super) struct Snapshotting {
     /// The table that is being divided.
     pub(super) dividing: Option<Relation>,
     /// Tables of outboxes, which are not read.
-    pub(super) outboxes: Vec<String>,
+    outboxes: Vec<Outbox>,
     /// Which others are captured at all.
     selection: Selection,
     /// Whether tables that are there already are taken as read: the pipeline is older than snapshots.
@@ -134,7 +134,7 @@ impl Snapshotting {
             unwritten: Vec::new(),
             new: VecDeque::new(),
             dividing: None,
-            outboxes: config.outboxes.iter().map(full_name).collect(),
+            outboxes: config.outboxes.clone(),
             selection: config.tables.selection.clone(),
             skips_present: checkpoint.snapshots.is_none(),
             resting: BTreeMap::new(),
@@ -172,6 +172,12 @@ impl Snapshotting {
                 self.settle(progress.relation, progress.table, State::Skipped);
             }
         }
+    }
+
+    /// Whether `schema.table` is configured as an outbox.
+    pub(super) fn is_outbox_itself(&self, table: &str) -> bool {
+        let (namespace, name) = table.split_once('.').unwrap_or_default();
+        self.outboxes.iter().any(|outbox| outbox.is(namespace, name))
     }
 
     /// Whether the configuration leaves the table out.
@@ -454,7 +460,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
                 continue;
             }
             let table = table_name(&relation);
-            let is_outbox = snapshots.outboxes.contains(&table);
+            let is_outbox = snapshots.is_outbox_itself(&table);
             // It has no record, so when it is no longer left out it is new.
             if !is_outbox && snapshots.is_excluded(&table) {
                 continue;
@@ -509,10 +515,6 @@ pub(super) fn table_name(relation: &Relation) -> String {
 fn streamed(checkpoint: &Checkpoint) -> Lsn {
     let Lsn(last) = checkpoint.position.commit_lsn;
     checkpoint.confirm.max(Lsn(last.saturating_add(1)))
-}
-
-fn full_name(outbox: &Outbox) -> String {
-    format!("{}.{}", outbox.namespace, outbox.table)
 }
 
 /// What the readers of chunks bring; nothing where there are none.

@@ -176,7 +176,7 @@ pub(super) struct Bench {
     pub(super) batch: Batch,
     pub(super) topics: TopicTable,
     pub(super) schemas: Vec<SchemaRequest>,
-    last_deleted: LastDeleted,
+    pub(super) last_deleted: LastDeleted,
     ordinal: u64,
 }
 

@@ -27,31 +27,6 @@ usre = "x""#,
     ),
     (
         "tables",
-        r#"include = ["orders"]"#,
-        r#"13:12: `tables.include`: "orders" wants "schema.table", in which * is any text and ? any character, or a regular expression of that between slashes"#,
-    ),
-    (
-        "tables",
-        r#"exclude = ["a.b", "/(/"]"#,
-        r#"13:19: `tables.exclude`: "/(/" is not a regular expression (syntax of Rust's regex: no look-around, no back-references)"#,
-    ),
-    ("tables", "include = []", "13:11: `tables.include` is empty: name tables, or remove it"),
-    (
-        "tables",
-        r#"exclude = ["public.*"]
-[[outbox]]
-table = "public.outbox""#,
-        "13:12: `tables.exclude` and `outbox.table` contradict each other: public.outbox cannot be both left out and an outbox",
-    ),
-    (
-        "tables",
-        r#"include = ["public.*"]
-[snapshot]
-first = ["shop.orders"]"#,
-        "13:11: `tables.include` and `snapshot.first` or `snapshot.tables` contradict each other: shop.orders is left out, so its rows are not read",
-    ),
-    (
-        "tables",
         r#"name_adjustment = "none""#,
         r#"13:19: `tables.name_adjustment` is "none", but wants "avro" or "avro_unicode""#,
     ),
