@@ -31,6 +31,7 @@ pub struct Metrics {
     batch_records: Histogram,
     confirmed_lsn: Gauge,
     end_to_end_latency_seconds: Histogram,
+    excluded_changes_total: IntCounter,
     findings: Gauge,
     kafka_commit_seconds: Histogram,
     kafka_txns_total: IntCounterVec,
@@ -120,6 +121,7 @@ impl Metrics {
             confirmed_lsn: build.gauge("walbrook_confirmed_lsn"),
             end_to_end_latency_seconds: build
                 .histogram("walbrook_end_to_end_latency_seconds", LATENCY_BUCKETS.to_vec()),
+            excluded_changes_total: build.counter("walbrook_excluded_changes_total"),
             findings: build.gauge("walbrook_findings"),
             kafka_commit_seconds: build
                 .histogram("walbrook_kafka_commit_seconds", LATENCY_BUCKETS.to_vec()),
@@ -267,6 +269,11 @@ impl Metrics {
         self.skipped_changes_total.inc();
     }
 
+    /// Changes of tables that the configuration leaves out.
+    pub fn changes_excluded(&self, count: u64) {
+        self.excluded_changes_total.inc_by(count);
+    }
+
     /// Changes of an outbox table made no event.
     pub fn outbox_skipped(&self, reason: SkipReason, count: u64) {
         self.outbox_skipped_total.with_label_values(&[skip_reason_name(reason)]).inc_by(count);
@@ -341,6 +348,10 @@ pub const HELP: &[(&str, &str)] = &[
         "walbrook_end_to_end_latency_seconds",
         "From the commit in PostgreSQL to the commit in Kafka, of the oldest transaction of \
                  each batch (by the clocks of both machines).",
+    ),
+    (
+        "walbrook_excluded_changes_total",
+        "Changes of tables that the configuration leaves out ([tables] include and exclude).",
     ),
     (
         "walbrook_findings",

@@ -9,9 +9,9 @@ use walbrook::batch::{Batch, TopicTable};
 use walbrook::change::{Change, Op, Xact};
 use walbrook::config::{
     Before, Format, OnNullRoute, OnOutboxUpdate, OnTruncate, Outbox, Records, Refused, Routing,
-    Tables, Timestamp,
+    Selection, Tables, Timestamp,
 };
-use walbrook::encode::Values;
+use walbrook::encode::{Naming, Values};
 use walbrook::facts::TableFacts;
 use walbrook::plan::{Context, LastDeleted, Plan, Registered, SchemaId, Settings, Step, compile};
 use walbrook::position::{Lsn, Position, Xid};
@@ -112,12 +112,14 @@ fn settings(outboxes: Vec<Outbox>) -> Settings {
         checkpoint_topic: "walbrook.shop.checkpoint".to_owned(),
         database: "shopdb".to_owned(),
         tables: Tables {
+            selection: Selection::default(),
             before: Before::Separate,
             tombstones: true,
             truncate: OnTruncate::Written,
             key_format: Format::Avro,
             value_format: Format::Avro,
             refused: Refused::default(),
+            name_adjustment: Naming::Avro,
         },
         values: Values::default(),
         outboxes,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{failed, print, said};
 use crate::cli::{Exit, SchemaCommand};
-use crate::config::{Config, Routing};
+use crate::config::{Config, Outbox, Routing};
 use crate::facts::TableFacts;
 use crate::pipeline;
 use crate::plan::{self, Draft, Registered, SchemaRequest, Settings};
@@ -73,6 +73,10 @@ async fn schemas(config: &Config, table: Option<&str>) -> Result<Found, pipeline
         }
         let alone = || plan::compile(&relation, &facts, &Registered::default(), &settings);
         match beside.unwrap_or_else(alone) {
+            Ok(draft) if draft.is_excluded() && table.is_some() => {
+                let why = "is left out, by [tables] include and exclude";
+                found.errors.push(format!("table {name} {why}"));
+            }
             Ok(draft) => found.schemas.extend(draft.schemas),
             Err(error) => found.errors.push(said(&error)),
         }
@@ -111,16 +115,15 @@ pub(super) async fn beside_newest(
     for subject in plan::subjects(relation, facts, settings) {
         newest.extend(registry.newest(&subject).await?.map(|text| (subject, text)));
     }
-    let mut draft = plan::compile(relation, facts, &Registered::parse(&newest), settings);
+    let registered = Registered::parse(&newest, settings);
+    let mut draft = plan::compile(relation, facts, &registered, settings);
     draft.iter_mut().for_each(|draft| draft.keep(&newest));
     Ok(draft)
 }
 
 /// The payload schemas of an outbox table.
 fn outbox_schemas(config: &Config, relation: &Relation) -> Vec<SchemaRequest> {
-    let mut outboxes = config.outboxes.iter();
-    let outbox =
-        outboxes.find(|it| it.namespace == relation.namespace && it.table == relation.name);
+    let outbox = Outbox::of(&config.outboxes, &relation.namespace, &relation.name);
     outbox.map(|outbox| payload_schemas(&outbox.routing)).unwrap_or_default()
 }
 

@@ -5,11 +5,12 @@
 
 mod environment;
 mod file;
+mod refused;
 pub mod reserved;
 mod secret;
+mod selection;
 mod snapshot;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,10 +19,12 @@ use encoding_rs::Encoding;
 
 pub use environment::Environment;
 pub use file::{Error, load};
+pub use refused::{OnRefused, Refused};
 pub use secret::{Secret, SecretCommand, SecretError, SecretSource, Token, TokenSource};
+pub use selection::{Selection, TablePattern};
 pub use snapshot::{Hours, Pace, TableSnapshot};
 
-use crate::encode::Values;
+use crate::encode::{Naming, Values};
 use crate::logging::LogFormat;
 
 /// One pipeline: one database to one Kafka cluster.
@@ -362,6 +365,8 @@ pub struct TopicCreation {
 /// How rows of tables become records.
 #[derive(Clone, Debug)]
 pub struct Tables {
+    /// Which of them are captured.
+    pub selection: Selection,
     /// What `before` looks like where the identity is not FULL.
     pub before: Before,
     /// Whether a delete is followed by a tombstone.
@@ -374,6 +379,9 @@ pub struct Tables {
     pub value_format: Format,
     /// What becomes of a table of which something is refused.
     pub refused: Refused,
+    /// How names of columns and tables become names of fields, records and topics: never
+    /// [`Naming::AsIs`], which JSON's fields have.
+    pub name_adjustment: Naming,
 }
 
 /// What becomes of TRUNCATE, whose record has no key, so that no compacted topic takes it.
@@ -385,45 +393,6 @@ pub enum OnTruncate {
     Required,
     /// A record where the topic takes it.
     Written,
-}
-
-/// What becomes of a table of which something cannot be written: a schema that the registry refuses, a
-/// record that a broker does, a value that no field holds, a name that is another table's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// Of all that are not named.
-    pub action: OnRefused,
-    /// Of these, each as `schema.table`.
-    pub by_table: BTreeMap<String, OnRefused>,
-    /// When it is tried again by itself.
-    pub retry_after: Duration,
-}
-
-impl Default for Refused {
-    fn default() -> Self {
-        Self {
-            action: OnRefused::Park,
-            by_table: BTreeMap::new(),
-            retry_after: Duration::from_mins(10),
-        }
-    }
-}
-
-impl Refused {
-    /// What becomes of `schema.table`.
-    #[must_use]
-    pub fn action(&self, table: &str) -> OnRefused {
-        self.by_table.get(table).copied().unwrap_or(self.action)
-    }
-}
-
-/// What becomes of a table of which something is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnRefused {
-    /// Its changes wait in a topic of their own; all other tables go on.
-    Park,
-    /// The pipeline stops.
-    Stop,
 }
 
 /// How the keys or the values of table records are written.
@@ -454,7 +423,7 @@ pub enum Before {
 /// Source: <https://debezium.io/documentation/reference/stable/transformations/outbox-event-router.html>
 #[derive(Clone, Debug)]
 pub struct Outbox {
-    /// The PostgreSQL schema of the table.
+    /// The PostgreSQL schema of the table; an asterisk in it is any text.
     pub namespace: String,
     /// The table.
     pub table: String,
@@ -483,6 +452,25 @@ pub struct Outbox {
 }
 
 impl Outbox {
+    /// Whether it may be several tables, one in each of several PostgreSQL schemas.
+    #[must_use]
+    pub fn is_pattern(&self) -> bool {
+        self.namespace.contains('*')
+    }
+
+    /// Whether this is its table, or one of them.
+    #[must_use]
+    pub fn is(&self, namespace: &str, table: &str) -> bool {
+        self.table == table && selection::is_like(namespace, &self.namespace)
+    }
+
+    /// The outbox among these that a table is: it itself rather than a pattern.
+    #[must_use]
+    pub fn of<'o>(outboxes: &'o [Self], namespace: &str, table: &str) -> Option<&'o Self> {
+        let all = || outboxes.iter().filter(|it| it.is(namespace, table));
+        all().find(|it| !it.is_pattern()).or_else(|| all().next())
+    }
+
     /// The columns that an event is made of, without those of headers of one's own.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         [&self.id_column, &self.key_column, &self.route_column, &self.payload_column]

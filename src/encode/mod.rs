@@ -35,6 +35,7 @@ mod encoding;
 mod iso;
 pub mod json;
 mod layout;
+mod naming;
 mod placeholder;
 pub mod schema;
 mod spatial;
@@ -51,6 +52,7 @@ pub use column::ColumnEncoder;
 pub use default::constant as default_of;
 pub use encoding::{Encoding, Notation};
 pub use layout::{Wide, needs_null};
+pub use naming::{Naming, is_topic_character};
 pub use values::{
     BinaryMode, DecimalMode, GeometricMode, HstoreMode, IntervalMode, Modes, OnUnchanged,
     OnUnrepresentable, Representation, TimeMode, Values,

@@ -19,11 +19,16 @@ use crate::types::Kind;
 
 pub use hints::{bare, is_same_layout};
 
+/// The property of a field that has the column's own name, where that is another.
+pub(super) const COLUMN: &str = "walbrook.column";
+
 /// One column of a record.
 #[derive(Clone, Copy, Debug)]
 pub struct Field<'a> {
-    /// The column's name; adjusted where Avro does not allow it.
+    /// Its name.
     pub name: &'a str,
+    /// The column's own name, where that is another.
+    pub column: Option<&'a str>,
     /// What it holds.
     pub kind: &'a Kind,
     /// As which wider number it stands.
@@ -41,44 +46,50 @@ impl<'a> Field<'a> {
     /// A field without a default.
     #[must_use]
     pub fn new(name: &'a str, kind: &'a Kind, optional: bool) -> Self {
-        Self { name, kind, wide: None, optional, default: None, connect_default: None }
+        Self {
+            name,
+            column: None,
+            kind,
+            wide: None,
+            optional,
+            default: None,
+            connect_default: None,
+        }
     }
 }
 
-/// The schema of a key: record `Key` in the namespace `prefix` (`shop.public.orders`).
+/// The schema of a key: record `Key` in a namespace (`shop.public.orders`).
 #[must_use]
-pub fn key(prefix: &str, fields: &[Field<'_>], values: &Values) -> Value {
-    let prefix = adjust_full_name(prefix);
+pub fn key(namespace: &str, fields: &[Field<'_>], values: &Values) -> Value {
     let mut names = Names::new(values);
     let fields = names.fields(fields);
-    let name = format!("{prefix}.Key");
-    names.finish(json!({"type": "record", "name": "Key", "namespace": prefix, "fields": fields,
+    let name = format!("{namespace}.Key");
+    names.finish(json!({"type": "record", "name": "Key", "namespace": namespace, "fields": fields,
         "connect.name": name}))
 }
 
-/// The schema of a change event: Debezium's `Envelope`, version 2, in the namespace `prefix`.
+/// The schema of a change event: Debezium's `Envelope`, version 2, in a namespace.
 ///
 /// `value` are the fields of `after`, record `Value`. With `before` none, `before` is of the same
 /// record, as Debezium has it; with fields, it is a record `Before` of its own.
 #[must_use]
 pub fn envelope(
-    prefix: &str,
+    namespace: &str,
     value: &[Field<'_>],
     before: Option<&[Field<'_>]>,
     values: &Values,
 ) -> Value {
-    let prefix = adjust_full_name(prefix);
     let mut names = Names::new(values);
     let mut record = |name: &str, fields: &[Field<'_>]| {
         json!({"type": "record", "name": name, "fields": names.fields(fields),
-            "connect.name": format!("{prefix}.{name}")})
+            "connect.name": format!("{namespace}.{name}")})
     };
     let (before, after) = match before {
         None => (record("Value", value), json!("Value")),
         Some(before) => (record("Before", before), record("Value", value)),
     };
     let envelope = json!({
-        "type": "record", "name": "Envelope", "namespace": prefix,
+        "type": "record", "name": "Envelope", "namespace": namespace,
         "fields": [
             optional("before", &before),
             optional("after", &after),
@@ -90,34 +101,9 @@ pub fn envelope(
             optional("ts_ns", &json!("long")),
         ],
         "connect.version": 2,
-        "connect.name": format!("{prefix}.Envelope"),
+        "connect.name": format!("{namespace}.Envelope"),
     });
     names.finish(envelope)
-}
-
-/// A name that Avro allows, as Debezium's naming mode `avro` adjusts it: what is not an ASCII
-/// letter, digit or underscore becomes `_`, and a leading digit gets one before it.
-#[must_use]
-pub fn adjust_name(name: &str) -> String {
-    let mut adjusted = String::with_capacity(name.len() + 1);
-    if name.is_empty() || name.starts_with(|first: char| first.is_ascii_digit()) {
-        adjusted.push('_');
-    }
-    for char in name.chars() {
-        if char.is_ascii_alphanumeric() || char == '_' {
-            adjusted.push(char);
-        } else {
-            // Java replaces each UTF-16 unit.
-            adjusted.extend(std::iter::repeat_n('_', char.len_utf16()));
-        }
-    }
-    adjusted
-}
-
-/// [`adjust_name`] for each part of a dotted name.
-#[must_use]
-pub fn adjust_full_name(name: &str) -> String {
-    name.split('.').map(adjust_name).collect::<Vec<_>>().join(".")
 }
 
 /// The type of a field, as [`key`] and [`envelope`] declare it.
@@ -150,7 +136,6 @@ impl Names {
     }
 
     fn field(&mut self, field: &Field<'_>) -> Value {
-        let name = adjust_name(field.name);
         let codec = Codec::of(field.kind, self.representation).widened(field.wide);
         let mut schema = self.of(&codec.layout);
         let default = field.default.filter(|_| !field.optional);
@@ -165,10 +150,12 @@ impl Names {
             (true, false) => json!(["null", schema]),
             (true, true) => json!(["null", schema, "string"]),
         };
-        match default.or(field.optional.then_some(&Value::Null)) {
-            None => json!({"name": name, "type": branches}),
-            Some(default) => json!({"name": name, "type": branches, "default": default}),
-        }
+        let default = default.or(field.optional.then_some(&Value::Null));
+        let default = default.map(|default| ("default", default.clone()));
+        let column = field.column.map(|column| (COLUMN, column.into()));
+        let always = [("name", field.name.into()), ("type", branches)];
+        let attributes = always.into_iter().chain(default).chain(column);
+        attributes.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// Takes out of Avro's own representation what only Kafka Connect reads.

@@ -19,6 +19,7 @@ fn names_and_labels_are_stable() {
     metrics.producer_rebuilt();
     metrics.schema_registered();
     metrics.outbox_skipped(SkipReason::Delete, 2);
+    metrics.changes_excluded(7);
     metrics.txn_ended(TxnResult::Unknown);
     metrics.set_phase(Phase::Streaming);
     metrics.set_parked(&[parked()]);

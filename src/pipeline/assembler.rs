@@ -314,6 +314,7 @@ impl Assembler {
             // It waits from now on, also for its plan.
             batch.note_commit_time(xact.commit_time_us);
             let mark = batch.mark();
+            let skipped = (ops.size_hint() != (1, Some(1))).then(|| self.skipped.clone());
             for op in ops {
                 if matches!(Owner::of(&op), Owner::Relation(id) if self.held.contains(&id)) {
                     continue;
@@ -322,6 +323,8 @@ impl Assembler {
                 let step = self.encode(Owner::of(&change.op), &change, context, batch)?;
                 if let Step::Need(need) = step {
                     batch.truncate(mark);
+                    // They are skipped again.
+                    self.skipped = skipped.unwrap_or_else(|| std::mem::take(&mut self.skipped));
                     return Ok(Step::Need(need));
                 }
             }

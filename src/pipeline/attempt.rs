@@ -278,6 +278,10 @@ impl Attempt<'_> {
         *oids = require_publications(catalog, publications).await?;
         let columns = catalog.published_types(publications).await?;
         self.refuse_shared_fields(&columns)?;
+        let name = |it: &PublishedColumn| (it.namespace.clone(), it.table.clone());
+        let mut tables: Vec<_> = columns.iter().map(name).collect();
+        tables.dedup();
+        self.telemetry.on_published(self.config, &tables);
         Ok((expected, self.is_binary(&columns)))
     }
 

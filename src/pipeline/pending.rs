@@ -145,9 +145,8 @@ impl<'a> Pending<'a> {
                 return Err(Error::Unpublished { table: name }.into());
             }
             for mut part in found {
-                let is_it =
-                    |it: &Outbox| (&it.namespace, &it.table) == (&part.namespace, &part.table);
-                let is_own = is_it(outbox) || !outboxes.iter().any(is_it);
+                let own = Outbox::of(outboxes, &part.namespace, &part.table);
+                let is_own = own.is_none_or(|own| std::ptr::eq(own, outbox));
                 if !is_own || parts.iter().any(|it| it.part.relation == part.relation) {
                     continue;
                 }

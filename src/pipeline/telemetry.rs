@@ -12,7 +12,7 @@ use super::lag::{Lag, Received};
 use super::watch::{Finding, Watch};
 use crate::batch::{Batch, Operation, Record, TopicId};
 use crate::checkpoint::Omission;
-use crate::config::Config;
+use crate::config::{Config, Outbox};
 use crate::edges::{Class, Receipt};
 use crate::metrics::{Metrics, SkipReason, TableCounters, TxnResult};
 use crate::plan::{Draft, Skip};
@@ -172,6 +172,7 @@ impl Telemetry {
             Skip::OutboxRoute => SkipReason::Route,
             Skip::OutboxTruncate => SkipReason::Truncate,
             Skip::OutboxUpdate => SkipReason::Update,
+            Skip::Excluded => return self.metrics.changes_excluded(count),
             Skip::Truncate => return,
         };
         if let (SkipReason::Route, Some(Relation { namespace, name, .. })) = (reason, relation) {
@@ -309,7 +310,14 @@ impl Telemetry {
     pub(super) fn on_plan(&mut self, relation: &Relation, draft: &Draft) {
         let Relation { namespace, name, .. } = relation;
         let table = format!("{namespace}.{name}");
-        if self.told.is_new(&table, "") {
+        let is_new = self.told.is_new(&table, "");
+        if draft.is_excluded() {
+            if is_new {
+                info!(%table, "the table is left out, as [tables] include and exclude say");
+            }
+            return;
+        }
+        if is_new {
             info!(%table, "publishing a table");
         }
         let partition = draft.odd_leaf.as_ref().map(|(schema, leaf)| format!("{schema}.{leaf}"));
@@ -334,6 +342,23 @@ impl Telemetry {
         self.watch.know(relation.id, namespace, name);
         for (column, type_name) in &draft.unknown {
             self.on_unknown_type(namespace, name, column, type_name);
+        }
+    }
+
+    /// Warns once of each pattern that is none of a published table.
+    pub(super) fn on_published(&mut self, config: &Config, tables: &[(String, String)]) {
+        let selected = config.tables.selection.unmatched(tables);
+        let selected = selected.map(|(key, pattern)| (key, pattern.text.clone()));
+        let is_unmatched = |outbox: &&Outbox| {
+            outbox.is_pattern() && !tables.iter().any(|(schema, table)| outbox.is(schema, table))
+        };
+        let outboxes = config.outboxes.iter().filter(is_unmatched);
+        let outboxes =
+            outboxes.map(|it| ("outbox.table", format!("{}.{}", it.namespace, it.table)));
+        for (key, pattern) in selected.chain(outboxes) {
+            if self.told.is_new(key, &pattern) {
+                warn!(%key, %pattern, "a pattern matches no published table; one may still come");
+            }
         }
     }
 

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::config::{Config, Outbox};
+use crate::config::{Config, Outbox, Selection};
 use crate::postgres::{Publication, Survey, SurveyedColumn, SurveyedTable};
 use crate::wal::RelationId;
 
@@ -152,6 +152,7 @@ const GONE_MAX: usize = 1000;
 #[derive(Debug)]
 pub struct Watch {
     outboxes: Vec<Outbox>,
+    selection: Selection,
     publications: Vec<String>,
     gone_max: usize,
     /// Whether a publication without tables has its use: logical messages.
@@ -195,14 +196,16 @@ impl Watch {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let outbox = |outbox: &Outbox| (outbox.namespace.clone(), outbox.table.clone());
+        let named = config.outboxes.iter().filter(|outbox| !outbox.is_pattern());
         let unseen = Known { relation: None, is_partition: false, extent: None };
         Self {
             outboxes: config.outboxes.clone(),
+            selection: config.tables.selection.clone(),
             publications: config.replication.publications.clone(),
             gone_max: GONE_MAX,
             has_messages: config.message_outbox.is_some(),
             offers: BTreeMap::new(),
-            tables: config.outboxes.iter().map(|it| (outbox(it), unseen.clone())).collect(),
+            tables: named.map(|it| (outbox(it), unseen.clone())).collect(),
             files: BTreeMap::new(),
             lasting: BTreeSet::new(),
         }
@@ -218,7 +221,9 @@ impl Watch {
     #[must_use]
     pub fn subjects(&self) -> (Vec<RelationId>, Vec<String>) {
         let known = self.tables.values().filter_map(|known| known.relation);
-        let names: BTreeSet<&String> = self.tables.keys().map(|(_, name)| name).collect();
+        let outboxes = self.outboxes.iter().map(|outbox| &outbox.table);
+        let names: BTreeSet<&String> =
+            self.tables.keys().map(|(_, name)| name).chain(outboxes).collect();
         let relations: BTreeSet<RelationId> = known.chain(self.files.keys().copied()).collect();
         (relations.into_iter().collect(), names.into_iter().cloned().collect())
     }
@@ -229,13 +234,22 @@ impl Watch {
         self.look_at_publications(survey, &mut findings);
         self.look_at_names(survey, &mut findings);
         self.look_at_outboxes(survey, &mut findings);
-        for table in survey.tables.iter().filter(|table| table.is_named) {
+        let is_captured = |table: &&SurveyedTable| table.is_named && !self.leaves_out(table);
+        for table in survey.tables.iter().filter(is_captured).collect::<Vec<_>>() {
             self.look_at_extent(table, &mut findings);
         }
         self.look_at_files(survey, &mut findings);
         self.forget(survey);
         findings.extend(self.lasting.iter().cloned());
         findings
+    }
+
+    /// Whether the configuration leaves out a table that the stream names: nothing of it is missed.
+    fn leaves_out(&self, table: &SurveyedTable) -> bool {
+        let SurveyedTable { namespace, name, .. } = table;
+        table.is_named
+            && !self.outboxes.iter().any(|outbox| outbox.is(namespace, name))
+            && self.selection.excludes(namespace, name)
     }
 
     fn look_at_publications(&mut self, survey: &Survey, findings: &mut BTreeSet<Finding>) {
@@ -296,8 +310,7 @@ impl Watch {
 
     fn look_at_outboxes(&self, survey: &Survey, findings: &mut BTreeSet<Finding>) {
         let is_outbox = |table: &SurveyedTable| {
-            let is_it = |it: &Outbox| it.namespace == table.namespace && it.table == table.name;
-            self.outboxes.iter().any(is_it)
+            self.outboxes.iter().any(|it| it.is(&table.namespace, &table.name))
         };
         let found = survey.tables.iter().filter(|table| is_outbox(table));
         let outboxes: Vec<RelationId> = found.map(|table| table.relation).collect();
@@ -305,7 +318,9 @@ impl Watch {
             let full = format!("{}.{}", outbox.namespace, outbox.table);
             let namesakes: Vec<_> =
                 survey.tables.iter().filter(|it| it.name == outbox.table).collect();
-            if !namesakes.iter().any(|it| it.namespace == outbox.namespace) {
+            // Tables of a pattern may come.
+            let is_there = namesakes.iter().any(|it| outbox.is(&it.namespace, &it.name));
+            if !is_there && !outbox.is_pattern() {
                 let at = namesakes.iter().map(|it| full_name(it)).collect();
                 findings.insert(Finding::OutboxMissing { outbox: full.clone(), at });
             }
@@ -315,7 +330,8 @@ impl Watch {
                 let mut columns = outbox.columns();
                 let has_columns =
                     columns.all(|name| table.columns.iter().any(|it| it.name == name));
-                if table.is_published() && !is_configured && has_columns {
+                let is_meant = is_configured || self.leaves_out(table);
+                if table.is_published() && !is_meant && has_columns {
                     let (table, outbox) = (full_name(table), full.clone());
                     findings.insert(Finding::OutboxLike { table, outbox });
                 }
@@ -326,8 +342,6 @@ impl Watch {
     /// Forgets tables of which nothing is left, when they are many: one that is made again under the
     /// name of a former one is not expected by then.
     fn forget(&mut self, survey: &Survey) {
-        let outboxes: HashSet<(&str, &str)> =
-            self.outboxes.iter().map(|it| (&*it.namespace, &*it.table)).collect();
         let there: HashSet<RelationId> = survey.tables.iter().map(|it| it.relation).collect();
         let names: HashSet<(&str, &str)> =
             survey.tables.iter().map(|it| (&*it.namespace, &*it.name)).collect();
@@ -335,7 +349,7 @@ impl Watch {
             let name = (&**namespace, &**name);
             known.relation.is_some_and(|it| there.contains(&it))
                 || names.contains(&name)
-                || outboxes.contains(&name)
+                || self.outboxes.iter().any(|it| (&*it.namespace, &*it.table) == name)
         };
         let gone = self.tables.iter().filter(|(name, known)| !stays(name, known)).count();
         if self.gone_max < gone {
@@ -381,7 +395,8 @@ impl Watch {
     fn look_at_files(&mut self, survey: &Survey, findings: &mut BTreeSet<Finding>) {
         let there: HashSet<RelationId> = survey.tables.iter().map(|it| it.relation).collect();
         self.files.retain(|relation, _| there.contains(relation));
-        for table in survey.tables.iter().filter(|table| !table.is_partitioned) {
+        let is_watched = |it: &&SurveyedTable| !it.is_partitioned && !self.leaves_out(it);
+        for table in survey.tables.iter().filter(is_watched).collect::<Vec<_>>() {
             let name = || full_name(table);
             let before = self.files.get_mut(&table.relation);
             match before {

@@ -101,7 +101,7 @@ pub enum Error {
     /// The rows of the table seem to be events, and must not leave as rows of a table.
     #[error(
         "table {table} has the columns of outbox {outbox} and is not configured: its rows would leave as those of a table, payload and all. If they are events, \
-         set [[outbox]] table = {table:?} for it (also for rows that wait); if not, leave it out of the publication"
+         set [[outbox]] table = {table:?} for it (also for rows that wait; \"*.outbox\" is one of each PostgreSQL schema); if not, leave it out, of the publication or by tables.exclude"
     )]
     OutboxLike {
         /// The table.
@@ -140,7 +140,8 @@ pub enum Error {
     /// Two columns would be one field of the record.
     #[error(
         "table {table}: columns {:?} and {:?} would both be the field {field} (what Avro does not allow in a name becomes _): \
-         rename one of them, or leave it out of the publication by a column list (PostgreSQL 15 and later)",
+         set tables.name_adjustment = \"avro_unicode\", which keeps them apart (and gives other names to what has _ in its name, topics too), or rename one \
+         of them, or leave it out of the publication by a column list (PostgreSQL 15 and later)",
         columns[0],
         columns[1]
     )]
@@ -156,7 +157,8 @@ pub enum Error {
     /// counts until its next row, or the next start.)
     #[error(
         "tables {} and {} have the same topic, {topic} (what Kafka does not allow in its name becomes _), so its readers would take rows \
-         of the one for the other's: rename one of the tables, or publish only one",
+         of the one for the other's: rename one of the tables, or publish only one, or set tables.name_adjustment = \"avro_unicode\", which keeps apart \
+         what differs in such characters (and gives other names to what has _ in its name)",
         quoted(table),
         quoted(other)
     )]

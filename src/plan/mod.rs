@@ -37,8 +37,8 @@ use self::shape::Shape;
 use self::table::TableDraft;
 use crate::batch::{Batch, TopicId, TopicTable};
 use crate::change::Change;
-use crate::config::{Before, Config, MessageOutbox, Outbox, Records, Tables, Timestamp};
-use crate::encode::Values;
+use crate::config::{Before, Config, Format, MessageOutbox, Outbox, Records, Tables, Timestamp};
+use crate::encode::{Naming, Values};
 use crate::facts::TableFacts;
 use crate::wal::Relation;
 
@@ -81,6 +81,23 @@ impl Settings {
             records: config.records,
         }
     }
+
+    /// What fields of rows are called.
+    fn value_naming(&self) -> Naming {
+        self.naming(self.tables.value_format)
+    }
+
+    /// What fields of keys are called.
+    fn key_naming(&self) -> Naming {
+        self.naming(self.tables.key_format)
+    }
+
+    fn naming(&self, format: Format) -> Naming {
+        match format {
+            Format::Avro => self.tables.name_adjustment,
+            Format::Json | Format::JsonSchemas | Format::String => Naming::AsIs,
+        }
+    }
 }
 
 /// The id that the schema registry gave a schema.
@@ -103,6 +120,8 @@ pub struct Draft {
     pub topics: Vec<String>,
     /// Schemas to register; [`Draft::finish`] wants their ids in this order.
     pub schemas: Vec<SchemaRequest>,
+    /// The schemas of a table's values and, if it has a key, keys: also where they are JSON.
+    pub layouts: Vec<String>,
     /// Columns of types that are published as PostgreSQL's text: column and type.
     pub unknown: Vec<(String, String)>,
     /// Columns of decimals with more digits behind the point than readers have.
@@ -116,13 +135,14 @@ pub struct Draft {
 
 #[derive(Debug)]
 enum Body {
+    Excluded,
     Message(Box<MessageDraft>),
     Outbox(Box<OutboxDraft>),
     Table { draft: Box<TableDraft>, topic: String },
 }
 
 /// Compiles the plan of a relation: of an outbox if it, or what it is a part of, is configured as one,
-/// else of a table.
+/// else of a table, unless the configuration leaves that out.
 ///
 /// # Errors
 ///
@@ -134,12 +154,16 @@ pub fn compile(
     registered: &Registered,
     settings: &Settings,
 ) -> Result<Draft, Error> {
-    let mut shape = Shape::new(relation, facts, registered, &settings.values);
-    if let Some(outbox) = outbox_above(relation, facts, settings)? {
-        let draft = OutboxDraft::compile(&shape, facts, outbox, settings.records.timestamp)?;
+    let mut shape = Shape::new(relation, facts, registered, settings);
+    if let Some((outbox, namespace)) = outbox_above(relation, facts, settings)? {
+        let timestamp = settings.records.timestamp;
+        let draft = OutboxDraft::compile(&shape, facts, (outbox, namespace), timestamp)?;
         let topics = draft.topics();
         let body = Body::Outbox(Box::new(draft));
         return Ok(Draft::of_events(topics, body));
+    }
+    if is_excluded(&relation.namespace, &relation.name, settings) {
+        return Ok(Draft::of_events(Vec::new(), Body::Excluded));
     }
     if let Some(column) = facts.unknown_key.clone() {
         let table = format!("{}.{}", relation.namespace, relation.name);
@@ -162,7 +186,8 @@ pub fn compile(
     let topics = vec![topic.clone()];
     Ok(Draft {
         topics,
-        schemas,
+        schemas: schemas.requests,
+        layouts: schemas.layouts,
         unknown: shape.unknown(),
         rescaled: shape.rescaled(),
         has_key: !shape.key.is_empty(),
@@ -176,12 +201,14 @@ pub fn compile(
 #[must_use]
 pub fn subjects(relation: &Relation, facts: &TableFacts, settings: &Settings) -> Vec<String> {
     // What is wrong with it, compiling tells.
-    let is_table = matches!(outbox_above(relation, facts, settings), Ok(None));
-    let topic = shape::table_topic(&settings.prefix, relation).ok().filter(|_| is_table);
+    let is_table = matches!(outbox_above(relation, facts, settings), Ok(None))
+        && !is_excluded(&relation.namespace, &relation.name, settings);
+    let topic = shape::table_topic(relation, settings).ok().filter(|_| is_table);
     topic.map(|topic| table::subjects(&topic, settings)).unwrap_or_default()
 }
 
-/// Refuses a table whose topic is that of one of `others`. Outboxes share topics as configured.
+/// Refuses a table whose topic is that of one of `others`. Outboxes share topics as configured, and
+/// tables that are left out have none.
 ///
 /// # Errors
 ///
@@ -191,15 +218,19 @@ pub fn refuse_shared_topic<'a>(
     others: impl IntoIterator<Item = &'a Relation>,
     settings: &Settings,
 ) -> Result<(), Error> {
-    if outbox(relation, settings).is_some() {
+    let has_topic = |relation: &Relation| {
+        let Relation { namespace, name, .. } = relation;
+        outbox(relation, settings).is_none() && !is_excluded(namespace, name, settings)
+    };
+    if !has_topic(relation) {
         return Ok(());
     }
-    let topic = shape::table_topic(&settings.prefix, relation)?;
+    let topic = shape::table_topic(relation, settings)?;
     let names = |relation: &Relation| (relation.namespace.clone(), relation.name.clone());
     let has_same = |other: &&Relation| {
         names(other) != names(relation)
-            && outbox(other, settings).is_none()
-            && shape::table_topic(&settings.prefix, other).is_ok_and(|it| it == topic)
+            && has_topic(other)
+            && shape::table_topic(other, settings).is_ok_and(|it| it == topic)
     };
     match others.into_iter().find(has_same) {
         Some(other) => {
@@ -221,10 +252,11 @@ pub fn refuse_shared_fields<'a>(
     columns: impl IntoIterator<Item = &'a str>,
     settings: &Settings,
 ) -> Result<(), Error> {
-    if outbox_of(namespace, table, settings).is_some() {
+    if outbox_of(namespace, table, settings).is_some() || is_excluded(namespace, table, settings) {
         return Ok(());
     }
-    shape::refuse_shared_fields(&format!("{namespace}.{table}"), columns)
+    let naming = settings.value_naming();
+    shape::refuse_shared_fields(&format!("{namespace}.{table}"), columns, naming)
 }
 
 /// The outbox that the relation is configured as.
@@ -233,23 +265,31 @@ fn outbox<'a>(relation: &Relation, settings: &'a Settings) -> Option<&'a Outbox>
 }
 
 fn outbox_of<'a>(namespace: &str, table: &str, settings: &'a Settings) -> Option<&'a Outbox> {
-    settings.outboxes.iter().find(|outbox| outbox.namespace == namespace && outbox.table == table)
+    Outbox::of(&settings.outboxes, namespace, table)
 }
 
-/// The outbox whose row a row of the relation is. Partitions and children are parts of their outbox
-/// also where the publication names them instead of it.
+/// Whether the configuration leaves out the table, if it is no outbox.
+fn is_excluded(namespace: &str, table: &str, settings: &Settings) -> bool {
+    settings.tables.selection.excludes(namespace, table)
+}
+
+/// The outbox whose row a row of the relation is, and its PostgreSQL schema. Partitions and children
+/// are parts of their outbox also where the publication names them instead of it.
 fn outbox_above<'a>(
-    relation: &Relation,
-    facts: &TableFacts,
+    relation: &'a Relation,
+    facts: &'a TableFacts,
     settings: &'a Settings,
-) -> Result<Option<&'a Outbox>, Error> {
-    if let Some(outbox) = outbox(relation, settings) {
-        return Ok(Some(outbox));
+) -> Result<Option<(&'a Outbox, &'a str)>, Error> {
+    let own = (&relation.namespace, &relation.name);
+    let above = facts.ancestors.iter().flatten().map(|(namespace, name)| (namespace, name));
+    let mut found = std::iter::once(own).chain(above).filter_map(|(namespace, name)| {
+        Some((outbox_of(namespace, name, settings)?, namespace.as_str()))
+    });
+    if let Some(found) = found.next() {
+        return Ok(Some(found));
     }
-    let above = facts.ancestors.iter().flatten();
-    let mut above = above.filter_map(|(namespace, name)| outbox_of(namespace, name, settings));
-    if let Some(outbox) = above.next() {
-        return Ok(Some(outbox));
+    if is_excluded(&relation.namespace, &relation.name, settings) {
+        return Ok(None);
     }
     match settings.outboxes.iter().find(|outbox| is_like(relation, facts, outbox)) {
         Some(outbox) => Err(Error::OutboxLike {
@@ -263,7 +303,7 @@ fn outbox_above<'a>(
 /// Whether a table that is no outbox by its name has the columns of one, and is its namesake in
 /// another PostgreSQL schema (another tenant's), or may have been a partition of it and is gone.
 fn is_like(relation: &Relation, facts: &TableFacts, outbox: &Outbox) -> bool {
-    let is_near = if relation.namespace == outbox.namespace {
+    let is_near = if outbox.is(&relation.namespace, &outbox.table) {
         facts.ancestors.is_none()
     } else {
         relation.name == outbox.table
@@ -286,11 +326,18 @@ pub fn compile_message_outbox(settings: &Settings) -> Result<Option<Draft>, Erro
 }
 
 impl Draft {
-    /// Of an outbox, whose schemas are its routes' matter.
+    /// Whether the configuration leaves the table out.
+    #[must_use]
+    pub fn is_excluded(&self) -> bool {
+        matches!(self.body, Body::Excluded)
+    }
+
+    /// Of an outbox, whose schemas are its routes' matter, or of nothing.
     fn of_events(topics: Vec<String>, body: Body) -> Self {
         Self {
             topics,
             schemas: Vec::new(),
+            layouts: Vec::new(),
             unknown: Vec::new(),
             rescaled: Vec::new(),
             has_key: true,
@@ -307,6 +354,7 @@ impl Draft {
     pub fn finish(self, topics: &mut TopicTable, ids: &[SchemaId]) -> Plan {
         assert_eq!(self.schemas.len(), ids.len(), "every schema of a plan has its id");
         match self.body {
+            Body::Excluded => Plan::Excluded,
             Body::Message(draft) => Plan::Message(Box::new(draft.finish(topics))),
             Body::Outbox(draft) => Plan::Outbox(Box::new(draft.finish(topics))),
             Body::Table { draft, topic } => {
@@ -320,6 +368,8 @@ impl Draft {
 /// What becomes of the changes of one relation, or of logical messages.
 #[derive(Debug)]
 pub enum Plan {
+    /// They are left out.
+    Excluded,
     /// Logical messages are events.
     Message(Box<MessagePlan>),
     /// Rows are events.
@@ -355,6 +405,8 @@ pub enum Step {
 pub enum Skip {
     /// TRUNCATE of a table whose topic is compacted and takes no record without a key: worth a warning.
     Compacted,
+    /// The configuration leaves the table out.
+    Excluded,
     /// Outbox rows may be deleted: the event was their insert.
     OutboxDelete,
     /// Outbox rows without a route, which are no events: worth a warning.
@@ -394,6 +446,7 @@ impl Plan {
     ) -> Result<Step, Error> {
         let mark = batch.mark();
         let step = match self {
+            Self::Excluded => Ok(Step::Skipped(Skip::Excluded)),
             Self::Message(plan) => plan.encode(change, context, batch),
             Self::Outbox(plan) => plan.encode(change, context, last_deleted, batch),
             Self::Parked(plan) => Ok(plan.encode(change, context, batch)),
@@ -426,7 +479,7 @@ impl Plan {
             Self::Message(plan) => plan.router.add(route, topics, ids),
             Self::Outbox(plan) => plan.router.add(route, topics, ids),
             // A table knows its topic from the start and never asks.
-            Self::Parked(_) | Self::Table(_) => {}
+            Self::Excluded | Self::Parked(_) | Self::Table(_) => {}
         }
     }
 }

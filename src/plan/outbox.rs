@@ -20,6 +20,9 @@ use crate::position::Lsn;
 use crate::types::{Bytea, Datum, Kind};
 use crate::wal::{Column, Tuple};
 
+/// The header that names the PostgreSQL schema of an event, where events of several have one topic.
+const SCHEMA_HEADER: &str = "walbrook.schema";
+
 /// An outbox table's plan.
 #[derive(Debug)]
 pub struct OutboxPlan {
@@ -42,6 +45,8 @@ struct Columns {
     table: String,
     /// The outbox's own name, of which the table may be a partition.
     outbox: (String, String),
+    /// Whether others like it write to the same topics, so that events say where they are from.
+    is_one_of_many: bool,
     /// Whether an UPDATE may move rows to another partition.
     is_partitioned: bool,
     count: usize,
@@ -85,11 +90,11 @@ struct Scratch {
 }
 
 impl OutboxDraft {
-    /// Finds the configured columns and compiles the routing.
+    /// Finds the configured columns and compiles the routing, of the outbox in a PostgreSQL schema.
     pub(super) fn compile(
         shape: &Shape,
         facts: &TableFacts,
-        outbox: &Outbox,
+        (outbox, namespace): (&Outbox, &str),
         timestamp: Timestamp,
     ) -> Result<Self, Error> {
         check_columns(shape, outbox)?;
@@ -99,7 +104,8 @@ impl OutboxDraft {
         });
         let columns = Columns {
             table: shape.table.clone(),
-            outbox: (outbox.namespace.clone(), outbox.table.clone()),
+            outbox: (namespace.to_owned(), outbox.table.clone()),
+            is_one_of_many: outbox.is_pattern(),
             is_partitioned: facts.is_partitioned,
             count: shape.columns.len(),
             id: text(&outbox.id_column, "the event's id")?,
@@ -296,6 +302,9 @@ impl Columns {
         for (column, header) in &self.headers {
             let value = read(column.text(row));
             push_header(&mut scratch.headers, header, value.as_ref().map(Text::as_bytes));
+        }
+        if self.is_one_of_many {
+            push_header(&mut scratch.headers, SCHEMA_HEADER, Some(self.outbox.0.as_bytes()));
         }
         let key = read(self.key.text(row));
         let route = read(self.route.not_null(row));

@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Draft;
-use crate::encode::Wide;
-use crate::encode::schema::{adjust_name, bare, is_same_layout};
+use super::{Draft, Settings};
+use crate::encode::schema::{bare, is_same_layout};
+use crate::encode::{Naming, Wide};
 use crate::facts::TableFacts;
 use crate::wal::Relation;
 
@@ -24,6 +24,8 @@ pub type Newest = (String, String);
 /// The newest schemas of a table, by field.
 #[derive(Clone, Debug, Default)]
 pub struct Registered {
+    /// How columns are found in it.
+    naming: Naming,
     /// Of the record in `after`; `None` if there is no schema.
     rows: Option<Fields>,
     /// Of the record in `before`, where that is another one.
@@ -47,7 +49,7 @@ pub(super) struct RegisteredField {
 impl Registered {
     /// Reads the newest schemas; what is none of ours is as good as none.
     #[must_use]
-    pub fn parse(newest: &[Newest]) -> Self {
+    pub fn parse(newest: &[Newest], settings: &Settings) -> Self {
         let schema = |side: &str| {
             let (_, text) = newest.iter().find(|(subject, _)| subject.ends_with(side))?;
             serde_json::from_str::<Value>(text).ok()
@@ -62,6 +64,7 @@ impl Registered {
         };
         let by_name = |record: &Value| fields(record).collect();
         Self {
+            naming: settings.tables.name_adjustment,
             rows: rows.map(by_name),
             before: before.map(by_name),
             key: schema("-key").as_ref().map(|key| fields(key).collect()),
@@ -70,17 +73,17 @@ impl Registered {
 
     /// The field of a column in rows.
     pub(super) fn row(&self, column: &str) -> Option<&RegisteredField> {
-        self.rows.as_ref()?.get(&adjust_name(column))
+        self.rows.as_ref()?.get(&self.naming.field(column))
     }
 
     /// The field of a column in old rows, where these have a record of their own.
     pub(super) fn before(&self, column: &str) -> Option<&RegisteredField> {
-        self.before.as_ref()?.get(&adjust_name(column))
+        self.before.as_ref()?.get(&self.naming.field(column))
     }
 
     /// The field of a column in keys.
     pub(super) fn key(&self, column: &str) -> Option<&RegisteredField> {
-        let name = adjust_name(column);
+        let name = self.naming.field(column);
         self.key.as_ref()?.iter().find(|(other, _)| *other == name).map(|(_, field)| field)
     }
 
@@ -149,7 +152,8 @@ pub fn recall(relation: &Relation, facts: &mut TableFacts, registered: &Register
     let is_never_null =
         |name: &String| registered.row(name).is_some_and(|field| !field.is_nullable);
     facts.not_null = columns().filter(is_never_null).collect();
-    let column = |name: &String| columns().find(|column| adjust_name(column) == *name);
+    let naming = registered.naming;
+    let column = |name: &String| columns().find(|column| naming.field(column) == *name);
     let key = registered.key.iter().flatten().map(|(name, _)| column(name));
     facts.primary_key = key.collect::<Option<_>>().unwrap_or_default();
 }

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::Settings;
 use super::error::Error;
 use super::registered::{Registered, RegisteredField};
-use crate::encode::schema::{self, Field, adjust_name};
-use crate::encode::{Values, Wide, default_of, needs_null};
+use crate::encode::schema::{self, Field};
+use crate::encode::{Naming, Values, Wide, default_of, is_topic_character, needs_null};
 use crate::facts::{Leaf, TableFacts};
 use crate::types::Kind;
 use crate::wal::{Column, Relation, ReplicaIdentity, Tuple};
@@ -24,6 +25,9 @@ pub(super) const TOPIC_LENGTH_MAX: usize = 249;
 #[derive(Clone, Debug)]
 pub(super) struct ColumnShape {
     pub(super) name: String,
+    /// What its fields are called in rows and in keys.
+    pub(super) field: String,
+    pub(super) field_in_key: String,
     pub(super) kind: Kind,
     /// The kind in a key: of an enum a text, since labels come and go.
     pub(super) key_kind: Kind,
@@ -54,6 +58,7 @@ pub(super) struct Shape {
     pub(super) columns: Vec<ColumnShape>,
     /// The key's columns in key order, by their index; empty for a null key.
     pub(super) key: Vec<usize>,
+    key_naming: Naming,
     /// Whether old rows come whole: with REPLICA IDENTITY FULL, which each partition has too.
     pub(super) is_whole: bool,
     /// A partition whose old rows lack what those of the table should have.
@@ -66,9 +71,10 @@ impl Shape {
         relation: &Relation,
         facts: &TableFacts,
         registered: &Registered,
-        values: &Values,
+        settings: &Settings,
     ) -> Self {
-        let key_values = values.of_keys();
+        let (values, naming) = (&settings.values, settings.value_naming());
+        let (key_values, key_naming) = (values.of_keys(), settings.key_naming());
         let key = key(relation, facts);
         let has_flags = relation.columns.iter().any(|column| column.is_identity);
         let has_leaves = facts.logging().next().is_some();
@@ -91,6 +97,8 @@ impl Shape {
                 || was(registered.row(name))
                 || registered.lacks(name) && default.is_none();
             ColumnShape {
+                field: naming.field(name),
+                field_in_key: key_naming.field(name),
                 name: name.clone(),
                 constant,
                 connect_default,
@@ -113,7 +121,16 @@ impl Shape {
             is_whole,
             odd_leaf: odd_leaf(relation, facts, &key).map(|leaf| leaf.table.clone()),
             key,
+            key_naming,
         }
+    }
+
+    /// Refuses two columns whose names become the same field of a row or of a key.
+    pub(super) fn refuse_shared_fields(&self) -> Result<(), Error> {
+        let rows = self.columns.iter().map(|it| (&*it.name, it.field.clone()));
+        refuse_shared(&self.table, rows)?;
+        let key = self.key_columns().map(|(_, it)| (&*it.name, it.field_in_key.clone()));
+        refuse_shared(&self.table, key)
     }
 
     /// The columns as fields of a record.
@@ -134,10 +151,14 @@ impl Shape {
     }
 
     /// The fields of the key in key order. The schema's id is part of a key's bytes, so all this
-    /// depends on the columns' types alone: no default, and nothing of what the catalog says today.
+    /// depends on the columns' types alone: no default, and nothing of what the catalog says today. With
+    /// [`Naming::Avro`] it does not tell columns' own names either: there were keys before it could.
     pub(super) fn key_fields(&self) -> Vec<Field<'_>> {
         let columns = self.key_columns();
+        let is_told = self.key_naming == Naming::AvroUnicode;
         let fields = columns.map(|(_, column)| Field {
+            name: &column.field_in_key,
+            column: own_name(column, &column.field_in_key).filter(|_| is_told),
             kind: &column.key_kind,
             wide: column.wide_in_key,
             default: None,
@@ -183,10 +204,17 @@ impl Shape {
 pub(super) fn refuse_shared_fields<'a>(
     table: &str,
     columns: impl IntoIterator<Item = &'a str>,
+    naming: Naming,
+) -> Result<(), Error> {
+    refuse_shared(table, columns.into_iter().map(|column| (column, naming.field(column))))
+}
+
+fn refuse_shared<'a>(
+    table: &str,
+    columns: impl IntoIterator<Item = (&'a str, String)>,
 ) -> Result<(), Error> {
     let mut fields = BTreeMap::new();
-    for column in columns {
-        let field = adjust_name(column);
+    for (column, field) in columns {
         if let Some(first) = fields.insert(field.clone(), column) {
             let columns = [first.to_owned(), column.to_owned()];
             return Err(Error::SharedField { table: table.to_owned(), columns, field });
@@ -195,12 +223,12 @@ pub(super) fn refuse_shared_fields<'a>(
     Ok(())
 }
 
-/// `<prefix>.<schema>.<table>`, with `_` for what Kafka does not allow in a topic's name.
+/// `<prefix>.<schema>.<table>`, adjusted where Kafka does not allow a topic of that name.
 ///
 /// Source: <https://debezium.io/documentation/reference/stable/connectors/postgresql.html#postgresql-topic-names>
-pub(super) fn table_topic(prefix: &str, relation: &Relation) -> Result<String, Error> {
-    let name = format!("{prefix}.{}.{}", relation.namespace, relation.name);
-    let topic: String = name.chars().map(|c| if is_topic_character(c) { c } else { '_' }).collect();
+pub(super) fn table_topic(relation: &Relation, settings: &Settings) -> Result<String, Error> {
+    let name = format!("{}.{}.{}", settings.prefix, relation.namespace, relation.name);
+    let topic = settings.tables.name_adjustment.topic(&name);
     if TOPIC_LENGTH_MAX < topic.len() {
         let table = format!("{}.{}", relation.namespace, relation.name);
         return Err(Error::TopicLength { table, length: topic.len() });
@@ -213,10 +241,6 @@ pub(super) fn is_topic_name(name: &str) -> bool {
     !matches!(name, "" | "." | "..")
         && name.len() <= TOPIC_LENGTH_MAX
         && name.chars().all(is_topic_character)
-}
-
-fn is_topic_character(c: char) -> bool {
-    matches!(c, 'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-')
 }
 
 /// The column of this index, where an unchanged TOAST value is taken from the old row, if that
@@ -252,9 +276,15 @@ fn without_labels(kind: &Kind) -> Kind {
     }
 }
 
+/// A column's own name, where its field has another.
+fn own_name<'a>(column: &'a ColumnShape, field: &str) -> Option<&'a str> {
+    Some(column.name.as_str()).filter(|name| *name != field)
+}
+
 fn field(column: &ColumnShape, is_optional: bool) -> Field<'_> {
     Field {
-        name: &column.name,
+        name: &column.field,
+        column: own_name(column, &column.field),
         kind: &column.kind,
         wide: column.wide,
         optional: is_optional,

@@ -8,7 +8,7 @@ mod writer;
 use self::writer::Writer;
 use super::error::Error;
 use super::frame::{Frame, Framing};
-use super::shape::{ColumnShape, Shape, refuse_shared_fields, table_topic};
+use super::shape::{ColumnShape, Shape, table_topic};
 use super::source::{Place, Source};
 use super::{Context, SchemaId, SchemaRequest, Settings, Step};
 use crate::batch::{Batch, TopicId};
@@ -85,17 +85,17 @@ impl From<OnTruncate> for Truncates {
 #[derive(Debug)]
 struct ColumnPlan {
     name: String,
-    /// The name that Avro allows.
+    /// What its field is called.
     field: String,
     encoder: ColumnEncoder,
     is_identity: bool,
 }
 
 impl ColumnPlan {
-    fn new(column: &ColumnShape, encoder: ColumnEncoder) -> Self {
+    fn new(column: &ColumnShape, field: &str, encoder: ColumnEncoder) -> Self {
         Self {
             name: column.name.clone(),
-            field: schema::adjust_name(&column.name),
+            field: field.to_owned(),
             encoder,
             is_identity: column.is_identity,
         }
@@ -117,39 +117,37 @@ impl TableDraft {
         &self.rows.table
     }
 
-    /// Compiles a table: its draft, its topic, and the schemas to register (value first).
+    /// Compiles a table: its draft, its topic, and its schemas (value first).
     pub(super) fn compile(
         relation: &Relation,
         shape: &Shape,
         is_shared: bool,
         settings: &Settings,
-    ) -> Result<(Self, String, Vec<SchemaRequest>), Error> {
-        let topic = table_topic(&settings.prefix, relation)?;
-        refuse_shared_fields(&shape.table, shape.columns.iter().map(|column| &*column.name))?;
+    ) -> Result<(Self, String, Schemas), Error> {
+        let topic = table_topic(relation, settings)?;
+        shape.refuse_shared_fields()?;
         let before = (!is_shared).then(|| shape.before_fields());
         let (values, key_values) = (&settings.values, key_values(settings));
-        let mut schemas = Vec::new();
-        let mut request = |frame: &Frame<()>, side, schema: &serde_json::Value| {
-            if matches!(frame, Frame::Avro(())) {
-                let subject = format!("{topic}-{side}");
-                schemas.push(SchemaRequest { subject, schema_json: schema.to_string() });
-            }
-        };
-        let schema = schema::envelope(&topic, &shape.fields(), before.as_deref(), values);
+        let mut schemas = Schemas::default();
+        let namespace = settings.value_naming().namespace(&topic);
+        let schema = schema::envelope(&namespace, &shape.fields(), before.as_deref(), values);
         let value = Frame::of_value(settings.tables.value_format, &schema);
-        request(&value, "value", &schema);
+        schemas.add(&value, format!("{topic}-value"), &schema);
         let key = (!shape.key.is_empty()).then(|| {
-            let schema = schema::key(&topic, &shape.key_fields(), &key_values);
+            let namespace = settings.key_naming().namespace(&topic);
+            let schema = schema::key(&namespace, &shape.key_fields(), &key_values);
             let key = Frame::of_key(settings.tables.key_format, &schema, shape.key.len());
-            request(&key, "key", &schema);
+            schemas.add(&key, format!("{topic}-key"), &schema);
             key
         });
         let encoder = |it: &ColumnShape, is_optional| {
             ColumnEncoder::compile_as(it.wide, &it.kind, is_optional, value.notation(), values)
                 .with_default(it.constant.as_deref())
         };
-        let columns =
-            shape.columns.iter().map(|it| ColumnPlan::new(it, encoder(it, it.is_optional)));
+        let columns = shape
+            .columns
+            .iter()
+            .map(|it| ColumnPlan::new(it, &it.field, encoder(it, it.is_optional)));
         let is_optional_before =
             |it: &ColumnShape| if is_shared { it.is_optional } else { it.is_optional_before };
         let before = shape.columns.iter().map(|it| encoder(it, is_optional_before(it)));
@@ -159,7 +157,7 @@ impl TableDraft {
             let wide = it.wide_in_key;
             let encoder =
                 ColumnEncoder::compile_as(wide, &it.key_kind, optional, notation, &key_values);
-            (index, ColumnPlan::new(it, encoder))
+            (index, ColumnPlan::new(it, &it.field_in_key, encoder))
         };
         let rows = Rows {
             table: shape.table.clone(),
@@ -195,6 +193,25 @@ impl TableDraft {
         let value = self.value.finish(&mut ids);
         let key = self.key.map(|key| key.finish(&mut ids));
         TablePlan { topic, key, value, rows: self.rows }
+    }
+}
+
+/// The schemas of a table's records, value first.
+#[derive(Debug, Default)]
+pub(super) struct Schemas {
+    /// Those to register.
+    pub(super) requests: Vec<SchemaRequest>,
+    /// All of them, also of what is written as JSON.
+    pub(super) layouts: Vec<String>,
+}
+
+impl Schemas {
+    fn add(&mut self, frame: &Frame<()>, subject: String, schema: &serde_json::Value) {
+        let schema_json = schema.to_string();
+        self.layouts.push(schema_json.clone());
+        if matches!(frame, Frame::Avro(())) {
+            self.requests.push(SchemaRequest { subject, schema_json });
+        }
     }
 }
 

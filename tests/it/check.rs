@@ -17,6 +17,7 @@ use crate::support::stack::{Space, Stack, shared};
 use crate::support::walbrook::{Output, Walbrook, command, write_file};
 use crate::support::{http, process, records, run, tls, unique, until};
 
+mod inheritance;
 mod snapshots;
 mod waiting;
 

@@ -1,6 +1,7 @@
 //! Outboxes, with and without a table: what is written where, and what is refused.
 
 mod pending;
+mod tenants;
 
 use std::time::Duration;
 

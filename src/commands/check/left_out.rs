@@ -6,7 +6,7 @@ use super::sql::{identifier, table};
 use super::tables::shortened;
 use crate::config::{Config, Outbox};
 use crate::facts::{Leaf, TableFacts};
-use crate::postgres::{Catalog, Error, Survey, SurveyedTable};
+use crate::postgres::{Catalog, Child, Error, Survey, SurveyedTable};
 use crate::wal::Relation;
 
 /// Looks at what is left out.
@@ -17,16 +17,17 @@ pub(super) async fn inspect(
     report: &mut Report,
 ) -> Result<(), Error> {
     let publications = &config.replication.publications;
-    let outboxes: Vec<String> = config.outboxes.iter().map(|it| it.table.clone()).collect();
+    let names: Vec<String> = config.outboxes.iter().map(|it| it.table.clone()).collect();
     let limit = config.postgres.statement_timeout;
-    let survey = catalog.survey(publications, &[], &outboxes, limit).await?;
-    for outbox in &config.outboxes {
-        judge_outbox(config, outbox, &survey, report);
-        let Some((table, relation)) = partitioned(outbox, &survey, relations) else { continue };
+    let survey = catalog.survey(publications, &[], &names, limit).await?;
+    for outbox in outboxes(config, &survey, report) {
+        judge_outbox(config, &outbox, &survey, report);
+        let Some((table, relation)) = partitioned(&outbox, &survey, relations) else { continue };
         let facts = catalog.describe(relation).await?;
-        judge_moves(outbox, &survey, table, &facts, report);
+        judge_moves(&outbox, &survey, table, &facts, report);
     }
     judge_extents(&survey, report);
+    judge_children(config, &catalog.children(publications).await?, report);
     let unlogged = catalog.unlogged_tables(publications).await?;
     if !unlogged.is_empty() {
         report.warning(
@@ -39,6 +40,34 @@ pub(super) async fn inspect(
         );
     }
     Ok(())
+}
+
+/// The outboxes, each under its own name, where one is configured by a pattern.
+fn outboxes(config: &Config, survey: &Survey, report: &mut Report) -> Vec<Outbox> {
+    let mut named = Vec::new();
+    for outbox in &config.outboxes {
+        if !outbox.is_pattern() {
+            named.push(outbox.clone());
+            continue;
+        }
+        let is_own = |it: &&SurveyedTable| {
+            let own = Outbox::of(&config.outboxes, &it.namespace, &it.name);
+            own.is_some_and(|own| std::ptr::eq(own, outbox)) && survey.is_published(it)
+        };
+        let found: Vec<_> = survey.tables.iter().filter(is_own).collect();
+        let Outbox { namespace, table, .. } = outbox;
+        if found.is_empty() {
+            report.warning(
+                "postgres.outbox",
+                format!("outbox.table: \"{namespace}.{table}\" matches no published table"),
+                "leave it so if such tables are to come, or correct the pattern",
+            );
+        }
+        named.extend(
+            found.iter().map(|it| Outbox { namespace: it.namespace.clone(), ..outbox.clone() }),
+        );
+    }
+    named
 }
 
 /// Judges whether the inserts of an outbox are in the stream; its columns are the plan's matter.
@@ -108,6 +137,40 @@ fn judge_moves(
         ),
         "never move rows; or publish DELETE, with the id in the replica identity of every partition; or (PostgreSQL 15 and later) let only rows of the first partition pass, by a row filter on the publication",
     );
+}
+
+/// Judges whether the children of tables are in the stream, which follows no inheritance: those of outboxes
+/// are events of theirs, all others are tables of their own.
+pub(super) fn judge_children(config: &Config, children: &[Child], report: &mut Report) {
+    const NAME: &str = "postgres.inheritance";
+    let is_left = |it: &&Child| config.tables.selection.excludes(&it.namespace, &it.name);
+    let name = |it: &Child| format!("{}.{}", it.namespace, it.name);
+    for children in children.chunk_by(|one, other| one.parent == other.parent) {
+        let Some(Child { parent, .. }) = children.first() else { continue };
+        let is_outbox = |it: &Outbox| {
+            parent.split_once('.').is_some_and(|(namespace, name)| it.is(namespace, name))
+        };
+        let is_events = config.outboxes.iter().any(is_outbox);
+        let mut own: Vec<_> = children.iter().filter(|it| !is_left(it)).collect();
+        let missing: Vec<_> = own.extract_if(.., |it| !it.is_published).map(name).collect();
+        if !missing.is_empty() {
+            let first = children.iter().find(|it| !it.is_published && !is_left(it));
+            let first = first.map(|it| table(&it.namespace, &it.name)).unwrap_or_default();
+            report.warning(
+                NAME,
+                format!("children of {parent} by inheritance are in no publication, so their rows do not reach Kafka: {}", shortened(&missing)),
+                format!("ALTER PUBLICATION … ADD TABLE {first}; and so for each that is made later, or publish their PostgreSQL schema (TABLES IN SCHEMA, PostgreSQL 15 and later)"),
+            );
+        }
+        let own: Vec<_> = own.into_iter().map(name).collect();
+        if !own.is_empty() && !is_events {
+            report.warning(
+                NAME,
+                format!("children of {parent} by inheritance are tables of their own here, each with its own topic: {}", shortened(&own)),
+                "leave it so, or make them partitions: with publish_via_partition_root their rows go out as those of the table",
+            );
+        }
+    }
 }
 
 /// Says where rows and columns are left out: that is what the operator wanted, or forgot.

@@ -55,8 +55,7 @@ pub(super) async fn inspect(
     }
     let Some(settled) = settled(config, progress, report) else { return };
     let is_outbox = |namespace: &String, name: &String| {
-        let mut outboxes = config.outboxes.iter();
-        outboxes.any(|outbox| (&outbox.namespace, &outbox.table) == (namespace, name))
+        config.outboxes.iter().any(|outbox| outbox.is(namespace, name))
     };
     let wanted = tables.iter().filter(|Captured { relation, facts, .. }| {
         let mut above = facts.ancestors.iter().flatten();

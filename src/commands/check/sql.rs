@@ -36,7 +36,8 @@ fn quoted_body(body: &str) -> String {
 
 /// The outboxes that a publication should hold.
 fn outbox_tables(outboxes: &[Outbox]) -> Vec<String> {
-    outboxes.iter().map(|outbox| table(&outbox.namespace, &outbox.table)).collect()
+    let named = outboxes.iter().filter(|outbox| !outbox.is_pattern());
+    named.map(|outbox| table(&outbox.namespace, &outbox.table)).collect()
 }
 
 /// The statements, with the reason of each.
@@ -122,7 +123,9 @@ fn snapshots(config: &Config, out: &mut String) {
         |names: Vec<String>| names.iter().map(|name| literal(name)).collect::<Vec<_>>().join(", ");
     let snapshot = &config.snapshot;
     let named = snapshot.tables.iter().map(|table| table.table.clone());
-    let outboxes = config.outboxes.iter().map(|it| format!("{}.{}", it.namespace, it.table));
+    let (patterns, outboxes): (Vec<_>, Vec<_>) =
+        config.outboxes.iter().partition(|outbox| outbox.is_pattern());
+    let outboxes = outboxes.into_iter().map(|it| format!("{}.{}", it.namespace, it.table));
     let (operator, names) = if snapshot.mode == SnapshotMode::Never {
         ("IN", named.filter(|table| snapshot.reads(table)).collect())
     } else {
@@ -133,6 +136,15 @@ fn snapshots(config: &Config, out: &mut String) {
         true => String::new(),
         false => format!("\n      AND schemaname || '.' || tablename {operator} ({})", list(names)),
     };
+    let selected = config.tables.selection.sql("schemaname", "tablename");
+    let mut which = which + &selected.map_or_else(String::new, |it| format!("\n      AND {it}"));
+    for Outbox { namespace, table, .. } in patterns {
+        let like = ["\\", "_", "%"].iter().fold(namespace.clone(), |like, special| {
+            like.replace(special, &format!("\\{special}"))
+        });
+        let (like, table) = (literal(&like.replace('*', "%")), literal(table));
+        which += &format!("\n      AND NOT (schemaname LIKE {like} AND tablename = {table})");
+    }
     let role = literal(&config.postgres.user);
     *out += "\n-- Snapshots read the tables that are published, and write nothing. Run this again when\n\
              -- more are.\n";

@@ -46,7 +46,8 @@ pub(super) async fn inspect(
     let tables = catalog.published_tables(names).await?;
     judge_publications(config, &publications, &tables, report);
     let unlogged = catalog.unlogged_columns(names).await?;
-    judge_tables(&publications, &tables, &unlogged, report);
+    judge_patterns(config, &tables, report);
+    judge_tables(config, &publications, &tables, &unlogged, report);
     judge_unlogged(&unlogged, report);
     judge_types(config, &catalog.published_types(names).await?, report);
     let relations = catalog.published_relations(names).await?;
@@ -91,10 +92,11 @@ fn judge_publications(
 }
 
 fn example_tables(outboxes: &[Outbox]) -> String {
-    if outboxes.is_empty() {
+    if outboxes.iter().all(Outbox::is_pattern) {
         return "public.…".to_owned();
     }
-    let tables = outboxes.iter().map(|outbox| table(&outbox.namespace, &outbox.table));
+    let named = outboxes.iter().filter(|outbox| !outbox.is_pattern());
+    let tables = named.map(|outbox| table(&outbox.namespace, &outbox.table));
     tables.collect::<Vec<_>>().join(", ")
 }
 
@@ -159,7 +161,7 @@ fn judge_publication(
 }
 
 fn is_outbox(config: &Config, table: &PublishedTable) -> bool {
-    config.outboxes.iter().any(|it| it.namespace == table.namespace && it.table == table.name)
+    config.outboxes.iter().any(|it| it.is(&table.namespace, &table.name))
 }
 
 /// The first few of a list.
@@ -172,8 +174,28 @@ pub(super) fn shortened(names: &[String]) -> String {
     }
 }
 
-/// Judges the replica identities.
+/// Judges whether `[tables]` names tables that are there.
+fn judge_patterns(config: &Config, tables: &[PublishedTable], report: &mut Report) {
+    let name = |it: &PublishedTable| (it.namespace.clone(), it.name.clone());
+    let tables: Vec<_> = tables.iter().map(name).collect();
+    for (key, pattern) in config.tables.selection.unmatched(&tables) {
+        report.warning(
+            "postgres.tables",
+            format!("{key}: {:?} matches no published table", pattern.text),
+            "leave it so if such tables are to come, or correct the pattern",
+        );
+    }
+}
+
+/// Whether the configuration leaves the table out.
+fn is_excluded(config: &Config, table: &PublishedTable) -> bool {
+    !is_outbox(config, table) && config.tables.selection.excludes(&table.namespace, &table.name)
+}
+
+/// Judges the replica identities. What PostgreSQL refuses it refuses also of tables that we leave out,
+/// but what becomes of them is not ours to judge.
 fn judge_tables(
+    config: &Config,
     publications: &[Publication],
     tables: &[PublishedTable],
     unlogged: &[UnloggedColumn],
@@ -195,12 +217,18 @@ fn judge_tables(
             _ => "no primary key and REPLICA IDENTITY DEFAULT",
         };
         let change = |change| alter_table(&it.namespace, &it.name, change);
+        let text = format!(
+            "table {}.{} has no usable replica identity ({why}): PostgreSQL refuses every UPDATE and DELETE of it while it is published",
+            it.namespace, it.name
+        );
+        if is_excluded(config, it) {
+            let fix = "take it out of the publication, or leave it so";
+            report.warning(NAME, format!("{text}, though it is left out here"), fix);
+            continue;
+        }
         report.failed(
             NAME,
-            format!(
-                "table {}.{} has no usable replica identity ({why}): PostgreSQL refuses every UPDATE and DELETE of it while it is published",
-                it.namespace, it.name
-            ),
+            text,
             format!(
                 "one of:\n{}\n{}\n{}{}",
                 change("ADD PRIMARY KEY (…)"),
@@ -264,14 +292,19 @@ fn judge_types(config: &Config, columns: &[PublishedColumn], report: &mut Report
         report.ok(NAME, "every published column is of a known type");
     }
     for ((namespace, table), columns) in unknown {
+        let is_outbox = config.outboxes.iter().any(|it| it.is(namespace, table));
+        let is_excluded = !is_outbox && config.tables.selection.excludes(namespace, table);
         let speed = match config.replication.binary {
             Binary::Auto => ", and the whole slot is read in text form, which is slower",
+            Binary::Never if is_excluded => continue,
             Binary::Never => "",
         };
+        let what =
+            if is_excluded { "the table is left out" } else { "PostgreSQL's text is published" };
         report.warning(
             NAME,
             format!(
-                "table {namespace}.{table}: walbrook does not know the type of {}: PostgreSQL's text is published{speed}",
+                "table {namespace}.{table}: walbrook does not know the type of {}: {what}{speed}",
                 columns.join(", ")
             ),
             "leave it so, or leave the column out of the publication by a column list (PostgreSQL 15 and later)",
@@ -289,7 +322,7 @@ async fn plans(
     const NAME: &str = "postgres.tables";
     let settings = Settings::new(config);
     let mut needs = Needs::default();
-    let mut compiled = 0;
+    let (mut compiled, mut excluded) = (0, Vec::new());
     for (at, relation) in relations.iter().enumerate() {
         let before = relations.iter().take(at);
         if let Err(error @ plan::Error::SharedTopic { .. }) =
@@ -301,6 +334,9 @@ async fn plans(
         }
         let facts = catalog.describe(relation).await?;
         match plan::compile(relation, &facts, &Registered::default(), &settings) {
+            Ok(draft) if draft.is_excluded() => {
+                excluded.push(format!("{}.{}", relation.namespace, relation.name));
+            }
             Ok(draft) => {
                 judge_leaf(relation, &draft, report);
                 compiled += 1;
@@ -313,6 +349,18 @@ async fn plans(
     match plan::compile_message_outbox(&settings) {
         Ok(draft) => needs.topics.extend(draft.iter().flat_map(topics)),
         Err(error) => report.error(NAME, &error, None),
+    }
+    if !excluded.is_empty() {
+        let (count, shown) = (excluded.len(), shortened(&excluded));
+        report.ok(NAME, format!("tables that are left out, by [tables]: {count}: {shown}"));
+        if excluded.len() == relations.len() && config.message_outbox.is_none() {
+            let fix = "correct tables.include and tables.exclude";
+            report.failed(
+                NAME,
+                "every published table is left out, so nothing would be captured",
+                fix,
+            );
+        }
     }
     if 0 < compiled {
         report.ok(NAME, format!("tables that can be written: {compiled}"));

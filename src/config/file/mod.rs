@@ -176,6 +176,7 @@ fn parse(text: &str, folder: &Path, environment: &Environment) -> Result<Config,
         .any(|routing| !routing.schemas.is_empty());
     let registry = registry::build(file.registry, &around)?;
     let snapshot = snapshot::build(&file.snapshot, &postgres)?;
+    tables::refuse_excluded(&file.tables, &tables.selection, &outboxes, &snapshot)?;
     Ok(Config {
         registry: values::needs_registry(registry, &tables, has_payload_schemas)?,
         topics: tables::topics(&file.topics, &pipeline)?,

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::Surroundings;
-use super::value::{Fault, Key, choice_or, is_topic, switch, text_or};
+use super::value::{Fault, Key, choice_or, contradiction, is_topic, switch, text_or};
 use crate::config::{self, OnNullRoute, OnOutboxUpdate, PayloadSchema, PendingRows, Routing};
 
 #[derive(Deserialize)]
@@ -104,6 +104,19 @@ fn table(
     let (namespace, name) = table.get_ref().split_once('.').unwrap_or(("public", table.get_ref()));
     if namespace.is_empty() || name.is_empty() {
         return Err(Fault::at(table, "`outbox.table` wants \"schema.table\""));
+    }
+    if name.contains('*') {
+        let message = "`outbox.table` may have * in its schema, as in \"tenant_*.outbox\", and not in \
+                       the table's own name";
+        return Err(Fault::at(table, message));
+    }
+    if namespace.contains('*') && switch(&outbox.pending, false) {
+        let advice = "rows that are pending are read of a table that is named; give it an [[outbox]] of its own";
+        contradiction(
+            ("outbox.table", &outbox.table),
+            ("outbox.pending", &outbox.pending),
+            advice,
+        )?;
     }
     let updates = [("warn", OnOutboxUpdate::Warn), ("fail", OnOutboxUpdate::Fail)];
     let type_column = text_or(&outbox.type_column, "type");
@@ -206,7 +219,7 @@ fn column(name: &str, key: &Key<String>, default: &str) -> Result<String, Fault>
 }
 
 /// Headers that every event has anyway.
-const HEADERS_OF_OURS: [&str; 2] = ["id", "eventType"];
+const HEADERS_OF_OURS: [&str; 3] = ["id", "eventType", "walbrook.schema"];
 
 fn headers(list: &[Spanned<Header>]) -> Result<Vec<(String, String)>, Fault> {
     let mut seen: BTreeSet<&str> = HEADERS_OF_OURS.into();

@@ -12,7 +12,10 @@ use super::value::{
     Fault, Given, Key, Size, Time, choice, choice_or, contradiction, is_topic_byte, switch,
     text_or, within,
 };
-use crate::config::{self, Before, Format, OnRefused, OnTruncate, Timestamp, TopicCreation};
+use crate::config::{
+    self, Before, Format, OnRefused, OnTruncate, Selection, TablePattern, Timestamp, TopicCreation,
+};
+use crate::encode::Naming;
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +31,8 @@ pub(super) struct Topics {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Tables {
+    include: Key<Vec<Spanned<String>>>,
+    exclude: Key<Vec<Spanned<String>>>,
     pub(super) before: Key<String>,
     tombstones: Key<bool>,
     truncate: Key<Truncate>,
@@ -37,6 +42,7 @@ pub(super) struct Tables {
     #[serde(default)]
     on_refused_by_table: BTreeMap<Spanned<String>, Spanned<String>>,
     retry_refused_after: Key<Time>,
+    name_adjustment: Key<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -134,12 +140,22 @@ pub(super) fn tables(section: &Tables) -> Result<config::Tables, Fault> {
     let value_format =
         choice_or("tables.value_format", &section.value_format, Format::Avro, of_values)?;
     Ok(config::Tables {
+        selection: Selection {
+            include: patterns("tables.include", &section.include)?,
+            exclude: patterns("tables.exclude", &section.exclude)?,
+        },
         before: choice_or("tables.before", &section.before, Before::Separate, &befores)?,
         tombstones: switch(&section.tombstones, true),
         truncate: section.truncate.as_ref().map_or(OnTruncate::Written, |it| it.get_ref().0),
         key_format: choice_or("tables.key_format", &section.key_format, value_format, &formats)?,
         value_format,
         refused: refused(section)?,
+        name_adjustment: choice_or(
+            "tables.name_adjustment",
+            &section.name_adjustment,
+            Naming::Avro,
+            &[("avro", Naming::Avro), ("avro_unicode", Naming::AvroUnicode)],
+        )?,
     })
 }
 
@@ -212,6 +228,58 @@ impl<'de> Deserialize<'de> for Truncate {
         }
         from.deserialize_any(Wanted)
     }
+}
+
+fn patterns(name: &str, key: &Key<Vec<Spanned<String>>>) -> Result<Vec<TablePattern>, Fault> {
+    let Some(list) = key else { return Ok(Vec::new()) };
+    if list.get_ref().is_empty() {
+        return Err(Fault::at(list, format!("`{name}` is empty: name tables, or remove it")));
+    }
+    let pattern = |text: &Spanned<String>| {
+        let fault = |why| Fault::at(text, format!("`{name}`: {:?} {why}", text.get_ref()));
+        TablePattern::parse(text.get_ref()).map_err(fault)
+    };
+    list.get_ref().iter().map(pattern).collect()
+}
+
+/// Refuses what leaves out a table that another section wants: an outbox, or one whose rows are read.
+pub(super) fn refuse_excluded(
+    section: &Tables,
+    selection: &Selection,
+    outboxes: &[config::Outbox],
+    snapshot: &config::Snapshot,
+) -> Result<(), Fault> {
+    let key = |namespace: &str, table: &str| {
+        let span = section.exclude.as_ref().and_then(|list| {
+            let patterns = list.get_ref().iter().zip(&selection.exclude);
+            let mut matching = patterns.filter(|(_, it)| it.matches(namespace, table));
+            matching.next().map(|(text, _)| text.span())
+        });
+        let name = if span.is_some() { "tables.exclude" } else { "tables.include" };
+        (name, span.or_else(|| section.include.as_ref().map(Spanned::span)))
+    };
+    for config::Outbox { namespace, table, .. } in outboxes {
+        // One need not be included: that it is an outbox says enough.
+        if let ("tables.exclude", span) = key(namespace, table) {
+            let message = format!(
+                "`tables.exclude` and `outbox.table` contradict each other: {namespace}.{table} cannot be \
+                 both left out and an outbox"
+            );
+            return Err(Fault { span, message });
+        }
+    }
+    for name in snapshot.names().iter().filter(|name| snapshot.reads(name)) {
+        let Some((namespace, table)) = name.split_once('.') else { continue };
+        if selection.excludes(namespace, table) {
+            let (key, span) = key(namespace, table);
+            let message = format!(
+                "`{key}` and `snapshot.first` or `snapshot.tables` contradict each other: {name} is left \
+                 out, so its rows are not read"
+            );
+            return Err(Fault { span, message });
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn records(section: &Records) -> Result<config::Records, Fault> {

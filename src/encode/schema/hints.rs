@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
-/// Whether two schemas lay records out in the same way: they differ in defaults and in labels of
-/// enums at most.
+use super::COLUMN;
+
+/// Whether two schemas lay records out in the same way: they differ in defaults, in labels of enums
+/// and in what columns are called at most.
 #[must_use]
 pub fn is_same_layout(one: &str, other: &str) -> bool {
     let bare = |text: &str| {
@@ -15,7 +17,8 @@ pub fn is_same_layout(one: &str, other: &str) -> bool {
     one.is_some() && one == bare(other)
 }
 
-/// A type without what says nothing of how it is laid out: defaults, and labels of enums.
+/// A type without what says nothing of how it is laid out: defaults, labels of enums, and names of
+/// columns beside those of their fields.
 #[must_use]
 pub fn bare(declared: &Value) -> Value {
     let mut bare = declared.clone();
@@ -29,6 +32,7 @@ fn take_hints(schema: &mut Value) {
         Value::Object(attributes) => {
             attributes.remove("default");
             attributes.remove("connect.default");
+            attributes.remove(COLUMN);
             if attributes.get("connect.name").is_some_and(|name| name == "io.debezium.data.Enum") {
                 attributes.remove("connect.parameters");
             }

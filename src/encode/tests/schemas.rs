@@ -1,7 +1,7 @@
 //! Schema texts, which apache-avro must parse.
 
 use super::*;
-use crate::encode::schema::{adjust_full_name, adjust_name};
+use crate::encode::Naming;
 use crate::types::Printed;
 
 fn envelope(prefix: &str, value: &[Field<'_>], before: Option<&[Field<'_>]>) -> String {
@@ -235,28 +235,50 @@ fn every_scale_is_legal_in_avro() {
 
 #[test]
 fn names_are_adjusted() {
-    for (name, expect) in [
-        ("plain_Name9", "plain_Name9"),
-        ("order-id", "order_id"),
-        ("1st", "_1st"),
-        ("a.b", "a_b"),
-        ("größe", "gr__e"),
-        ("😀", "__"),
-        ("with space", "with_space"),
-        ("", "_"),
+    for (name, avro, unicode) in [
+        ("plainName9", "plainName9", "plainName9"),
+        ("plain_name", "plain_name", "plain_u005fname"),
+        ("order-id", "order_id", "order_u002did"),
+        ("1st", "_1st", "_u0031st"),
+        ("a.b", "a_b", "a_u002eb"),
+        ("größe", "gr__e", "gr_u00f6_u00dfe"),
+        ("姓名", "__", "_u59d3_u540d"),
+        ("Łódź", "__d_", "_u141_u00f3d_u17a"),
+        ("😀", "__", "_ud83d_ude00"),
+        ("with space", "with_space", "with_u0020space"),
+        ("", "_", "_"),
     ] {
-        assert_eq!(adjust_name(name), expect);
+        assert_eq!(Naming::Avro.field(name), avro);
+        assert_eq!(Naming::AvroUnicode.field(name), unicode);
+        assert_eq!(Naming::AsIs.field(name), name);
     }
-    assert_eq!(adjust_full_name("my-shop.public.2020 orders"), "my_shop.public._2020_orders");
+    for (topic, avro, unicode) in [
+        ("my-shop.p.2020 x", "my_shop.p._2020_x", "my_u002dshop.p._u0032020_u0020x"),
+        ("a_b.p.t", "a_b.p.t", "a_u005fb.p.t"),
+    ] {
+        assert_eq!(Naming::Avro.namespace(topic), avro);
+        assert_eq!(Naming::AvroUnicode.namespace(topic), unicode);
+    }
+    for (name, avro, unicode) in [
+        ("my-shop.p.2020 x", "my-shop.p.2020_x", "my-shop.p.2020_u0020x"),
+        ("shop.p.order_订单", "shop.p.order___", "shop.p.order_u005f_u8ba2_u5355"),
+    ] {
+        assert_eq!(Naming::Avro.topic(name), avro);
+        assert_eq!(Naming::AsIs.topic(name), avro);
+        assert_eq!(Naming::AvroUnicode.topic(name), unicode);
+    }
 }
 
 #[test]
-fn adjusted_names_are_those_of_fields_and_records() {
-    let fields = ["a-b", "1", "größe"].map(|name| field(name, &Kind::Bool, false));
-    let text = envelope("my-shop.public.2020 orders", &fields, Some(&fields));
+fn the_columns_own_name_stands_beside_an_adjusted_one() {
+    let named = |column| Field { column, ..field("a_b", &Kind::Bool, true) };
+    let text = key("p", &[named(Some("a-b"))]);
     Schema::parse_str(&text).unwrap();
-    for name in ["a_b", "_1", "gr__e"] {
-        assert!(text.contains(&format!(r#"{{"name":"{name}","type":"boolean"}}"#)), "{name}");
+    let expect =
+        r#"{"name":"a_b","type":["null","boolean"],"default":null,"walbrook.column":"a-b"}"#;
+    assert!(text.contains(expect), "{text}");
+    // It says nothing of what the bytes are, so alone it makes no new version.
+    for other in [None, Some("a b")] {
+        assert!(schema::is_same_layout(&text, &key("p", &[named(other)])), "{other:?}");
     }
-    assert!(text.contains(r#""connect.name":"my_shop.public._2020_orders.Envelope""#));
 }

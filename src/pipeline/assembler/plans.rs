@@ -32,7 +32,7 @@ impl Assembler {
             (Owner::Relation(id), None) => return Err(Error::UnknownRelation(id)),
             (Owner::Returning, None) => return Err(Error::NotParked),
         };
-        let registered = Registered::parse(newest);
+        let registered = Registered::parse(newest, &self.settings);
         if facts.is_gone {
             plan::recall(&entry.relation, &mut facts, &registered);
         }

@@ -9,8 +9,10 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::checkpoint::{FORMAT, Snapshots, State, Stream};
-use crate::config::{Before, Format, OnTruncate, Records, Refused, Tables, Timestamp};
-use crate::encode::Values;
+use crate::config::{
+    Before, Format, OnTruncate, Records, Refused, Selection, TablePattern, Tables, Timestamp,
+};
+use crate::encode::{Naming, Values};
 use crate::facts::TableFacts;
 use crate::plan::SchemaId;
 
@@ -106,12 +108,14 @@ fn settings() -> Settings {
         checkpoint_topic: "walbrook.p.checkpoint".to_owned(),
         parked_topic: "walbrook.p.parked".to_owned(),
         tables: Tables {
+            selection: Selection::default(),
             before: Before::Separate,
             tombstones: true,
             truncate: OnTruncate::Written,
             key_format: Format::Avro,
             value_format: Format::Avro,
             refused: Refused::default(),
+            name_adjustment: Naming::Avro,
         },
         values: Values::default(),
         outboxes: Vec::new(),
@@ -454,4 +458,46 @@ fn plans_and_topics_are_forgotten_and_made_again() {
         assert_eq!((plans(&assembler), assembler.topics.len()), (after, after), "{name}");
         batch.clear();
     }
+}
+
+/// Whatever the configuration leaves out, the others have the positions that they would have.
+#[test]
+fn tables_that_are_left_out_shift_nothing() {
+    let positions = |exclude: &[&str]| {
+        let mut settings = settings();
+        let patterns = exclude.iter().map(|text| TablePattern::parse(text).unwrap());
+        settings.tables.selection.exclude = patterns.collect();
+        let limits =
+            BatchLimits { target_bytes: 1, target_records: 1, max_bytes: 1 << 20, max_records: 9 };
+        let mut assembler =
+            Assembler::new(settings, limits, None, false, first_checkpoint(), false);
+        let mut batch = Batch::default();
+        let (_, message) = relation_message();
+        let Ok(Message::Relation(body)) = Message::parse(&message) else { panic!("no relation") };
+        let shape = body.to_owned();
+        let other = Relation { id: RelationId(2), name: "left".to_owned(), ..shape.clone() };
+        [other, shape].into_iter().for_each(|relation| assembler.announce(relation));
+        let mut messages = Vec::new();
+        ModelXact { commit_lsn: 2000, changes: 3 }.messages(&mut messages);
+        // The second change is one of the other table.
+        messages[2].1[1..5].copy_from_slice(&2_u32.to_be_bytes());
+        for (lsn, bytes) in messages {
+            let message = Message::parse(&bytes).unwrap();
+            let context = Context { now_us: 0 };
+            while let Step::Need(Need::Plan(owner)) =
+                assembler.on_message(lsn, &message, &context, &mut batch).unwrap()
+            {
+                let draft = assembler.draft(owner, TableFacts::default(), &[]).unwrap().unwrap();
+                let ids = vec![SchemaId(1); draft.schemas.len()];
+                assembler.install(owner, draft, &ids);
+            }
+        }
+        assembler.seal(&mut batch, Lsn::ZERO);
+        let records = batch.records().iter().map(|record| record.position.ordinal);
+        let position = batch.checkpoint.as_ref().unwrap().position;
+        let skipped = assembler.take_skipped().into_values().sum::<u64>();
+        (records.collect::<Vec<_>>(), position.ordinal, skipped)
+    };
+    assert_eq!(positions(&[]), (vec![1, 2, 3], 3, 0));
+    assert_eq!(positions(&["*.left"]), (vec![1, 3], 3, 1));
 }

@@ -3,7 +3,7 @@
 use super::{Compared, Error, Outcome, PipelineError, Ready, of_kafka};
 use crate::checkpoint::Checkpoint;
 use crate::config::{Config, Format};
-use crate::encode::{BinaryMode, Modes, Representation};
+use crate::encode::{BinaryMode, Representation};
 use crate::facts::TableFacts;
 use crate::kafka::{self, probe};
 use crate::parked::Parked;
@@ -44,14 +44,17 @@ pub(super) async fn find(
             continue;
         }
         let facts = catalog.describe(&relation).await?;
-        let Ok((topic, found)) = described(config, &relation, &facts) else {
-            // All tables are no outboxes.
-            if !wanted.is_empty() {
-                let outcome = Err("it is an outbox: its rows are events".to_owned());
-                let (table, topic, key, is_passing) = (name, String::new(), Vec::new(), false);
-                tables.left.push(Compared { table, topic, key, outcome, is_passing });
+        let (topic, found) = match described(config, &relation, &facts) {
+            Ok(described) => described,
+            Err(NoTable(why)) => {
+                // Who asks for all does not ask for these.
+                if !wanted.is_empty() {
+                    let outcome = Err(why.to_owned());
+                    let (table, topic, key, is_passing) = (name, String::new(), Vec::new(), false);
+                    tables.left.push(Compared { table, topic, key, outcome, is_passing });
+                }
+                continue;
             }
-            continue;
         };
         let key = plan::key_names(&relation, &facts);
         let table =
@@ -86,41 +89,29 @@ pub(super) async fn find(
     Ok(tables)
 }
 
-/// It is an outbox.
-struct IsOutbox;
+/// Its rows are not in a topic as a table's are, for this reason.
+struct NoTable(&'static str);
 
 /// A table's topic, and how its records are judged, or why they cannot be.
 fn described(
     config: &Config,
     relation: &Relation,
     facts: &TableFacts,
-) -> Result<(String, Result<Table, String>), IsOutbox> {
-    let mut settings = Settings::new(config);
-    // For the schemas, which say what is in JSON, too.
-    settings.tables.value_format = Format::Avro;
-    settings.tables.key_format = Format::Avro;
+) -> Result<(String, Result<Table, String>), NoTable> {
+    let settings = Settings::new(config);
     let draft = match plan::compile(relation, facts, &Registered::default(), &settings) {
         Ok(draft) => draft,
         Err(error) => return Ok((String::new(), Err(error.to_string()))),
     };
-    let Some(topic) = draft.topics.first().cloned().filter(|_| !draft.schemas.is_empty()) else {
-        return Err(IsOutbox);
+    if draft.is_excluded() {
+        return Err(NoTable("it is left out, by [tables] include and exclude"));
+    }
+    let Some(topic) = draft.topics.first().cloned().filter(|_| !draft.layouts.is_empty()) else {
+        return Err(NoTable("it is an outbox: its rows are events"));
     };
-    let [value, key] = draft.schemas.as_slice() else {
+    let [value_schema, key_schema] = draft.layouts.as_slice() else {
         return Ok((topic, Err("it has no key by which its rows could be told".to_owned())));
     };
-    let mut key_schema = key.schema_json.clone();
-    // As text a key has Debezium's representation.
-    if config.tables.key_format == Format::String
-        && settings.values.representation == Representation::Avro
-    {
-        settings.values.representation = Representation::Debezium(Modes::default());
-        if let Ok(draft) = plan::compile(relation, facts, &Registered::default(), &settings)
-            && let [_, key] = draft.schemas.as_slice()
-        {
-            key_schema.clone_from(&key.schema_json);
-        }
-    }
     if !config.records.position_headers {
         let why = "its records have no position (records.position_headers = false), so that what is before the snapshot cannot be told";
         return Ok((topic, Err(why.to_owned())));
@@ -147,8 +138,8 @@ fn described(
     let judged = Table::new(
         columns.collect(),
         &names,
-        (key_notation, &key_schema),
-        (value_notation, &value.schema_json),
+        (key_notation, key_schema),
+        (value_notation, value_schema),
         binary_text(config.values.representation),
     );
     Ok((topic, judged))

@@ -209,8 +209,11 @@ impl Snapshotting {
         if self.ordered.repairs.asks(table) {
             return Err(format!("keys of {table} are being repaired: ask again"));
         }
-        if self.outboxes.iter().any(|outbox| outbox == table) {
+        if self.is_outbox_itself(table) {
             return Err(format!("{table} is an outbox: its rows are events that were sent once"));
+        }
+        if self.is_excluded(table) {
+            return Err(format!("{table} is left out, by [tables] include and exclude"));
         }
         Ok(())
     }

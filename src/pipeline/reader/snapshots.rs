@@ -23,7 +23,7 @@ use super::orders::Ordered;
 use super::teller::Teller;
 use crate::batch::Batch;
 use crate::checkpoint::{self, Checkpoint, Gap};
-use crate::config::{self, Config, Outbox};
+use crate::config::{self, Config, Outbox, Selection};
 use crate::edges::{Sink, Transport};
 use crate::plan;
 use crate::position::Lsn;
@@ -77,7 +77,9 @@ pub(in super::super) struct Snapshotting {
     /// The table that is being divided.
     pub(super) dividing: Option<Relation>,
     /// Tables of outboxes, which are not read.
-    pub(super) outboxes: Vec<String>,
+    outboxes: Vec<Outbox>,
+    /// Which others are captured at all.
+    selection: Selection,
     /// Whether tables that are there already are taken as read: the pipeline is older than snapshots.
     skips_present: bool,
     /// Tables of which nothing is read before that, since a reading failed.
@@ -132,7 +134,8 @@ impl Snapshotting {
             unwritten: Vec::new(),
             new: VecDeque::new(),
             dividing: None,
-            outboxes: config.outboxes.iter().map(full_name).collect(),
+            outboxes: config.outboxes.clone(),
+            selection: config.tables.selection.clone(),
             skips_present: checkpoint.snapshots.is_none(),
             resting: BTreeMap::new(),
             lagging: Lagging::default(),
@@ -158,7 +161,10 @@ impl Snapshotting {
         for progress in tables.into_iter().filter(|it| it.state == State::Reading) {
             let (table, rows) = (&progress.table, progress.rows);
             // What was left out of the stream of one without a key is in its rows.
-            if self.wanted.reads(table) || progress.is_held() || progress.gap.is_some() {
+            if self.is_excluded(table) {
+                info!(%table, rows, "the table's snapshot is given up: the table is left out now");
+                self.settle(progress.relation, progress.table, State::Skipped);
+            } else if self.wanted.reads(table) || progress.is_held() || progress.gap.is_some() {
                 info!(%table, rows, "going on with the table's snapshot");
                 self.machine.begin(progress, unsettled, None);
             } else {
@@ -166,6 +172,18 @@ impl Snapshotting {
                 self.settle(progress.relation, progress.table, State::Skipped);
             }
         }
+    }
+
+    /// Whether `schema.table` is configured as an outbox.
+    pub(super) fn is_outbox_itself(&self, table: &str) -> bool {
+        let (namespace, name) = table.split_once('.').unwrap_or_default();
+        self.outboxes.iter().any(|outbox| outbox.is(namespace, name))
+    }
+
+    /// Whether the configuration leaves the table out.
+    pub(super) fn is_excluded(&self, table: &str) -> bool {
+        let (namespace, name) = table.split_once('.').unwrap_or_default();
+        self.selection.excludes(namespace, name)
     }
 
     pub(super) fn machine(&mut self) -> &mut Snapshots {
@@ -442,8 +460,12 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
                 continue;
             }
             let table = table_name(&relation);
-            let is_left_out =
-                snapshots.outboxes.contains(&table) || !snapshots.wanted.reads(&table);
+            let is_outbox = snapshots.is_outbox_itself(&table);
+            // It has no record, so when it is no longer left out it is new.
+            if !is_outbox && snapshots.is_excluded(&table) {
+                continue;
+            }
+            let is_left_out = is_outbox || !snapshots.wanted.reads(&table);
             if snapshots.skips_present || is_left_out {
                 snapshots.settle(relation.id, table, State::Skipped);
             } else {
@@ -493,10 +515,6 @@ pub(super) fn table_name(relation: &Relation) -> String {
 fn streamed(checkpoint: &Checkpoint) -> Lsn {
     let Lsn(last) = checkpoint.position.commit_lsn;
     checkpoint.confirm.max(Lsn(last.saturating_add(1)))
-}
-
-fn full_name(outbox: &Outbox) -> String {
-    format!("{}.{}", outbox.namespace, outbox.table)
 }
 
 /// What the readers of chunks bring; nothing where there are none.

@@ -320,3 +320,15 @@ fn tables_of_which_nothing_is_left_are_forgotten_when_they_are_many() {
     watch.look(&survey(std::slice::from_ref(&stays)));
     assert_eq!(names(&watch), ["outbox", "stays"]);
 }
+
+#[test]
+fn nothing_is_missed_of_what_the_configuration_leaves_out() {
+    for (more, expect) in [("", 2), ("[tables]\nexclude = [\"public.left\"]", 1)] {
+        let mut watch = Watch::new(&config(more));
+        let survey =
+            |tables: Vec<SurveyedTable>| Survey { publications: vec![publication()], tables };
+        assert!(watch.look(&survey(vec![table(1, "left"), table(2, "t")])).is_empty());
+        let gone = survey(vec![unpublished(1, "left"), unpublished(2, "t"), table(3, "u")]);
+        assert_eq!(watch.look(&gone).len(), expect, "{more}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::Wire::{Null, Text, Unchanged};
 use super::*;
-use crate::encode::{OnUnchanged, OnUnrepresentable, Representation};
+use crate::encode::{Naming, OnUnchanged, OnUnrepresentable, Representation};
 
 const INT4: u32 = 23;
 const TEXT: u32 = 25;
@@ -39,10 +39,10 @@ fn json_is_debeziums() {
     bench.encode(&Wired::insert(&ROW)).unwrap();
     bench.encode(&Wired::delete(b'K', &[Text("7"), Null, Null, Null])).unwrap();
     let [create, delete, tombstone] = bench.batch.records() else { panic!("three records") };
-    assert_eq!(text(&bench, create.key.as_ref()), r#"{"my_id":7}"#);
+    assert_eq!(text(&bench, create.key.as_ref()), r#"{"my id":7}"#);
     let value = text(&bench, create.value.as_ref());
     let start = concat!(
-        r#"{"before":null,"after":{"my_id":7,"note":"a\"b","doc":null,"#,
+        r#"{"before":null,"after":{"my id":7,"note":"a\"b","doc":null,"#,
         r#""price":{"scale":1,"value":"Dw=="}},"source":{"version":""#
     );
     assert!(value.starts_with(start), "{value}");
@@ -58,10 +58,70 @@ fn json_is_debeziums() {
     assert_eq!(source["schema"], "shop");
     assert!(source["sequence"].as_str().unwrap().starts_with('['));
     let parsed: Value = serde_json::from_str(&text(&bench, delete.value.as_ref())).unwrap();
-    let before = json!({"my_id": 7, "note": null, "doc": null, "price": null});
+    let before = json!({"my id": 7, "note": null, "doc": null, "price": null});
     assert_eq!((&parsed["before"], &parsed["after"]), (&before, &Value::Null));
     assert!(tombstone.value.is_none());
-    assert_eq!(text(&bench, tombstone.key.as_ref()), r#"{"my_id":7}"#);
+    assert_eq!(text(&bench, tombstone.key.as_ref()), r#"{"my id":7}"#);
+}
+
+#[test]
+fn json_has_names_as_they_are_and_avro_adjusts_them_and_tells_them() {
+    let columns = [("价", INT4, true), ("名", TEXT, false), ("order_id", INT4, false)];
+    let table = relation("订单", ReplicaIdentity::Default, &columns);
+    let facts = facts(&["价", "order_id"], &["价"]);
+    let fields = |formats: [Format; 2], naming| {
+        let mut settings = settings();
+        [settings.tables.key_format, settings.tables.value_format] = formats;
+        settings.tables.name_adjustment = naming;
+        let draft = compile(&table, &facts, &settings)?;
+        let layouts = draft.layouts.iter().map(|it| serde_json::from_str::<Value>(it).unwrap());
+        let [value, key] = layouts.collect::<Vec<_>>().try_into().unwrap();
+        let row = value["fields"][0]["type"][1]["fields"].clone();
+        let told = |fields: &Value| {
+            let told = |field: &Value| match field.get("walbrook.column") {
+                Some(column) => format!("{}={column}", field["name"]).replace('"', ""),
+                None => field["name"].as_str().unwrap().to_owned(),
+            };
+            fields.as_array().unwrap().iter().map(told).collect::<Vec<_>>().join(" ")
+        };
+        let names = [&value["namespace"], &key["namespace"]].map(|it| it.as_str().unwrap());
+        Ok::<_, Error>([draft.topics.concat(), names.join(" "), told(&row), told(&key["fields"])])
+    };
+    let (avro, json) = (Format::Avro, Format::Json);
+    let (escaped, unicode) = ("srv.shop._u8ba2_u5355", Naming::AvroUnicode);
+    let twice = "srv.shop._u005fu8ba2_u005fu5355";
+    let own = "_u4ef7=价 _u540d=名 order_u005fid=order_id";
+    for (formats, naming, expect) in [
+        (
+            [json, json],
+            Naming::Avro,
+            ["srv.shop.__", "srv.shop.__ srv.shop.__", "价 名 order_id", "价"],
+        ),
+        ([json, json], unicode, [escaped, &format!("{escaped} {escaped}"), "价 名 order_id", "价"]),
+        ([avro, avro], unicode, [escaped, &format!("{twice} {twice}"), own, "_u4ef7=价"]),
+        (
+            [avro, json],
+            Naming::Avro,
+            ["srv.shop.__", "srv.shop.__ srv.shop.__", "价 名 order_id", "_"],
+        ),
+        ([json, avro], unicode, [escaped, &format!("{twice} {escaped}"), own, "价"]),
+    ] {
+        assert_eq!(fields(formats, naming).unwrap(), expect, "{formats:?} {naming:?}");
+    }
+    let error = fields([json, avro], Naming::Avro).unwrap_err();
+    assert!(matches!(error, Error::SharedField { .. }), "{error}");
+}
+
+/// Keys whose schema said nothing of their columns' names keep their bytes.
+#[test]
+fn a_keys_schema_tells_names_only_where_these_were_always_told() {
+    let columns = [("order-id", INT4, true), ("unit-price", INT4, false)];
+    let table = relation("items", ReplicaIdentity::Default, &columns);
+    let draft = compile(&table, &facts(&["order-id"], &["order-id"]), &settings()).unwrap();
+    let [value, key] = &draft.schemas[..] else { panic!("two schemas") };
+    let told = r#""walbrook.column":"order-id""#;
+    assert!(value.schema_json.contains(told), "{}", value.schema_json);
+    assert!(key.schema_json.contains(r#""name":"order_id","type":"int"}"#), "{}", key.schema_json);
 }
 
 #[test]
@@ -72,9 +132,9 @@ fn schemas_stand_beside_payloads() {
     let key: Value = serde_json::from_str(&text(&bench, record.key.as_ref())).unwrap();
     let expect = json!({
         "schema": {"type": "struct", "fields": [
-            {"type": "int32", "optional": false, "field": "my_id"},
+            {"type": "int32", "optional": false, "field": "my id"},
         ], "optional": false, "name": "srv.shop.items.Key"},
-        "payload": {"my_id": 7},
+        "payload": {"my id": 7},
     });
     assert_eq!(key, expect);
     let value: Value = serde_json::from_str(&text(&bench, record.value.as_ref())).unwrap();
@@ -95,7 +155,7 @@ fn a_key_of_one_column_may_be_its_text() {
     for (key, expect) in [
         (&["my id"][..], "7"),
         (&["note"], "a\"b"),
-        (&["my id", "note"], r#"{"my_id":7,"note":"a\"b"}"#),
+        (&["my id", "note"], r#"{"my id":7,"note":"a\"b"}"#),
     ] {
         let mut bench = bench(formats(Format::String, Format::Avro), key);
         assert_eq!(bench.schemas.len(), 1, "only the value's");
@@ -115,7 +175,7 @@ fn a_key_of_several_columns_as_a_string_is_json_as_debezium_has_it() {
     let mut bench = bench(change, &["my id", "price"]);
     bench.encode(&Wired::insert(&ROW)).unwrap();
     let [record] = bench.batch.records() else { panic!("one record") };
-    let expect = r#"{"my_id":7,"price":{"scale":1,"value":"Dw=="}}"#;
+    let expect = r#"{"my id":7,"price":{"scale":1,"value":"Dw=="}}"#;
     assert_eq!(text(&bench, record.key.as_ref()), expect);
 }
 

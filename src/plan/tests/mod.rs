@@ -16,7 +16,10 @@ use std::ops::Range;
 use super::*;
 use crate::batch::{Record, headers};
 use crate::change::{Op, Xact};
-use crate::config::{Before, Format, OnNullRoute, OnOutboxUpdate, OnTruncate, Refused, Routing};
+use crate::config::{
+    Before, Format, OnNullRoute, OnOutboxUpdate, OnTruncate, Refused, Routing, Selection,
+    TablePattern,
+};
 use crate::facts::Leaf;
 use crate::position::{Lsn, Position, Xid};
 use crate::types::{TypeFacts, TypeShape};
@@ -147,12 +150,14 @@ pub(super) fn settings() -> Settings {
         checkpoint_topic: "walbrook.shop.checkpoint".to_owned(),
         parked_topic: "walbrook.shop.parked".to_owned(),
         tables: Tables {
+            selection: Selection::default(),
             before: Before::Separate,
             tombstones: true,
             truncate: OnTruncate::Written,
             key_format: Format::Avro,
             value_format: Format::Avro,
             refused: Refused::default(),
+            name_adjustment: Naming::Avro,
         },
         values: Values { unavailable_value: "__unavailable".to_owned(), ..Values::default() },
         outboxes: Vec::new(),
@@ -178,7 +183,7 @@ pub(super) struct Bench {
     pub(super) schemas: Vec<SchemaRequest>,
     /// Whether topics are compacted.
     pub(super) is_compacted: bool,
-    last_deleted: LastDeleted,
+    pub(super) last_deleted: LastDeleted,
     ordinal: u64,
 }
 

@@ -539,3 +539,47 @@ fn rows_of_an_outbox_are_never_rows_of_a_table() {
     check_kin("shop.scratch", None, "aggregatetype", Ok(false));
     check_kin("scratch.letter", None, "", Ok(false));
 }
+
+/// Each is an outbox by itself, and its events say which; one that is configured under its own name is
+/// that.
+#[test]
+fn a_pattern_of_schemas_is_an_outbox_in_each() {
+    let many = Outbox { namespace: "tenant*".to_owned(), ..outbox() };
+    let one = Outbox { namespace: "tenant1".to_owned(), ..outbox() };
+    let settings = Settings { outboxes: vec![many, one], ..settings() };
+    let columns = ["id", "aggregatetype", "aggregateid", "type", "payload"];
+    let columns = columns.map(|name| (name, TEXT, name == "id"));
+    let facts = TableFacts { is_partitioned: true, ..facts(&["id"], &["id"]) };
+    let bench = |namespace: &str| {
+        let namespace = namespace.to_owned();
+        let relation =
+            Relation { namespace, ..relation("outbox", ReplicaIdentity::Default, &columns) };
+        compile(&relation, &facts, &settings).map(Bench::new)
+    };
+    let row = Wired::insert(&[Text(ID), Text("order"), Text("42"), Null, Text("{}")]);
+    let headers = |namespace| {
+        let mut bench = bench(namespace).unwrap();
+        bench.encode(&row).unwrap();
+        bench.event(&bench.batch.records()[0])["headers"].clone()
+    };
+    let own = json!(["walbrook.schema", "tenant2"]);
+    assert_eq!(headers("tenant2"), json!([["id", ID], ["eventType", null], own]));
+    assert_eq!(headers("tenant1"), json!([["id", ID], ["eventType", null]]));
+    let error = bench("other").map(|_| ()).unwrap_err();
+    assert!(
+        matches!(&error, Error::OutboxLike { outbox, .. } if outbox == "tenant*.outbox"),
+        "{error}"
+    );
+    // What is deleted of one tenant has not moved to another.
+    let mut deleted = LastDeleted::default();
+    let mut tenants = ["tenant2", "tenant3"].map(|namespace| bench(namespace).unwrap());
+    let gone = Wired::delete(b'K', &[Text(ID), Null, Null, Null, Null]);
+    let mut steps = Vec::new();
+    for (bench, change) in tenants.iter_mut().zip([&gone, &row]) {
+        std::mem::swap(&mut bench.last_deleted, &mut deleted);
+        let step = bench.encode(change).unwrap();
+        std::mem::swap(&mut bench.last_deleted, &mut deleted);
+        steps.push(step);
+    }
+    assert_eq!(steps, [Step::Skipped(Skip::OutboxDelete), Step::Done]);
+}

@@ -6,6 +6,7 @@ use apache_avro::schema_compatibility::SchemaCompatibility;
 use ReplicaIdentity::{Default as ByKey, Full};
 
 use super::*;
+use crate::encode::Naming;
 
 const INT8: u32 = 20;
 const INT2: u32 = 21;
@@ -33,7 +34,7 @@ impl History {
         facts: &TableFacts,
     ) {
         let relation = relation("t", identity, columns);
-        let registered = Registered::parse(&self.newest);
+        let registered = Registered::parse(&self.newest, &self.settings);
         let mut facts = facts.clone();
         if facts.is_gone {
             recall(&relation, &mut facts, &registered);
@@ -156,7 +157,7 @@ fn a_decimal_keeps_the_digits_behind_the_point_that_readers_have() {
     let all = facts(&["id", "n"], &["id"]);
     let mut newest = Vec::new();
     let mut becomes = |modifier| {
-        let registered = Registered::parse(&newest);
+        let registered = Registered::parse(&newest, &settings());
         let draft =
             super::super::compile(&relation(modifier), &all, &registered, &settings()).unwrap();
         let schema: Value = serde_json::from_str(&draft.schemas[0].schema_json).unwrap();
@@ -185,7 +186,7 @@ fn a_wider_number_is_written_as_one() {
     let mut history = History::new();
     history.becomes(ByKey, &columns(INT8, FLOAT8), &all);
     let relation = relation("t", ByKey, &columns(INT4, FLOAT4));
-    let registered = Registered::parse(&history.newest);
+    let registered = Registered::parse(&history.newest, &history.settings);
     let draft = super::super::compile(&relation, &all, &registered, &settings()).unwrap();
     let mut bench = Bench::new(draft);
     let row = [Wire::Binary(&[0, 0, 1, 0]), Wire::Binary(&1.5_f32.to_be_bytes())];
@@ -244,4 +245,23 @@ fn the_newest_schemas_say_what_the_catalog_does_not() {
     one.becomes(ByKey, &columns, &gone);
     other.becomes(ByKey, &columns, &TableFacts::default());
     assert_eq!(one.newest, other.newest);
+}
+
+/// What readers have is found by the names of its fields, whatever makes these.
+#[test]
+fn readers_know_columns_by_the_names_of_their_fields() {
+    for naming in [Naming::Avro, Naming::AvroUnicode] {
+        let mut history = History::new();
+        history.settings.tables.name_adjustment = naming;
+        let columns = [("my_id", INT4, true), ("a-b", TEXT, false)];
+        let fields = ["my_id", "a-b"].map(|name| naming.field(name));
+        let expect = [format!("{} int", fields[0]), format!("{} ?string", fields[1])];
+        history.becomes(ByKey, &columns, &facts(&["my_id"], &["my_id"]));
+        assert_eq!(history.fields("after"), expect);
+        history.becomes(ByKey, &columns, &facts(&["my_id", "a-b"], &["my_id"]));
+        assert_eq!(history.fields("after"), expect);
+        // The catalog says nothing of a table that is gone.
+        history.becomes(ByKey, &columns, &TableFacts { is_gone: true, ..TableFacts::default() });
+        assert_eq!(history.fields("after"), expect);
+    }
 }

@@ -1,6 +1,7 @@
 //! Topics, keys and warnings of tables.
 
 use super::*;
+use crate::encode::Naming;
 
 const INT4: u32 = 23;
 const TEXT: u32 = 25;
@@ -71,10 +72,45 @@ fn two_tables_do_not_share_a_topic() {
     }
     let error = refuse_shared_topic(&table("shop", "é"), [&table("shop", "è")], &settings);
     let error = error.unwrap_err().to_string();
-    for part in ["\"shop\".\"é\"", "\"shop\".\"è\"", "srv.shop._", "rename"] {
+    for part in ["\"shop\".\"é\"", "\"shop\".\"è\"", "srv.shop._", "rename", UNICODE] {
         assert!(error.contains(part), "{part}: {error}");
     }
+    let mut settings = settings;
+    settings.tables.name_adjustment = Naming::AvroUnicode;
+    refuse_shared_topic(&table("shop", "é"), [&table("shop", "è")], &settings).unwrap();
 }
+
+/// A table that is left out has no topic, schema or record, and no error of a table's; outboxes stay.
+#[test]
+fn what_the_configuration_leaves_out_is_nothing() {
+    let mut settings = Settings { outboxes: vec![outbox::outbox()], ..settings() };
+    let name = &settings.outboxes[0].table;
+    let patterns = ["*.left_*", &format!("shop.{name}")].map(|it| TablePattern::parse(it).unwrap());
+    settings.tables.selection.exclude = patterns.into();
+    let columns = [("a-b", INT4, false), ("a b", INT4, false)];
+    let relation = relation("left_1", ReplicaIdentity::Nothing, &columns);
+    let facts = facts(&[], &[]);
+    let draft = compile(&relation, &facts, &settings).unwrap();
+    assert!(draft.is_excluded() && draft.topics.is_empty() && draft.schemas.is_empty());
+    assert!(subjects(&relation, &facts, &settings).is_empty());
+    assert!(refuse_shared_fields("shop", "left_1", ["a-b", "a b"], &settings).is_ok());
+    let mut bench = Bench::new(draft);
+    let row = [Wire::Text("1"), Wire::Text("2")];
+    let step = bench.encode(&Wired::insert(&row)).unwrap();
+    assert_eq!(step, Step::Skipped(Skip::Excluded));
+    assert_eq!(bench.encode(&Wired::truncate()).unwrap(), Step::Skipped(Skip::Excluded));
+    // It is an outbox, or a part of one.
+    let above = vec![("shop".to_owned(), name.clone())];
+    let part = TableFacts { ancestors: Some(above), ..facts.clone() };
+    let outbox = Relation { name: name.clone(), ..relation.clone() };
+    for (relation, facts) in [(&outbox, &facts), (&relation, &part)] {
+        let error = compile(relation, facts, &settings).unwrap_err();
+        assert!(matches!(error, Error::OutboxColumns { .. }), "{error}");
+    }
+}
+
+/// The way out.
+const UNICODE: &str = "tables.name_adjustment = \"avro_unicode\"";
 
 #[test]
 fn two_columns_of_one_field_are_refused() {
@@ -82,8 +118,16 @@ fn two_columns_of_one_field_are_refused() {
         |names: &[&str]| refuse_shared_fields("shop", "items", names.iter().copied(), &settings());
     assert!(refuse(&["id", "a", "A", "größe", "a_2"]).is_ok());
     let error = refuse(&["id", "a-b", "c", "a b"]).unwrap_err().to_string();
-    for part in ["table shop.items", "\"a-b\" and \"a b\"", "the field a_b", "rename"] {
+    for part in ["table shop.items", "\"a-b\" and \"a b\"", "the field a_b", "rename", UNICODE] {
         assert!(error.contains(part), "{part}: {error}");
+    }
+    for change in [
+        |tables: &mut Tables| tables.name_adjustment = Naming::AvroUnicode,
+        |tables: &mut Tables| tables.value_format = Format::Json,
+    ] {
+        let mut settings = settings();
+        change(&mut settings.tables);
+        assert!(refuse_shared_fields("shop", "items", ["a-b", "a b"], &settings).is_ok());
     }
     // Columns of an outbox are no fields of a record of ours.
     let outbox = Outbox { table: "out box".to_owned(), ..outbox::outbox() };

@@ -37,7 +37,7 @@ use super::socket::Socket;
 pub(super) use published::over_published;
 pub(super) use relation::{RELATIONS_SQL, identity_named};
 
-pub use publication::{Publication, PublishedColumn, PublishedTable, UnloggedColumn};
+pub use publication::{Child, Publication, PublishedColumn, PublishedTable, UnloggedColumn};
 pub use slot::{OldestXact, SlotFacts, Walsender};
 pub use survey::{Survey, SurveyedColumn, SurveyedTable};
 

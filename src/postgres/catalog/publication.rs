@@ -85,6 +85,19 @@ pub struct UnloggedColumn {
     pub is_refused: bool,
 }
 
+/// A child, by inheritance, of a published table. A partition is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Child {
+    /// `schema.table` of the published table, at whatever depth it is below.
+    pub parent: String,
+    /// Its PostgreSQL schema.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Whether its rows are in the stream: as those of a table of its own.
+    pub is_published: bool,
+}
+
 impl Catalog {
     /// Those of the named publications that exist.
     ///
@@ -166,6 +179,26 @@ impl Catalog {
         rows.iter().map(column).collect()
     }
 
+    /// The children of published tables, each once for each of these. Publications do not follow
+    /// inheritance: FOR TABLE lists the children that there are when it is said.
+    ///
+    /// # Errors
+    ///
+    /// If the query fails.
+    pub async fn children(&mut self, publications: &[String]) -> Result<Vec<Child>, Error> {
+        let sql = over_published(self.server_major, CHILDREN_SQL);
+        let rows = self.rows(&sql, &[&publications]).await?;
+        let child = |row| {
+            Ok(Child {
+                parent: field(row, 0)?,
+                namespace: field(row, 1)?,
+                name: field(row, 2)?,
+                is_published: field(row, 3)?,
+            })
+        };
+        rows.iter().map(child).collect()
+    }
+
     /// The columns of the named publications and what their types mean to us: one that is not
     /// known ([`Kind::is_known`]) needs the slot to be read in text form.
     ///
@@ -231,6 +264,31 @@ WHERE (c.relreplident = 'f' AND $2
        WHERE lineage.relid = c.oid),
       a.attgenerated = 's' AND to_jsonb(p) ->> 'pubgencols' = 's', false)
 ORDER BY n.nspname, c.relname, a.attnum, p.pubname";
+
+/// What is below the highest published table counts for that one alone.
+const CHILDREN_SQL: &str = "\
+, inherited (parent, child) AS (
+    SELECT i.inhparent, i.inhrelid
+    FROM pg_inherits i
+    JOIN pg_class c ON c.oid = i.inhrelid AND NOT c.relispartition),
+below (top, relid) AS (
+    SELECT published.relid, child
+    FROM published
+    JOIN inherited ON parent = published.relid
+    WHERE published.relid NOT IN (SELECT child FROM inherited
+                                  WHERE parent IN (SELECT relid FROM published))
+    UNION
+    SELECT below.top, child
+    FROM below
+    JOIN inherited ON parent = below.relid)
+SELECT format('%s.%s', tn.nspname, t.relname), n.nspname::text, c.relname::text,
+       c.oid IN (SELECT relid FROM tree)
+FROM below
+JOIN pg_class t ON t.oid = below.top
+JOIN pg_namespace tn ON tn.oid = t.relnamespace
+JOIN pg_class c ON c.oid = below.relid AND c.relkind = 'r'
+JOIN pg_namespace n ON n.oid = c.relnamespace
+ORDER BY 1, 2, 3";
 
 const PUBLICATIONS_SQL: &str = "\
 SELECT pubname::text, puballtables, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot,

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use self::scene::{Debezium, Scene};
-use self::settings::{EXTREMES, MODES, Script, TYPES};
+use self::settings::{EXTREMES, MODES, NAMES, Script, TYPES};
 use crate::support::run;
 
 /// What one of the two wrote, by place: `orders schema value 1 after.total` says how a field is
@@ -40,6 +40,11 @@ fn ours_in_each_mode_beside_the_recordings() {
 #[test]
 fn our_extremes_beside_the_recordings() {
     run(Duration::from_secs(240), ours_beside_the_recordings_of(&EXTREMES));
+}
+
+#[test]
+fn our_names_beside_the_recording() {
+    run(Duration::from_secs(240), ours_beside_the_recordings_of(&NAMES));
 }
 
 #[test]
@@ -66,7 +71,7 @@ async fn ours_beside_the_recordings_of(script: &'static Script) {
 fn live_both_on_their_own_slots() {
     run(Duration::from_secs(420), async {
         let mut scenes = Vec::new();
-        for script in [&TYPES, &MODES, &EXTREMES] {
+        for script in [&TYPES, &MODES, &EXTREMES, &NAMES] {
             scenes.push(Scene::start(script).await);
         }
         let mut debezium = Debezium::start(&scenes).await;

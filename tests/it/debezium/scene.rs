@@ -24,7 +24,7 @@ impl Scene {
         for setting in script.settings {
             let sections = setting.sections();
             let sections: Vec<_> = sections.iter().map(|(name, lines)| (*name, &**lines)).collect();
-            flows.push(Flow::start_on(stack, Space::on(&database, "ours"), &sections).await);
+            flows.push(Flow::start_on(stack, space(&database, "ours"), &sections).await);
         }
         Self { script, database, flows }
     }
@@ -69,7 +69,7 @@ impl Debezium {
     pub(super) async fn start(scenes: &[Scene]) -> Self {
         let connectors = scenes.iter().flat_map(|scene| {
             scene.script.settings.iter().map(|setting| Connector {
-                space: Space::on(&scene.database, "theirs"),
+                space: space(&scene.database, "theirs"),
                 format: setting.format,
                 properties: setting.properties(),
             })
@@ -94,6 +94,12 @@ impl Debezium {
         };
         self.connectors.iter().map(read).collect()
     }
+}
+
+/// A space on a database, with a prefix that no mode adjusts.
+fn space(database: &str, name: &str) -> Space {
+    let space = Space::on(database, name);
+    Space { prefix: space.prefix.replace('_', ""), ..space }
 }
 
 async fn changes_end(stack: &Stack, space: &Space) -> String {

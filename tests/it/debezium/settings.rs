@@ -22,6 +22,8 @@ pub(super) struct Setting {
     pub(super) format: Format,
     /// The handling modes; without them those of an empty configuration.
     pub(super) modes: Option<Modes>,
+    /// Whether names are adjusted by both as `avro_unicode`.
+    pub(super) is_unicode: bool,
     /// What walbrook does with a value that its field cannot hold. Debezium writes null, or ends.
     pub(super) on_unrepresentable: &'static str,
     /// Tables on which Debezium's task ends in this setting, so that it must not see them, and there
@@ -49,6 +51,12 @@ impl Setting {
                  binary.handling.mode={binary}\n"
             );
         }
+        // What stands later holds.
+        if self.is_unicode {
+            lines += "field.name.adjustment.mode=avro_unicode\n\
+                      schema.name.adjustment.mode=avro_unicode\n\
+                      topic.naming.strategy=io.debezium.schema.SchemaUnicodeTopicNamingStrategy\n";
+        }
         if !self.deadly.is_empty() {
             let tables: Vec<_> = self.deadly.iter().map(|name| format!("public.{name}")).collect();
             lines += &format!("table.exclude.list={}\n", tables.join(","));
@@ -63,6 +71,9 @@ impl Setting {
             Format::Json { schemas: false } => "value_format = \"json\"\n".to_owned(),
             Format::Json { schemas: true } => "value_format = \"json_schemas\"\n".to_owned(),
         };
+        if self.is_unicode {
+            tables += "name_adjustment = \"avro_unicode\"\nbefore = \"debezium\"\n";
+        }
         let Some([decimal, time, interval, hstore, binary]) = self.modes else {
             return vec![("tables", tables)];
         };
@@ -128,6 +139,14 @@ pub(super) static EXTREMES: Script = Script {
     ],
 };
 
+/// Names beyond ASCII, kept apart.
+pub(super) static NAMES: Script = Script {
+    name: "names",
+    tables: include_str!("../../golden/debezium/names-tables.sql"),
+    changes: include_str!("../../golden/debezium/names-changes.sql"),
+    settings: &[&NAMES_UNICODE],
+};
+
 /// Empty configurations.
 pub(super) static DEFAULT: Setting = empty("default", Format::Avro, None);
 /// JSON without schemas.
@@ -135,6 +154,10 @@ pub(super) static JSON: Setting = empty("json", Format::Json { schemas: false },
 /// JSON with Connect's schemas.
 pub(super) static JSON_SCHEMAS: Setting =
     empty("json-schemas", Format::Json { schemas: true }, Some(&JSON));
+
+/// With the mode `avro_unicode`, and topics by its naming strategy.
+pub(super) static NAMES_UNICODE: Setting =
+    Setting { is_unicode: true, ..empty("names-unicode", Format::Avro, None) };
 
 const ADAPTIVE: Modes = ["precise", "adaptive", "numeric", "json", "bytes"];
 const ADAPTIVE_TIME: Modes = ["double", "adaptive_time_microseconds", "string", "map", "base64"];
@@ -187,7 +210,15 @@ pub(super) static EXTREMES_JSON: Setting = Setting {
 };
 
 const fn empty(name: &'static str, format: Format, base: Option<&'static Setting>) -> Setting {
-    Setting { name, format, modes: None, on_unrepresentable: "fail", deadly: &[], base }
+    Setting {
+        name,
+        format,
+        modes: None,
+        is_unicode: false,
+        on_unrepresentable: "fail",
+        deadly: &[],
+        base,
+    }
 }
 
 const fn modes(

@@ -169,8 +169,8 @@ fn connector(stack: &Stack, connector: &Connector) -> String {
          topic.prefix={prefix}\n\
          topic.creation.default.replication.factor=1\n\
          topic.creation.default.partitions=1\n\
-         field.name.adjustment.mode=avro\n\
-         schema.name.adjustment.mode=avro\n\
+         field.name.adjustment.mode={adjustment}\n\
+         schema.name.adjustment.mode={adjustment}\n\
          poll.interval.ms=50\n\
          {converters}{properties}",
         port = stack.postgres.port(),
@@ -178,6 +178,10 @@ fn connector(stack: &Stack, connector: &Connector) -> String {
         slot = space.slot,
         prefix = space.prefix,
         converters = converters(stack, *format),
+        adjustment = match format {
+            Format::Avro => "avro",
+            Format::Json { .. } => "none",
+        },
     )
 }
 

@@ -26,6 +26,11 @@ usre = "x""#,
         r#"13:16: `tables.value_format` is "string", but wants "avro" or "json" or "json_schemas""#,
     ),
     (
+        "tables",
+        r#"name_adjustment = "none""#,
+        r#"13:19: `tables.name_adjustment` is "none", but wants "avro" or "avro_unicode""#,
+    ),
+    (
         "values",
         r#"time = "micros""#,
         r#"13:8: `values.time` is "micros", but wants "adaptive" or "adaptive_time_microseconds" or "connect" or "microseconds" or "nanoseconds" or "isostring" or "structured""#,

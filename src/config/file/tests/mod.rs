@@ -4,6 +4,7 @@ mod command_messages;
 mod example;
 mod messages;
 mod mistakes;
+mod pattern_messages;
 
 use std::path::Path;
 use std::time::Duration;

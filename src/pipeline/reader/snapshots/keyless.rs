@@ -18,14 +18,17 @@ impl Snapshotting {
     fn is_unseen(&self, relation: &Relation, facts: &TableFacts) -> bool {
         let table = table_name(relation);
         let is_known = self.skips_present || self.known.contains_key(&relation.id);
-        !is_known && !self.is_outbox(&table, facts) && self.wanted.reads(&table)
+        !is_known
+            && !self.is_outbox(&table, facts)
+            && !self.is_excluded(&table)
+            && self.wanted.reads(&table)
     }
 
     /// Whether the rows of a table are those of an outbox: of one of which it is a part, too.
     pub(super) fn is_outbox(&self, table: &str, facts: &TableFacts) -> bool {
         let mut above = facts.ancestors.iter().flatten();
-        let is_listed = |name: &str| self.outboxes.iter().any(|outbox| outbox == name);
-        is_listed(table) || above.any(|(namespace, name)| is_listed(&format!("{namespace}.{name}")))
+        let is_outbox = |name: &str| self.is_outbox_itself(name);
+        is_outbox(table) || above.any(|(namespace, name)| is_outbox(&format!("{namespace}.{name}")))
     }
 }
 

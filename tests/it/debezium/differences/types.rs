@@ -1,7 +1,7 @@
 //! In all types, as an empty configuration writes them.
 
 use super::Known;
-use crate::debezium::settings::{DEFAULT, JSON, JSON_SCHEMAS, TYPES};
+use crate::debezium::settings::{DEFAULT, JSON, JSON_SCHEMAS, NAMES_UNICODE, TYPES};
 
 pub(super) static KNOWN: &[Known] = &[
     Known {
@@ -208,5 +208,20 @@ pub(super) static KNOWN: &[Known] = &[
         places: &["keyless record 4 *"],
         reason: "A deleted row of a table without a key: Debezium writes a record without key and \
                  value after it; walbrook writes no tombstone where there is no key to compact by.",
+    },
+    Known {
+        settings: &[&DEFAULT],
+        places: &["odd-name schema value 1 *?walbrook.column"],
+        reason: "A column whose name Avro does not allow: walbrook has its own name beside that of the \
+                 field.",
+    },
+    Known {
+        settings: &[&NAMES_UNICODE],
+        places: &[
+            "odd schema value 1 *?walbrook.column",
+            "order-_u8ba2_u5355_u005fx schema * 1 *?walbrook.column",
+        ],
+        reason: "The same, in keys too. All else is the same with `avro_unicode`, and with the topic \
+                 naming strategy that goes with it.",
     },
 ];
