@@ -1,6 +1,7 @@
 //! `walbrook check` names children by inheritance: the stream does not follow it.
 
-use super::{Checked, LIMIT, space, with};
+use super::{Checked, LIMIT, space};
+use crate::support::flow::edit;
 use crate::support::run;
 
 const NAME: &str = "postgres.inheritance";
@@ -43,8 +44,7 @@ fn children_that_no_publication_has_are_named() {
         assert_eq!(all, expect);
         found.says(NAME, "warning", &["ADD TABLE \"public\".\"outbox_2\""]);
         // What is left out is meant to be.
-        let config =
-            with(&config, "[[outbox]]", "[tables]\nexclude = [\"*.chunk_*\"]\n\n[[outbox]]");
+        let config = edit(&config, "tables", "exclude = [\"*.chunk_*\"]");
         assert_eq!(told(&Checked::new(&config)), [outbox]);
     });
 }
