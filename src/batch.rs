@@ -265,7 +265,7 @@ impl Batch {
         &mut self,
         other: &Self,
         (position, part): (Position, u32),
-        (header, epoch): (&str, u32),
+        (header, was): (&str, impl Fn(&Record) -> String),
     ) {
         for (record, part) in other.records.iter().zip(part..) {
             let mut copy = |range: &Range<usize>| {
@@ -276,11 +276,7 @@ impl Batch {
             let (key, value) =
                 (record.key.as_ref().map(&mut copy), record.value.as_ref().map(&mut copy));
             let headers = copy(&record.headers);
-            let was = match epoch {
-                0 => format!("{}.{}", record.position, record.part),
-                epoch => format!("{epoch}:{}.{}", record.position, record.part),
-            };
-            push_header(&mut self.bytes, header, Some(was.as_bytes()));
+            push_header(&mut self.bytes, header, Some(was(record).as_bytes()));
             let headers = headers.start..self.bytes.len();
             self.push(Record { key, value, headers, position, part, ..record.clone() });
         }

@@ -69,6 +69,9 @@ pub struct Checkpoint {
     /// What has entered last between two transactions, where no snapshots are that count it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entered: Option<Entered>,
+    /// Up to where dead letters were written again, by topic: the next offset of each partition.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub letters: BTreeMap<String, Vec<i64>>,
     /// Set when an operator accepted this checkpoint in place of another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Accepted>,
@@ -269,7 +272,8 @@ impl Checkpoint {
         let last = kept.map_or(before.position, |accepted| accepted.previous_position);
         let epoch = before.epoch.saturating_add(u32::from(self.position < last));
         let snapshots = before.snapshots.map(|it| Snapshots { unsettled: None, ..it });
-        Self { snapshots, parked: before.parked, ..self }.in_epoch(epoch)
+        let letters = before.letters.clone();
+        Self { snapshots, parked: before.parked, letters, ..self }.in_epoch(epoch)
     }
 
     /// The same with what an operator has accepted, and so a gap: the first one, where several were not
@@ -292,7 +296,8 @@ impl Checkpoint {
     #[must_use]
     pub fn making(self, before: &Self, accepted: Option<Accepted>) -> Self {
         let (snapshots, parked) = (before.snapshots, before.parked);
-        Self { accepted, snapshots, parked, ..self }.in_epoch(before.epoch)
+        let letters = before.letters.clone();
+        Self { accepted, snapshots, parked, letters, ..self }.in_epoch(before.epoch)
     }
 
     /// The same in an epoch.
@@ -311,7 +316,9 @@ impl Checkpoint {
     /// Takes the first format that has a place for all of it.
     pub fn update_format(&mut self) {
         self.format = match (self.snapshots, self.epoch) {
-            _ if 0 < self.parked || self.entered.is_some() => FORMAT_WITH_PARKED,
+            _ if 0 < self.parked || self.entered.is_some() || !self.letters.is_empty() => {
+                FORMAT_WITH_PARKED
+            }
             (Some(_), _) => FORMAT_WITH_SNAPSHOTS,
             (None, 0) => FORMAT,
             (None, _) => FORMAT_WITH_EPOCH,

@@ -1,5 +1,7 @@
 //! The command line: what can be asked for, and what the exit code says.
 
+mod waiting;
+
 use std::path::PathBuf;
 use std::process::{ExitCode, Termination};
 
@@ -7,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::logging::LogFormat;
 use crate::position::Position;
+pub use waiting::{DlqCommand, UnparkArguments};
 
 /// How a process ended. Scripts and service managers rely on the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +92,8 @@ Examples:
   walbrook snapshot status --watch        how far are the rows that were there before?
   walbrook verify --table public.orders   does the topic have what the table has?
   walbrook repair --table public.orders   make it so, the deletes too
+  walbrook unpark public.orders           try again what was refused of a table
+  walbrook dlq replay                     route dead letters of outboxes again
 
 Exit codes:
   0  done, or stopped as asked
@@ -177,6 +182,9 @@ pub enum Command {
     /// slot and the server and refuses to go on if events would be lost or written twice.
     #[command(subcommand)]
     Checkpoint(CheckpointCommand),
+    /// Write dead letters of outboxes again
+    #[command(subcommand)]
+    Dlq(DlqCommand),
     /// Write what the table has of each key of which the topic has something else, deletes included
     ///
     /// For after a lost slot, a gap that was accepted (`walbrook checkpoint accept`), or a topic that
@@ -239,30 +247,6 @@ pub enum Command {
     /// a column's type leaves out, and what else was not compared, is told. Exit code 8 if anything
     /// differs, 9 if nothing does and something was not compared.
     Verify(VerifyArguments),
-}
-
-/// `walbrook unpark`.
-#[derive(Clone, Debug, PartialEq, Eq, Args)]
-pub struct UnparkArguments {
-    /// The tables, each as schema.table
-    #[arg(value_name = "TABLE", required_unless_present = "all", conflicts_with = "all")]
-    pub tables: Vec<String>,
-    /// All that are parked
-    #[arg(long)]
-    pub all: bool,
-    /// Leave out the first N changes that wait, or "all", for good
-    #[arg(long, value_name = "N", value_parser = left_out, requires = "reason", conflicts_with = "all")]
-    pub leave_out: Option<u64>,
-    /// Why, in your words; it is logged
-    #[arg(long, value_parser = reason, requires = "leave_out")]
-    pub reason: Option<String>,
-}
-
-fn left_out(text: &str) -> Result<u64, String> {
-    match text {
-        "all" => Ok(u64::MAX),
-        text => text.parse().map_err(|_| "want a number, or \"all\"".to_owned()),
-    }
 }
 
 /// `walbrook verify`.

@@ -54,6 +54,7 @@ async fn dispatch(config: Config, command: Command) -> anyhow::Result<Exit> {
             commands::check(&config, Duration::from_secs(decode_seconds), json).await
         }
         Command::Checkpoint(command) => commands::checkpoint(&config, command).await,
+        Command::Dlq(command) => commands::dlq(&config, command).await,
         Command::Repair(arguments) => commands::repair(&config, &arguments).await,
         Command::Run => Box::pin(commands::run(&config)).await,
         Command::Schema(command) => commands::schema(&config, command).await,

@@ -33,6 +33,15 @@ pub enum Order {
         /// The keys: of each the columns' values as PostgreSQL's text.
         keys: Vec<Vec<String>>,
     },
+    /// Write dead letters again.
+    Replay {
+        /// `schema.table`; those of all outboxes without.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        outbox: Option<String>,
+        /// What routes those that have no route.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        route: Option<String>,
+    },
     /// Go on.
     Resume {
         /// `schema.table`; all of them without.
@@ -73,6 +82,7 @@ impl fmt::Debug for Order {
             Self::Mended { gap } => ("Mended", Some(gap)),
             Self::Pause { table } => ("Pause", table.as_ref()),
             Self::Repair { table, .. } => ("Repair", Some(table)),
+            Self::Replay { outbox, .. } => ("Replay", outbox.as_ref()),
             Self::Resume { table } => ("Resume", table.as_ref()),
             Self::Start { table, .. } => ("Start", Some(table)),
             Self::Stop { table } => ("Stop", table.as_ref()),

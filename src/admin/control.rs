@@ -70,6 +70,15 @@ pub enum Error {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Request {
+    /// Write dead letters again.
+    Replay {
+        /// `schema.table`; those of all outboxes without.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        outbox: Option<String>,
+        /// What routes those that have no route.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        route: Option<String>,
+    },
     /// To read the rows of tables, or not.
     Snapshot(Order),
     /// How the pipeline is.
@@ -93,6 +102,7 @@ impl Request {
     /// What it tells the reader of the stream; itself, if that is nothing.
     fn into_order(self) -> Result<Order, Self> {
         match self {
+            Self::Replay { outbox, route } => Ok(Order::Replay { outbox, route }),
             Self::Snapshot(order) => Ok(order),
             Self::Unpark { table, leave_out, reason } => {
                 Ok(Order::Unpark { table, leave_out, reason })
@@ -321,7 +331,11 @@ async fn answer(
 }
 
 fn patience(order: &Order) -> Duration {
-    if matches!(order, Order::Repair { .. }) { REPAIR_PATIENCE } else { ORDER_PATIENCE }
+    if matches!(order, Order::Repair { .. } | Order::Replay { .. }) {
+        REPAIR_PATIENCE
+    } else {
+        ORDER_PATIENCE
+    }
 }
 
 /// Hands an order to the reader of the stream, which is there while it streams.
@@ -366,6 +380,7 @@ pub async fn ask(path: &Path, request: Request) -> Result<serde_json::Value, Err
     // Another client may be served before us.
     let order_patience = match &request {
         Request::Snapshot(order) => patience(order),
+        Request::Replay { .. } => REPAIR_PATIENCE,
         Request::Unpark { .. } => ORDER_PATIENCE,
         Request::Status {} | Request::Stop {} => Duration::ZERO,
     };

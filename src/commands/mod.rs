@@ -3,6 +3,7 @@
 mod ask;
 mod check;
 mod checkpoint;
+mod dlq;
 mod drained;
 mod repair;
 mod run;
@@ -18,6 +19,7 @@ use std::io::Write as _;
 pub use ask::ask;
 pub use check::{check, check_sql};
 pub use checkpoint::checkpoint;
+pub use dlq::dlq;
 pub use repair::repair;
 pub use run::run;
 pub use schema::schema;

@@ -23,6 +23,7 @@ mod admin;
 mod client;
 mod error;
 mod headers;
+mod letters;
 mod parked;
 pub mod probe;
 mod reader;

@@ -1,10 +1,13 @@
 //! Reading what is parked: the changes of one table, among those of others, in pieces that are joined.
 
+use std::ops::Range;
+
 use super::error::Error;
+use super::letters;
 use super::reader::TopicReader;
 use super::recovery::PARTITION;
 use crate::config::Kafka;
-use crate::parked::Joiner;
+use crate::parked::{Joiner, Letter};
 
 /// The changes of a table that were found.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +46,30 @@ impl ParkedReader {
     /// If librdkafka refuses its options, or a secret cannot be had.
     pub fn new(config: &Kafka) -> Result<Self, Error> {
         Ok(Self { topic: config.parked_topic.clone(), reader: TopicReader::new(config)? })
+    }
+
+    /// The offsets of what each partition of a topic of dead letters has now.
+    ///
+    /// # Errors
+    ///
+    /// If Kafka cannot be reached, or refuses.
+    pub fn letter_offsets(&self, topic: &str) -> Result<Vec<Range<i64>>, Error> {
+        letters::offsets(&self.reader, topic)
+    }
+
+    /// Dead letters of a partition at these offsets, not all of them; and the offset from which on nothing
+    /// was looked at.
+    ///
+    /// # Errors
+    ///
+    /// If Kafka cannot be reached, or refuses.
+    pub fn letters(
+        &mut self,
+        place: (&str, i32),
+        offsets: Range<i64>,
+        limits: ParkedLimits,
+    ) -> Result<(Vec<Letter>, i64), Error> {
+        letters::read(&mut self.reader, place, offsets, limits)
     }
 
     /// The changes of a table from an offset on, up to the end of what is committed when this is called.

@@ -144,6 +144,13 @@ impl TopicRecord<'_> {
         self.0.payload()
     }
 
+    /// All headers.
+    #[must_use]
+    pub fn headers(&self) -> Vec<(String, Option<Vec<u8>>)> {
+        let headers = self.0.headers().into_iter().flat_map(|headers| headers.iter());
+        headers.map(|it| (it.key.to_owned(), it.value.map(<[u8]>::to_vec))).collect()
+    }
+
     /// The header with its position, if it is walbrook's.
     #[must_use]
     pub fn position(&self) -> Option<&str> {

@@ -17,9 +17,11 @@
 
 mod change;
 mod facts;
+mod letter;
 
 pub use change::{Error, Joiner, Kept, PIECE_BYTES, has_more, write, write_piece};
 pub use facts::Shape;
+pub use letter::Letter;
 
 use serde::{Deserialize, Serialize};
 

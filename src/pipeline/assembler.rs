@@ -6,6 +6,7 @@
 
 mod entry;
 mod error;
+mod letters;
 mod parking;
 mod plans;
 mod read;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use self::entry::{Entry, remember};
 pub use self::error::Error;
+use self::letters::Letters;
 use self::parking::Parking;
 pub use self::parking::Passed;
 pub use self::read::Row;
@@ -70,6 +72,7 @@ pub struct Assembler {
     topics: Arc<TopicTable>,
     topics_max: usize,
     parking: Parking,
+    letters: Letters,
     /// Tables whose changes are left out, since their rows, which are to come, have them.
     held: BTreeSet<RelationId>,
     /// What start-up found: position, confirm, and all that stays the same.
@@ -126,6 +129,7 @@ impl Assembler {
             topics: Arc::default(),
             topics_max: TOPICS_MAX,
             parking: Parking::default(),
+            letters: Letters::default(),
             held: BTreeSet::new(),
             resume,
             comes_again,
@@ -239,6 +243,7 @@ impl Assembler {
         self.messages = None;
         self.relations.values_mut().for_each(|it| it.plan = None);
         self.parking.returning.iter_mut().for_each(|it| it.entry.plan = None);
+        self.forget_letters();
     }
 
     fn begin(&mut self, commit_lsn: Lsn, commit_time_us: i64, xid: Xid) -> Result<Step, Error> {
@@ -350,6 +355,8 @@ impl Assembler {
             return Ok(Step::Continue);
         }
         let (plan, last_deleted) = match owner {
+            // They are of no change.
+            Owner::Letters(_) => return Err(Error::NotParked),
             Owner::Messages => (&mut self.messages, &mut self.last_deleted),
             Owner::Relation(relation) => {
                 let entry = self.relations.get_mut(&relation);
@@ -480,7 +487,7 @@ impl Assembler {
 
     fn entry(&self, owner: Owner) -> Option<&Entry> {
         match owner {
-            Owner::Messages => None,
+            Owner::Letters(_) | Owner::Messages => None,
             Owner::Relation(id) => self.relations.get(&id),
             Owner::Returning => self.parking.returning.as_ref().map(|it| &it.entry),
         }
@@ -488,7 +495,7 @@ impl Assembler {
 
     fn entry_mut(&mut self, owner: Owner) -> Option<&mut Entry> {
         match owner {
-            Owner::Messages => None,
+            Owner::Letters(_) | Owner::Messages => None,
             Owner::Relation(id) => self.relations.get_mut(&id),
             Owner::Returning => self.parking.returning.as_mut().map(|it| &mut it.entry),
         }

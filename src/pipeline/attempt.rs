@@ -535,6 +535,7 @@ pub(super) fn first_checkpoint(
         snapshots: (!config.snapshot.is_off()).then(Default::default),
         parked: 0,
         entered: None,
+        letters: BTreeMap::new(),
         omissions: Vec::new(),
     }
 }

@@ -5,6 +5,7 @@
 //! checkpoint says, then what each committed batch's says.
 
 mod lagging;
+mod letters;
 mod looks;
 mod orders;
 mod parking;
@@ -40,6 +41,7 @@ use crate::registry::Registry;
 use crate::status::Phase;
 use crate::wal::{Frame, RelationId, Session, Transcoder};
 
+use letters::Replaying;
 pub(super) use parking::Parker;
 use returning::Returning;
 pub(super) use snapshots::Snapshotting;
@@ -91,6 +93,8 @@ pub(super) struct Reader<'a, T, S: Sink> {
     snapshots: Option<Snapshotting>,
     /// The table whose parked changes come back.
     returning: Option<Returning>,
+    /// Dead letters that are written again.
+    replaying: Option<Replaying>,
     /// The tables that are parked, as Kafka has it.
     in_kafka: BTreeMap<String, Parked>,
     current: Box<Batch>,
@@ -122,6 +126,8 @@ enum Pause {
     Room,
     /// A chunk of a table enters here.
     Chunk,
+    /// Dead letters enter here.
+    Letters,
     /// Changes of a table that is parked enter here.
     Returned,
     /// A batch is due, and the timeline of what it holds is not known.
@@ -147,6 +153,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             around,
             snapshots,
             returning: None,
+            replaying: None,
             in_kafka,
             current: Box::new(current),
             spare: Some(Box::new(spare)),
@@ -203,6 +210,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             false => self.take_frames()?,
         };
         let pause = match pause {
+            Pause::Letters => return self.enter_letters().await,
             Pause::Returned => match self.enter_returned().await? {
                 None => return Ok(()),
                 Some(Pause::Timeline) => return self.follow_timeline().await,
@@ -223,6 +231,7 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
         self.send_due_status().await?;
         self.tend_snapshots().await?;
         self.tend_returns()?;
+        self.tend_letters()?;
         self.tick(&pause).await?;
         self.wait(&pause).await
     }
@@ -241,6 +250,9 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             }
             if self.is_return_due() {
                 return Ok(Pause::Returned);
+            }
+            if self.is_letter_due() {
+                return Ok(Pause::Letters);
             }
             let Self { transport, pending, session, assembler, snapshots, current, around, .. } =
                 self;
@@ -451,12 +463,16 @@ impl<'a, T: Transport, S: Sink> Reader<'a, T, S> {
             std::thread::sleep(self.transport.nap());
         }
         let since = clock::now();
-        let is_returning = self.returning.as_ref().is_some_and(Returning::is_asked);
+        let is_asking = self.returning.as_ref().is_some_and(Returning::is_asked)
+            || self.replaying.as_ref().is_some_and(Replaying::is_asked);
         tokio::select! {
             biased;
             done = self.around.writer.done(), if is_busy => self.on_done(done?)?,
             asked = self.around.orders.next() => self.on_order(asked).await?,
-            answer = self.around.parker.returner.answer(), if is_returning => self.on_parked_read(answer),
+            answer = self.around.parker.returner.answer(), if is_asking => match answer {
+                (true, answer) => self.on_letters_read(answer),
+                (false, answer) => self.on_parked_read(answer),
+            },
             filled = self.transport.fill(), if reads => {
                 self.last_fill = filled.map_err(source::<T>)?;
                 self.session.on_heard();

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use super::error::{Error, EventFault};
+use super::letters::MESSAGES;
 use super::payload::json::{self, Json};
 use super::routing::{Event, Output, Router, RouterDraft};
 use super::{Context, Step};
@@ -31,7 +32,7 @@ pub(super) struct MessageDraft {
 
 impl MessageDraft {
     pub(super) fn compile(outbox: &MessageOutbox, timestamp: Timestamp) -> Result<Self, Error> {
-        let name = "logical messages".to_owned();
+        let name = MESSAGES.to_owned();
         Ok(Self { router: RouterDraft::compile(name, &outbox.routing, timestamp)? })
     }
 

@@ -11,6 +11,7 @@
 
 mod error;
 mod frame;
+mod letters;
 mod message;
 mod outbox;
 mod parked;
@@ -23,6 +24,7 @@ mod table;
 mod text;
 
 pub use error::{Contradiction, Error, EventFault, EventId};
+pub use letters::{LettersPlan, MESSAGES, OUTBOX};
 pub use message::MessagePlan;
 pub use outbox::{LastDeleted, OutboxPlan};
 pub use parked::ParkedPlan;
@@ -31,6 +33,7 @@ pub use registered::{Newest, Registered, recall};
 pub use shape::{key_names, leaf};
 pub use table::TablePlan;
 
+use self::letters::LettersDraft;
 use self::message::MessageDraft;
 use self::outbox::OutboxDraft;
 use self::shape::Shape;
@@ -136,6 +139,7 @@ pub struct Draft {
 #[derive(Debug)]
 enum Body {
     Excluded,
+    Letters(Box<LettersDraft>),
     Message(Box<MessageDraft>),
     Outbox(Box<OutboxDraft>),
     Table { draft: Box<TableDraft>, topic: String },
@@ -325,6 +329,17 @@ pub fn compile_message_outbox(settings: &Settings) -> Result<Option<Draft>, Erro
     Ok(Some(Draft::of_events(topics, body)))
 }
 
+/// Compiles the plan of an outbox's dead letters; `None` if there is no such outbox (any more).
+///
+/// # Errors
+///
+/// If its payload schemas or its allow-pattern cannot be used.
+pub fn compile_letters(outbox: &str, settings: &Settings) -> Result<Option<Draft>, Error> {
+    let Some(draft) = LettersDraft::compile(outbox, settings)? else { return Ok(None) };
+    let topics = draft.topics();
+    Ok(Some(Draft::of_events(topics, Body::Letters(Box::new(draft)))))
+}
+
 impl Draft {
     /// Whether the configuration leaves the table out.
     #[must_use]
@@ -355,6 +370,7 @@ impl Draft {
         assert_eq!(self.schemas.len(), ids.len(), "every schema of a plan has its id");
         match self.body {
             Body::Excluded => Plan::Excluded,
+            Body::Letters(draft) => Plan::Letters(Box::new(draft.finish(topics))),
             Body::Message(draft) => Plan::Message(Box::new(draft.finish(topics))),
             Body::Outbox(draft) => Plan::Outbox(Box::new(draft.finish(topics))),
             Body::Table { draft, topic } => {
@@ -370,6 +386,8 @@ impl Draft {
 pub enum Plan {
     /// They are left out.
     Excluded,
+    /// Dead letters of an outbox are written again.
+    Letters(Box<LettersPlan>),
     /// Logical messages are events.
     Message(Box<MessagePlan>),
     /// Rows are events.
@@ -447,6 +465,8 @@ impl Plan {
         let mark = batch.mark();
         let step = match self {
             Self::Excluded => Ok(Step::Skipped(Skip::Excluded)),
+            // They are of no change.
+            Self::Letters(plan) => Err(plan.router.foreign(change)),
             Self::Message(plan) => plan.encode(change, context, batch),
             Self::Outbox(plan) => plan.encode(change, context, last_deleted, batch),
             Self::Parked(plan) => Ok(plan.encode(change, context, batch)),
@@ -476,6 +496,7 @@ impl Plan {
     pub fn route(&mut self, route: &Route, topics: &mut TopicTable, ids: &[SchemaId]) {
         assert_eq!(route.schemas.len(), ids.len(), "every schema of a route has its id");
         match self {
+            Self::Letters(plan) => plan.router.add(route, topics, ids),
             Self::Message(plan) => plan.router.add(route, topics, ids),
             Self::Outbox(plan) => plan.router.add(route, topics, ids),
             // A table knows its topic from the start and never asks.

@@ -12,6 +12,7 @@ use regex::Regex;
 
 use super::error::{Error, EventFault, EventId};
 use super::frame::Framing;
+use super::letters;
 use super::payload::{Misfit, PayloadEncoder};
 use super::shape::is_topic_name;
 use super::{Context, Route, SchemaId, SchemaRequest, Step, timestamp_ms};
@@ -190,7 +191,8 @@ impl Router {
         let key = event.key.map(|key| append(output.batch, key));
         let headers = append(output.batch, event.headers);
         let meant = event.route.map(|route| self.topic(route));
-        let headers = self.push_reason(headers, &fault, meant.as_deref(), output.batch);
+        let meant = event.route.zip(meant.as_deref());
+        let headers = self.push_reason(headers, &fault, meant, output.batch);
         self.push(Operation::DeadLetter, topic, key, value, headers, output);
         Ok(Step::Done)
     }
@@ -200,13 +202,15 @@ impl Router {
         &self,
         headers: Range<usize>,
         fault: &EventFault,
-        meant_topic: Option<&str>,
+        meant: Option<(&str, &str)>,
         batch: &mut Batch,
     ) -> Range<usize> {
         let buffer = batch.buffer();
-        push_header(buffer, "walbrook.error", Some(format!("{fault:#}").as_bytes()));
-        if let Some(topic) = meant_topic {
-            push_header(buffer, "walbrook.topic", Some(topic.as_bytes()));
+        push_header(buffer, letters::ERROR, Some(format!("{fault:#}").as_bytes()));
+        push_header(buffer, letters::OUTBOX, Some(self.outbox.as_bytes()));
+        if let Some((route, topic)) = meant {
+            push_header(buffer, letters::ROUTE, Some(route.as_bytes()));
+            push_header(buffer, letters::TOPIC, Some(topic.as_bytes()));
         }
         headers.start..batch.byte_len()
     }

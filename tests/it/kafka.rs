@@ -75,6 +75,7 @@ fn checkpoint(config: &SinkConfig, commit_lsn: u64, ordinal: u64) -> Checkpoint 
         snapshots: None,
         parked: 0,
         entered: None,
+        letters: BTreeMap::new(),
         omissions: Vec::new(),
     }
 }

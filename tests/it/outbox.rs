@@ -1,5 +1,6 @@
 //! Outboxes, with and without a table: what is written where, and what is refused.
 
+mod letters;
 mod pending;
 mod tenants;
 

@@ -54,6 +54,7 @@ fn checkpoint(commit_lsn: u64) -> Checkpoint {
         snapshots: None,
         parked: 0,
         entered: None,
+        letters: BTreeMap::new(),
         omissions: Vec::new(),
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::Entry;
 use super::{Assembler, Error, Owner, Step};
-use crate::batch::Batch;
+use crate::batch::{Batch, Record};
 use crate::checkpoint::Entered;
 use crate::config::OnRefused;
 use crate::facts::TableFacts;
@@ -168,7 +168,7 @@ impl Assembler {
         }
     }
 
-    /// Changes of a parked table enter here.
+    /// Changes of a parked table, or dead letters, enter here.
     pub fn begin_return(&mut self, entrance: Lsn) {
         self.confirm = self.confirm.max(entrance);
         let rows = self.entered_rows(entrance);
@@ -197,10 +197,10 @@ impl Assembler {
         scratch.clear();
         let step = self.encode(Owner::Returning, &change, context, &mut scratch);
         if let Ok(Step::Continue) = step {
-            let (lsn, rows) = self.entrance_of_returned();
-            let position = Position { commit_lsn: lsn, ordinal: 0 };
-            batch.adopt(&scratch, (position, *rows), (PARKED_HEADER, kept.epoch()));
-            *rows += u32::try_from(scratch.records().len()).unwrap_or(u32::MAX);
+            self.adopt(&scratch, batch, PARKED_HEADER, |record| match kept.epoch() {
+                0 => format!("{}.{}", record.position, record.part),
+                epoch => format!("{epoch}:{}.{}", record.position, record.part),
+            });
         }
         self.parking.scratch = scratch;
         step
@@ -219,6 +219,20 @@ impl Assembler {
     #[must_use]
     pub fn retry_refused_after(&self) -> std::time::Duration {
         self.settings.tables.refused.retry_after
+    }
+
+    /// Takes records that were made apart to where they enter.
+    pub(super) fn adopt(
+        &mut self,
+        scratch: &Batch,
+        batch: &mut Batch,
+        header: &str,
+        was: impl Fn(&Record) -> String,
+    ) {
+        let (lsn, rows) = self.entrance_of_returned();
+        let position = Position { commit_lsn: lsn, ordinal: 0 };
+        batch.adopt(scratch, (position, *rows), (header, was));
+        *rows += u32::try_from(scratch.records().len()).unwrap_or(u32::MAX);
     }
 
     /// Where they enter, and how many records have.

@@ -28,6 +28,11 @@ impl Assembler {
     ) -> Result<Option<Draft>, Error> {
         let entry = match (owner, self.entry(owner)) {
             (_, Some(entry)) => entry,
+            (Owner::Letters(number), None) => {
+                let plans = &self.letters.plans;
+                let outbox = plans.get(number).map(|(outbox, _)| outbox.as_str());
+                return Ok(plan::compile_letters(outbox.unwrap_or_default(), &self.settings)?);
+            }
             (Owner::Messages, None) => return Ok(plan::compile_message_outbox(&self.settings)?),
             (Owner::Relation(id), None) => return Err(Error::UnknownRelation(id)),
             (Owner::Returning, None) => return Err(Error::NotParked),
@@ -106,6 +111,7 @@ impl Assembler {
 
     fn plan_mut(&mut self, owner: Owner) -> Option<&mut Option<Plan>> {
         match owner {
+            Owner::Letters(number) => self.letters.plan(number),
             Owner::Messages => Some(&mut self.messages),
             owner => self.entry_mut(owner).map(|entry| &mut entry.plan),
         }

@@ -36,6 +36,8 @@ pub enum Need {
 /// Whose plan it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Owner {
+    /// Dead letters of an outbox, by its number among those of which some were written again.
+    Letters(usize),
     /// The message outbox.
     Messages,
     /// A table.

@@ -97,6 +97,7 @@ fn first_checkpoint() -> Checkpoint {
         snapshots: None,
         parked: 0,
         entered: None,
+        letters: BTreeMap::new(),
         omissions: Vec::new(),
     }
 }

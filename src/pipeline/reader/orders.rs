@@ -118,6 +118,10 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
                 self.unpark(&table, (leave_out, reason), reply);
                 return Ok(());
             }
+            Order::Replay { outbox, route } => {
+                self.replay((outbox, route), reply);
+                return Ok(());
+            }
             order => order,
         };
         if self.snapshots.is_none() {
@@ -171,6 +175,7 @@ impl Snapshotting {
             Order::Stop { table: Some(table) } => self.stop(&table, published),
             Order::Stop { table: None } => self.stop_all(published),
             // Of no snapshot.
+            Order::Replay { .. } => Err("there is nothing to replay".to_owned()),
             Order::Unpark { table, .. } => Err(format!("{table} is not parked")),
         };
         match outcome {

@@ -150,6 +150,10 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
     ) -> Result<(), Error> {
         let Some(refusal) = Refusal::of(&error) else { return Err(error) };
         match owner {
+            Owner::Letters(_) => {
+                self.refuse_letters(refusal.into_parts().0);
+                Ok(())
+            }
             Owner::Returning => {
                 self.refuse_returning(refusal);
                 Ok(())

@@ -31,7 +31,7 @@ const VISIBLE_LIMIT: Duration = Duration::from_secs(60);
 impl<T: Transport, S: Sink> Reader<'_, T, S> {
     pub(super) async fn plan(&mut self, owner: Owner) -> Result<(), Error> {
         let facts = match owner {
-            Owner::Messages => TableFacts::default(),
+            Owner::Letters(_) | Owner::Messages => TableFacts::default(),
             Owner::Relation(id) => {
                 self.await_visible(id).await?;
                 let facts = self.describe(id).await?;

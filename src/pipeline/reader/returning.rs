@@ -8,6 +8,7 @@ use tokio::sync::oneshot::Sender;
 use tracing::{debug, info, warn};
 
 use super::super::assembler::{self, Passed, Step};
+use super::super::returner::{Ask, Found};
 use super::super::{Error, clock};
 use super::parking::Refusal;
 use super::{Pause, Reader, Surroundings};
@@ -52,8 +53,7 @@ const HELD_AGAIN_AFTER: Duration = Duration::from_secs(10);
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// The changes of one question, and their bytes: they enter at once, so no more than others wait for.
-const CHANGES_MAX: usize = 2_000;
-const BYTES_MAX: usize = 4 << 20;
+pub(super) const CHUNK: ParkedLimits = ParkedLimits { changes: 2_000, bytes: 4 << 20 };
 
 impl Returning {
     pub(super) fn table(&self) -> &str {
@@ -108,10 +108,9 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         if is_under_way || returning.held_since.is_some() && !is_quiet {
             return Ok(());
         }
-        let limits = ParkedLimits { changes: CHANGES_MAX, bytes: BYTES_MAX };
         let Surroundings { parker, kafka, .. } = &mut self.around;
-        let question = (&*returning.table, returning.next);
-        returning.is_asked = parker.returner.ask(kafka, question, limits)?;
+        let ask = Ask::Parked(returning.table.clone(), returning.next);
+        returning.is_asked = parker.returner.ask(kafka, ask, CHUNK)?;
         Ok(())
     }
 
@@ -165,14 +164,15 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
     }
 
     /// Takes what was read.
-    pub(super) fn on_parked_read(&mut self, answer: Result<ParkedChanges, kafka::Error>) {
+    pub(super) fn on_parked_read(&mut self, answer: Result<Found, kafka::Error>) {
         let Some(returning) = &mut self.returning else { return };
         returning.is_asked = false;
         match answer {
-            Ok(found) => {
+            Ok(Found::Parked(found)) => {
                 returning.next = found.next;
                 returning.found = Some(found);
             }
+            Ok(_) => {}
             Err(error) if error.class() == Class::Fatal => {
                 self.refuse_returning(Refusal::of_reading(&error));
                 self.end_refused();

@@ -49,6 +49,7 @@ fn checkpoint() -> Checkpoint {
         snapshots: None,
         parked: 0,
         entered: None,
+        letters: BTreeMap::new(),
         omissions: Vec::new(),
     }
 }

@@ -302,6 +302,9 @@ fn an_event_that_has_no_topic_or_is_not_readable_is_a_dead_letter() {
         let told = event["headers"][2][1].as_str().unwrap();
         assert!(told.starts_with(error), "{told}");
         headers.push(json!(["walbrook.error", told]));
+        headers.push(json!(["walbrook.outbox", "shop.outbox"]));
+        let route = topic.and_then(|topic| topic.strip_prefix("outbox.event."));
+        headers.extend(route.map(|route| json!(["walbrook.route", route])));
         headers.extend(topic.map(|topic| json!(["walbrook.topic", topic])));
         let expect =
             json!({ "topic": "outbox.dead", "key": key, "value": value, "headers": headers });
@@ -414,6 +417,8 @@ fn a_payload_that_does_not_fit_stops_or_is_a_dead_letter() {
                 ["id", ID],
                 ["eventType", "Created"],
                 ["walbrook.error", "payload.total is a string, the schema wants an int"],
+                ["walbrook.outbox", "shop.outbox"],
+                ["walbrook.route", "order"],
                 ["walbrook.topic", "outbox.event.order"],
             ],
         })
