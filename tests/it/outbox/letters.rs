@@ -49,7 +49,7 @@ fn ids(flow: &Flow<'_>, topic: &str) -> Vec<i64> {
 #[test]
 fn dead_letters_are_routed_by_what_holds_now() {
     run(TEST_LIMIT, async {
-        let (mut flow, wide) = start("letters").await;
+        let (mut flow, wide) = start("replayed").await;
         flow.execute("INSERT INTO outbox VALUES (1, 'order', 'a', 'T', '{}'), (2, 'invoice', 'b', 'T', '{\"n\": 2}'), (3, NULL, 'c', 'T', '{}'), (4, 'in voice', 'd', NULL, NULL)").await;
         flow.drain().await;
         assert_eq!((ids(&flow, "event.order"), ids(&flow, "dead")), (vec![1], vec![2, 3, 4]));
@@ -100,7 +100,7 @@ fn dead_letters_are_routed_by_what_holds_now() {
 #[test]
 fn each_dead_letter_is_an_event_once_whatever_is_killed() {
     run(TEST_LIMIT, async {
-        let (mut flow, wide) = start("letters_killed").await;
+        let (mut flow, wide) = start("replayed_killed").await;
         flow.execute(
             "INSERT INTO outbox SELECT n, 'invoice', n, 'T', '{}' FROM generate_series(1, 9000) n",
         )
