@@ -70,6 +70,10 @@ class Parked(Bench):
         last = TopicPartition(f"{NAME}.public.{names[-1]}", 0)
         servers.wait_for("all tables in Kafka", lambda: self.has_end(last), LIMIT)
         say(f"{self.tables} tables in Kafka after {time.monotonic() - started:.1f} s")
+        self.once_more(names)
+        self.connection.execute("ALTER PUBLICATION bench SET (publish = 'insert, update, delete')")
+        self.announced_anew = self.once_more(names)
+        say(f"{self.tables} tables announced anew, and a row of each, in {self.announced_anew:.2f} s")
         self.consumer.assign([
             TopicPartition(f"{NAME}.public.{name}", 0, self.end_of(name)) for name in names[1:]
         ])
@@ -83,6 +87,17 @@ class Parked(Bench):
              "--client", 4, "--rate", A_SECOND, "--time", 3600, "--define", f"tables={self.tables}",
              "--file", script, "bench"],
         )
+
+    def once_more(self, names):
+        """Seconds until a row of each table is in Kafka."""
+        last = TopicPartition(f"{NAME}.public.{names[-1]}", 0)
+        before = self.stable_offset(self.consumer, last)
+        rows = ";".join(f"INSERT INTO {name} (note) VALUES ('one more')" for name in names)
+        started = time.monotonic()
+        self.connection.execute(f"BEGIN; {rows}; COMMIT")
+        while self.stable_offset(self.consumer, last) == before:
+            time.sleep(0.01)
+        return time.monotonic() - started
 
     def has_end(self, partition):
         return 0 < self.stable_offset(self.consumer, partition)
@@ -200,6 +215,7 @@ def main():
         sys.exit(f"parked: {failure}")
     finally:
         bench.close()
+    result["announced_anew_s"] = bench.announced_anew
     print(json.dumps({"tables": arguments.tables} | {k: rounded(v) for k, v in result.items()}))
 
 

@@ -5,11 +5,12 @@
 //! the row is right and the plan is compiled again.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::types::TypeCatalog;
 
 /// The facts of one table.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct TableFacts {
     /// Whether the catalog has no such table any more: it knows nothing of what follows but types.
     pub is_gone: bool,
@@ -38,7 +39,19 @@ pub struct TableFacts {
     pub types: TypeCatalog,
 }
 
+/// Tells facts apart, where those of many tables would take too much room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FactsDigest(u64);
+
 impl TableFacts {
+    /// The same for the same facts.
+    #[must_use]
+    pub fn digest(&self) -> FactsDigest {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        FactsDigest(hasher.finish())
+    }
+
     /// The partitions that log old rows: of one without any identity PostgreSQL refuses to change
     /// rows.
     pub fn logging(&self) -> impl Iterator<Item = &Leaf> {
@@ -49,7 +62,7 @@ impl TableFacts {
 }
 
 /// A partition that holds rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Leaf {
     /// Its PostgreSQL schema and its name.
     pub table: (String, String),

@@ -117,7 +117,9 @@ pub(super) async fn beside_newest(
     }
     let registered = Registered::parse(&newest, settings);
     let mut draft = plan::compile(relation, facts, &registered, settings);
-    draft.iter_mut().for_each(|draft| draft.keep(&newest));
+    if let Ok(draft) = &mut draft {
+        draft.keep(&newest);
+    }
     Ok(draft)
 }
 

@@ -194,8 +194,9 @@ impl Assembler {
     }
 
     /// Takes a relation's shape. The same shape again, which the server sends after any
-    /// invalidation, asks the catalog anew what the stream does not tell. What rows have shown of it
-    /// stays so, or its schemas would change to and fro; and of an outbox the catalog decides nothing.
+    /// invalidation, asks the catalog anew what the stream does not tell: only if that is other than
+    /// it was, a plan is made anew. What rows have shown of it stays so, or its schemas would change
+    /// to and fro.
     ///
     /// The server sends a leaf's shape behind its root's, before the first row of the leaf, which
     /// then names the root.
@@ -211,8 +212,7 @@ impl Assembler {
                 let entry = entry.get_mut();
                 entry.root = root;
                 entry.is_keyless = false;
-                entry.is_news = was_planned;
-                entry.plan.take_if(|plan| !matches!(plan, Plan::Outbox(_)));
+                entry.doubt_plan();
             }
             entry => {
                 let is_news = was_planned;
@@ -234,15 +234,15 @@ impl Assembler {
         let is_namesake = |it: &&mut Entry| {
             it.relation.name == relation.name && it.relation.namespace == relation.namespace
         };
-        self.relations.values_mut().filter(is_namesake).for_each(|it| it.plan = None);
+        self.relations.values_mut().filter(is_namesake).for_each(Entry::forget_plan);
     }
 
     /// Forgets what can be made again.
     fn forget_plans(&mut self) {
         self.topics = Arc::default();
         self.messages = None;
-        self.relations.values_mut().for_each(|it| it.plan = None);
-        self.parking.returning.iter_mut().for_each(|it| it.entry.plan = None);
+        self.relations.values_mut().for_each(Entry::forget_plan);
+        self.parking.returning.iter_mut().for_each(|it| it.entry.forget_plan());
         self.forget_letters();
     }
 
@@ -416,7 +416,7 @@ impl Assembler {
         if !is_news {
             return Ok(Step::Need(Need::Judge(owner, Box::new(error))));
         }
-        entry.plan = None;
+        entry.forget_plan();
         Ok(Step::Need(Need::Plan(owner)))
     }
 

@@ -42,7 +42,7 @@ use crate::batch::{Batch, TopicId, TopicTable};
 use crate::change::Change;
 use crate::config::{Before, Config, Format, MessageOutbox, Outbox, Records, Tables, Timestamp};
 use crate::encode::{Naming, Values};
-use crate::facts::TableFacts;
+use crate::facts::{FactsDigest, TableFacts};
 use crate::wal::Relation;
 
 /// The slice of the configuration that plans need.
@@ -133,6 +133,8 @@ pub struct Draft {
     pub has_key: bool,
     /// A partition (its schema and name) whose old rows lack what those of the table should have.
     pub odd_leaf: Option<(String, String)>,
+    /// What it was made from, if all of it is what the catalog says.
+    pub facts: Option<FactsDigest>,
     body: Body,
 }
 
@@ -196,6 +198,7 @@ pub fn compile(
         rescaled: shape.rescaled(),
         has_key: !shape.key.is_empty(),
         odd_leaf: shape.odd_leaf,
+        facts: None,
         body: Body::Table { draft: Box::new(draft), topic },
     })
 }
@@ -357,6 +360,7 @@ impl Draft {
             rescaled: Vec::new(),
             has_key: true,
             odd_leaf: None,
+            facts: None,
             body,
         }
     }

@@ -160,15 +160,24 @@ pub fn recall(relation: &Relation, facts: &mut TableFacts, registered: &Register
 
 impl Draft {
     /// Takes the newest schemas as they are where only defaults or labels are others: what the stream
-    /// has not told is no news.
-    pub fn keep(&mut self, newest: &[Newest]) {
+    /// has not told is no news. Whether one says something else than the facts.
+    pub fn keep(&mut self, newest: &[Newest]) -> bool {
+        let mut is_other = false;
         for request in &mut self.schemas {
             let same = newest.iter().find(|(subject, text)| {
                 *subject == request.subject && is_same_layout(text, &request.schema_json)
             });
             if let Some((_, text)) = same {
+                is_other |= !is_same(text, &request.schema_json);
                 request.schema_json.clone_from(text);
             }
         }
+        is_other
     }
+}
+
+/// Whether two schemas say the same: registries put the attributes into an order of their own.
+fn is_same(one: &str, other: &str) -> bool {
+    let parsed = |text| serde_json::from_str::<Value>(text).ok();
+    one == other || parsed(one).is_some_and(|one| Some(one) == parsed(other))
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Kind, Printed};
 
 /// The facts of every type that a set of columns needs and that is not built in.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct TypeCatalog {
     facts: BTreeMap<u32, TypeFacts>,
 }
@@ -94,7 +94,7 @@ impl IntoIterator for TypeCatalog {
 }
 
 /// One row of `pg_type`, as far as it matters here. With its names it stands in what is parked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TypeFacts {
     /// The type's OID.
     pub oid: u32,
@@ -125,7 +125,7 @@ impl TypeFacts {
 }
 
 /// `typtype`, and what goes with it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "lowercase")]
 pub enum TypeShape {
     /// `typtype = 'b'` with `typoutput = 'array_out'`: a true array type (int2vector and oidvector

@@ -1,5 +1,6 @@
 //! A relation of the stream, with what is known of it.
 
+use crate::facts::FactsDigest;
 use crate::plan::Plan;
 use crate::wal::{Relation, RelationId};
 
@@ -8,6 +9,10 @@ use crate::wal::{Relation, RelationId};
 pub(super) struct Entry {
     pub(super) relation: Relation,
     pub(super) plan: Option<Plan>,
+    /// The plan that it had before it was announced again as it is.
+    pub(super) former: Option<Plan>,
+    /// The facts that the plan was made from, if nothing else of it may be from another time.
+    pub(super) facts: Option<FactsDigest>,
     /// The relation that was announced just before: its root, if no row is of its own.
     pub(super) root: Option<RelationId>,
     /// Columns that the catalog calls NOT NULL and a row did not.
@@ -29,6 +34,8 @@ impl Entry {
         Self {
             relation,
             plan: None,
+            former: None,
+            facts: None,
             root: None,
             nullable: Vec::new(),
             is_keyless: false,
@@ -36,6 +43,37 @@ impl Entry {
             is_news: false,
             asked: Vec::new(),
         }
+    }
+
+    /// Takes a plan that was made from these facts.
+    pub(super) fn install(&mut self, plan: Plan, facts: Option<FactsDigest>) {
+        self.forget_plan();
+        (self.plan, self.facts) = (Some(plan), facts);
+        (self.was_planned, self.is_news) = (true, false);
+    }
+
+    /// The stream has announced it again as it is: its facts may be others by now. Of an outbox they
+    /// decide nothing.
+    pub(super) fn doubt_plan(&mut self) {
+        self.is_news = self.was_planned;
+        if let Some(plan) = self.plan.take_if(|plan| !matches!(plan, Plan::Outbox(_))) {
+            self.former = Some(plan);
+        }
+    }
+
+    /// Takes the former plan again, if it was made from the same facts.
+    pub(super) fn revive(&mut self, facts: FactsDigest) -> bool {
+        let former = self.former.take_if(|_| self.facts == Some(facts));
+        let is_revived = former.is_some();
+        if is_revived {
+            (self.plan, self.is_news) = (former, false);
+        }
+        is_revived
+    }
+
+    /// What it was made from counts for nothing.
+    pub(super) fn forget_plan(&mut self) {
+        (self.plan, self.former, self.facts) = (None, None, None);
     }
 }
 

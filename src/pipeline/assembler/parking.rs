@@ -145,6 +145,7 @@ impl Assembler {
         let topic = topics.intern(&self.settings.parked_topic, PARKED_TABLE);
         let plan = ParkedPlan::new(topic, table, self.base.epoch, &shape);
         if let Some(entry) = self.relations.get_mut(&id) {
+            entry.forget_plan();
             entry.plan = Some(Plan::Parked(Box::new(plan)));
         }
     }
@@ -155,7 +156,7 @@ impl Assembler {
             table.strip_prefix(&*name.namespace).and_then(|it| it.strip_prefix('.'))
                 == Some(&*name.name)
         };
-        self.relations.values_mut().filter(is_its).for_each(|entry| entry.plan = None);
+        self.relations.values_mut().filter(is_its).for_each(Entry::forget_plan);
     }
 
     /// What was refused is refused again, or something else is.

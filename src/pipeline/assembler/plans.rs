@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Assembler, Error, Owner};
 use crate::facts::TableFacts;
 use crate::plan::{self, Draft, Newest, Plan, Registered, Route, SchemaId};
+use crate::wal::RelationId;
 
 impl Assembler {
     /// The subjects of the schemas that the owner may have.
@@ -43,9 +44,8 @@ impl Assembler {
         }
         let facts = self.corrected(owner, facts);
         let mut draft = plan::compile(&entry.relation, &facts, &registered, &self.settings)?;
-        if !entry.is_news || facts.is_gone {
-            draft.keep(newest);
-        }
+        let is_kept = (!entry.is_news || facts.is_gone) && draft.keep(newest);
+        draft.facts = (!is_kept && !facts.is_gone).then(|| facts.digest());
         if draft.topics.iter().any(|topic| self.topics.find(topic).is_some()) {
             let id = entry.relation.id;
             let others =
@@ -84,13 +84,24 @@ impl Assembler {
 
     /// Finishes a plan with one schema id per schema that its draft asked for.
     pub fn install(&mut self, owner: Owner, draft: Draft, ids: &[SchemaId]) {
+        let facts = draft.facts;
         let plan = draft.finish(Arc::make_mut(&mut self.topics), ids);
-        if let Some(slot) = self.plan_mut(owner) {
-            *slot = Some(plan);
+        match (owner, self.entry_mut(owner)) {
+            (_, Some(entry)) => entry.install(plan, facts),
+            (owner, None) => {
+                if let Some(slot) = self.plan_mut(owner) {
+                    *slot = Some(plan);
+                }
+            }
         }
-        if let Some(entry) = self.entry_mut(owner) {
-            (entry.was_planned, entry.is_news) = (true, false);
-        }
+    }
+
+    /// Takes the plan again that a relation had before it was announced again as it is, if the catalog
+    /// says what it said when that was made. `false` where one is to be made.
+    pub fn revive(&mut self, id: RelationId, facts: &TableFacts) -> bool {
+        let owner = Owner::Relation(id);
+        let digest = self.corrected(owner, facts.clone()).digest();
+        self.entry_mut(owner).is_some_and(|entry| entry.revive(digest))
     }
 
     /// Answers a [`Need::Route`](super::Need::Route).

@@ -65,6 +65,11 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             self.assembler.park(id, facts);
             return Ok(());
         }
+        if let Owner::Relation(id) = owner
+            && self.assembler.revive(id, &facts)
+        {
+            return Ok(());
+        }
         match self.compile(owner, facts.clone()).await {
             Ok(()) => Ok(()),
             Err(error) => self.judge(owner, Some(facts), error).await,

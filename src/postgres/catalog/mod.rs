@@ -15,6 +15,7 @@ mod standby;
 mod survey;
 mod table;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use std::time::Duration;
 use tokio_postgres::config::{ChannelBinding as Binding, SslMode, SslNegotiation};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, ToSql, Type};
-use tokio_postgres::{Client, Connection, Row, SimpleQueryMessage};
+use tokio_postgres::{Client, Connection, Row, SimpleQueryMessage, Statement};
 
 use crate::config::{ChannelBinding, Postgres};
 
@@ -44,6 +45,8 @@ pub use survey::{Survey, SurveyedColumn, SurveyedTable};
 /// A connection for catalog queries. All queries are bounded by `statement_timeout`.
 pub struct Catalog {
     client: Client,
+    /// Questions that the server keeps under a name and plans once.
+    prepared: BTreeMap<&'static str, Statement>,
     /// `None` once it has ended.
     connection: Option<Connection<Socket, Secured>>,
     peer: Peer,
@@ -123,6 +126,7 @@ impl Catalog {
         let statement_timeout = postgres.statement_timeout;
         let mut catalog = Self {
             client,
+            prepared: BTreeMap::new(),
             connection: Some(connection),
             peer,
             server_major,
@@ -208,6 +212,17 @@ impl Catalog {
     async fn rows(&mut self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
         let query = self.client.query(sql, values);
         drive(&mut self.connection, &self.peer, self.timeout, query).await
+    }
+
+    /// Has the server keep a question that is asked often.
+    async fn prepared(&mut self, sql: &'static str) -> Result<Statement, Error> {
+        if let Some(statement) = self.prepared.get(sql) {
+            return Ok(statement.clone());
+        }
+        let prepare = self.client.prepare(sql);
+        let statement = drive(&mut self.connection, &self.peer, self.timeout, prepare).await?;
+        self.prepared.insert(sql, statement.clone());
+        Ok(statement)
     }
 
     /// The same for a query that the server is to end after `limit`. All goes out at once: whoever

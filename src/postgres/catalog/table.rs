@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use tokio_postgres::types::ToSql;
+
 use crate::facts::{Leaf, TableFacts};
 use crate::types::{TypeCatalog, TypeFacts, TypeShape};
 use crate::wal::{Relation, RelationColumn, ReplicaIdentity};
 
 use super::super::error::Error;
 use super::constant::{Declared, constant};
-use super::{Catalog, Row, field};
+use super::{Catalog, Row, drive, field};
 
 impl Catalog {
     /// The facts of a table. One that has been dropped since has no columns here, only types.
@@ -17,60 +19,98 @@ impl Catalog {
     ///
     /// If a query fails.
     pub async fn describe(&mut self, relation: &Relation) -> Result<TableFacts, Error> {
-        let columns = self.rows(COLUMNS_SQL, &[&relation.id.0]).await?;
-        let not_null = flagged(&columns, IS_NOT_NULL)?;
-        let keys = self.rows(KEYS_SQL, &[&relation.id.0]).await?;
+        let Answers { columns, keys, leaves, kin, types } = self.ask_of(relation).await?;
         let Keys { primary_key, identity_index, unknown_key } = key(relation, &columns, &keys)?;
-        let leaves = self.leaves(relation).await?;
-        // Last of what is asked by the table, which may be dropped meanwhile.
-        let (ancestors, is_partitioned) = self.kin(relation).await?;
-        let oids: Vec<u32> = relation.columns.iter().map(|column| column.type_oid).collect();
+        let (ancestors, is_partitioned) = ancestors(&kin)?;
         Ok(TableFacts {
             is_gone: ancestors.is_none(),
-            not_null,
+            not_null: flagged(&columns, IS_NOT_NULL)?,
             defaults: defaults(&columns)?,
             missing: missing(&columns)?,
             primary_key,
             unknown_key,
             identity_index,
-            leaves,
+            leaves: leaves.iter().map(leaf).collect::<Result<_, _>>()?,
             ancestors,
             is_partitioned,
-            types: self.types(&oids).await?,
+            types: type_catalog(&types)?,
         })
     }
 
-    /// The partitions that hold the rows of a table, one for each replica identity that they have.
-    async fn leaves(&mut self, relation: &Relation) -> Result<Vec<Leaf>, Error> {
-        let leaf = |row| {
-            let is_full = field::<&str>(row, 2)? == "f";
-            let identity = if is_full { None } else { Some(field(row, 3)?) };
-            Ok(Leaf { table: (field(row, 0)?, field(row, 1)?), identity })
-        };
-        self.rows(LEAVES_SQL, &[&relation.id.0]).await?.iter().map(leaf).collect()
-    }
-
-    /// What the table is a partition or a child of (`None` if it is not there), and whether it is
-    /// partitioned or a partition.
-    async fn kin(
-        &mut self,
-        relation: &Relation,
-    ) -> Result<(Option<Vec<(String, String)>>, bool), Error> {
-        let rows = self.rows(KIN_SQL, &[&relation.id.0]).await?;
-        let name = |row: &Row| Ok((field(row, 0)?, field(row, 1)?));
-        let Some((it, above)) = rows.split_first() else { return Ok((None, false)) };
-        let above = above.iter().map(name).collect::<Result<_, _>>()?;
-        Ok((Some(above), field(it, 2)?))
+    /// Asks all at once, since rows wait meanwhile. The server answers in this order: that the table
+    /// is there comes last of what is asked of it, since it may be dropped in between.
+    async fn ask_of(&mut self, relation: &Relation) -> Result<Answers, Error> {
+        let oids: Vec<u32> = relation.columns.iter().map(|column| column.type_oid).collect();
+        let (table, types): (&[Param<'_>], &[Param<'_>]) = (&[&relation.id.0], &[&oids]);
+        let [of_columns, of_keys, of_leaves, of_kin, of_types] = [
+            self.prepared(COLUMNS_SQL).await?,
+            self.prepared(KEYS_SQL).await?,
+            self.prepared(LEAVES_SQL).await?,
+            self.prepared(KIN_SQL).await?,
+            self.prepared(TYPES_SQL).await?,
+        ];
+        let client = &self.client;
+        let answers = Box::pin(async {
+            let (columns, keys, leaves, kin, types) = tokio::join!(
+                biased;
+                client.query(&of_columns, table),
+                client.query(&of_keys, table),
+                client.query(&of_leaves, table),
+                client.query(&of_kin, table),
+                client.query(&of_types, types),
+            );
+            Ok(Answers {
+                columns: columns?,
+                keys: keys?,
+                leaves: leaves?,
+                kin: kin?,
+                types: types?,
+            })
+        });
+        drive(&mut self.connection, &self.peer, self.timeout, answers).await
     }
 
     /// The facts of types and of all that they are made of.
     pub(super) async fn types(&mut self, oids: &[u32]) -> Result<TypeCatalog, Error> {
-        let mut types = TypeCatalog::default();
-        for row in self.rows(TYPES_SQL, &[&oids]).await? {
-            types.insert(type_facts(&row)?);
-        }
-        Ok(types)
+        type_catalog(&self.rows(TYPES_SQL, &[&oids]).await?)
     }
+}
+
+type Param<'a> = &'a (dyn ToSql + Sync);
+
+/// What the catalog said of a table.
+struct Answers {
+    columns: Vec<Row>,
+    keys: Vec<Row>,
+    leaves: Vec<Row>,
+    kin: Vec<Row>,
+    types: Vec<Row>,
+}
+
+/// One of the partitions that hold the rows of a table.
+fn leaf(row: &Row) -> Result<Leaf, Error> {
+    let is_full = field::<&str>(row, 2)? == "f";
+    let identity = if is_full { None } else { Some(field(row, 3)?) };
+    Ok(Leaf { table: (field(row, 0)?, field(row, 1)?), identity })
+}
+
+/// What a table is a partition or a child of (`None` if it is not there), by PostgreSQL schema and name.
+type Ancestors = Option<Vec<(String, String)>>;
+
+/// The same, and whether it is partitioned or a partition.
+fn ancestors(kin: &[Row]) -> Result<(Ancestors, bool), Error> {
+    let name = |row: &Row| Ok((field(row, 0)?, field(row, 1)?));
+    let Some((it, above)) = kin.split_first() else { return Ok((None, false)) };
+    let above = above.iter().map(name).collect::<Result<_, _>>()?;
+    Ok((Some(above), field(it, 2)?))
+}
+
+fn type_catalog(rows: &[Row]) -> Result<TypeCatalog, Error> {
+    let mut types = TypeCatalog::default();
+    for row in rows {
+        types.insert(type_facts(row)?);
+    }
+    Ok(types)
 }
 
 /// The columns of the rows whose flag is set; a table can have many keys but each flag is on one.

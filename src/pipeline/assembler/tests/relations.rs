@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::facts::Leaf;
-use crate::plan::SchemaRequest;
+use crate::plan::{Newest, SchemaRequest};
 
 const ROOT: u32 = 10;
 const LEAF: u32 = 11;
@@ -48,6 +48,9 @@ struct Open {
     assembler: Assembler,
     batch: Batch,
     facts: TableFacts,
+    newest: Vec<Newest>,
+    /// How often a plan was taken again.
+    revived: u32,
     /// The schemas of each plan that was made, and whether the old rows of a partition lack something.
     plans: Vec<(Vec<SchemaRequest>, bool)>,
 }
@@ -61,7 +64,14 @@ impl Open {
             max_records: 200,
         };
         let assembler = assembler(limits, first_checkpoint(), false);
-        let mut open = Self { assembler, batch: Batch::default(), facts, plans: Vec::new() };
+        let mut open = Self {
+            assembler,
+            batch: Batch::default(),
+            facts,
+            newest: Vec::new(),
+            revived: 0,
+            plans: Vec::new(),
+        };
         let begin = [&b"B"[..], &1000_u64.to_be_bytes(), &[0; 8], &[0, 0, 0, 1]].concat();
         open.feed(&begin).unwrap();
         open
@@ -72,8 +82,14 @@ impl Open {
         let context = Context { now_us: 0 };
         loop {
             match self.assembler.on_message(Lsn(990), &message, &context, &mut self.batch)? {
+                Step::Need(Need::Plan(Owner::Relation(id)))
+                    if self.assembler.revive(id, &self.facts) =>
+                {
+                    self.revived += 1;
+                }
                 Step::Need(Need::Plan(owner)) => {
-                    let draft = self.assembler.draft(owner, self.facts.clone(), &[])?.unwrap();
+                    let draft =
+                        self.assembler.draft(owner, self.facts.clone(), &self.newest)?.unwrap();
                     self.plans.push((draft.schemas.clone(), draft.odd_leaf.is_some()));
                     let ids = vec![SchemaId(1); draft.schemas.len()];
                     self.assembler.install(owner, draft, &ids);
@@ -124,6 +140,46 @@ fn what_the_stream_does_not_tell_is_asked_again_when_a_relation_comes_again() {
     let nullable = open.plans.last().unwrap().clone();
     open.feed_all([table, insert(ROOT, "12")]).unwrap();
     assert_eq!(open.plans.last(), Some(&nullable));
+}
+
+#[test]
+fn a_relation_that_comes_again_keeps_its_plan_where_the_catalog_says_the_same() {
+    let table = relation(ROOT, b'd', &[("a", true), ("b", false)]);
+    let mut open = Open::new(facts(&["a"]));
+    open.feed_all([table.clone(), insert(ROOT, "12"), table.clone(), insert(ROOT, "1n")]).unwrap();
+    open.feed_all([table.clone(), table.clone(), insert(ROOT, "12")]).unwrap();
+    assert_eq!((open.plans.len(), open.revived), (1, 2));
+    // What the catalog says otherwise makes a new one; also where it was said between two rows.
+    open.facts.not_null.push("b".to_owned());
+    open.feed_all([table.clone(), insert(ROOT, "12"), table.clone(), insert(ROOT, "12")]).unwrap();
+    assert_eq!((open.plans.len(), open.revived), (2, 3));
+    // So does what a row has shown.
+    open.feed_all([insert(ROOT, "1n"), table.clone(), insert(ROOT, "12")]).unwrap();
+    assert_eq!((open.plans.len(), open.revived), (3, 4));
+    // A partition that the stream has announced since decides, too.
+    let leaf = relation(LEAF, b'i', &[("a", false), ("b", true)]);
+    open.feed_all([table, leaf, insert(ROOT, "12")]).unwrap();
+    assert_eq!((open.plans.len(), open.last()), (4, said("a", false)));
+}
+
+#[test]
+fn a_plan_with_an_older_schemas_defaults_is_made_anew_when_the_stream_tells() {
+    let table = relation(ROOT, b'd', &[("a", true), ("b", false)]);
+    let mut facts = facts(&["a"]);
+    facts.not_null.push("b".to_owned());
+    let mut open = Open::new(facts.clone());
+    open.feed_all([table.clone(), insert(ROOT, "12")]).unwrap();
+    let (known, _) = open.plans.remove(0);
+    let mut open = Open::new(facts);
+    open.newest = known.into_iter().map(|it| (it.subject, it.schema_json)).collect();
+    open.facts.defaults.insert("b".to_owned(), "7".to_owned());
+    open.feed_all([table.clone(), insert(ROOT, "12")]).unwrap();
+    let kept = open.plans.last().unwrap().clone();
+    open.feed_all([table.clone(), insert(ROOT, "12")]).unwrap();
+    assert_eq!((open.plans.len(), open.revived), (2, 0));
+    assert_ne!(open.plans.last(), Some(&kept));
+    open.feed_all([table, insert(ROOT, "12")]).unwrap();
+    assert_eq!((open.plans.len(), open.revived), (2, 1));
 }
 
 #[test]
