@@ -336,6 +336,8 @@ pub struct Registry {
     pub client_cert: Option<(PathBuf, PathBuf)>,
     /// The time-out of one request.
     pub timeout: Duration,
+    /// Whether schemas that are missing are registered.
+    pub auto_register: bool,
 }
 
 /// Topics of tables, and how topics are made.

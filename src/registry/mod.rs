@@ -8,133 +8,24 @@
 //! Source: <https://docs.confluent.io/platform/current/schema-registry/develop/api.html>
 
 mod by_id;
+mod error;
+mod registered;
 mod tls;
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, redirect};
+use reqwest::{Client, Method, RequestBuilder, Response, Url, redirect};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{self, Secret, SecretError, SecretSource, Token};
+use crate::config::{self, Secret, SecretSource, Token};
 use crate::edges::Class;
 use crate::plan::SchemaId;
 
-/// What can go wrong with the registry. No variant holds credentials: a URL never has any.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It has no such subject or schema.
-    #[error("schema registry {url} has no schema of subject {subject} (code {code})")]
-    Absent {
-        /// The base URL.
-        url: Url,
-        /// The subject.
-        subject: String,
-        /// The registry's own code.
-        code: u32,
-    },
-    /// It answered something that its API does not have.
-    #[error("schema registry {url} answered status {status} with {what}")]
-    Answer {
-        /// The base URL.
-        url: Url,
-        /// The HTTP status.
-        status: u16,
-        /// What was found.
-        what: &'static str,
-    },
-    /// The HTTP client could not be made.
-    #[error("the schema registry's HTTP client cannot be made")]
-    Client(#[source] reqwest::Error),
-    /// It wants other credentials, or they lack a permission.
-    #[error("schema registry {url} answered {status}: {need}")]
-    Denied {
-        /// The base URL.
-        url: Url,
-        /// The HTTP status, 401 or 403.
-        status: u16,
-        /// What is needed.
-        need: String,
-    },
-    /// The configuration names none, which it is checked for.
-    #[error("a schema is to be registered, and the configuration names no schema registry")]
-    Missing,
-    /// There is no registry at this path.
-    #[error(
-        "no schema registry at {url} (status 404): the URL needs the base path of its Confluent API, such as /apis/ccompat/v7"
-    )]
-    Path {
-        /// The base URL.
-        url: Url,
-    },
-    /// It refuses the schema.
-    #[error(
-        "schema registry refuses the schema of subject {subject} (status {status}, code {code}): {message}{}",
-        conflict_note(*.status)
-    )]
-    Refused {
-        /// The subject.
-        subject: String,
-        /// The HTTP status: 409 is an incompatible schema, 422 an invalid one.
-        status: u16,
-        /// The registry's own code.
-        code: u32,
-        /// The registry's words about the schema, cut to 500 characters.
-        message: String,
-    },
-    /// Certificates or keys are not usable.
-    #[error("TLS to the schema registry: {0}")]
-    Tls(String),
-    /// It is not able to answer now.
-    #[error("schema registry {url} answered status {status}")]
-    Unavailable {
-        /// The base URL.
-        url: Url,
-        /// The HTTP status.
-        status: u16,
-    },
-    /// No answer.
-    #[error("schema registry {url} does not answer")]
-    Unreachable {
-        /// The base URL.
-        url: Url,
-        /// Why.
-        source: reqwest::Error,
-    },
-    /// The password or token cannot be had, for now.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// A configured URL is not usable. Its text may hold a password and is not kept.
-    #[error("registry URL number {number} {problem}")]
-    Url {
-        /// Its place in the configured list, from 1.
-        number: usize,
-        /// What is wrong with it.
-        problem: &'static str,
-    },
-}
+use error::{cut, refusal};
 
-impl Error {
-    /// What the supervisor does about it.
-    #[must_use]
-    pub fn class(&self) -> Class {
-        match self {
-            Self::Secret(_) | Self::Unavailable { .. } | Self::Unreachable { .. } => Class::Retry,
-            // A proxy in between answers so while the registry behind it is started.
-            Self::Answer { status, .. } if *status < 300 => Class::Retry,
-            Self::Absent { .. }
-            | Self::Answer { .. }
-            | Self::Client(_)
-            | Self::Denied { .. }
-            | Self::Missing
-            | Self::Path { .. }
-            | Self::Refused { .. }
-            | Self::Tls(_)
-            | Self::Url { .. } => Class::Fatal,
-        }
-    }
-}
+pub use error::Error;
 
 /// What registering a schema would come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,16 +59,6 @@ pub struct Registry {
     kept: Option<Token>,
 }
 
-fn conflict_note(status: u16) -> &'static str {
-    match status {
-        409 => {
-            ". It does not go with the schemas before it by the rule that holds there: give the subject the rule FORWARD, or NONE \
-             (Apicurio takes a subject's NONE for no rule of its own, so there the global rule must be NONE too), and start again"
-        }
-        _ => "",
-    }
-}
-
 #[derive(Serialize)]
 struct Candidate<'a> {
     schema: &'a str,
@@ -199,14 +80,6 @@ struct Compatibility {
     is_compatible: bool,
     #[serde(default)]
     messages: Vec<String>,
-}
-
-/// The body of every error.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Refusal {
-    error_code: u32,
-    message: String,
 }
 
 impl Registry {
@@ -239,6 +112,12 @@ impl Registry {
         Ok(Self { is_rehearsal: true, ..Self::new(config)? })
     }
 
+    /// Whether what is missing is registered, or somebody else does that.
+    #[must_use]
+    pub fn registers(&self) -> bool {
+        self.config.auto_register
+    }
+
     /// What to do about an error. Once the registry has answered, nothing but its word about a
     /// schema is permanent: a gateway whose backend is restarted says 404 or redirects, one that
     /// renews credentials 401.
@@ -256,7 +135,8 @@ impl Registry {
         }
     }
 
-    /// The id of `schema_json` under `subject`, registering it if it is new.
+    /// The id of `schema_json` under `subject`, registering it if it is new and
+    /// `registry.auto_register` allows that.
     ///
     /// # Errors
     ///
@@ -266,10 +146,10 @@ impl Registry {
         if let Some(id) = self.known.get(&cached) {
             return Ok(*id);
         }
-        let id = if self.is_rehearsal {
-            self.would_register(subject, schema_json).await?
-        } else {
-            self.register_anew(subject, schema_json).await?
+        let id = match (self.config.auto_register, self.is_rehearsal) {
+            (false, _) => self.registered(subject, schema_json).await?,
+            (true, true) => self.would_register(subject, schema_json).await?,
+            (true, false) => self.register_anew(subject, schema_json).await?,
         };
         self.remember(cached, id);
         Ok(id)
@@ -309,20 +189,22 @@ impl Registry {
         }
     }
 
-    /// The text of the newest schema under `subject`, which need not be registered again; `None` if it has none, or we may not read it.
+    /// The text of the newest schema under `subject`, which need not be registered again; `None` if it
+    /// has none, or we may not read it.
     ///
     /// # Errors
     ///
     /// If no URL answers, or the credentials are refused.
     pub async fn newest(&mut self, subject: &str) -> Result<Option<String>, Error> {
-        let path = ["subjects", subject, "versions", "latest"];
-        let parse = |body: &[u8]| serde_json::from_slice::<Version>(body).ok();
-        match self.ask(&Method::GET, &path, subject, None, parse).await {
-            Ok(Version { id, schema }) => {
+        match self.version(subject, "latest").await {
+            Ok(Some(Version { id, schema })) => {
                 self.remember((subject.to_owned(), schema.clone()), SchemaId(id));
                 Ok(Some(schema))
             }
-            Err(Error::Absent { .. } | Error::Denied { status: 403, .. }) => Ok(None),
+            Ok(None)
+            | Err(Error::Denied { status: 403, .. } | Error::Refused { status: 403, .. }) => {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -350,8 +232,7 @@ impl Registry {
         let parse = |body: &[u8]| serde_json::from_slice::<Compatibility>(body).ok();
         match self.ask(&post, &path, subject, Some(&body), parse).await {
             Ok(Compatibility { is_compatible: false, messages }) => {
-                let message = messages.join("; ").chars().take(MESSAGE_CHARS_MAX).collect();
-                Ok(Registration::Incompatible { message })
+                Ok(Registration::Incompatible { message: cut(&messages.join("; ")) })
             }
             Ok(_) | Err(Error::Absent { .. }) => Ok(Registration::New),
             Err(error) => Err(error),
@@ -505,9 +386,6 @@ const KNOWN_MAX: usize = 10_000;
 /// The largest body that is read, bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
-/// How much of the registry's words about a schema is kept, characters.
-const MESSAGE_CHARS_MAX: usize = 500;
-
 fn client(config: &config::Registry, urls: &[Url]) -> Result<Client, Error> {
     let mut builder = Client::builder()
         .no_proxy()
@@ -550,45 +428,6 @@ async fn read_body(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::E
         body.extend_from_slice(&chunk);
     }
     Ok(Some(body))
-}
-
-/// What an answer that is no success means.
-fn refusal(url: &Url, subject: &str, status: StatusCode, body: &[u8]) -> Error {
-    let url = url.clone();
-    let number = status.as_u16();
-    match status {
-        StatusCode::UNAUTHORIZED => {
-            let need = "it wants credentials, or others (registry.user, registry.token)".into();
-            Error::Denied { url, status: number, need }
-        }
-        StatusCode::FORBIDDEN if subject.is_empty() => {
-            Error::Denied { url, status: number, need: "permission to read is needed".into() }
-        }
-        StatusCode::FORBIDDEN => {
-            let need = format!("permission to read and write subject {subject} is needed");
-            Error::Denied { url, status: number, need }
-        }
-        StatusCode::NOT_FOUND => match serde_json::from_slice(body).unwrap_or_default() {
-            Refusal { error_code: code @ 40_401..=40_403, .. } => {
-                Error::Absent { url, subject: subject.to_owned(), code }
-            }
-            _ => Error::Path { url },
-        },
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-            Error::Unavailable { url, status: number }
-        }
-        status if status.is_server_error() => Error::Unavailable { url, status: number },
-        StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => {
-            let Refusal { error_code, message } = serde_json::from_slice(body).unwrap_or_default();
-            Error::Refused {
-                subject: subject.to_owned(),
-                status: number,
-                code: error_code,
-                message: message.chars().take(MESSAGE_CHARS_MAX).collect(),
-            }
-        }
-        _ => Error::Answer { url, status: number, what: "an error that it should not" },
-    }
 }
 
 #[cfg(test)]

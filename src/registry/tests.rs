@@ -16,6 +16,7 @@ fn config(urls: Vec<String>) -> config::Registry {
         ca_file: None,
         client_cert: None,
         timeout: Duration::from_secs(5),
+        auto_register: true,
     }
 }
 
@@ -154,6 +155,8 @@ async fn an_answer_has_a_class_and_says_what_to_do() {
     check(422, "no json", Class::Fatal, "status 422, code 0").await;
     check(401, "", Class::Fatal, "wants credentials").await;
     check(403, "", Class::Fatal, "write subject orders-value").await;
+    let denied = r#"{"error_code":40301,"message":"User is denied operation Write"}"#;
+    check(403, denied, Class::Fatal, "orders-value (status 403, code 40301): User is denied").await;
     check(404, "", Class::Fatal, "base path").await;
     check(400, "", Class::Fatal, "status 400").await;
     check(301, "", Class::Fatal, "status 301").await;
@@ -180,13 +183,14 @@ async fn after_an_answer_only_its_word_about_a_schema_is_permanent() {
         assert_eq!(registry.register("b", "\"int\"").await.unwrap(), SchemaId(2));
         asked.join().unwrap();
     }
-    let refused = || (422, String::new());
-    let (url, asked) = server(vec![id(1), refused()]);
-    let mut registry = Registry::new(&config(vec![url])).unwrap();
-    registry.register("a", "\"int\"").await.unwrap();
-    let error = registry.register("b", "\"int\"").await.unwrap_err();
-    assert_eq!(registry.class(&error), Class::Fatal, "{error}");
-    asked.join().unwrap();
+    for (status, body) in [(422, ""), (403, r#"{"error_code":40301}"#)] {
+        let (url, asked) = server(vec![id(1), (status, body.to_owned())]);
+        let mut registry = Registry::new(&config(vec![url])).unwrap();
+        registry.register("a", "\"int\"").await.unwrap();
+        let error = registry.register("b", "\"int\"").await.unwrap_err();
+        assert_eq!(registry.class(&error), Class::Fatal, "{error}");
+        asked.join().unwrap();
+    }
 }
 
 #[tokio::test]
@@ -276,7 +280,8 @@ async fn tls_works_with_a_private_authority_and_client_certificate() {
 /// of the registry.
 #[tokio::test]
 async fn a_newest_schema_that_may_not_be_read_is_none() {
-    for (status, body) in [(403, ""), (404, r#"{"error_code":40401}"#)] {
+    let denied = (403, r#"{"error_code":40301}"#);
+    for (status, body) in [(403, ""), denied, (404, r#"{"error_code":40401}"#)] {
         let (url, asked) = server(vec![(status, body.into())]);
         let mut registry = Registry::new(&config(vec![url])).unwrap();
         assert_eq!(registry.newest("t-value").await.unwrap(), None, "{status}");
@@ -291,4 +296,36 @@ async fn a_newest_schema_that_may_not_be_read_is_none() {
     let error = registry.newest("t-value").await.unwrap_err();
     assert_eq!(registry.class(&error), Class::Retry, "{error}");
     asked.join().unwrap();
+}
+
+/// The newest version by which the records can be read, by reading alone.
+#[tokio::test]
+async fn where_nothing_is_registered_a_version_with_the_same_layout_is_found() {
+    let record = |attributes: &str| {
+        let fields = format!(r#"[{{"name":"a","type":"int"{attributes}}}]"#);
+        format!(r#"{{"type":"record","name":"R","fields":{fields}}}"#)
+    };
+    let version = |id: u32, schema: &str| {
+        (200, serde_json::json!({ "id": id, "schema": schema }).to_string())
+    };
+    let newer = r#"{"type":"record","name":"R","fields":[]}"#;
+    let (url, asked) = server(vec![
+        (200, "[1,3,2,4]".to_owned()),
+        (404, r#"{"error_code":40402}"#.to_owned()),
+        version(13, newer),
+        version(12, &record(r#","doc":"Words","default":7"#)),
+        (404, r#"{"error_code":40401}"#.to_owned()),
+    ]);
+    let config = config::Registry { auto_register: false, ..config(vec![url]) };
+    let mut registry = Registry::new(&config).unwrap();
+    for _ in 0..2 {
+        let id = registry.register("t-value", &record("")).await.unwrap();
+        assert_eq!(id, SchemaId(12));
+    }
+    let error = registry.register("u-value", &record("")).await.unwrap_err();
+    assert!(matches!(&error, Error::Unregistered { subject } if subject == "u-value"), "{error}");
+    assert_eq!(registry.class(&error), Class::Fatal);
+    let asked = asked.join().unwrap();
+    assert!(asked.iter().all(|it| it.starts_with("GET ")), "{asked:?}");
+    assert!(asked[3].contains("/subjects/t-value/versions/2 "), "{asked:?}");
 }

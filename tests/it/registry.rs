@@ -23,6 +23,7 @@ pub(crate) fn client(urls: &[String]) -> Registry {
         ca_file: None,
         client_cert: None,
         timeout: Duration::from_secs(20),
+        auto_register: true,
     })
     .unwrap()
 }
@@ -34,13 +35,14 @@ pub(crate) fn record(fields: &str) -> String {
 pub(crate) const NUMBER: &str = r#"{"name":"a","type":"int"}"#;
 const ADDED: &str = r#"{"name":"b","type":"string"}"#;
 
-/// A door in front of the registry that lets in only who says `authorization`; its URL.
-fn door(registry: &str, authorization: &str) -> String {
+/// A door in front of the registry that lets in only requests with this in their head, in lower case;
+/// others get this status. Its URL.
+pub(crate) fn door(registry: &str, wanted: &str, refusal: &str) -> String {
     let (address, path) = registry.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/{path}", listener.local_addr().unwrap());
-    let (address, wanted) =
-        (address.to_owned(), format!("authorization: {authorization}\r\n").to_lowercase());
+    let (address, wanted) = (address.to_owned(), wanted.to_lowercase());
+    let refusal = format!("HTTP/1.1 {refusal}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     thread::spawn(move || {
         for mut caller in listener.incoming().map(Result::unwrap) {
             let mut reader = BufReader::new(caller.try_clone().unwrap());
@@ -53,8 +55,7 @@ fn door(registry: &str, authorization: &str) -> String {
             let mut body = vec![0; length];
             reader.read_exact(&mut body).unwrap();
             if !head.to_lowercase().contains(&wanted) {
-                let refusal = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n";
-                write!(caller, "{refusal}connection: close\r\n\r\n").unwrap();
+                write!(caller, "{refusal}").unwrap();
                 continue;
             }
             let mut registry = TcpStream::connect(&address).unwrap();
@@ -86,8 +87,9 @@ fn a_registry_that_wants_credentials() {
             ("Basic Y2RjOnIxZ2h0LWNBbkFyWQ==", user("r1ght-cAnArY\n"), ["", &wrong_password]),
             ("Bearer r1ght-cAnArY", token("r1ght-cAnArY\n"), [&wrong_password, &wrong_token]),
         ] {
-            let config =
-                plain.replace(&stack.registry.url(), &door(&stack.registry.url(), authorization));
+            let wanted = format!("authorization: {authorization}\r\n");
+            let door = door(&stack.registry.url(), &wanted, "401 Unauthorized");
+            let config = plain.replace(&stack.registry.url(), &door);
             flow.execute("INSERT INTO t (v) VALUES ('a'), ('b')").await;
             for wrong in wrongs {
                 let mut walbrook = Walbrook::spawn(&flow::edit(&config, "registry", wrong));

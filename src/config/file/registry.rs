@@ -25,6 +25,7 @@ pub(super) struct Registry {
     cert_file: Key<String>,
     key_file: Key<String>,
     timeout: Key<Time>,
+    auto_register: Key<bool>,
 }
 
 pub(super) fn build(
@@ -59,6 +60,7 @@ pub(super) fn build(
         ca_file: section.ca_file.as_ref().map(|file| around.path(file.get_ref())),
         client_cert: certificate(("registry.cert_file", &section.cert_file), key, around)?,
         timeout: within("registry.timeout", &section.timeout, Time::seconds(10), bounds)?.0,
+        auto_register: section.auto_register.is_none_or(Spanned::into_inner),
     }))
 }
 

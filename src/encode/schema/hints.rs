@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::COLUMN;
 
-/// Whether two schemas lay records out in the same way: they differ in defaults, in labels of enums
-/// and in what columns are called at most.
+/// Whether two schemas lay records out in the same way: they differ in defaults, in labels of enums,
+/// in what columns are called and in words (`doc`, `aliases`) at most.
 #[must_use]
 pub fn is_same_layout(one: &str, other: &str) -> bool {
     let bare = |text: &str| {
@@ -17,8 +17,8 @@ pub fn is_same_layout(one: &str, other: &str) -> bool {
     one.is_some() && one == bare(other)
 }
 
-/// A type without what says nothing of how it is laid out: defaults, labels of enums, and names of
-/// columns beside those of their fields.
+/// A type without what says nothing of how it is laid out: defaults, labels of enums, names of columns
+/// beside those of their fields, and words.
 #[must_use]
 pub fn bare(declared: &Value) -> Value {
     let mut bare = declared.clone();
@@ -30,9 +30,9 @@ fn take_hints(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(take_hints),
         Value::Object(attributes) => {
-            attributes.remove("default");
-            attributes.remove("connect.default");
-            attributes.remove(COLUMN);
+            for hint in ["default", "connect.default", "doc", "aliases", COLUMN] {
+                attributes.remove(hint);
+            }
             if attributes.get("connect.name").is_some_and(|name| name == "io.debezium.data.Enum") {
                 attributes.remove("connect.parameters");
             }

@@ -58,7 +58,8 @@ impl Refusal {
                 _ => None,
             },
             Error::Registry(error) => match &**error {
-                registry::Error::Refused { subject, .. } => {
+                registry::Error::Refused { subject, .. }
+                | registry::Error::Unregistered { subject } => {
                     Some(Self { subject: Some(subject.clone()), ..of(&**error) })
                 }
                 _ => None,

@@ -1,6 +1,8 @@
 //! One table's trouble is that table's: its changes wait, whole and in order, all others go on, and they
 //! come back, each once, before all that is newer.
 
+mod unregistered;
+
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
