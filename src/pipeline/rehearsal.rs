@@ -13,9 +13,9 @@ use tokio::sync::watch;
 use super::attempt::{Attempt, Memory};
 use super::supervisor::Ending;
 use super::{Error, STOP_LIMIT, Telemetry, join, stop_pair, writer};
-use crate::batch::{Batch, Record};
+use crate::batch::{Batch, Operation, Record};
 use crate::checkpoint::Checkpoint;
-use crate::config::{Config, Kafka, OnRefused, Refused, Replication, Tables};
+use crate::config::{Config, Kafka, Replication};
 use crate::edges::{Class, Receipt, Sink};
 use crate::kafka;
 use crate::metrics::Metrics;
@@ -33,6 +33,8 @@ pub struct Rehearsed {
     pub records: usize,
     /// What of them brokers may refuse, by topic.
     pub topics: BTreeMap<String, Extremes>,
+    /// The tables that would be parked, and why.
+    pub parked: BTreeMap<String, String>,
 }
 
 /// The records of a topic that brokers may refuse.
@@ -62,10 +64,7 @@ pub async fn rehearse_stream(
         checkpoint_interval: Duration::from_millis(50),
         ..config.replication.clone()
     };
-    // What a run would park is to be told.
-    let refused = Refused { action: OnRefused::Stop, ..Refused::default() };
-    let tables = Tables { refused, ..config.tables.clone() };
-    let config = &Config { replication, tables, ..config.clone() };
+    let config = &Config { replication, ..config.clone() };
     let (seen, mut watched) = watch::channel(Rehearsed::default());
     // Which are parked decides nothing but what is not encoded.
     let parked = kafka::read_parked(config, checkpoint).unwrap_or_default();
@@ -158,7 +157,14 @@ impl Sink for Discard {
 
     fn commit(&mut self, batch: &Batch) -> Result<Receipt, Self::Error> {
         self.seen.send_modify(|seen| {
-            batch.records().iter().for_each(|record| seen.note(batch, record));
+            let parked = |record: &&Record| record.operation == Operation::Parked;
+            batch.records().iter().filter(|it| !parked(it)).for_each(|it| seen.note(batch, it));
+            for (table, parked) in &batch.parked {
+                let is_news = !self.parked.iter().any(|known| known.table == *table);
+                if let (true, Some(parked)) = (is_news, parked) {
+                    seen.parked.insert(table.clone(), parked.reason.clone());
+                }
+            }
             seen.records += batch.records().len();
             let confirm = batch.checkpoint.as_ref().map(|checkpoint| checkpoint.confirm);
             seen.up_to = seen.up_to.max(confirm.unwrap_or(Lsn::ZERO));

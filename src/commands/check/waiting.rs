@@ -32,6 +32,7 @@ pub(super) async fn inspect(
     match pipeline::rehearse_stream(config, from, end, limit).await {
         Ok(rehearsed) => {
             judge(from.0.confirm, &rehearsed, end, limit, report);
+            judge_parked(&rehearsed, report);
             kafka::judge_waiting(config, &rehearsed.topics, report);
         }
         Err(error) if may_pass(&error) => report.skipped(
@@ -39,6 +40,17 @@ pub(super) async fn inspect(
             format!("the WAL that waits could not be decoded now: {}", said(&error)),
         ),
         Err(error) => report.error(NAME, &error, None),
+    }
+}
+
+/// Names the tables whose changes would wait.
+pub(super) fn judge_parked(rehearsed: &Rehearsed, report: &mut Report) {
+    for (table, reason) in &rehearsed.parked {
+        report.failed(
+            NAME,
+            format!("table {table} would be parked, and all others go on: {reason}"),
+            "put right what it says before the start, or then, and `walbrook unpark`",
+        );
     }
 }
 

@@ -34,7 +34,7 @@ pub(in super::super) struct Refusal {
 #[derive(Debug, Default)]
 pub(in super::super) struct Parker {
     pub(super) returner: Returner,
-    /// Whether nothing is brought back.
+    /// Whether nothing is brought back, and nobody told: it is a rehearsal.
     pub(super) is_idle: bool,
     /// Tables of which a broker has refused a record.
     refused: BTreeMap<String, Refusal>,
@@ -183,7 +183,9 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
     async fn begin_parking(&mut self, table: String, refusal: Refusal) -> Result<(), Error> {
         let offset = self.open_parked().await?;
         let (reason, subject, by_broker) = refusal.into_parts();
-        warn!(%table, reason, "the table is parked: its changes wait, in order, in {}; all others go on. `walbrook status` shows it, `walbrook unpark` tries again", self.around.parked_topic);
+        if !self.around.parker.is_idle {
+            warn!(%table, reason, "the table is parked: its changes wait, in order, in {}; all others go on. `walbrook status` shows it, `walbrook unpark` tries again", self.around.parked_topic);
+        }
         self.rest(&table);
         self.assembler.begin_parking(Parked {
             format: parked::FORMAT,

@@ -177,3 +177,28 @@ fn a_schema_of_the_waiting_rows_that_the_registry_refuses_is_told_and_not_regist
         checked.says("start.wal", "failed", &["refuses the schema", &subject]);
     });
 }
+
+/// All that would be parked is told, not only the first of it.
+#[test]
+fn each_table_that_would_be_parked_is_told() {
+    run(LIMIT, async {
+        let ddl = format!(
+            "{DDL} CREATE TABLE n (id int PRIMARY KEY, v numeric); ALTER PUBLICATION walbrook ADD TABLE n;"
+        );
+        let mut flow = stopped("wait_parked", &ddl, &[]).await;
+        let subject = format!("{}-value", flow.topic("public.t"));
+        flow.config = flow.config.replace("on_refused = \"stop\"\n", "");
+        flow.execute("ALTER TABLE t ALTER v TYPE int USING 1; INSERT INTO t VALUES (1, 2)").await;
+        flow.execute("INSERT INTO n VALUES (1, 'NaN'); INSERT INTO quiet VALUES (1), (2)").await;
+        let checked = check(&flow).await;
+        checked.says("start.wal", "failed", &["public.t would be parked", &subject]);
+        checked.says("start.wal", "failed", &["public.n would be parked", "NaN"]);
+        checked.says("start.wal", "ok", &["records: 4"]);
+        let plain = command(&flow.config, &["check"]);
+        assert!(!plain.stderr.contains("its changes wait"), "{}", plain.stderr);
+        flow.restart().await;
+        flow.drain().await;
+        assert_eq!(flow.records("public.quiet").len(), 2);
+        flow.stop();
+    });
+}
