@@ -84,7 +84,7 @@ const LEDGERS: &str = "
     CREATE TABLE ledger_b (id int PRIMARY KEY, amount text);
     CREATE PUBLICATION walbrook FOR TABLE ledger_a, ledger_b WITH (publish_via_partition_root = true);";
 
-/// `../shared/cases/01`: the registry refuses one table's schema.
+/// The registry refuses one table's schema.
 #[test]
 fn a_table_whose_schema_is_refused_waits_and_all_others_go_on() {
     run(TEST_LIMIT, async {
@@ -248,7 +248,7 @@ fn a_table_that_must_not_wait_stops_the_pipeline() {
     });
 }
 
-/// `../shared/cases/09`: a TRUNCATE's record has no key, and a compacted topic takes none without.
+/// A TRUNCATE's record has no key, and a compacted topic takes none without.
 #[test]
 fn a_truncate_is_left_out_where_the_topic_is_compacted() {
     run(TEST_LIMIT, async {
@@ -284,7 +284,7 @@ fn a_truncate_is_left_out_where_the_topic_is_compacted() {
     });
 }
 
-/// `../shared/cases/25`: two columns become one field, while the stream runs.
+/// Two columns become one field, while the stream runs.
 #[test]
 fn columns_that_become_one_field_park_their_table() {
     run(TEST_LIMIT, async {
