@@ -138,7 +138,7 @@ class Servers:
         return self.spawn("kafka", [*java, "kafka.Kafka", properties])
 
     def _start_registry(self):
-        jar = next(pathlib.Path(self.where["registry"]).glob("*-runner.jar"))
+        jar = self.where["registry2"]
         return self.spawn(
             "registry",
             [*self._java("256m"), "-Dquarkus.http.host=127.0.0.1",

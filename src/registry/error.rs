@@ -135,7 +135,7 @@ fn note(status: u16) -> &'static str {
     match status {
         409 => {
             ". It does not go with the schemas before it by the rule that holds there: give the subject the rule FORWARD, or NONE \
-             (Apicurio takes a subject's NONE for no rule of its own, so there the global rule must be NONE too); `walbrook unpark`, or a start, tries again"
+             (Apicurio 2 takes a subject's NONE for no rule of its own, so there the global rule must be NONE too); `walbrook unpark`, or a start, tries again"
         }
         403 => {
             ". Give walbrook that permission, or set registry.auto_register = false and register schemas yourself"

@@ -116,6 +116,6 @@ async fn rehearse(
 fn advice(subject: &str) -> String {
     format!(
         "set the registry's rule of that subject to what its table does: PUT /config/{subject} {{\"compatibility\": \"FORWARD\"}}, or NONE \
-         (Apicurio takes a subject's NONE for no rule of its own, so there the global rule must be NONE too)"
+         (Apicurio 2 takes a subject's NONE for no rule of its own, so there the global rule must be NONE too)"
     )
 }

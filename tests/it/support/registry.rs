@@ -32,10 +32,16 @@ impl Registry {
     /// Starts it again after [`kill`](Self::kill), on the same port. It has forgotten everything.
     pub(crate) fn launch(&mut self) {
         self.schemas.lock().unwrap().clear();
-        let home = installed("registry").join("apicurio-registry-app-2.6.13.Final-runner.jar");
+        let version = version();
+        let java = match &*version {
+            "2" => PathBuf::from("java"),
+            _ => installed("java25"),
+        };
+        let (java, home) = (java.display(), installed(&format!("registry{version}")));
+        let (java, home) = (java.to_string(), home.display().to_string());
         let arguments = [
-            "java",
-            "-Xmx256m",
+            &*java,
+            "-Xmx384m",
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
             "-XX:-UsePerfData",
@@ -43,9 +49,13 @@ impl Registry {
             "-Dquarkus.http.host=127.0.0.1",
             // Of more it shows none, without a word; all tests together have more than its 1000.
             "-Dregistry.ccompat.max-subjects=100000",
+            "-Dapicurio.ccompat.max-subjects=100000",
             &format!("-Dquarkus.http.port={}", self.port),
+            // Version 3 has a second one.
+            "-Dquarkus.management.host=127.0.0.1",
+            "-Dquarkus.management.port=0",
             "-jar",
-            home.to_str().expect("our folders have plain names"),
+            &home,
         ];
         let log = self.folder.join("log");
         let mut process = Process::start("the registry", User::Same, &arguments, &log);
@@ -62,22 +72,23 @@ impl Registry {
     /// Has a subject, which must be there, take whatever comes: by the registry's own API, since for the
     /// Confluent API a subject's NONE is no rule of its own.
     pub(crate) fn free(&self, subject: &str) {
-        let url = format!(
-            "http://127.0.0.1:{}/apis/registry/v2/groups/default/artifacts/{subject}/rules",
-            self.port
-        );
-        let rule = r#"{"type":"COMPATIBILITY","config":"NONE"}"#;
-        assert_eq!(http::send("POST", &url, rule), 204, "{subject}");
+        let rule = match &*version() {
+            "2" => r#"{"type":"COMPATIBILITY","config":"NONE"}"#,
+            _ => r#"{"ruleType":"COMPATIBILITY","config":"NONE"}"#,
+        };
+        assert_eq!(http::send("POST", &self.rules_of(subject), rule), 204, "{subject}");
     }
 
     /// Has a subject that was freed take what the global rule lets through again.
     pub(crate) fn bind(&self, subject: &str) {
-        let url = format!(
-            "http://127.0.0.1:{}/apis/registry/v2/groups/default/artifacts/{subject}/rules",
-            self.port
-        );
-        let status = http::send("DELETE", &url, "");
+        let status = http::send("DELETE", &self.rules_of(subject), "");
         assert!(matches!(status, 204 | 404), "{subject}: {status}");
+    }
+
+    fn rules_of(&self, subject: &str) -> String {
+        let (port, version) = (self.port, version());
+        let artifact = format!("groups/default/artifacts/{subject}");
+        format!("http://127.0.0.1:{port}/apis/registry/v{version}/{artifact}/rules")
     }
 
     /// Sets the rule of a subject, or with "" the global one.
@@ -139,6 +150,11 @@ impl Registry {
         let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
         answer["schema"].as_str().unwrap().to_owned()
     }
+}
+
+/// Apicurio's, as `tests/run --registry` says.
+pub(crate) fn version() -> String {
+    std::env::var("WALBROOK_TEST_REGISTRY").unwrap_or_else(|_| "2".to_owned())
 }
 
 const START_LIMIT: Duration = Duration::from_secs(180);
