@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, and what the exit code says.
 
+mod schema;
 mod waiting;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::logging::LogFormat;
 use crate::position::Position;
+pub use schema::{CheckDdl, SchemaCommand};
 pub use waiting::{DlqCommand, UnparkArguments};
 
 /// How a process ended. Scripts and service managers rely on the numbers.
@@ -20,7 +22,7 @@ pub enum Exit {
     Unexpected = 1,
     /// The command line or the configuration is wrong.
     Usage = 2,
-    /// `check` found something that must be put right.
+    /// `check`, or `schema check`, found something that must be put right.
     CheckFailed = 3,
     /// A permanent error: a restart would fail in the same way.
     Permanent = 4,
@@ -32,13 +34,16 @@ pub enum Exit {
     Busy = 7,
     /// `verify` or `repair` found a table and its topic different.
     Differs = 8,
-    /// `verify` or `repair` found no difference, and could not compare everything.
+    /// `verify` or `repair` found no difference, or `schema check` no harm, and could not compare
+    /// everything.
     NotCompared = 9,
+    /// `schema check` found what readers have to be ready for.
+    ReadersFirst = 10,
 }
 
 impl Exit {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Ok,
         Self::Unexpected,
         Self::Usage,
@@ -49,6 +54,7 @@ impl Exit {
         Self::Busy,
         Self::Differs,
         Self::NotCompared,
+        Self::ReadersFirst,
     ];
 
     /// The number that the operating system sees.
@@ -65,6 +71,7 @@ impl Exit {
             Self::Busy => 7,
             Self::Differs => 8,
             Self::NotCompared => 9,
+            Self::ReadersFirst => 10,
         }
     }
 }
@@ -94,18 +101,20 @@ Examples:
   walbrook repair --table public.orders   make it so, the deletes too
   walbrook unpark public.orders           try again what was refused of a table
   walbrook dlq replay                     route dead letters of outboxes again
+  walbrook schema check --ddl 0042.sql    in CI: whom would this migration break?
 
 Exit codes:
   0  done, or stopped as asked
   1  unexpected error
   2  the command line or the configuration is wrong
-  3  check found something that must be put right
+  3  check found something that must be put right (schema check: something would be refused)
   4  permanent error: a restart would fail in the same way
   5  refused: slot, server and checkpoint do not fit together; see walbrook checkpoint --help
   6  PostgreSQL, Kafka or the registry cannot be reached (run waits for them instead)
   7  another process uses the replication slot (run waits as a standby instead)
   8  verify found a table and its topic different (repair: still different)
-  9  verify, or repair, found no difference, and could not compare everything
+  9  verify, repair or schema check found nothing, and could not compare everything
+ 10  schema check found what readers have to be ready for, and nothing that is refused
 
 For systemd: Restart=on-failure with RestartPreventExitStatus=2 4 5.";
 
@@ -205,7 +214,7 @@ pub enum Command {
     /// as a standby and takes over when that one is gone. Waits and retries while a server is down;
     /// ends with exit code 4 or 5 where a retry cannot help.
     Run,
-    /// Print Avro schemas as they would be registered
+    /// Print Avro schemas as they would be registered, or say what a migration does to them
     #[command(subcommand)]
     Schema(SchemaCommand),
     /// Create, adopt, drop or look at the replication slot
@@ -356,21 +365,6 @@ pub enum CheckpointCommand {
     },
 }
 
-/// `walbrook schema …`.
-#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
-pub enum SchemaCommand {
-    /// Print the key and value schemas of published tables
-    ///
-    /// As the next start would register them: from the catalog, and beside the newest schemas of the
-    /// subjects, which the registry is asked for. Registers nothing. Where no registry answers, a
-    /// warning says so, and the schemas are those of new subjects.
-    Print {
-        /// Only this table, as schema.table
-        #[arg(long, value_name = "TABLE")]
-        table: Option<String>,
-    },
-}
-
 /// `walbrook slot …`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub enum SlotCommand {
@@ -505,7 +499,7 @@ mod tests {
     fn help_teaches() {
         let help = Cli::command().render_long_help().to_string();
         for exit in Exit::ALL {
-            let line = format!("\n  {}  ", exit.code());
+            let line = format!("\n{:>3}  ", exit.code());
             assert!(help.contains(&line), "exit code {}", exit.code());
             assert_eq!(exit as u8, exit.code());
         }
@@ -534,6 +528,8 @@ mod tests {
             "walbrook checkpoint accept --reason restored --position 16/B374D848#12",
             "walbrook checkpoint skip --position 16/B374D848#12 --file a.json --reason known",
             "walbrook schema print --table public.orders",
+            "walbrook schema check --ddl a.sql --ddl - --scratch --json",
+            "walbrook schema check --ddl a.sql --in-place --lock-timeout 1",
             "walbrook snapshot pause",
             "walbrook snapshot resume --table public.orders --table public.items",
             "walbrook snapshot start --table public.orders --where id<1000",
@@ -558,6 +554,8 @@ mod tests {
             "walbrook snapshot start --table public.orders --where ",
             "walbrook snapshot status --watch --json",
             "walbrook repair --gap ",
+            "walbrook schema check",
+            "walbrook schema check --ddl a.sql --in-place --scratch",
             "walbrook run --password x",
             "walbrook verify --memory 0",
         ] {

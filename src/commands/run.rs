@@ -86,6 +86,7 @@ fn outlook(exit: Exit) -> &'static str {
         | Exit::Differs
         | Exit::NotCompared
         | Exit::Ok
+        | Exit::ReadersFirst
         | Exit::Unexpected
         | Exit::Usage => "that should not happen",
     }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use encoding_rs::Encoding;
 
 pub use environment::Environment;
-pub use file::{Error, load};
+pub use file::{Error, load, of_environment};
 pub use refused::{OnRefused, Refused};
 pub use secret::{Secret, SecretCommand, SecretError, SecretSource, Token, TokenSource};
 pub use selection::{Selection, TablePattern};

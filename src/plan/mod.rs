@@ -16,6 +16,7 @@ mod message;
 mod outbox;
 mod parked;
 mod payload;
+pub mod readers;
 mod registered;
 mod routing;
 mod shape;

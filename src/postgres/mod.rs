@@ -32,8 +32,8 @@ mod tls;
 mod wire;
 
 pub use catalog::{
-    Catalog, Child, OldestXact, Publication, PublishedColumn, PublishedTable, Server, SlotFacts,
-    Survey, SurveyedColumn, SurveyedTable, UnloggedColumn, Walsender,
+    Catalog, Child, DdlRefusal, OldestXact, Publication, PublishedColumn, PublishedTable, Server,
+    SlotFacts, Survey, SurveyedColumn, SurveyedTable, UnloggedColumn, Walsender,
 };
 pub use error::{Error, PassfileWarning, ServerError};
 pub use exported::{ExportError, Exported};

@@ -83,7 +83,15 @@ impl Settings {
     pub(super) fn for_snapshots(mut self) -> Self {
         self.later.push(("default_transaction_read_only", "on"));
         // Nothing that a user has created may stand before the catalog's own names.
-        self.later.push(("search_path", "pg_catalog"));
+        self.later.push((SEARCH_PATH, "pg_catalog"));
+        self
+    }
+
+    /// The same for a session that runs statements of others, which rely on the role's own search path:
+    /// what a setting was at the log-in is what it can be set back to.
+    pub(super) fn for_ddl(mut self) -> Self {
+        self.asked.retain(|(name, _)| *name != SEARCH_PATH);
+        self.later.push((SEARCH_PATH, "pg_catalog"));
         self
     }
 
@@ -131,6 +139,8 @@ impl Settings {
         Ok(found.next().flatten().unwrap_or_default().to_owned())
     }
 }
+
+const SEARCH_PATH: &str = "search_path";
 
 const CLIENT_ENCODING: &str = "client_encoding";
 

@@ -42,6 +42,20 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Config, Error> {
     parse(&text, &folder, environment).map_err(|fault| Error::new(shown, &text, fault))
 }
 
+/// The database that libpq's variables name by themselves, whatever a file says.
+///
+/// # Errors
+///
+/// If they do not name one, or contradict each other.
+pub fn of_environment(environment: &Environment) -> Result<super::Postgres, Error> {
+    let of = |message| Error::Incomplete { path: "--scratch".to_owned(), message };
+    if environment.get("PGDATABASE").is_none() {
+        return Err(of("PGDATABASE is not set: it names the database that is used".to_owned()));
+    }
+    let around = Surroundings { folder: Path::new(""), environment };
+    postgres::build(None, &around).map_err(|fault| of(fault.message))
+}
+
 /// What is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

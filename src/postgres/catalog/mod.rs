@@ -4,6 +4,7 @@
 //! asks drives it until the answer is there.
 
 mod constant;
+mod ddl;
 mod measure;
 mod publication;
 mod published;
@@ -38,6 +39,7 @@ use super::socket::Socket;
 pub(super) use published::over_published;
 pub(super) use relation::{RELATIONS_SQL, identity_named};
 
+pub use ddl::DdlRefusal;
 pub use publication::{Child, Publication, PublishedColumn, PublishedTable, UnloggedColumn};
 pub use slot::{OldestXact, SlotFacts, Walsender};
 pub use survey::{Survey, SurveyedColumn, SurveyedTable};
@@ -112,11 +114,20 @@ impl Catalog {
     ///
     /// If no host does.
     pub async fn connect(postgres: &Postgres) -> Result<Self, Error> {
-        connect::establish(postgres, |socket, peer| Self::start(postgres, socket, peer)).await
+        Self::connect_with(postgres, &settings(postgres)).await
     }
 
-    async fn start(postgres: &Postgres, socket: Socket, peer: Peer) -> Result<Self, Error> {
-        let asked = settings(postgres);
+    async fn connect_with(postgres: &Postgres, asked: &Settings) -> Result<Self, Error> {
+        let start = |socket, peer| Self::start(postgres, asked.clone(), socket, peer);
+        connect::establish(postgres, start).await
+    }
+
+    async fn start(
+        postgres: &Postgres,
+        asked: Settings,
+        socket: Socket,
+        peer: Peer,
+    ) -> Result<Self, Error> {
         let config = client_config(postgres, &peer, &asked);
         let (client, connection) = config
             .connect_raw(socket, Handover)

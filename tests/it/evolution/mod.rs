@@ -2,6 +2,7 @@
 //! event has the columns that its table had then, and a reader of the newest schema reads them all.
 
 mod cases;
+mod checked;
 mod defaults;
 
 use std::time::Duration;

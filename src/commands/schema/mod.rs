@@ -1,5 +1,11 @@
-//! `walbrook schema print`: the Avro schemas as they would be registered, from the live catalog and
-//! beside the newest ones of the registry.
+//! `walbrook schema`: the Avro schemas as they would be registered, from the live catalog and beside the
+//! newest ones of the registry; and what a migration would do to them.
+
+mod check;
+mod report;
+mod split;
+mod trial;
+mod verdict;
 
 use serde_json::{Value, json};
 
@@ -8,19 +14,26 @@ use crate::cli::{Exit, SchemaCommand};
 use crate::config::{Config, Outbox, Routing};
 use crate::facts::TableFacts;
 use crate::pipeline;
-use crate::plan::{self, Draft, Registered, SchemaRequest, Settings};
+use crate::plan::{self, Draft, Newest, Registered, SchemaRequest, Settings};
 use crate::postgres::Catalog;
 use crate::registry::{self, Registry};
 use crate::wal::Relation;
 
-/// Prints schemas: one JSON object each, with the subject.
+/// Prints schemas, or what a migration does to them.
 ///
 /// # Errors
 ///
 /// If standard output cannot be written.
 pub async fn schema(config: &Config, command: SchemaCommand) -> anyhow::Result<Exit> {
-    let SchemaCommand::Print { table } = command;
-    match schemas(config, table.as_deref()).await {
+    match command {
+        SchemaCommand::Check(arguments) => check::check(config, &arguments).await,
+        SchemaCommand::Print { table } => print_schemas(config, table.as_deref()).await,
+    }
+}
+
+/// One JSON object each, with the subject.
+async fn print_schemas(config: &Config, table: Option<&str>) -> anyhow::Result<Exit> {
+    match schemas(config, table).await {
         Ok(Found { schemas, errors, is_known }) => {
             for request in &schemas {
                 print(&shown(request))?;
@@ -111,16 +124,25 @@ pub(super) async fn beside_newest(
     relation: &Relation,
     facts: &TableFacts,
 ) -> Result<Result<Draft, plan::Error>, registry::Error> {
-    let mut newest = Vec::new();
-    for subject in plan::subjects(relation, facts, settings) {
-        newest.extend(registry.newest(&subject).await?.map(|text| (subject, text)));
-    }
+    let newest = newest(registry, plan::subjects(relation, facts, settings)).await?;
     let registered = Registered::parse(&newest, settings);
     let mut draft = plan::compile(relation, facts, &registered, settings);
     if let Ok(draft) = &mut draft {
         draft.keep(&newest);
     }
     Ok(draft)
+}
+
+/// The newest schemas of those subjects that have any.
+async fn newest(
+    registry: &mut Registry,
+    subjects: Vec<String>,
+) -> Result<Vec<Newest>, registry::Error> {
+    let mut found = Vec::new();
+    for subject in subjects {
+        found.extend(registry.newest(&subject).await?.map(|text| (subject, text)));
+    }
+    Ok(found)
 }
 
 /// The payload schemas of an outbox table.

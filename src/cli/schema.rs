@@ -1,0 +1,68 @@
+//! `walbrook schema`: what is registered, and what a migration would do to it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+/// `walbrook schema …`.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum SchemaCommand {
+    /// Say what a migration does to schemas and readers, before it ships
+    ///
+    /// For a CI pipeline. Applies the SQL to the definitions of a database inside of a transaction, looks
+    /// at the catalog there as walbrook would, and rolls back; then asks the registry what it would answer
+    /// to each schema. Registers nothing, and leaves nothing behind.
+    ///
+    /// The database is the one that the configuration names, which must have the tables as they are before
+    /// the migration, and the publications; or, with --scratch, the one that PGHOST, PGPORT, PGDATABASE,
+    /// PGUSER and PGPASSWORD name. A copy of definitions: pg_dump --schema-only production | psql scratch.
+    /// DDL locks its tables until it is rolled back, and rewrites some. So a database that has a logical
+    /// replication slot, as production has, is refused without --in-place.
+    ///
+    /// Takes plain SQL, such as the output of Django's sqlmigrate. BEGIN and COMMIT in it are left out, as is
+    /// what changes no definition and cannot run in a transaction (VACUUM, REINDEX, the word CONCURRENTLY).
+    ///
+    /// Exit codes: 0 readers go on; 3 something would be refused; 10 nothing is refused, and readers have to
+    /// be ready for it first (docs/evolution.md); 9 as far as can be told without the registry, readers go
+    /// on; 4 PostgreSQL refuses a statement; 2 a file cannot be read, or is not SQL alone; 5 the database has
+    /// a slot.
+    Check(CheckDdl),
+    /// Print the key and value schemas of published tables
+    ///
+    /// As the next start would register them: from the catalog, and beside the newest schemas of the
+    /// subjects, which the registry is asked for. Registers nothing. Where no registry answers, a
+    /// warning says so, and the schemas are those of new subjects.
+    Print {
+        /// Only this table, as schema.table
+        #[arg(long, value_name = "TABLE")]
+        table: Option<String>,
+    },
+}
+
+/// `walbrook schema check`.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct CheckDdl {
+    /// A file with SQL, or - for standard input; may be given several times, in order
+    #[arg(long, value_name = "FILE", required = true)]
+    pub ddl: Vec<PathBuf>,
+    /// Use the database that libpq's variables (PGDATABASE, …) name, and not the configuration's
+    #[arg(long, conflicts_with = "in_place")]
+    pub scratch: bool,
+    /// Also where the database has a logical replication slot: tables are locked meanwhile
+    #[arg(long)]
+    pub in_place: bool,
+    /// How long a statement waits for a lock
+    #[arg(long = "lock-timeout", value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    pub lock_timeout: Duration,
+    /// Print the results as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds @ 1..=3600) => Ok(Duration::from_secs(seconds)),
+        _ => Err("want seconds, 1 to 3600".to_owned()),
+    }
+}
