@@ -16,6 +16,7 @@ mod snapshot;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod topics;
 mod value;
 mod values;
 
@@ -121,7 +122,7 @@ struct File {
     kafka: Option<Spanned<kafka::Kafka>>,
     registry: Option<Spanned<registry::Registry>>,
     #[serde(default)]
-    topics: tables::Topics,
+    topics: topics::Topics,
     #[serde(default)]
     tables: tables::Tables,
     #[serde(default)]
@@ -176,7 +177,7 @@ fn parse(text: &str, folder: &Path, environment: &Environment) -> Result<Config,
     let replication = replication::build(file.replication)?;
     let kafka = kafka::build(file.kafka, &pipeline, &replication.slot, &around)?;
     let reserved = [&*kafka.checkpoint_topic, &*kafka.parked_topic];
-    tables::agree(&file.tables, &file.topics)?;
+    topics::agree(&file.tables, &file.topics)?;
     let (tables, values) = (tables::tables(&file.tables)?, values::values(&file.values)?);
     values::agree((&file.tables, &tables), (&file.values, &values))?;
     let postgres = postgres::build(file.postgres, &around)?;
@@ -193,7 +194,7 @@ fn parse(text: &str, folder: &Path, environment: &Environment) -> Result<Config,
     tables::refuse_excluded(&file.tables, &tables.selection, &outboxes, &snapshot)?;
     Ok(Config {
         registry: values::needs_registry(registry, &tables, has_payload_schemas)?,
-        topics: tables::topics(&file.topics, &pipeline)?,
+        topics: topics::build(&file.topics, &pipeline)?,
         tables,
         values,
         outboxes,
