@@ -13,11 +13,12 @@ use crate::parked::{self, Parked};
 use crate::position::{Position, Xid};
 use crate::snapshot::Progress;
 
-/// A Kafka topic's number in the [`TopicTable`] of this run.
+/// The number of a topic, as one table's, in the [`TopicTable`] of this run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TopicId(pub u32);
 
-/// The names of the topics that records go to; a topic keeps its id for the whole run.
+/// The names of the topics that records go to, once for each table that writes there; each keeps its id
+/// for the whole run.
 #[derive(Clone, Debug, Default)]
 pub struct TopicTable {
     topics: Vec<Topic>,
@@ -31,21 +32,21 @@ struct Topic {
 }
 
 impl TopicTable {
-    /// The id of `name`, if it was added before.
+    /// Whether `name` was added before.
     #[must_use]
-    pub fn find(&self, name: &str) -> Option<TopicId> {
-        let index = self.topics.iter().position(|known| &*known.name == name)?;
-        u32::try_from(index).ok().map(TopicId)
+    pub fn has(&self, name: &str) -> bool {
+        self.topics.iter().any(|known| &*known.name == name)
     }
 
-    /// The id of the topic `name`, added for `table` if it is new.
+    /// The id of the topic `name` of `table`, added if it is new.
     ///
     /// # Panics
     ///
     /// With more than `u32::MAX` topics.
     pub fn intern(&mut self, name: &str, table: &str) -> TopicId {
-        if let Some(id) = self.find(name) {
-            return id;
+        let is_it = |known: &Topic| &*known.name == name && &*known.table == table;
+        if let Some(index) = self.topics.iter().position(is_it) {
+            return TopicId(u32::try_from(index).unwrap_or(u32::MAX));
         }
         let id = u32::try_from(self.topics.len()).expect("fewer topics than u32 counts");
         self.topics.push(Topic { name: name.into(), table: table.into() });

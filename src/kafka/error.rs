@@ -438,13 +438,11 @@ pub struct Refused {
 /// The topics of a batch, for an error that does not say which.
 pub(super) fn topic_names(batch: &Batch) -> String {
     const NAMES_MAX: usize = 10;
-    let mut ids = Vec::new();
+    let mut names = Vec::new();
     for record in batch.records() {
-        if !ids.contains(&record.topic) && ids.len() < NAMES_MAX {
-            ids.push(record.topic);
-        }
+        let name = batch.topics.name(record.topic);
+        names.extend(name.filter(|name| !names.contains(name) && names.len() < NAMES_MAX));
     }
-    let names: Vec<_> = ids.into_iter().filter_map(|id| batch.topics.name(id)).collect();
     names.join(", ")
 }
 

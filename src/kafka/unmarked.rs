@@ -57,6 +57,7 @@ pub(super) fn fresh<'b>(batch: &'b Batch, decided: &HashSet<String>) -> Vec<&'b 
         if met.is_some_and(|met| !std::mem::replace(met, true))
             && let Some(name) = batch.topics.name(TopicId(id))
             && !decided.contains(name)
+            && !fresh.contains(&name)
         {
             fresh.push(name);
         }

@@ -156,7 +156,7 @@ fn what_is_committed_is_read_back() {
     let start = two.buffer().len();
     push_header(two.buffer(), "id", Some(b"42"));
     push_header(two.buffer(), "none", None);
-    let (end, id) = (two.buffer().len(), two.topics.find(&topic(&config)).unwrap());
+    let (end, id) = (two.buffer().len(), two.records()[0].topic);
     two.push(Record {
         topic: id,
         operation: Operation::Create,

@@ -244,3 +244,19 @@ fn a_batch_that_is_too_large_for_its_time_says_what_to_lower() {
     assert_eq!(error.class(), Class::Retry);
     assert!(error.to_string().contains("lower batch.max_bytes"), "{error}");
 }
+
+/// What is refused parks a table, so it must be the right one.
+#[test]
+fn a_record_is_of_its_own_table_where_tables_share_a_topic() {
+    let mut batch = batch(1);
+    let other = Arc::make_mut(&mut batch.topics).intern(TOPIC, "public.u");
+    let record =
+        Record { topic: other, value: Some(0..6), headers: 6..6, ..batch.records()[0].clone() };
+    batch.push(Record { key: None, value: Some(0..3), part: 1, ..record.clone() });
+    let table = |error: Error| error.table().map(str::to_owned);
+    assert_eq!(table(too_large(&batch, TOPIC, "")).as_deref(), Some("public.t"));
+    batch.buffer().extend_from_slice(b"longer");
+    batch.push(Record { key: Some(0..12), headers: 12..12, part: 2, ..record });
+    assert_eq!(table(too_large(&batch, TOPIC, "")).as_deref(), Some("public.u"));
+    assert_eq!(topic_names(&batch), TOPIC);
+}

@@ -46,7 +46,7 @@ impl Assembler {
         let mut draft = plan::compile(&entry.relation, &facts, &registered, &self.settings)?;
         let is_kept = (!entry.is_news || facts.is_gone) && draft.keep(newest);
         draft.facts = (!is_kept && !facts.is_gone).then(|| facts.digest());
-        if draft.topics.iter().any(|topic| self.topics.find(topic).is_some()) {
+        if draft.topics.iter().any(|topic| self.topics.has(topic)) {
             let id = entry.relation.id;
             let others =
                 self.relations.iter().filter(|(other, it)| **other != id && it.plan.is_some());
