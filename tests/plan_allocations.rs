@@ -8,8 +8,8 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use walbrook::batch::{Batch, TopicTable};
 use walbrook::change::{Change, Op, Xact};
 use walbrook::config::{
-    Before, Format, OnNullRoute, OnOutboxUpdate, OnTruncate, Outbox, Records, Refused, Routing,
-    Selection, Tables, Timestamp,
+    Before, Format, KeyField, OnNullRoute, OnOutboxUpdate, OnTruncate, Outbox, Records, Refused,
+    Routing, Selection, SharedTopic, TablePattern, Tables, Template, Timestamp,
 };
 use walbrook::encode::{Naming, Values};
 use walbrook::facts::TableFacts;
@@ -32,6 +32,22 @@ fn main() {
         allocates_nothing(&mut plan(&settings(Vec::new())), frame);
     }
     allocates_nothing(&mut plan(&settings(vec![outbox()])), &insert);
+    let shared = Settings { shared: vec![shared()], ..settings(Vec::new()) };
+    for frame in [&insert, &update, &delete] {
+        allocates_nothing(&mut plan(&shared), frame);
+    }
+}
+
+/// A topic whose keys and headers name the table.
+fn shared() -> SharedTopic {
+    let template = |text| Template::parse(text).unwrap();
+    let value = template("{schema}");
+    SharedTopic {
+        number: 1,
+        tables: vec![TablePattern::parse("*.*").unwrap()],
+        topic: template("all"),
+        key_field: Some(KeyField { name: "source_table".to_owned(), value }),
+    }
 }
 
 fn allocates_nothing((plan, topics): &mut (Plan, TopicTable), frame: &[u8]) {
@@ -108,6 +124,8 @@ fn plan(settings: &Settings) -> (Plan, TopicTable) {
 fn settings(outboxes: Vec<Outbox>) -> Settings {
     Settings {
         prefix: "srv".to_owned(),
+        template: Template::default(),
+        shared: Vec::new(),
         parked_topic: "walbrook.shop.parked".to_owned(),
         checkpoint_topic: "walbrook.shop.checkpoint".to_owned(),
         database: "shopdb".to_owned(),

@@ -24,7 +24,7 @@ pub use refused::{OnRefused, Refused};
 pub use secret::{Secret, SecretCommand, SecretError, SecretSource, Token, TokenSource};
 pub use selection::{Selection, TablePattern};
 pub use snapshot::{Hours, Pace, TableSnapshot};
-pub use topics::{TopicCreation, Topics};
+pub use topics::{KeyField, SharedTopic, Template, TopicCreation, Topics};
 
 use crate::encode::{Naming, Values};
 use crate::logging::LogFormat;

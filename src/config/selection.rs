@@ -88,6 +88,13 @@ impl TablePattern {
         Ok(Self { text: text.to_owned(), form })
     }
 
+    /// The only table that it can be, if it is no more than a name.
+    #[must_use]
+    pub fn exact(&self) -> Option<(&str, &str)> {
+        let is_name = matches!(self.form, Form::Apart { .. }) && !self.text.contains(['*', '?']);
+        self.text.split_once('.').filter(|_| is_name)
+    }
+
     /// Whether it is the table's.
     #[must_use]
     pub fn matches(&self, of_namespace: &str, of_table: &str) -> bool {

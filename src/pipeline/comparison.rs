@@ -27,7 +27,7 @@ use super::error::Error as PipelineError;
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::kafka::{self, TopicReader};
-use crate::plan::SchemaId;
+use crate::plan::{SchemaId, Sharing, TABLE_HEADER, Whose};
 use crate::position::Lsn;
 use crate::postgres::{Catalog, Exported, ImportedReader, ReplicationClient, SnapshotTable};
 use crate::registry::Registry;
@@ -185,6 +185,8 @@ struct Ready {
     /// The names of its key's columns.
     key: Vec<String>,
     judged: crate::verify::Table,
+    /// How its records are told from others' in its topic.
+    sharing: Sharing,
     /// Up to where each partition of its topic was read in this pass.
     read: Vec<i64>,
     outcome: Outcome,
@@ -324,18 +326,25 @@ impl Work<'_> {
         point: Option<Point>,
     ) -> Result<(), PipelineError> {
         let Self { reader, registry, schemas, tables, records, told, .. } = self;
-        let Some(Ready { judged, read, name, .. }) = tables.get_mut(index) else { return Ok(()) };
+        let Some(Ready { judged, sharing, read, name, .. }) = tables.get_mut(index) else {
+            return Ok(());
+        };
         let place = usize::try_from(partition).unwrap_or_default();
         let offsets = reader.offsets(topic, partition).map_err(of_kafka)?;
         let start = read.get(place).copied().unwrap_or_default().max(offsets.start);
         reader.seek(topic, partition, start..offsets.end.max(start)).map_err(of_kafka)?;
         while let Some(found) = reader.next_record().map_err(of_kafka)? {
+            let whose = sharing.whose(found.header(TABLE_HEADER), found.key().is_some());
+            if whose == Whose::Unrelated {
+                continue;
+            }
             let record = Record {
                 partition,
                 key: found.key(),
                 value: found.value(),
                 position: found.position(),
                 unchanged: found.header(UNCHANGED),
+                is_others: whose == Whose::Others,
             };
             while let Some(id) = judged.wants(&record, schemas) {
                 let registry = registry.as_mut().ok_or(Error::NoRegistry)?;

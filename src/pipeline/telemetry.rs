@@ -12,7 +12,7 @@ use super::lag::{Lag, Received};
 use super::watch::{Finding, Watch};
 use crate::batch::{Batch, Operation, Record, TopicId};
 use crate::checkpoint::Omission;
-use crate::config::{Config, Outbox};
+use crate::config::{Config, Outbox, SharedTopic};
 use crate::edges::{Class, Receipt};
 use crate::metrics::{Metrics, SkipReason, TableCounters, TxnResult};
 use crate::plan::{Draft, Skip};
@@ -355,7 +355,9 @@ impl Telemetry {
         let outboxes = config.outboxes.iter().filter(is_unmatched);
         let outboxes =
             outboxes.map(|it| ("outbox.table", format!("{}.{}", it.namespace, it.table)));
-        for (key, pattern) in selected.chain(outboxes) {
+        let shared = SharedTopic::unmatched(&config.topics.shared, tables);
+        let shared = shared.map(|pattern| ("topics.shared.tables", pattern.text.clone()));
+        for (key, pattern) in selected.chain(shared).chain(outboxes) {
             if self.told.is_new(key, &pattern) {
                 warn!(%key, %pattern, "a pattern matches no published table; one may still come");
             }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::payload::{Misfit, SchemaError};
+use super::topic::TopicFault;
 use crate::encode;
 use crate::position::Position;
 
@@ -158,7 +159,7 @@ pub enum Error {
     #[error(
         "tables {} and {} have the same topic, {topic} (what Kafka does not allow in its name becomes _), so its readers would take rows \
          of the one for the other's: rename one of the tables, or publish only one, or set tables.name_adjustment = \"avro_unicode\", which keeps apart \
-         what differs in such characters (and gives other names to what has _ in its name)",
+         what differs in such characters (and gives other names to what has _ in its name), or have them share it on purpose by [[topics.shared]]",
         quoted(table),
         quoted(other)
     )]
@@ -175,6 +176,14 @@ pub enum Error {
     TopicAllow {
         /// The pattern.
         pattern: String,
+    },
+    /// Which topic its rows go to cannot be told, or they may not go there.
+    #[error("table {table}: {fault}")]
+    Topic {
+        /// The table.
+        table: String,
+        /// Why.
+        fault: Box<TopicFault>,
     },
     /// A topic's name is longer than Kafka allows.
     #[error("table {table}: its topic's name has {length} characters, Kafka allows 249")]
@@ -196,7 +205,7 @@ impl Error {
 }
 
 /// Names that may hold dots, with their borders.
-fn quoted((namespace, name): &(String, String)) -> String {
+pub(super) fn quoted((namespace, name): &(String, String)) -> String {
     format!("\"{namespace}\".\"{name}\"")
 }
 

@@ -23,6 +23,7 @@ mod shape;
 mod source;
 mod table;
 mod text;
+mod topic;
 
 pub use error::{Contradiction, Error, EventFault, EventId};
 pub use letters::{LettersPlan, MESSAGES, OUTBOX};
@@ -33,15 +34,20 @@ pub use payload::{Misfit, SchemaError};
 pub use registered::{Newest, Registered, recall};
 pub use shape::{key_names, leaf};
 pub use table::TablePlan;
+pub use topic::{Claim, Difference, Sharing, TABLE_HEADER, TopicFault, Whose};
 
 use self::letters::LettersDraft;
 use self::message::MessageDraft;
 use self::outbox::OutboxDraft;
 use self::shape::Shape;
 use self::table::TableDraft;
+use self::topic::Destination;
 use crate::batch::{Batch, TopicId, TopicTable};
 use crate::change::Change;
-use crate::config::{Before, Config, Format, MessageOutbox, Outbox, Records, Tables, Timestamp};
+use crate::config::{
+    Before, Config, Format, MessageOutbox, Outbox, Records, SharedTopic, Tables, Template,
+    Timestamp,
+};
 use crate::encode::{Naming, Values};
 use crate::facts::{FactsDigest, TableFacts};
 use crate::wal::Relation;
@@ -49,8 +55,12 @@ use crate::wal::Relation;
 /// The slice of the configuration that plans need.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The first part of table topics, and Debezium's `source.name`.
+    /// What templates of topics call the prefix, and Debezium's `source.name`.
     pub prefix: String,
+    /// The topic of a table that shares none.
+    pub template: Template,
+    /// The topics that tables share.
+    pub shared: Vec<SharedTopic>,
     /// The database, as `source.db` has it.
     pub database: String,
     /// The topics that are walbrook's own: of checkpoints, and of what is parked.
@@ -75,6 +85,8 @@ impl Settings {
     pub fn new(config: &Config) -> Self {
         Self {
             prefix: config.topics.prefix.clone(),
+            template: config.topics.template.clone(),
+            shared: config.topics.shared.clone(),
             database: config.postgres.database.clone(),
             checkpoint_topic: config.kafka.checkpoint_topic.clone(),
             parked_topic: config.kafka.parked_topic.clone(),
@@ -132,10 +144,16 @@ pub struct Draft {
     pub rescaled: Vec<String>,
     /// Whether its records have a key.
     pub has_key: bool,
+    /// The columns of that key, in its order.
+    pub key: Vec<String>,
     /// A partition (its schema and name) whose old rows lack what those of the table should have.
     pub odd_leaf: Option<(String, String)>,
     /// What it was made from, if all of it is what the catalog says.
     pub facts: Option<FactsDigest>,
+    /// How its records are told from those of others in its topic.
+    pub sharing: Sharing,
+    /// What it asks of its topic; events ask for nothing.
+    pub claim: Option<Claim>,
     body: Body,
 }
 
@@ -161,8 +179,9 @@ pub fn compile(
     registered: &Registered,
     settings: &Settings,
 ) -> Result<Draft, Error> {
-    let mut shape = Shape::new(relation, facts, registered, settings);
     if let Some((outbox, namespace)) = outbox_above(relation, facts, settings)? {
+        topic::refuse_outbox(relation, outbox, settings)?;
+        let shape = Shape::new(relation, facts, registered, settings);
         let timestamp = settings.records.timestamp;
         let draft = OutboxDraft::compile(&shape, facts, (outbox, namespace), timestamp)?;
         let topics = draft.topics();
@@ -172,10 +191,22 @@ pub fn compile(
     if is_excluded(&relation.namespace, &relation.name, settings) {
         return Ok(Draft::of_events(Vec::new(), Body::Excluded));
     }
+    let destination = Destination::of(relation, settings)?;
     if let Some(column) = facts.unknown_key.clone() {
         let table = format!("{}.{}", relation.namespace, relation.name);
         return Err(Error::KeyUnknown { table, column });
     }
+    let shape = Shape::new(relation, facts, registered, settings);
+    compile_table(relation, (shape, &destination), registered, settings)
+}
+
+/// The plan of a table by its columns and its topic.
+fn compile_table(
+    relation: &Relation,
+    (mut shape, destination): (Shape, &Destination<'_>),
+    registered: &Registered,
+    settings: &Settings,
+) -> Result<Draft, Error> {
     let is_shared = match settings.tables.before {
         Before::Debezium => true,
         // A record that readers know keeps its name.
@@ -185,19 +216,23 @@ pub fn compile(
         }
         Before::Separate => false,
     };
-    let (draft, topic, schemas) = TableDraft::compile(relation, &shape, is_shared, settings)?;
+    let (draft, schemas) =
+        TableDraft::compile(relation, (&shape, destination), is_shared, settings)?;
+    let topic = destination.topic.clone();
     if topic == settings.checkpoint_topic || topic == settings.parked_topic {
         let table = format!("{}.{}", relation.namespace, relation.name);
         return Err(Error::OwnTopic { table, topic });
     }
-    let topics = vec![topic.clone()];
     Ok(Draft {
-        topics,
+        topics: vec![topic.clone()],
         schemas: schemas.requests,
         layouts: schemas.layouts,
         unknown: shape.unknown(),
         rescaled: shape.rescaled(),
         has_key: !shape.key.is_empty(),
+        key: shape.key_columns().map(|(_, column)| column.name.clone()).collect(),
+        sharing: destination.sharing(relation),
+        claim: Some(destination.claim(relation, &shape, settings)),
         odd_leaf: shape.odd_leaf,
         facts: None,
         body: Body::Table { draft: Box::new(draft), topic },
@@ -211,41 +246,8 @@ pub fn subjects(relation: &Relation, facts: &TableFacts, settings: &Settings) ->
     // What is wrong with it, compiling tells.
     let is_table = matches!(outbox_above(relation, facts, settings), Ok(None))
         && !is_excluded(&relation.namespace, &relation.name, settings);
-    let topic = shape::table_topic(relation, settings).ok().filter(|_| is_table);
-    topic.map(|topic| table::subjects(&topic, settings)).unwrap_or_default()
-}
-
-/// Refuses a table whose topic is that of one of `others`. Outboxes share topics as configured, and
-/// tables that are left out have none.
-///
-/// # Errors
-///
-/// [`Error::SharedTopic`].
-pub fn refuse_shared_topic<'a>(
-    relation: &Relation,
-    others: impl IntoIterator<Item = &'a Relation>,
-    settings: &Settings,
-) -> Result<(), Error> {
-    let has_topic = |relation: &Relation| {
-        let Relation { namespace, name, .. } = relation;
-        outbox(relation, settings).is_none() && !is_excluded(namespace, name, settings)
-    };
-    if !has_topic(relation) {
-        return Ok(());
-    }
-    let topic = shape::table_topic(relation, settings)?;
-    let names = |relation: &Relation| (relation.namespace.clone(), relation.name.clone());
-    let has_same = |other: &&Relation| {
-        names(other) != names(relation)
-            && has_topic(other)
-            && shape::table_topic(other, settings).is_ok_and(|it| it == topic)
-    };
-    match others.into_iter().find(has_same) {
-        Some(other) => {
-            Err(Error::SharedTopic { table: names(relation), other: names(other), topic })
-        }
-        None => Ok(()),
-    }
+    let destination = Destination::of(relation, settings).ok().filter(|_| is_table);
+    destination.map(|it| table::subjects(&it.topic, settings)).unwrap_or_default()
 }
 
 /// Refuses a table of which two columns would be one field, as the catalog has them before a row
@@ -267,11 +269,7 @@ pub fn refuse_shared_fields<'a>(
     shape::refuse_shared_fields(&format!("{namespace}.{table}"), columns, naming)
 }
 
-/// The outbox that the relation is configured as.
-fn outbox<'a>(relation: &Relation, settings: &'a Settings) -> Option<&'a Outbox> {
-    outbox_of(&relation.namespace, &relation.name, settings)
-}
-
+/// The outbox that the table is configured as.
 fn outbox_of<'a>(namespace: &str, table: &str, settings: &'a Settings) -> Option<&'a Outbox> {
     Outbox::of(&settings.outboxes, namespace, table)
 }
@@ -360,8 +358,11 @@ impl Draft {
             unknown: Vec::new(),
             rescaled: Vec::new(),
             has_key: true,
+            key: Vec::new(),
             odd_leaf: None,
             facts: None,
+            sharing: Sharing::default(),
+            claim: None,
             body,
         }
     }
@@ -380,7 +381,7 @@ impl Draft {
             Body::Outbox(draft) => Plan::Outbox(Box::new(draft.finish(topics))),
             Body::Table { draft, topic } => {
                 let topic = topics.intern(&topic, draft.table());
-                Plan::Table(Box::new(draft.finish(topic, ids)))
+                Plan::Table(Box::new(draft.finish(topic, ids, self.claim)))
             }
         }
     }
@@ -490,6 +491,15 @@ impl Plan {
     pub fn take_policy(&mut self, is_compacted: bool) {
         if let Self::Table(plan) = self {
             plan.take_policy(is_compacted);
+        }
+    }
+
+    /// What it asks of its topic: nothing where its changes wait.
+    #[must_use]
+    pub fn claim(&self) -> Option<&Claim> {
+        match self {
+            Self::Table(plan) => plan.claim.as_ref(),
+            _ => None,
         }
     }
 

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::topic::Destination;
 use super::{Draft, Settings};
 use crate::encode::schema::{bare, is_same_layout};
 use crate::encode::{Naming, Wide};
@@ -147,14 +148,23 @@ fn wide(branch: &Value) -> Option<Wide> {
 
 /// Takes from the newest schemas what the catalog does not tell of a table that is gone: which columns
 /// are never null, and which are its key, in which order.
-pub fn recall(relation: &Relation, facts: &mut TableFacts, registered: &Registered) {
+pub fn recall(
+    relation: &Relation,
+    facts: &mut TableFacts,
+    registered: &Registered,
+    settings: &Settings,
+) {
     let columns = || relation.columns.iter().map(|column| column.name.clone());
     let is_never_null =
         |name: &String| registered.row(name).is_some_and(|field| !field.is_nullable);
     facts.not_null = columns().filter(is_never_null).collect();
     let naming = registered.naming;
     let column = |name: &String| columns().find(|column| naming.field(column) == *name);
-    let key = registered.key.iter().flatten().map(|(name, _)| column(name));
+    // The field that says whose a key is is no column.
+    let destination = Destination::of(relation, settings);
+    let key_field = destination.ok().and_then(|it| it.key_field).map(|(name, _)| name);
+    let fields = registered.key.iter().flatten().map(|(name, _)| name);
+    let key = fields.filter(|name| Some(*name) != key_field.as_ref()).map(column);
     facts.primary_key = key.collect::<Option<_>>().unwrap_or_default();
 }
 

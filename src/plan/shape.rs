@@ -223,19 +223,6 @@ fn refuse_shared<'a>(
     Ok(())
 }
 
-/// `<prefix>.<schema>.<table>`, adjusted where Kafka does not allow a topic of that name.
-///
-/// Source: <https://debezium.io/documentation/reference/stable/connectors/postgresql.html#postgresql-topic-names>
-pub(super) fn table_topic(relation: &Relation, settings: &Settings) -> Result<String, Error> {
-    let name = format!("{}.{}.{}", settings.prefix, relation.namespace, relation.name);
-    let topic = settings.tables.name_adjustment.topic(&name);
-    if TOPIC_LENGTH_MAX < topic.len() {
-        let table = format!("{}.{}", relation.namespace, relation.name);
-        return Err(Error::TopicLength { table, length: topic.len() });
-    }
-    Ok(topic)
-}
-
 /// Whether Kafka allows a topic of this name.
 pub(super) fn is_topic_name(name: &str) -> bool {
     !matches!(name, "" | "." | "..")

@@ -8,15 +8,18 @@ mod writer;
 use self::writer::Writer;
 use super::error::Error;
 use super::frame::{Frame, Framing};
-use super::shape::{ColumnShape, Shape, table_topic};
+use super::shape::{ColumnShape, Shape};
 use super::source::{Place, Source};
+use super::topic::{Claim, Destination, TABLE_HEADER, TopicFault};
 use super::{Context, SchemaId, SchemaRequest, Settings, Step};
-use crate::batch::{Batch, TopicId};
+use crate::batch::{Batch, TopicId, push_header};
 use crate::change::{Change, Op};
 use crate::config::{Before, Format, OnTruncate, Timestamp};
 use crate::encode::avro::Avro;
 use crate::encode::json::Json;
+use crate::encode::schema::Field;
 use crate::encode::{ColumnEncoder, Modes, Notation, Representation, Values, schema};
+use crate::types::Kind;
 use crate::wal::{OldTupleKind, Relation, ReplicaIdentity};
 
 /// A table's plan.
@@ -27,6 +30,7 @@ pub struct TablePlan {
     key: Option<Frame<Framing>>,
     value: Frame<Framing>,
     rows: Rows,
+    pub(super) claim: Option<Claim>,
 }
 
 /// A table's plan before its topic and schemas have their numbers.
@@ -45,6 +49,10 @@ struct Rows {
     columns: Vec<ColumnPlan>,
     /// The key's columns in key order, by their index; empty for a null key.
     key_columns: Vec<(usize, ColumnPlan)>,
+    /// The key's first field and its value, which say whose it is where tables share a topic.
+    key_field: Option<(String, String)>,
+    /// The header that says so, as a batch has it; empty where the topic is the table's alone.
+    table_header: Vec<u8>,
     source: Source,
     /// The columns in `before`.
     before: Vec<ColumnEncoder>,
@@ -117,29 +125,23 @@ impl TableDraft {
         &self.rows.table
     }
 
-    /// Compiles a table: its draft, its topic, and its schemas (value first).
+    /// Compiles a table: its draft and its schemas (value first).
     pub(super) fn compile(
         relation: &Relation,
-        shape: &Shape,
+        (shape, destination): (&Shape, &Destination<'_>),
         is_shared: bool,
         settings: &Settings,
-    ) -> Result<(Self, String, Schemas), Error> {
-        let topic = table_topic(relation, settings)?;
+    ) -> Result<(Self, Schemas), Error> {
+        let topic = &destination.topic;
         shape.refuse_shared_fields()?;
         let before = (!is_shared).then(|| shape.before_fields());
         let (values, key_values) = (&settings.values, key_values(settings));
         let mut schemas = Schemas::default();
-        let namespace = settings.value_naming().namespace(&topic);
+        let namespace = settings.value_naming().namespace(topic);
         let schema = schema::envelope(&namespace, &shape.fields(), before.as_deref(), values);
         let value = Frame::of_value(settings.tables.value_format, &schema);
         schemas.add(&value, format!("{topic}-value"), &schema);
-        let key = (!shape.key.is_empty()).then(|| {
-            let namespace = settings.key_naming().namespace(&topic);
-            let schema = schema::key(&namespace, &shape.key_fields(), &key_values);
-            let key = Frame::of_key(settings.tables.key_format, &schema, shape.key.len());
-            schemas.add(&key, format!("{topic}-key"), &schema);
-            key
-        });
+        let key = key_frame(relation, (shape, destination), settings, &mut schemas)?;
         let encoder = |it: &ColumnShape, is_optional| {
             ColumnEncoder::compile_as(it.wide, &it.kind, is_optional, value.notation(), values)
                 .with_default(it.constant.as_deref())
@@ -163,6 +165,8 @@ impl TableDraft {
             table: shape.table.clone(),
             columns: columns.collect(),
             key_columns: shape.key_columns().map(key_column).collect(),
+            key_field: destination.key_field.clone(),
+            table_header: table_header(relation, destination),
             source: Source::new(
                 Place {
                     prefix: &settings.prefix,
@@ -184,16 +188,62 @@ impl TableDraft {
             truncates: settings.tables.truncate.into(),
             timestamp: settings.records.timestamp,
         };
-        Ok((Self { key, value, rows }, topic, schemas))
+        Ok((Self { key, value, rows }, schemas))
     }
 
     /// The plan, once its topic and schemas (value first) have their numbers.
-    pub(super) fn finish(self, topic: TopicId, ids: &[SchemaId]) -> TablePlan {
+    pub(super) fn finish(
+        self,
+        topic: TopicId,
+        ids: &[SchemaId],
+        claim: Option<Claim>,
+    ) -> TablePlan {
         let mut ids = ids.iter().copied();
         let value = self.value.finish(&mut ids);
         let key = self.key.map(|key| key.finish(&mut ids));
-        TablePlan { topic, key, value, rows: self.rows }
+        TablePlan { topic, key, value, rows: self.rows, claim }
     }
+}
+
+/// How keys are framed, if there are any.
+fn key_frame(
+    relation: &Relation,
+    (shape, destination): (&Shape, &Destination<'_>),
+    settings: &Settings,
+    schemas: &mut Schemas,
+) -> Result<Option<Frame<()>>, Error> {
+    if shape.key.is_empty() {
+        return Ok(None);
+    }
+    let Destination { topic, key_field, .. } = destination;
+    let namespace = settings.key_naming().namespace(topic);
+    let fields = key_fields(relation, shape, key_field.as_ref())?;
+    let schema = schema::key(&namespace, &fields, &key_values(settings));
+    let key = Frame::of_key(settings.tables.key_format, &schema, fields.len());
+    schemas.add(&key, format!("{topic}-key"), &schema);
+    Ok(Some(key))
+}
+
+/// The fields of keys: that which says whose they are comes first.
+fn key_fields<'a>(
+    relation: &Relation,
+    shape: &'a Shape,
+    key_field: Option<&'a (String, String)>,
+) -> Result<Vec<Field<'a>>, Error> {
+    let columns = shape.key_fields();
+    let Some((name, _)) = key_field else { return Ok(columns) };
+    if columns.iter().any(|field| field.name == name) {
+        return Err(TopicFault::KeyField { field: name.clone() }.of(relation));
+    }
+    Ok(std::iter::once(Field::new(name, &Kind::Text, false)).chain(columns).collect())
+}
+
+fn table_header(relation: &Relation, destination: &Destination<'_>) -> Vec<u8> {
+    let mut header = Vec::new();
+    if let Some(table) = destination.sharing(relation).table {
+        push_header(&mut header, TABLE_HEADER, Some(table.as_bytes()));
+    }
+    header
 }
 
 /// The schemas of a table's records, value first.

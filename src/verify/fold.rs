@@ -140,17 +140,24 @@ impl Fold {
             }
             return Ok(());
         };
-        let texts = table.key_texts(key, schemas)?;
+        let texts = match table.key_texts(key, schemas) {
+            Err(_) if record.is_others => return Ok(()),
+            texts => texts?,
+        };
         let hash = key_hash(texts.iter().map(Option::as_deref));
         let is_wanted = states.only.as_ref().is_none_or(|only| only.contains(&hash));
         if hash < from || to < hash || !is_wanted {
+            return Ok(());
+        }
+        // Of others only that counts which has the very key of a row.
+        if record.is_others && states.entries.get(&hash).is_none_or(|entry| *entry.key != *key) {
             return Ok(());
         }
         if !is_before {
             self.bytes += if states.touched.insert(hash) { TOUCHED_BYTES } else { 0 };
             return Ok(());
         }
-        let state = match record.value {
+        let state = match record.value.filter(|_| !record.is_others) {
             None => State::Gone,
             Some(value) => table.state(value, record.unchanged, schemas)?,
         };

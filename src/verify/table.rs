@@ -46,6 +46,9 @@ pub struct Record<'a> {
     pub position: Option<&'a str>,
     /// The header `walbrook.unchanged`: a JSON list of columns that the record has no value of.
     pub unchanged: Option<&'a str>,
+    /// Whether it is of another table in the same topic: then it says no more than that its key is that
+    /// one's by now.
+    pub is_others: bool,
 }
 
 /// Avro schemas by their numbers in the registry.
@@ -70,6 +73,8 @@ pub struct Table {
     columns: Vec<Column>,
     /// The columns of the key, in its order, by their index.
     key: Vec<usize>,
+    /// How many fields of the key stand before those of columns: one that names the table, or none.
+    key_from: usize,
     key_side: Side,
     value_side: Side,
     binary: Option<BinaryText>,
@@ -123,15 +128,15 @@ pub(super) enum State {
 }
 
 impl Table {
-    /// A table with a key. The schemas are today's: of the key, and of the value's envelope, whose
-    /// row has a field for each column.
+    /// A table with a key, which may begin with a field that names the table. The schemas are today's: of
+    /// the key, and of the value's envelope, whose row has a field for each column.
     ///
     /// # Errors
     ///
     /// Why its rows cannot be told by their key.
     pub fn new(
         columns: Vec<Column>,
-        key: &[String],
+        (key, has_key_field): (&[String], bool),
         (key_notation, key_schema): (Notation, &str),
         (value_notation, value_schema): (Notation, &str),
         binary: Option<BinaryText>,
@@ -147,6 +152,7 @@ impl Table {
             value_side: side(value_notation, value_schema)?,
             columns,
             key,
+            key_from: usize::from(has_key_field),
             binary,
             expressions: Vec::new(),
             key_forms: HashMap::new(),
@@ -189,7 +195,8 @@ impl Table {
                 format!("the key's column {name:?} as {of} does not say its value exactly")
             })
         };
-        columns.zip(self.key_side.schema.fields()).zip(texts).map(inverse).collect()
+        let fields = self.key_side.schema.fields().iter().skip(self.key_from);
+        columns.zip(fields).zip(texts).map(inverse).collect()
     }
 
     /// A schema that must be known before the record can be read.
@@ -270,7 +277,8 @@ impl Table {
             }
         };
         let Value::Record(fields) = value else { return Err(NO_KEY) };
-        forms.iter().zip(&fields).map(|(form, field)| form.text(field)).collect()
+        let fields = fields.iter().skip(self.key_from);
+        forms.iter().zip(fields).map(|(form, field)| form.text(field)).collect()
     }
 
     /// What a record with a value says.
@@ -327,7 +335,7 @@ impl Table {
     }
 
     fn key_rules(&self, schema: &Node) -> Result<Vec<Rule>, String> {
-        let fields = schema.fields();
+        let fields = schema.fields().get(self.key_from..).unwrap_or_default();
         let columns = self.key.iter().filter_map(|index| self.columns.get(*index));
         if self.key.is_empty() || fields.len() != self.key.len() {
             return Err("it has no key".to_owned());

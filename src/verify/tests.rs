@@ -154,7 +154,8 @@ fn table() -> Table {
     let column = |name: &str, kind| Column { name: name.into(), sql: format!("t.{name}"), kind };
     let columns = vec![column("id", Kind::Int4), column("v", Kind::Text)];
     let key = ["id".to_owned()];
-    Table::new(columns, &key, (Notation::Json, KEY), (Notation::Json, VALUE), None).unwrap()
+    Table::new(columns, (&key, false), (Notation::Json, KEY), (Notation::Json, VALUE), None)
+        .unwrap()
 }
 
 /// A fold of one table, and the records that it is told of in short.
@@ -168,7 +169,7 @@ impl Case {
         Self { table: table(), fold: Fold::new(1, 0, bytes_max) }
     }
 
-    /// `position key op value`; `-` is none.
+    /// `position key op value`; `-` is none, and `other` is another table's.
     fn take(&mut self, records: &[&str], point: Option<u64>) {
         for record in records {
             let parts: Vec<_> = record.split(' ').collect();
@@ -189,6 +190,7 @@ impl Case {
                 value: value.as_deref().map(str::as_bytes),
                 position: position.as_deref(),
                 unchanged: None,
+                is_others: op == "other",
             };
             let point = point.map(|lsn| (1, Lsn(lsn)));
             let with = (&mut self.table, &Schemas::default());
@@ -250,6 +252,17 @@ fn truncates_empty_what_is_before_them() {
     // Behind the point.
     check(&["30 2 c b"], &["1:100 - t -"], rows, &["alike"], &[]);
     check(&["20 2 c b", "30 - t -"], &[], rows, &["Table"], &[]);
+}
+
+/// What a reader has of a key is what the last record of any table says.
+#[test]
+fn a_key_that_another_table_has_taken_is_not_the_tables() {
+    check(&["10 1 c a", "20 1 other x"], &[], &[], &[], &[]);
+    check(&["10 1 c a", "20 1 other x"], &[], &[(1, "a")], &["Table"], &[]);
+    check(&["10 1 other x", "20 1 c a"], &[], &[(1, "a")], &["alike"], &[]);
+    check(&["10 1 c a", "20 2 other x"], &[], &[(1, "a")], &["alike"], &[]);
+    check(&["10 1 c a"], &["1:100 1 other x"], &[], &[], &["changing"]);
+    check(&["10 1 c a"], &["1:100 2 other x"], &[(1, "a")], &["alike"], &[]);
 }
 
 #[test]

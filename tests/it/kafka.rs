@@ -9,7 +9,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use walbrook::batch::{Batch, Operation, Record, TopicTable, push_header};
 use walbrook::checkpoint::{self, Checkpoint, Inside, State, Stream};
-use walbrook::config::{BatchLimits, Kafka as KafkaConfig, KafkaSecurity, TopicCreation, Topics};
+use walbrook::config::{
+    BatchLimits, Kafka as KafkaConfig, KafkaSecurity, Template, TopicCreation, Topics,
+};
 use walbrook::edges::{Class, Sink as _};
 use walbrook::kafka::{Error, KafkaSink, SinkConfig, probe};
 use walbrook::position::{Lsn, Position, Xid};
@@ -34,6 +36,8 @@ pub(crate) fn config(kafka: &Kafka, name: &str) -> SinkConfig {
         },
         topics: Topics {
             prefix: id.clone(),
+            template: Template::default(),
+            shared: Vec::new(),
             create: Some(TopicCreation {
                 partitions: 3,
                 replication_factor: -1,

@@ -24,6 +24,7 @@ mod postgres;
 mod registry;
 mod secrets;
 mod selection;
+mod sharing;
 mod snapshots;
 mod starts;
 mod support;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::left_out;
 use super::report::Report;
 use super::sql::{alter_table, identifier, table};
-use crate::config::{Binary, Config, OnTruncate, Outbox};
+use crate::config::{Binary, Config, OnTruncate, Outbox, SharedTopic};
 use crate::facts::TableFacts;
 use crate::plan::{self, Draft, Registered, Settings};
 use crate::postgres::{
@@ -174,11 +174,14 @@ pub(super) fn shortened(names: &[String]) -> String {
     }
 }
 
-/// Judges whether `[tables]` names tables that are there.
+/// Judges whether `[tables]` and `[[topics.shared]]` name tables that are there.
 fn judge_patterns(config: &Config, tables: &[PublishedTable], report: &mut Report) {
     let name = |it: &PublishedTable| (it.namespace.clone(), it.name.clone());
     let tables: Vec<_> = tables.iter().map(name).collect();
-    for (key, pattern) in config.tables.selection.unmatched(&tables) {
+    let selected = config.tables.selection.unmatched(&tables);
+    let shared = SharedTopic::unmatched(&config.topics.shared, &tables);
+    let shared = shared.map(|pattern| ("topics.shared.tables", pattern));
+    for (key, pattern) in selected.chain(shared) {
         report.warning(
             "postgres.tables",
             format!("{key}: {:?} matches no published table", pattern.text),
@@ -323,24 +326,21 @@ async fn plans(
     let settings = Settings::new(config);
     let mut needs = Needs::default();
     let (mut compiled, mut excluded) = (0, Vec::new());
-    for (at, relation) in relations.iter().enumerate() {
-        let before = relations.iter().take(at);
-        if let Err(error @ plan::Error::SharedTopic { .. }) =
-            plan::refuse_shared_topic(relation, before, &settings)
-        {
-            let rename = alter_table(&relation.namespace, &relation.name, "RENAME TO …");
-            report.error(NAME, &error, Some(rename));
-            continue;
-        }
+    for relation in relations {
         let facts = catalog.describe(relation).await?;
         match plan::compile(relation, &facts, &Registered::default(), &settings) {
             Ok(draft) if draft.is_excluded() => {
                 excluded.push(format!("{}.{}", relation.namespace, relation.name));
             }
             Ok(draft) => {
+                if let Err(error) = refuse_claim(&draft, &needs) {
+                    report.error(NAME, &error, way_out(&error, relation));
+                    continue;
+                }
                 judge_leaf(relation, &draft, report);
                 compiled += 1;
-                needs.topics.extend(topics(&draft));
+                let wanted = topics(&draft).filter(|it| !needs.topics.contains(it));
+                needs.topics.extend(wanted.collect::<Vec<_>>());
                 needs.tables.push(Captured { relation: relation.clone(), facts, draft });
             }
             Err(error) => report.error(NAME, &error, None),
@@ -366,6 +366,18 @@ async fn plans(
         report.ok(NAME, format!("tables that can be written: {compiled}"));
     }
     Ok(needs)
+}
+
+/// Refuses a table that cannot stand beside those before it in one topic.
+fn refuse_claim(draft: &Draft, needs: &Needs) -> Result<(), plan::Error> {
+    let others = needs.tables.iter().filter_map(|it| it.draft.claim.as_ref());
+    draft.claim.as_ref().map_or(Ok(()), |claim| claim.refuse(others))
+}
+
+/// What a table is to do whose topic is another one's by accident.
+fn way_out(error: &plan::Error, relation: &Relation) -> Option<String> {
+    matches!(error, plan::Error::SharedTopic { .. })
+        .then(|| alter_table(&relation.namespace, &relation.name, "RENAME TO …"))
 }
 
 /// Judges whether old rows are logged by the partitions as the table promises.

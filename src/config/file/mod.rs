@@ -192,9 +192,11 @@ fn parse(text: &str, folder: &Path, environment: &Environment) -> Result<Config,
     let registry = registry::build(file.registry, &around)?;
     let snapshot = snapshot::build(&file.snapshot, &postgres)?;
     tables::refuse_excluded(&file.tables, &tables.selection, &outboxes, &snapshot)?;
+    let topics = topics::build(&file.topics, &pipeline)?;
+    topics::refuse_overlaps(&file.topics, &topics.shared, &tables.selection, &outboxes)?;
     Ok(Config {
         registry: values::needs_registry(registry, &tables, has_payload_schemas)?,
-        topics: topics::build(&file.topics, &pipeline)?,
+        topics,
         tables,
         values,
         outboxes,

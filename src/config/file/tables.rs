@@ -138,7 +138,10 @@ impl<'de> Deserialize<'de> for Truncate {
     }
 }
 
-fn patterns(name: &str, key: &Key<Vec<Spanned<String>>>) -> Result<Vec<TablePattern>, Fault> {
+pub(super) fn patterns(
+    name: &str,
+    key: &Key<Vec<Spanned<String>>>,
+) -> Result<Vec<TablePattern>, Fault> {
     let Some(list) = key else { return Ok(Vec::new()) };
     if list.get_ref().is_empty() {
         return Err(Fault::at(list, format!("`{name}` is empty: name tables, or remove it")));

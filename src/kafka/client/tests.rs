@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{BatchLimits, KafkaSecurity, Secret, Topics};
+use crate::config::{BatchLimits, KafkaSecurity, Secret, Template, Topics};
 use crate::edges::Class;
 
 /// A sink's configuration against `bootstrap_servers`.
@@ -21,7 +21,13 @@ pub(in crate::kafka) fn config(bootstrap_servers: &str) -> SinkConfig {
             compression: "lz4".into(),
             properties: Vec::new(),
         },
-        topics: Topics { prefix: "test".into(), create: None, checkpoint_replication_factor: 1 },
+        topics: Topics {
+            prefix: "test".into(),
+            template: Template::default(),
+            shared: Vec::new(),
+            create: None,
+            checkpoint_replication_factor: 1,
+        },
         position_headers: true,
         batch: BatchLimits {
             target_bytes: 1 << 20,

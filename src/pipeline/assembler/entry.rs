@@ -52,6 +52,11 @@ impl Entry {
         (self.was_planned, self.is_news) = (true, false);
     }
 
+    /// The plan that it has, or may have again.
+    pub(super) fn last_plan(&self) -> Option<&Plan> {
+        self.plan.as_ref().or(self.former.as_ref())
+    }
+
     /// The stream has announced it again as it is: its facts may be others by now. Of an outbox they
     /// decide nothing.
     pub(super) fn doubt_plan(&mut self) {

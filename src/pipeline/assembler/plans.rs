@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::entry::Entry;
 use super::{Assembler, Error, Owner};
 use crate::facts::TableFacts;
 use crate::plan::{self, Draft, Newest, Plan, Registered, Route, SchemaId};
@@ -40,18 +41,17 @@ impl Assembler {
         };
         let registered = Registered::parse(newest, &self.settings);
         if facts.is_gone {
-            plan::recall(&entry.relation, &mut facts, &registered);
+            plan::recall(&entry.relation, &mut facts, &registered, &self.settings);
         }
         let facts = self.corrected(owner, facts);
         let mut draft = plan::compile(&entry.relation, &facts, &registered, &self.settings)?;
         let is_kept = (!entry.is_news || facts.is_gone) && draft.keep(newest);
         draft.facts = (!is_kept && !facts.is_gone).then(|| facts.digest());
-        if draft.topics.iter().any(|topic| self.topics.has(topic)) {
-            let id = entry.relation.id;
-            let others =
-                self.relations.iter().filter(|(other, it)| **other != id && it.plan.is_some());
-            let others = others.map(|(_, it)| &it.relation);
-            plan::refuse_shared_topic(&entry.relation, others, &self.settings)?;
+        if let Some(claim) = &draft.claim
+            && draft.topics.iter().any(|topic| self.topics.has(topic))
+        {
+            let plans = self.relations.values().filter_map(Entry::last_plan);
+            claim.refuse(plans.filter_map(Plan::claim))?;
         }
         match draft.unknown.first() {
             Some((column, type_name)) if self.is_binary && owner != Owner::Returning => {

@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::checkpoint::{FORMAT, Snapshots, State, Stream};
 use crate::config::{
-    Before, Format, OnTruncate, Records, Refused, Selection, TablePattern, Tables, Timestamp,
+    Before, Format, OnTruncate, Records, Refused, Selection, TablePattern, Tables, Template,
+    Timestamp,
 };
 use crate::encode::{Naming, Values};
 use crate::facts::TableFacts;
@@ -105,6 +106,8 @@ fn first_checkpoint() -> Checkpoint {
 fn settings() -> Settings {
     Settings {
         prefix: "x".to_owned(),
+        template: Template::default(),
+        shared: Vec::new(),
         database: "d".to_owned(),
         checkpoint_topic: "walbrook.p.checkpoint".to_owned(),
         parked_topic: "walbrook.p.parked".to_owned(),

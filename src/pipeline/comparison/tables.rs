@@ -7,7 +7,7 @@ use crate::encode::{BinaryMode, Representation};
 use crate::facts::TableFacts;
 use crate::kafka::{self, probe};
 use crate::parked::Parked;
-use crate::plan::{self, Registered, Settings};
+use crate::plan::{self, Draft, Registered, Settings, Sharing};
 use crate::postgres::{Catalog, ChunkError, ImportedReader, SnapshotTable};
 use crate::snapshot::{Progress, State};
 use crate::verify::{BinaryText, Column, Notation, Table};
@@ -44,19 +44,20 @@ pub(super) async fn find(
             continue;
         }
         let facts = catalog.describe(&relation).await?;
-        let (topic, found) = match described(config, &relation, &facts) {
-            Ok(described) => described,
-            Err(NoTable(why)) => {
-                // Who asks for all does not ask for these.
-                if !wanted.is_empty() {
-                    let outcome = Err(why.to_owned());
-                    let (table, topic, key, is_passing) = (name, String::new(), Vec::new(), false);
-                    tables.left.push(Compared { table, topic, key, outcome, is_passing });
+        let Described { topic, key, sharing, judged: found } =
+            match described(config, &relation, &facts) {
+                Ok(described) => described,
+                Err(NoTable(why)) => {
+                    // Who asks for all does not ask for these.
+                    if !wanted.is_empty() {
+                        let outcome = Err(why.to_owned());
+                        let (table, topic, key, is_passing) =
+                            (name, String::new(), Vec::new(), false);
+                        tables.left.push(Compared { table, topic, key, outcome, is_passing });
+                    }
+                    continue;
                 }
-                continue;
-            }
-        };
-        let key = plan::key_names(&relation, &facts);
+            };
         let table =
             SnapshotTable { relation: relation.id, publications, key: &key, condition: None };
         let unfinished = unfinished(&progress, &relation).or_else(|| waiting(&parked, &name));
@@ -81,6 +82,7 @@ pub(super) async fn find(
                 topic,
                 key,
                 judged,
+                sharing,
                 read: Vec::new(),
                 outcome: Outcome::default(),
             }),
@@ -92,16 +94,25 @@ pub(super) async fn find(
 /// Its rows are not in a topic as a table's are, for this reason.
 struct NoTable(&'static str);
 
-/// A table's topic, and how its records are judged, or why they cannot be.
+/// A table's topic, and how its records are told and judged.
+struct Described {
+    topic: String,
+    /// The columns of its key.
+    key: Vec<String>,
+    sharing: Sharing,
+    /// Or why they cannot be.
+    judged: Result<Table, String>,
+}
+
 fn described(
     config: &Config,
     relation: &Relation,
     facts: &TableFacts,
-) -> Result<(String, Result<Table, String>), NoTable> {
+) -> Result<Described, NoTable> {
     let settings = Settings::new(config);
     let draft = match plan::compile(relation, facts, &Registered::default(), &settings) {
         Ok(draft) => draft,
-        Err(error) => return Ok((String::new(), Err(error.to_string()))),
+        Err(error) => return Ok(Described::left(String::new(), error.to_string())),
     };
     if draft.is_excluded() {
         return Err(NoTable("it is left out, by [tables] include and exclude"));
@@ -109,26 +120,23 @@ fn described(
     let Some(topic) = draft.topics.first().cloned().filter(|_| !draft.layouts.is_empty()) else {
         return Err(NoTable("it is an outbox: its rows are events"));
     };
+    if let Some(why) = untold(config, &draft) {
+        return Ok(Described::left(topic, why.to_owned()));
+    }
     let [value_schema, key_schema] = draft.layouts.as_slice() else {
-        return Ok((topic, Err("it has no key by which its rows could be told".to_owned())));
+        let why = "it has no key by which its rows could be told";
+        return Ok(Described::left(topic, why.to_owned()));
     };
-    if !config.records.position_headers {
-        let why = "its records have no position (records.position_headers = false), so that what is before the snapshot cannot be told";
-        return Ok((topic, Err(why.to_owned())));
-    }
-    if config.postgres.text_encoding.is_some() {
-        let why = "the database has no encoding (postgres.text_encoding), and texts are compared as UTF-8";
-        return Ok((topic, Err(why.to_owned())));
-    }
     let columns = relation.columns.iter().map(|column| Column {
         name: column.name.clone(),
         sql: format!("t.\"{}\"", column.name.replace('"', "\"\"")),
         kind: facts.types.resolve(column.type_oid, column.type_modifier),
     });
-    let names = plan::key_names(relation, facts);
+    let Draft { key, sharing, .. } = draft;
+    let has_key_field = sharing.has_key_field;
     let key_notation = match config.tables.key_format {
         Format::Avro => Notation::Avro,
-        Format::String if names.len() == 1 => Notation::Text,
+        Format::String if key.len() == 1 && !has_key_field => Notation::Text,
         Format::Json | Format::JsonSchemas | Format::String => Notation::Json,
     };
     let value_notation = match config.tables.value_format {
@@ -137,12 +145,36 @@ fn described(
     };
     let judged = Table::new(
         columns.collect(),
-        &names,
+        (&key, has_key_field),
         (key_notation, key_schema),
         (value_notation, value_schema),
         binary_text(config.values.representation),
     );
-    Ok((topic, judged))
+    Ok(Described { topic, key, sharing, judged })
+}
+
+impl Described {
+    /// Of a table that is not compared.
+    fn left(topic: String, why: String) -> Self {
+        Self { topic, key: Vec::new(), sharing: Sharing::default(), judged: Err(why) }
+    }
+}
+
+/// Why the records of a table do not tell what is to be compared.
+fn untold(config: &Config, draft: &Draft) -> Option<&'static str> {
+    if !draft.has_key {
+        Some("it has no key by which its rows could be told")
+    } else if !config.records.position_headers {
+        Some(
+            "its records have no position (records.position_headers = false), so that what is before the snapshot cannot be told",
+        )
+    } else if config.postgres.text_encoding.is_some() {
+        Some(
+            "the database has no encoding (postgres.text_encoding), and texts are compared as UTF-8",
+        )
+    } else {
+        None
+    }
 }
 
 fn binary_text(representation: Representation) -> Option<BinaryText> {

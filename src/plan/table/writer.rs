@@ -171,6 +171,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         value: Option<Range<usize>>,
     ) {
         let headers = self.batch.byte_len();
+        self.batch.buffer().extend_from_slice(&self.plan.rows.table_header);
         self.gap_header();
         let headers = headers..self.batch.byte_len();
         self.push_with(operation, key, value, headers);
@@ -191,6 +192,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         row: NewRow<'_>,
     ) {
         let headers = self.batch.byte_len();
+        self.batch.buffer().extend_from_slice(&self.plan.rows.table_header);
         if self.has_unchanged {
             self.unchanged_header(row);
         }
@@ -255,6 +257,10 @@ impl<'a, 'b> Writer<'a, 'b> {
 
     fn key_columns<E: Encoding>(&mut self, row: Keyed<'_>) -> Result<(), Error> {
         E::record(self.batch.buffer());
+        if let Some((name, value)) = &self.plan.rows.key_field {
+            E::field(name, self.batch.buffer());
+            E::string(value, self.batch.buffer());
+        }
         for (index, plan) in &self.plan.rows.key_columns {
             let column = self.key_column(*index, plan, row)?;
             E::field(&plan.field, self.batch.buffer());

@@ -6,6 +6,7 @@ mod outbox;
 mod registered;
 mod shape;
 mod table;
+mod topic;
 
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
@@ -18,7 +19,7 @@ use crate::batch::{Record, headers};
 use crate::change::{Op, Xact};
 use crate::config::{
     Before, Format, OnNullRoute, OnOutboxUpdate, OnTruncate, Refused, Routing, Selection,
-    TablePattern,
+    TablePattern, Template,
 };
 use crate::facts::Leaf;
 use crate::position::{Lsn, Position, Xid};
@@ -146,6 +147,8 @@ pub(super) fn facts(not_null: &[&str], primary_key: &[&str]) -> TableFacts {
 pub(super) fn settings() -> Settings {
     Settings {
         prefix: "srv".to_owned(),
+        template: Template::default(),
+        shared: Vec::new(),
         database: "shopdb".to_owned(),
         checkpoint_topic: "walbrook.shop.checkpoint".to_owned(),
         parked_topic: "walbrook.shop.parked".to_owned(),

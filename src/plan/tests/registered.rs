@@ -37,7 +37,7 @@ impl History {
         let registered = Registered::parse(&self.newest, &self.settings);
         let mut facts = facts.clone();
         if facts.is_gone {
-            recall(&relation, &mut facts, &registered);
+            recall(&relation, &mut facts, &registered, &self.settings);
         }
         let mut draft =
             super::super::compile(&relation, &facts, &registered, &self.settings).unwrap();
