@@ -32,6 +32,11 @@ pub struct TableFacts {
     /// The tables that it is a partition or a child of, the nearest first, by PostgreSQL schema and
     /// name; `None` if the catalog does not know the table (any more).
     pub ancestors: Option<Vec<(String, String)>>,
+    /// The tables that it inherits from, the nearest first. A partition has none here.
+    pub parents: Vec<Parent>,
+    /// Where it has those: columns that the stream's rows have and it has no more, dropped or renamed since,
+    /// in their order. They may have been a parent's, too.
+    pub lost: Vec<String>,
     /// Whether it is partitioned or a partition: an UPDATE may move its rows, which is a DELETE and
     /// an INSERT in the stream.
     pub is_partitioned: bool,
@@ -59,6 +64,25 @@ impl TableFacts {
             |leaf: &&Leaf| leaf.identity.as_ref().is_none_or(|identity| !identity.is_empty());
         self.leaves.iter().filter(is_logging)
     }
+}
+
+/// A table that another one inherits from: what its own rows are written by.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Parent {
+    /// Its PostgreSQL schema and its name.
+    pub table: (String, String),
+    /// How far above it is; 1 is the next.
+    pub distance: u32,
+    /// Its columns in their order.
+    pub columns: Vec<String>,
+    /// See [`TableFacts`].
+    pub not_null: Vec<String>,
+    /// See there.
+    pub defaults: BTreeMap<String, String>,
+    /// See there.
+    pub missing: BTreeMap<String, String>,
+    /// The columns of its key in key order; empty if there is none.
+    pub key: Vec<String>,
 }
 
 /// A partition that holds rows.

@@ -8,8 +8,8 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use walbrook::batch::{Batch, TopicTable};
 use walbrook::change::{Change, Op, Xact};
 use walbrook::config::{
-    Before, Format, KeyField, OnNullRoute, OnOutboxUpdate, OnTruncate, Outbox, Records, Refused,
-    Routing, Selection, SharedTopic, TablePattern, Tables, Template, Timestamp,
+    Before, Children, Format, KeyField, OnNullRoute, OnOutboxUpdate, OnTruncate, Outbox, Records,
+    Refused, Routing, Selection, SharedTopic, TablePattern, Tables, Template, Timestamp,
 };
 use walbrook::encode::{Naming, Values};
 use walbrook::facts::TableFacts;
@@ -138,6 +138,7 @@ fn settings(outboxes: Vec<Outbox>) -> Settings {
             value_format: Format::Avro,
             refused: Refused::default(),
             name_adjustment: Naming::Avro,
+            children: Children::Own,
         },
         values: Values::default(),
         outboxes,

@@ -362,6 +362,18 @@ pub struct Tables {
     /// How names of columns and tables become names of fields, records and topics: never
     /// [`Naming::AsIs`], which JSON's fields have.
     pub name_adjustment: Naming,
+    /// Where the rows of a child by inheritance go.
+    pub children: Children,
+}
+
+/// Where the rows of a child by inheritance go. A partition is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Children {
+    /// To a topic of its own.
+    #[default]
+    Own,
+    /// To the topic of the topmost table that it inherits from, with the columns of that.
+    Parent,
 }
 
 /// What becomes of TRUNCATE, whose record has no key, so that no compacted topic takes it.

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Error, json};
-use crate::facts::{Leaf, TableFacts};
+use crate::facts::{Leaf, Parent, TableFacts};
 use crate::types::{TypeCatalog, TypeFacts};
 use crate::wal::{Relation, RelationColumn, RelationId, ReplicaIdentity};
 
@@ -91,6 +91,10 @@ struct WireFacts {
     identity_index: Vec<String>,
     leaves: Vec<WireLeaf>,
     ancestors: Option<Vec<(String, String)>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parents: Vec<WireParent>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lost: Vec<String>,
     is_partitioned: bool,
     types: Vec<TypeFacts>,
 }
@@ -105,6 +109,18 @@ impl Default for WireFacts {
 struct WireLeaf {
     table: (String, String),
     identity: Option<Vec<String>>,
+}
+
+/// Source of the names: the fields of [`Parent`].
+#[derive(Serialize, Deserialize)]
+struct WireParent {
+    table: (String, String),
+    distance: u32,
+    columns: Vec<String>,
+    not_null: Vec<String>,
+    defaults: std::collections::BTreeMap<String, String>,
+    missing: std::collections::BTreeMap<String, String>,
+    key: Vec<String>,
 }
 
 impl From<&Shape> for Wire {
@@ -158,6 +174,8 @@ impl From<TableFacts> for WireFacts {
             identity_index,
             leaves,
             ancestors,
+            parents,
+            lost,
             is_partitioned,
             types,
         } = facts;
@@ -172,6 +190,8 @@ impl From<TableFacts> for WireFacts {
             identity_index,
             leaves: leaves.into_iter().map(leaf).collect(),
             ancestors,
+            parents: parents.into_iter().map(WireParent::from).collect(),
+            lost,
             is_partitioned,
             types: types.into_iter().collect(),
         }
@@ -193,8 +213,24 @@ impl From<WireFacts> for TableFacts {
             identity_index: wire.identity_index,
             leaves: wire.leaves.into_iter().map(leaf).collect(),
             ancestors: wire.ancestors,
+            parents: wire.parents.into_iter().map(Parent::from).collect(),
+            lost: wire.lost,
             is_partitioned: wire.is_partitioned,
             types,
         }
+    }
+}
+
+impl From<Parent> for WireParent {
+    fn from(parent: Parent) -> Self {
+        let Parent { table, distance, columns, not_null, defaults, missing, key } = parent;
+        Self { table, distance, columns, not_null, defaults, missing, key }
+    }
+}
+
+impl From<WireParent> for Parent {
+    fn from(wire: WireParent) -> Self {
+        let WireParent { table, distance, columns, not_null, defaults, missing, key } = wire;
+        Self { table, distance, columns, not_null, defaults, missing, key }
     }
 }

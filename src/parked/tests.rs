@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::change::{Change, Op, Xact};
-use crate::facts::{Leaf, TableFacts};
+use crate::facts::{Leaf, Parent, TableFacts};
 use crate::position::{Lsn, Position, Xid};
 use crate::types::{TypeFacts, TypeShape};
 use crate::wal::{
@@ -211,6 +211,24 @@ fn a_shape_comes_back_as_it_was() {
     let back = Shape::from_json(golden.as_bytes()).unwrap();
     assert_eq!(back.to_json(), golden.as_bytes());
     assert!(matches!(Shape::from_json(b"{}"), Err(Error::Json { .. })));
+
+    // Of a child by inheritance.
+    let mut shape = back;
+    shape.facts.parents = vec![Parent {
+        table: name("all_orders"),
+        distance: 1,
+        columns: vec!["id".to_owned(), "state".to_owned()],
+        not_null: vec!["id".to_owned()],
+        defaults: [("state".to_owned(), "new".to_owned())].into(),
+        missing: [("state".to_owned(), "old".to_owned())].into(),
+        key: vec!["id".to_owned()],
+    }];
+    shape.facts.lost = vec!["state".to_owned()];
+    let golden = include_str!("../../tests/golden/parked/shape-2.json").trim_end();
+    let json = String::from_utf8(shape.to_json()).unwrap();
+    assert_eq!(json, golden, "\n{json}\n");
+    let back = Shape::from_json(golden.as_bytes()).unwrap();
+    assert_eq!((&back.facts.parents, &back.facts.lost), (&shape.facts.parents, &shape.facts.lost));
 }
 
 /// The stream's own messages are read where what is parked is, too.

@@ -161,6 +161,13 @@ impl Telemetry {
     /// Changes of a relation that made no record.
     pub(super) fn on_skipped(&self, relation: Option<&Relation>, skip: Skip, count: u64) {
         let reason = match skip {
+            Skip::Child => {
+                if let Some(Relation { namespace, name, .. }) = relation {
+                    let table = format_args!("{namespace}.{name}");
+                    warn!(%table, count, "a TRUNCATE makes no record: the table's rows are in the topic of the one that it inherits from, all of whose rows readers would take to be gone. If that one was not truncated with it, walbrook repair writes the deletes");
+                }
+                return;
+            }
             Skip::Compacted => {
                 if let Some(Relation { namespace, name, .. }) = relation {
                     let table = format_args!("{namespace}.{name}");

@@ -9,6 +9,7 @@
 //! Pure: no clock, no log, no I/O; time comes in with the [`Context`]. A change enters the batch
 //! whole or not at all.
 
+mod child;
 mod error;
 mod frame;
 mod letters;
@@ -36,6 +37,7 @@ pub use shape::{key_names, leaf};
 pub use table::TablePlan;
 pub use topic::{Claim, Difference, Sharing, TABLE_HEADER, TopicFault, Whose};
 
+use self::child::AsParent;
 use self::letters::LettersDraft;
 use self::message::MessageDraft;
 use self::outbox::OutboxDraft;
@@ -45,8 +47,8 @@ use self::topic::Destination;
 use crate::batch::{Batch, TopicId, TopicTable};
 use crate::change::Change;
 use crate::config::{
-    Before, Config, Format, MessageOutbox, Outbox, Records, SharedTopic, Tables, Template,
-    Timestamp,
+    Before, Children, Config, Format, MessageOutbox, Outbox, Records, SharedTopic, Tables,
+    Template, Timestamp,
 };
 use crate::encode::{Naming, Values};
 use crate::facts::{FactsDigest, TableFacts};
@@ -146,6 +148,8 @@ pub struct Draft {
     pub has_key: bool,
     /// The columns of that key, in its order.
     pub key: Vec<String>,
+    /// The columns of its rows, in their order: of a child those of its parent.
+    pub columns: Vec<String>,
     /// A partition (its schema and name) whose old rows lack what those of the table should have.
     pub odd_leaf: Option<(String, String)>,
     /// What it was made from, if all of it is what the catalog says.
@@ -191,7 +195,21 @@ pub fn compile(
     if is_excluded(&relation.namespace, &relation.name, settings) {
         return Ok(Draft::of_events(Vec::new(), Body::Excluded));
     }
-    let destination = Destination::of(relation, settings)?;
+    if settings.tables.children == Children::Parent && facts.is_gone && !registered.has_rows() {
+        return Err(TopicFault::Gone.of(relation));
+    }
+    let destination = Destination::of(relation, facts, settings)?;
+    if let Some(parent) = destination.parent {
+        let child = AsParent::new(relation, facts, parent)?;
+        let AsParent { relation, facts, key, projection } = child;
+        let mut shape = Shape::new(&relation, &facts, registered, settings);
+        shape.key = key;
+        let mut draft = compile_table(&relation, (shape, &destination), registered, settings)?;
+        if let Body::Table { draft, .. } = &mut draft.body {
+            draft.projection = projection;
+        }
+        return Ok(draft);
+    }
     if let Some(column) = facts.unknown_key.clone() {
         let table = format!("{}.{}", relation.namespace, relation.name);
         return Err(Error::KeyUnknown { table, column });
@@ -231,6 +249,7 @@ fn compile_table(
         rescaled: shape.rescaled(),
         has_key: !shape.key.is_empty(),
         key: shape.key_columns().map(|(_, column)| column.name.clone()).collect(),
+        columns: shape.columns.iter().map(|column| column.name.clone()).collect(),
         sharing: destination.sharing(relation),
         claim: Some(destination.claim(relation, &shape, settings)),
         odd_leaf: shape.odd_leaf,
@@ -246,7 +265,7 @@ pub fn subjects(relation: &Relation, facts: &TableFacts, settings: &Settings) ->
     // What is wrong with it, compiling tells.
     let is_table = matches!(outbox_above(relation, facts, settings), Ok(None))
         && !is_excluded(&relation.namespace, &relation.name, settings);
-    let destination = Destination::of(relation, settings).ok().filter(|_| is_table);
+    let destination = Destination::of(relation, facts, settings).ok().filter(|_| is_table);
     destination.map(|it| table::subjects(&it.topic, settings)).unwrap_or_default()
 }
 
@@ -359,6 +378,7 @@ impl Draft {
             rescaled: Vec::new(),
             has_key: true,
             key: Vec::new(),
+            columns: Vec::new(),
             odd_leaf: None,
             facts: None,
             sharing: Sharing::default(),
@@ -427,6 +447,9 @@ pub enum Step {
 /// Why a change makes no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Skip {
+    /// TRUNCATE of a child whose rows go to its parent's topic, of which a reader would take it to be: worth
+    /// a warning.
+    Child,
     /// TRUNCATE of a table whose topic is compacted and takes no record without a key: worth a warning.
     Compacted,
     /// The configuration leaves the table out.

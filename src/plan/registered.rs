@@ -93,6 +93,11 @@ impl Registered {
         self.rows.is_some() && self.row(column).is_none()
     }
 
+    /// Whether readers have rows at all.
+    pub(super) fn has_rows(&self) -> bool {
+        self.rows.is_some()
+    }
+
     /// Whether readers have old rows as the same record as new ones.
     pub(super) fn is_shared(&self) -> bool {
         self.rows.is_some() && self.before.is_none()
@@ -161,7 +166,7 @@ pub fn recall(
     let naming = registered.naming;
     let column = |name: &String| columns().find(|column| naming.field(column) == *name);
     // The field that says whose a key is is no column.
-    let destination = Destination::of(relation, settings);
+    let destination = Destination::of(relation, facts, settings);
     let key_field = destination.ok().and_then(|it| it.key_field).map(|(name, _)| name);
     let fields = registered.key.iter().flatten().map(|(name, _)| name);
     let key = fields.filter(|name| Some(*name) != key_field.as_ref()).map(column);

@@ -6,7 +6,8 @@
 mod writer;
 
 use self::writer::Writer;
-use super::error::Error;
+use super::child::Projection;
+use super::error::{Contradiction, Error};
 use super::frame::{Frame, Framing};
 use super::shape::{ColumnShape, Shape};
 use super::source::{Place, Source};
@@ -30,6 +31,8 @@ pub struct TablePlan {
     key: Option<Frame<Framing>>,
     value: Frame<Framing>,
     rows: Rows,
+    /// Of a child whose rows are its parent's.
+    projection: Option<Projection>,
     pub(super) claim: Option<Claim>,
 }
 
@@ -39,6 +42,7 @@ pub(super) struct TableDraft {
     key: Option<Frame<()>>,
     value: Frame<()>,
     rows: Rows,
+    pub(super) projection: Option<Projection>,
 }
 
 /// How the rows of a table are written.
@@ -73,6 +77,8 @@ struct Rows {
 enum Truncates {
     /// The topic is compacted, and takes none without a key.
     LeftOut,
+    /// The topic is that of the table that it inherits from, whose rows it would be said to be.
+    OfChild,
     /// It is not wanted.
     Off,
     /// Whether the topic takes it is to be asked: with the first one, since they are rare.
@@ -185,10 +191,14 @@ impl TableDraft {
             is_whole: shape.is_whole,
             odd_leaf: shape.odd_leaf.clone(),
             has_tombstones: settings.tables.tombstones,
-            truncates: settings.tables.truncate.into(),
+            truncates: match settings.tables.truncate {
+                OnTruncate::LeftOut => Truncates::Off,
+                _ if destination.parent.is_some() => Truncates::OfChild,
+                wanted => wanted.into(),
+            },
             timestamp: settings.records.timestamp,
         };
-        Ok((Self { key, value, rows }, schemas))
+        Ok((Self { key, value, rows, projection: None }, schemas))
     }
 
     /// The plan, once its topic and schemas (value first) have their numbers.
@@ -201,7 +211,7 @@ impl TableDraft {
         let mut ids = ids.iter().copied();
         let value = self.value.finish(&mut ids);
         let key = self.key.map(|key| key.finish(&mut ids));
-        TablePlan { topic, key, value, rows: self.rows, claim }
+        TablePlan { topic, key, value, rows: self.rows, projection: self.projection, claim }
     }
 }
 
@@ -303,6 +313,27 @@ impl Rows {
 impl TablePlan {
     /// Writes the records of a change. On an error the batch may hold a part of them.
     pub(super) fn encode(
+        &mut self,
+        change: &Change<'_>,
+        context: &Context,
+        batch: &mut Batch,
+    ) -> Result<Step, Error> {
+        let Some(mut projection) = self.projection.take() else {
+            return self.write(change, context, batch);
+        };
+        let step = match projection.of(change) {
+            Ok(change) => self.write(&change, context, batch),
+            Err((want, found)) => Err(Error::Contradiction {
+                table: self.rows.table.clone(),
+                position: change.position,
+                contradiction: Contradiction::ColumnCount { want, found },
+            }),
+        };
+        self.projection = Some(projection);
+        step
+    }
+
+    fn write(
         &mut self,
         change: &Change<'_>,
         context: &Context,

@@ -1,7 +1,7 @@
 //! Which topic a table's rows go to, and who may write to one together.
 //!
 //! A topic is one table's, unless the configuration says otherwise: tables share one on purpose
-//! ([`SharedTopic`]). Those
+//! ([`SharedTopic`]), or children by inheritance go where their parent does. Those that share on purpose
 //! must have keys that tell them apart and fields that one reader can read; what only one of them has is
 //! the registry's rule's matter, since tenants migrate one after another.
 
@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Settings;
 use super::error::{Error, quoted};
 use super::shape::{Shape, TOPIC_LENGTH_MAX};
-use crate::config::{Outbox, SharedTopic};
+use super::{Settings, is_excluded};
+use crate::config::{Children, Outbox, SharedTopic};
 use crate::encode::schema::{Field, bare, declared};
+use crate::facts::{Parent, TableFacts};
 use crate::wal::Relation;
 
 /// Header: `schema.table`, of a record in a topic that several tables share.
@@ -23,21 +24,31 @@ pub const TABLE_HEADER: &str = "walbrook.table";
 #[derive(Debug)]
 pub(super) struct Destination<'a> {
     pub(super) topic: String,
+    /// The table that it inherits from, whose topic it is.
+    pub(super) parent: Option<&'a Parent>,
     shared: Option<&'a SharedTopic>,
     /// The first field of the key and its value, if that says whose it is.
     pub(super) key_field: Option<(String, String)>,
+    /// Schema and name of the table whose topic it is, or would be.
+    of: (String, String),
 }
 
 impl<'a> Destination<'a> {
     /// # Errors
     ///
     /// If two sections say so, or the topic's name is too long.
-    pub(super) fn of(relation: &Relation, settings: &'a Settings) -> Result<Self, Error> {
-        let (namespace, name) = (&relation.namespace, &relation.name);
-        let shared = shared(relation, settings)?;
+    pub(super) fn of(
+        relation: &'a Relation,
+        facts: &'a TableFacts,
+        settings: &'a Settings,
+    ) -> Result<Self, Error> {
+        let parent = parent(relation, facts, settings)?;
+        let own = || (relation.namespace.clone(), relation.name.clone());
+        let of = parent.map_or_else(own, |parent| parent.table.clone());
+        let shared = shared(relation, &of, settings)?;
         let template = shared.map_or(&settings.template, |shared| &shared.topic);
         let fill =
-            |template: &crate::config::Template| template.fill(&settings.prefix, namespace, name);
+            |template: &crate::config::Template| template.fill(&settings.prefix, &of.0, &of.1);
         let topic = settings.tables.name_adjustment.topic(&fill(template));
         if TOPIC_LENGTH_MAX < topic.len() {
             let table = format!("{}.{}", relation.namespace, relation.name);
@@ -45,13 +56,17 @@ impl<'a> Destination<'a> {
         }
         let key_field = shared.and_then(|shared| shared.key_field.as_ref());
         let key_field = key_field.map(|it| (it.name.clone(), fill(&it.value)));
-        Ok(Self { topic, shared, key_field })
+        Ok(Self { topic, parent, shared, key_field, of })
     }
 
     /// How records of the table are told from others' in its topic.
     pub(super) fn sharing(&self, relation: &Relation) -> Sharing {
+        let (namespace, name) = &self.of;
+        let is_alone = self.shared.is_none() && self.parent.is_none();
+        let parent_header = self.shared.map(|_| format!("{namespace}.{name}"));
         Sharing {
-            table: self.shared.map(|_| format!("{}.{}", relation.namespace, relation.name)),
+            table: (!is_alone).then(|| format!("{}.{}", relation.namespace, relation.name)),
+            parent: self.parent.map(|_| parent_header),
             has_key_field: self.key_field.is_some(),
             are_keys_apart: self.shared.is_none() || self.key_field.is_some(),
         }
@@ -61,6 +76,7 @@ impl<'a> Destination<'a> {
     pub(super) fn claim(&self, relation: &Relation, shape: &Shape, settings: &Settings) -> Claim {
         let mut claim = Claim {
             table: (relation.namespace.clone(), relation.name.clone()),
+            of: self.of.clone(),
             topic: self.topic.clone(),
             shared: self.shared.map(|shared| shared.number),
             key_value: self.key_field.as_ref().map(|(_, value)| value.clone()),
@@ -84,12 +100,37 @@ impl<'a> Destination<'a> {
     }
 }
 
+/// The table whose topic a child's is: the topmost that the configuration does not leave out, whether or
+/// not it is published, so that no topic depends on that.
+fn parent<'f>(
+    relation: &Relation,
+    facts: &'f TableFacts,
+    settings: &Settings,
+) -> Result<Option<&'f Parent>, Error> {
+    if settings.tables.children == Children::Own {
+        return Ok(None);
+    }
+    let captured = || {
+        let parents = facts.parents.iter();
+        parents.filter(|it| !is_excluded(&it.table.0, &it.table.1, settings))
+    };
+    let Some(distance) = captured().map(|parent| parent.distance).max() else { return Ok(None) };
+    let mut topmost = captured().filter(|parent| parent.distance == distance);
+    match (topmost.next(), topmost.next()) {
+        (Some(one), Some(other)) => {
+            let parents = [one.table.clone(), other.table.clone()];
+            Err(TopicFault::SeveralParents { parents }.of(relation))
+        }
+        (parent, _) => Ok(parent),
+    }
+}
+
 /// The section by which it shares a topic.
 fn shared<'s>(
     relation: &Relation,
+    (namespace, table): &(String, String),
     settings: &'s Settings,
 ) -> Result<Option<&'s SharedTopic>, Error> {
-    let (namespace, table) = (&relation.namespace, &relation.name);
     let mut found = settings.shared.iter().filter(|it| it.has(namespace, table));
     match (found.next(), found.next()) {
         (Some(one), Some(other)) => {
@@ -120,6 +161,8 @@ pub(super) fn refuse_outbox(
 pub struct Sharing {
     /// What they have in the header [`TABLE_HEADER`]; nothing where the topic is the table's.
     pub table: Option<String>,
+    /// Of a child by inheritance: what the records of its parent, whose topic it is, have there.
+    pub parent: Option<Option<String>>,
     /// Whether the first field of their keys is no column.
     pub has_key_field: bool,
     /// Whether a key is one row's, whatever its table: not where tables share a topic, and no field of
@@ -139,10 +182,12 @@ pub enum Whose {
 }
 
 impl Sharing {
-    /// Whose a record with this header is.
+    /// Whose a record with this header is. With the rows of the parent those of its children are
+    /// truncated.
     #[must_use]
     pub fn whose(&self, header: Option<&str>, has_key: bool) -> Whose {
-        if header == self.table.as_deref() {
+        let is_parents = self.parent.as_ref().is_some_and(|parent| parent.as_deref() == header);
+        if header == self.table.as_deref() || (is_parents && !has_key) {
             Whose::Own
         } else if has_key && self.are_keys_apart {
             Whose::Others
@@ -156,6 +201,8 @@ impl Sharing {
 #[derive(Clone, Debug)]
 pub struct Claim {
     table: (String, String),
+    /// The table whose topic it is.
+    of: (String, String),
     topic: String,
     /// The section by which it is shared.
     shared: Option<usize>,
@@ -174,7 +221,9 @@ impl Claim {
     ///
     /// [`Error::SharedTopic`] or [`Error::Topic`].
     pub fn refuse<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> Result<(), Error> {
-        let is_beside = |other: &&Self| other.topic == self.topic && other.table != self.table;
+        let is_beside = |other: &&Self| {
+            other.topic == self.topic && other.table != self.table && other.of != self.of
+        };
         others.into_iter().filter(is_beside).try_for_each(|other| self.beside(other))
     }
 
@@ -227,6 +276,24 @@ fn shown(bare: &Value) -> String {
 /// Why a table has no topic, or not this one.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TopicFault {
+    /// A child's old rows do not say which row of its parent's topic they are.
+    #[error(
+        "its rows go to the topic of {}, from which it inherits (tables.children), and its replica identity lacks {column}, a column of that \
+         table's key: give it a primary key of the same columns, or REPLICA IDENTITY FULL",
+        quoted(parent)
+    )]
+    ChildKey {
+        /// The parent.
+        parent: (String, String),
+        /// The column.
+        column: String,
+    },
+    /// A table that is gone may have been a child.
+    #[error(
+        "it is gone, so whether it inherited from another table, whose topic would be its own (tables.children = \"parent\"), cannot be told: \
+         if they may be left out, `walbrook unpark` with --leave-out does that"
+    )]
+    Gone,
     /// The field that says whose a key is has the name of one of its columns.
     #[error(
         "the field {field:?} of its key is a column, and that which names the table: set topics.shared.key_field to another name"
@@ -257,6 +324,16 @@ pub enum TopicFault {
         number: usize,
         /// The outbox as it is configured.
         outbox: String,
+    },
+    /// It inherits from two tables that do not inherit from each other.
+    #[error(
+        "it inherits from {} and from {}, and with tables.children = \"parent\" it goes to the topic of one: leave one out by tables.exclude",
+        quoted(&parents[0]),
+        quoted(&parents[1])
+    )]
+    SeveralParents {
+        /// The two.
+        parents: [(String, String); 2],
     },
     /// Two sections name its topic.
     #[error("[[topics.shared]] numbers {} and {} both have it: a table has one topic, so leave it out of one of them", numbers[0], numbers[1])]

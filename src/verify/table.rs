@@ -129,7 +129,8 @@ pub(super) enum State {
 
 impl Table {
     /// A table with a key, which may begin with a field that names the table. The schemas are today's: of
-    /// the key, and of the value's envelope, whose row has a field for each column.
+    /// the key, and of the value's envelope, whose row has a field for each column, or of a child by
+    /// inheritance for each of its parent.
     ///
     /// # Errors
     ///

@@ -83,6 +83,27 @@ impl<'a> Tuple<'a> {
         Ok(())
     }
 
+    /// Appends a row of these of its columns, by their index, in this order, as the stream would carry
+    /// it. One that is not there is NULL.
+    pub fn select(&self, order: &[usize], out: &mut Vec<u8>) {
+        out.extend_from_slice(&u16::try_from(order.len()).unwrap_or(u16::MAX).to_be_bytes());
+        for index in order.iter().take(usize::from(u16::MAX)) {
+            let (tag, value) = match self.columns().nth(*index) {
+                Some(Column::Binary(value)) => (b'b', value),
+                Some(Column::Text(value)) => (b't', value),
+                Some(Column::Unchanged) => (b'u', [].as_slice()),
+                Some(Column::Null) | None => (b'n', [].as_slice()),
+            };
+            out.push(tag);
+            if matches!(tag, b'b' | b't') {
+                // It came with a length of four bytes.
+                let length = i32::try_from(value.len()).unwrap_or(i32::MAX);
+                out.extend_from_slice(&length.to_be_bytes());
+                out.extend_from_slice(value);
+            }
+        }
+    }
+
     /// Takes the rows out of `rows` that `keeps` does not keep.
     pub fn retain(rows: &mut Vec<u8>, mut keeps: impl FnMut(Tuple<'_>) -> bool) {
         let (mut start, mut kept) = (0, Vec::new());

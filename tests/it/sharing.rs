@@ -1,4 +1,6 @@
-//! Topics that tables share on purpose: those of tenants.
+//! Topics that tables share: those of tenants on purpose, and those of children by inheritance.
+
+mod children;
 
 use std::time::{Duration, Instant};
 

@@ -4,7 +4,7 @@
 use super::report::Report;
 use super::sql::{identifier, table};
 use super::tables::shortened;
-use crate::config::{Config, Outbox};
+use crate::config::{Children, Config, Outbox};
 use crate::facts::{Leaf, TableFacts};
 use crate::postgres::{Catalog, Child, Error, Survey, SurveyedTable};
 use crate::wal::Relation;
@@ -163,11 +163,20 @@ pub(super) fn judge_children(config: &Config, children: &[Child], report: &mut R
             );
         }
         let own: Vec<_> = own.into_iter().map(name).collect();
-        if !own.is_empty() && !is_events {
+        if own.is_empty() || is_events {
+            continue;
+        }
+        if config.tables.children == Children::Parent {
+            let shown = shortened(&own);
+            report.ok(
+                NAME,
+                format!("children of {parent} by inheritance go to its topic, or to that of what it inherits from (tables.children): {shown}"),
+            );
+        } else {
             report.warning(
                 NAME,
                 format!("children of {parent} by inheritance are tables of their own here, each with its own topic: {}", shortened(&own)),
-                "leave it so, or make them partitions: with publish_via_partition_root their rows go out as those of the table",
+                "leave it so, or set tables.children = \"parent\", by which their rows go to its topic, or make them partitions",
             );
         }
     }

@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::value::{Fault, Given, Key, Size, Time, choice, choice_or, switch, within};
 use crate::config::{
-    self, Before, Format, OnRefused, OnTruncate, Selection, TablePattern, Timestamp,
+    self, Before, Children, Format, OnRefused, OnTruncate, Selection, TablePattern, Timestamp,
 };
 use crate::encode::Naming;
 
@@ -29,6 +29,7 @@ pub(super) struct Tables {
     on_refused_by_table: BTreeMap<Spanned<String>, Spanned<String>>,
     retry_refused_after: Key<Time>,
     name_adjustment: Key<String>,
+    children: Key<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -74,6 +75,12 @@ pub(super) fn tables(section: &Tables) -> Result<config::Tables, Fault> {
             &section.name_adjustment,
             Naming::Avro,
             &[("avro", Naming::Avro), ("avro_unicode", Naming::AvroUnicode)],
+        )?,
+        children: choice_or(
+            "tables.children",
+            &section.children,
+            Children::Own,
+            &[("own", Children::Own), ("parent", Children::Parent)],
         )?,
     })
 }

@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::checkpoint::{FORMAT, Snapshots, State, Stream};
 use crate::config::{
-    Before, Format, OnTruncate, Records, Refused, Selection, TablePattern, Tables, Template,
-    Timestamp,
+    Before, Children, Format, OnTruncate, Records, Refused, Selection, TablePattern, Tables,
+    Template, Timestamp,
 };
 use crate::encode::{Naming, Values};
 use crate::facts::TableFacts;
@@ -120,6 +120,7 @@ fn settings() -> Settings {
             value_format: Format::Avro,
             refused: Refused::default(),
             name_adjustment: Naming::Avro,
+            children: Children::Own,
         },
         values: Values::default(),
         outboxes: Vec::new(),

@@ -2,7 +2,7 @@
 
 use super::{Compared, Error, Outcome, PipelineError, Ready, of_kafka};
 use crate::checkpoint::Checkpoint;
-use crate::config::{Config, Format};
+use crate::config::{Children, Config, Format};
 use crate::encode::{BinaryMode, Representation};
 use crate::facts::TableFacts;
 use crate::kafka::{self, probe};
@@ -120,7 +120,7 @@ fn described(
     let Some(topic) = draft.topics.first().cloned().filter(|_| !draft.layouts.is_empty()) else {
         return Err(NoTable("it is an outbox: its rows are events"));
     };
-    if let Some(why) = untold(config, &draft) {
+    if let Some(why) = untold(config, relation, facts, &draft) {
         return Ok(Described::left(topic, why.to_owned()));
     }
     let [value_schema, key_schema] = draft.layouts.as_slice() else {
@@ -132,6 +132,7 @@ fn described(
         sql: format!("t.\"{}\"", column.name.replace('"', "\"\"")),
         kind: facts.types.resolve(column.type_oid, column.type_modifier),
     });
+    let columns = columns.filter(|column| draft.columns.contains(&column.name));
     let Draft { key, sharing, .. } = draft;
     let has_key_field = sharing.has_key_field;
     let key_notation = match config.tables.key_format {
@@ -161,7 +162,16 @@ impl Described {
 }
 
 /// Why the records of a table do not tell what is to be compared.
-fn untold(config: &Config, draft: &Draft) -> Option<&'static str> {
+fn untold(
+    config: &Config,
+    relation: &Relation,
+    facts: &TableFacts,
+    draft: &Draft,
+) -> Option<&'static str> {
+    let is_child = draft.sharing.parent.is_some();
+    let own_key = plan::key_names(relation, facts);
+    let has_own_key =
+        own_key.len() == draft.key.len() && own_key.iter().all(|name| draft.key.contains(name));
     if !draft.has_key {
         Some("it has no key by which its rows could be told")
     } else if !config.records.position_headers {
@@ -171,6 +181,14 @@ fn untold(config: &Config, draft: &Draft) -> Option<&'static str> {
     } else if config.postgres.text_encoding.is_some() {
         Some(
             "the database has no encoding (postgres.text_encoding), and texts are compared as UTF-8",
+        )
+    } else if is_child && !has_own_key {
+        Some(
+            "its records have the key of the table that it inherits from, which is not its own, so that several of its rows may have one",
+        )
+    } else if !draft.sharing.are_keys_apart && config.tables.children == Children::Parent {
+        Some(
+            "keys of its topic do not say of which table they are (topics.shared.key_field = false), and a row of a child by inheritance may have one of its keys (tables.children)",
         )
     } else {
         None

@@ -80,15 +80,15 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
         let (id, table) = (repair.relation.id, table_name(&repair.relation));
         let key = plan::key_names(&repair.relation, &facts);
-        if key.is_empty() || key != repair.columns {
+        let Some(keys) = in_order(&key, &repair.columns, std::mem::take(&mut repair.keys)) else {
             let why = match key.is_empty() {
                 true => format!("{table} has no key"),
                 false => format!("the key of {table} is of the columns {}", key.join(", ")),
             };
             answer(repair.reply, Reply::Refused(why));
             return Ok(());
-        }
-        let keys = std::mem::take(&mut repair.keys);
+        };
+        repair.columns.clone_from(&key);
         snapshots.chunks.ask_keys(id, key, keys);
         snapshots.ordered.repairs.asked.insert(id, repair);
         Ok(())
@@ -166,4 +166,25 @@ impl Snapshotting {
             _ => super::orders::find(published, table).cloned(),
         }
     }
+}
+
+/// The values of keys in the order of a table's own key, if they are of its columns: a child by
+/// inheritance may have its parent's in another order.
+fn in_order(
+    key: &[String],
+    columns: &[String],
+    keys: Vec<Vec<String>>,
+) -> Option<Vec<Vec<String>>> {
+    if key.is_empty() || key.len() != columns.len() {
+        return None;
+    }
+    if key == columns {
+        return Some(keys);
+    }
+    let place = |name: &String| columns.iter().position(|column| column == name);
+    let places: Vec<usize> = key.iter().map(place).collect::<Option<_>>()?;
+    let in_order = |values: Vec<String>| -> Option<Vec<String>> {
+        places.iter().map(|place| values.get(*place).cloned()).collect()
+    };
+    keys.into_iter().map(in_order).collect()
 }

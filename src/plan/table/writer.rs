@@ -69,6 +69,7 @@ impl<'a, 'b> Writer<'a, 'b> {
             Op::Read { part, gap, new, .. } => self.read(part, gap, new)?,
             Op::Truncate { part, .. } => match self.plan.rows.truncates {
                 Truncates::LeftOut => return Ok(Step::Skipped(Skip::Compacted)),
+                Truncates::OfChild => return Ok(Step::Skipped(Skip::Child)),
                 Truncates::Off => return Ok(Step::Skipped(Skip::Truncate)),
                 Truncates::Unknown => return Ok(Step::Policy(self.plan.topic)),
                 Truncates::Written => self.truncate(part)?,

@@ -18,7 +18,7 @@ use super::*;
 use crate::batch::{Record, headers};
 use crate::change::{Op, Xact};
 use crate::config::{
-    Before, Format, OnNullRoute, OnOutboxUpdate, OnTruncate, Refused, Routing, Selection,
+    Before, Children, Format, OnNullRoute, OnOutboxUpdate, OnTruncate, Refused, Routing, Selection,
     TablePattern, Template,
 };
 use crate::facts::Leaf;
@@ -161,6 +161,7 @@ pub(super) fn settings() -> Settings {
             value_format: Format::Avro,
             refused: Refused::default(),
             name_adjustment: Naming::Avro,
+            children: Children::Own,
         },
         values: Values { unavailable_value: "__unavailable".to_owned(), ..Values::default() },
         outboxes: Vec::new(),

@@ -3,6 +3,7 @@
 use super::Wire::{Null, Text};
 use super::*;
 use crate::config::{KeyField, SharedTopic};
+use crate::facts::Parent;
 
 const INT8: u32 = 20;
 const INT4: u32 = 23;
@@ -212,6 +213,124 @@ fn a_table_has_one_topic_by_one_section() {
     assert!(matches!(error, Error::SharedTopic { .. }), "{error}");
 }
 
+fn parent(name: &str, distance: u32) -> Parent {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    Parent {
+        table: ("shop".to_owned(), name.to_owned()),
+        distance,
+        columns: names(&["ts", "dev", "v"]),
+        not_null: names(&["ts", "dev"]),
+        key: names(&["ts", "dev"]),
+        ..Parent::default()
+    }
+}
+
+/// A chunk whose columns stand in another order, with one of its own, and these parents.
+fn chunk(identity: &[&str], parents: Vec<Parent>) -> (Relation, TableFacts) {
+    let columns = [("dev", INT4), ("own", TEXT), ("ts", INT8), ("v", INT4)];
+    let columns = columns.map(|(name, oid)| (name, oid, identity.contains(&name)));
+    let relation = relation("chunk_1", ReplicaIdentity::Default, &columns);
+    (relation, TableFacts { parents, ..facts(&["dev", "ts", "v", "own"], &["dev", "ts"]) })
+}
+
+fn to_parents() -> Settings {
+    let mut settings = settings();
+    settings.tables.children = Children::Parent;
+    settings
+}
+
+#[test]
+fn a_childs_rows_are_its_parents() {
+    let chunk = chunk(&["dev", "ts"], vec![parent("metrics", 1)]);
+    assert_eq!(draft(&chunk, &settings()).unwrap().topics, ["srv.shop.chunk_1"]);
+    let columns = [("ts", INT8, true), ("dev", INT4, true), ("v", INT4, false)];
+    let metrics = relation("metrics", ReplicaIdentity::Default, &columns);
+    let own = draft(&(metrics, facts(&["ts", "dev"], &["ts", "dev"])), &to_parents()).unwrap();
+    let childs = draft(&chunk, &to_parents()).unwrap();
+    assert_eq!((&childs.topics, &childs.schemas), (&own.topics, &own.schemas));
+    childs.claim.as_ref().unwrap().refuse(&own.claim).unwrap();
+    let mut bench = Bench::new(childs);
+    bench.encode(&Wired::insert(&[Text("7"), Text("x"), Text("100"), Null])).unwrap();
+    let new = [Text("7"), Text("y"), Text("101"), Text("3")];
+    bench
+        .encode(&Wired::update(Some((b'K', &[Text("7"), Null, Text("100"), Null])), &new))
+        .unwrap();
+    assert_eq!(bench.encode(&Wired::truncate()).unwrap(), Step::Skipped(Skip::Child));
+    let short = bench.encode(&Wired::insert(&[Text("7")])).unwrap_err();
+    assert!(matches!(short, Error::Contradiction { .. }), "{short}");
+    let lines: Vec<_> = bench.batch.records().iter().map(|it| bench.line(it)).collect();
+    assert_eq!(
+        lines,
+        [
+            r#"0 {"ts":100,"dev":7} c null -> {"ts":100,"dev":7,"v":null}"#,
+            r#"0 {"ts":100,"dev":7} d {"ts":100,"dev":7,"v":null} -> null"#,
+            r#"1 {"ts":100,"dev":7} tombstone"#,
+            r#"2 {"ts":101,"dev":7} c null -> {"ts":101,"dev":7,"v":3}"#,
+        ]
+    );
+    let records = bench.batch.records();
+    assert!(records.iter().all(|it| table_of(&bench, it).as_deref() == Some("shop.chunk_1")));
+    let value = bench.decode(bench.slice(records[0].value.as_ref()).unwrap());
+    assert_eq!(value["source"]["table"], "chunk_1");
+}
+
+/// The catalog is newer than the rows: what neither has any more may have been renamed.
+#[test]
+fn a_column_that_was_renamed_or_dropped_since_is_not_left_out() {
+    let (relation, mut facts) = chunk(&["dev", "ts"], vec![parent("metrics", 1)]);
+    facts.parents[0].columns = ["ts", "dev", "value"].map(str::to_owned).to_vec();
+    let columns = |facts: &TableFacts| {
+        draft(&(relation.clone(), facts.clone()), &to_parents()).unwrap().columns
+    };
+    assert_eq!(columns(&facts), ["ts", "dev"], "its own columns are left out");
+    facts.lost = vec!["v".to_owned()];
+    assert_eq!(columns(&facts), ["ts", "v", "dev"], "behind what it stood behind");
+    facts.lost = ["dev", "v"].map(str::to_owned).to_vec();
+    facts.parents[0].columns = vec!["ts".to_owned()];
+    assert_eq!(columns(&facts), ["dev", "ts", "v"]);
+}
+
+#[test]
+fn a_child_without_its_parents_key_or_with_two_parents_is_refused() {
+    let of = |identity: &[&str], parents| draft(&chunk(identity, parents), &to_parents());
+    let error = of(&["dev"], vec![parent("metrics", 1)]).unwrap_err().to_string();
+    for part in ["table shop.chunk_1", r#""shop"."metrics""#, "lacks ts", "REPLICA IDENTITY FULL"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    // PostgreSQL refuses to change its rows.
+    of(&[], vec![parent("metrics", 1)]).unwrap();
+    let several = of(&["dev", "ts"], vec![parent("a", 1), parent("b", 1)]);
+    assert!(several.unwrap_err().to_string().contains("tables.exclude"));
+    let topic = |parents, exclude: &str| {
+        let mut settings = to_parents();
+        let pattern = TablePattern::parse(exclude).unwrap();
+        settings.tables.selection.exclude = vec![pattern];
+        draft(&chunk(&["dev", "ts"], parents), &settings).unwrap().topics.remove(0)
+    };
+    let family = || vec![parent("week", 1), parent("metrics", 2)];
+    assert_eq!(topic(family(), "none.*"), "srv.shop.metrics");
+    assert_eq!(topic(family(), "shop.metrics"), "srv.shop.week");
+    // Where the parent shares a topic, its child does, as the parent.
+    let mut settings = shared(&[("shop.metrics", "all", Some("{table}"))]);
+    settings.tables.children = Children::Parent;
+    let mut bench = Bench::new(draft(&chunk(&["dev", "ts"], family()), &settings).unwrap());
+    bench.encode(&Wired::insert(&[Text("7"), Null, Text("1"), Null])).unwrap();
+    assert!(
+        bench.line(&bench.batch.records()[0]).starts_with(r#"0 {"source_table":"metrics","ts":1,"#)
+    );
+    // What is gone may have been a child, unless its own topic has schemas.
+    let gone = (
+        chunk(&["dev", "ts"], Vec::new()).0,
+        TableFacts { is_gone: true, ..TableFacts::default() },
+    );
+    let error = draft(&gone, &to_parents()).unwrap_err().to_string();
+    assert!(error.contains("it is gone"), "{error}");
+    let known = draft(&chunk(&["dev", "ts"], Vec::new()), &self::settings()).unwrap().schemas;
+    let newest: Vec<_> = known.into_iter().map(|it| (it.subject, it.schema_json)).collect();
+    let registered = Registered::parse(&newest, &to_parents());
+    super::super::compile(&gone.0, &gone.1, &registered, &to_parents()).unwrap();
+}
+
 /// The field that names the table is no column of a table that is gone.
 #[test]
 fn the_key_of_a_table_that_is_gone_is_told_by_its_schemas() {
@@ -231,20 +350,27 @@ fn the_key_of_a_table_that_is_gone_is_told_by_its_schemas() {
 }
 
 #[test]
-fn a_record_is_one_tables() {
-    let sharing = |table: Option<&str>, are_keys_apart| Sharing {
+fn a_record_is_one_tables_and_a_truncate_is_its_childrens_too() {
+    let sharing = |table: Option<&str>, parent, are_keys_apart| Sharing {
         table: table.map(str::to_owned),
+        parent,
         has_key_field: false,
         are_keys_apart,
     };
+    let parent = Some(Some("a.p".to_owned()));
     for (sharing, header, has_key, expect) in [
-        (sharing(None, true), None, true, Whose::Own),
-        (sharing(None, true), Some("a.t"), true, Whose::Others),
-        (sharing(Some("a.t"), true), Some("a.t"), false, Whose::Own),
-        (sharing(Some("a.t"), true), Some("a.u"), true, Whose::Others),
-        (sharing(Some("a.t"), true), Some("a.u"), false, Whose::Unrelated),
-        (sharing(Some("a.t"), false), Some("a.u"), true, Whose::Unrelated),
-        (sharing(Some("a.t"), true), None, false, Whose::Unrelated),
+        (sharing(None, None, true), None, true, Whose::Own),
+        // Of a child, of which the table need know nothing.
+        (sharing(None, None, true), Some("a.c"), true, Whose::Others),
+        (sharing(Some("a.t"), None, true), Some("a.t"), false, Whose::Own),
+        (sharing(Some("a.t"), None, true), Some("a.u"), true, Whose::Others),
+        (sharing(Some("a.t"), None, true), Some("a.u"), false, Whose::Unrelated),
+        (sharing(Some("a.t"), None, false), Some("a.u"), true, Whose::Unrelated),
+        (sharing(Some("a.t"), None, true), None, false, Whose::Unrelated),
+        (sharing(Some("a.t"), Some(None), true), None, true, Whose::Others),
+        (sharing(Some("a.t"), Some(None), true), None, false, Whose::Own),
+        (sharing(Some("a.t"), parent.clone(), true), Some("a.p"), false, Whose::Own),
+        (sharing(Some("a.t"), parent, true), Some("a.p"), true, Whose::Others),
     ] {
         assert_eq!(sharing.whose(header, has_key), expect, "{sharing:?} {header:?} {has_key}");
     }

@@ -6,6 +6,7 @@
 mod constant;
 mod ddl;
 mod measure;
+mod parents;
 mod publication;
 mod published;
 mod record;

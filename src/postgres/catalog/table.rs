@@ -10,6 +10,8 @@ use crate::wal::{Relation, RelationColumn, ReplicaIdentity};
 
 use super::super::error::Error;
 use super::constant::{Declared, constant};
+use super::parents::Ancestor;
+use super::relation::replica_identity;
 use super::{Catalog, Row, drive, field};
 
 impl Catalog {
@@ -21,7 +23,12 @@ impl Catalog {
     pub async fn describe(&mut self, relation: &Relation) -> Result<TableFacts, Error> {
         let Answers { columns, keys, leaves, kin, types } = self.ask_of(relation).await?;
         let Keys { primary_key, identity_index, unknown_key } = key(relation, &columns, &keys)?;
-        let (ancestors, is_partitioned) = ancestors(&kin)?;
+        let Kin { ancestors, inherited, is_partitioned } = Kin::read(&kin)?;
+        let parents = self.parents(inherited).await?;
+        // One may be dropped between the questions.
+        let is_told = parents.iter().all(|parent| !parent.columns.is_empty());
+        let ancestors = ancestors.filter(|_| is_told);
+        let lost = if parents.is_empty() { Vec::new() } else { lost(relation, &columns)? };
         Ok(TableFacts {
             is_gone: ancestors.is_none(),
             not_null: flagged(&columns, IS_NOT_NULL)?,
@@ -32,6 +39,8 @@ impl Catalog {
             identity_index,
             leaves: leaves.iter().map(leaf).collect::<Result<_, _>>()?,
             ancestors,
+            parents,
+            lost,
             is_partitioned,
             types: type_catalog(&types)?,
         })
@@ -94,15 +103,42 @@ fn leaf(row: &Row) -> Result<Leaf, Error> {
     Ok(Leaf { table: (field(row, 0)?, field(row, 1)?), identity })
 }
 
-/// What a table is a partition or a child of (`None` if it is not there), by PostgreSQL schema and name.
-type Ancestors = Option<Vec<(String, String)>>;
+/// What a table is a part of.
+#[derive(Default)]
+struct Kin {
+    /// The nearest first; `None` if the table is not there.
+    ancestors: Option<Vec<(String, String)>>,
+    /// Those among them that it inherits from.
+    inherited: Vec<Ancestor>,
+    /// Whether it is partitioned or a partition.
+    is_partitioned: bool,
+}
 
-/// The same, and whether it is partitioned or a partition.
-fn ancestors(kin: &[Row]) -> Result<(Ancestors, bool), Error> {
-    let name = |row: &Row| Ok((field(row, 0)?, field(row, 1)?));
-    let Some((it, above)) = kin.split_first() else { return Ok((None, false)) };
-    let above = above.iter().map(name).collect::<Result<_, _>>()?;
-    Ok((Some(above), field(it, 2)?))
+impl Kin {
+    fn read(rows: &[Row]) -> Result<Self, Error> {
+        let name = |row: &Row| Ok((field(row, 0)?, field(row, 1)?));
+        let Some((it, above)) = rows.split_first() else { return Ok(Self::default()) };
+        let mut inherited = Vec::new();
+        for row in above {
+            if field(row, 3)? {
+                inherited.push(Ancestor {
+                    oid: field(row, 4)?,
+                    table: name(row)?,
+                    distance: u32::try_from(field::<i32>(row, 5)?).unwrap_or(u32::MAX),
+                    identity: replica_identity(row, 6)?,
+                });
+            }
+        }
+        let ancestors = above.iter().map(name).collect::<Result<_, _>>()?;
+        Ok(Self { ancestors: Some(ancestors), inherited, is_partitioned: field(it, 2)? })
+    }
+}
+
+/// The columns of the relation that the table has no more.
+fn lost(relation: &Relation, columns: &[Row]) -> Result<Vec<String>, Error> {
+    let names = columns.iter().map(|row| field(row, 0)).collect::<Result<Vec<&str>, _>>()?;
+    let lost = relation.columns.iter().filter(|column| !names.contains(&column.name.as_str()));
+    Ok(lost.map(|column| column.name.clone()).collect())
 }
 
 fn type_catalog(rows: &[Row]) -> Result<TypeCatalog, Error> {
@@ -114,7 +150,7 @@ fn type_catalog(rows: &[Row]) -> Result<TypeCatalog, Error> {
 }
 
 /// The columns of the rows whose flag is set; a table can have many keys but each flag is on one.
-fn flagged(rows: &[Row], flag: usize) -> Result<Vec<String>, Error> {
+pub(super) fn flagged(rows: &[Row], flag: usize) -> Result<Vec<String>, Error> {
     let mut columns = Vec::new();
     for row in rows {
         if field(row, flag)? {
@@ -125,7 +161,7 @@ fn flagged(rows: &[Row], flag: usize) -> Result<Vec<String>, Error> {
 }
 
 /// The columns whose default is a constant, and its text.
-fn defaults(rows: &[Row]) -> Result<BTreeMap<String, String>, Error> {
+pub(super) fn defaults(rows: &[Row]) -> Result<BTreeMap<String, String>, Error> {
     let mut defaults = BTreeMap::new();
     for row in rows {
         let Some(expression) = field::<Option<&str>>(row, EXPRESSION)? else { continue };
@@ -139,7 +175,7 @@ fn defaults(rows: &[Row]) -> Result<BTreeMap<String, String>, Error> {
 }
 
 /// What columns that were added hold in rows from before.
-fn missing(rows: &[Row]) -> Result<BTreeMap<String, String>, Error> {
+pub(super) fn missing(rows: &[Row]) -> Result<BTreeMap<String, String>, Error> {
     let mut missing = BTreeMap::new();
     for row in rows {
         if let Some(text) = field(row, MISSING)? {
@@ -290,7 +326,7 @@ fn type_facts(row: &Row) -> Result<TypeFacts, Error> {
     Ok(TypeFacts { oid: field(row, 0)?, name: field(row, 1)?, namespace: field(row, 2)?, shape })
 }
 
-const IS_NOT_NULL: usize = 1;
+pub(super) const IS_NOT_NULL: usize = 1;
 const EXPRESSION: usize = 2;
 const MISSING: usize = 6;
 
@@ -299,7 +335,7 @@ const MISSING: usize = 6;
 /// default names no columns. A literal's label is the type that a domain is over in the end. The value
 /// of rows from before a column is kept as an array of one; whose elements are parted by something
 /// else than a comma is left out.
-const COLUMNS_SQL: &str = "\
+pub(super) const COLUMNS_SQL: &str = "\
 SELECT a.attname::text,
        a.attnotnull
            AND NOT EXISTS (
@@ -324,8 +360,8 @@ CROSS JOIN LATERAL (
 WHERE a.attrelid = $1 AND 0 < a.attnum AND NOT a.attisdropped
 ORDER BY a.attnum";
 
-const IS_PRIMARY: usize = 1;
-const IS_IDENTITY: usize = 2;
+pub(super) const IS_PRIMARY: usize = 1;
+pub(super) const IS_IDENTITY: usize = 2;
 const IS_HIDDEN: usize = 3;
 const PLACE: usize = 4;
 const LOST: usize = 5;
@@ -336,7 +372,7 @@ const LOST: usize = 5;
 /// The place is the column's among the columns of a `Relation` of the table as it is now, from 1. It
 /// is known where no column list and no generated column can leave out one before it. Where columns
 /// before it were lost, that is dropped, an older `Relation` may have had them.
-const KEYS_SQL: &str = "\
+pub(super) const KEYS_SQL: &str = "\
 SELECT a.attname::text, i.indisprimary, i.indisreplident,
        i.indisprimary AND EXISTS (
            SELECT FROM pg_publication_rel r
@@ -389,15 +425,17 @@ SELECT DISTINCT ON (identity, columns) namespace, name, identity, columns
 FROM leaf
 ORDER BY identity, columns, namespace, name";
 
-/// The table itself comes first.
+/// The table itself comes first. Inherited is what no partition is on the way to.
 const KIN_SQL: &str = "\
-WITH RECURSIVE ancestor (relid, distance) AS (
-    SELECT $1::oid, 0
+WITH RECURSIVE ancestor (relid, distance, is_inherited) AS (
+    SELECT $1::oid, 0, true
     UNION
-    SELECT i.inhparent, ancestor.distance + 1
+    SELECT i.inhparent, ancestor.distance + 1, ancestor.is_inherited AND NOT c.relispartition
     FROM ancestor
+    JOIN pg_class c ON c.oid = ancestor.relid
     JOIN pg_inherits i ON i.inhrelid = ancestor.relid)
-SELECT n.nspname::text, c.relname::text, c.relkind = 'p' OR c.relispartition
+SELECT n.nspname::text, c.relname::text, c.relkind = 'p' OR c.relispartition,
+       ancestor.is_inherited, c.oid, ancestor.distance, c.relreplident::text
 FROM ancestor
 JOIN pg_class c ON c.oid = ancestor.relid
 JOIN pg_namespace n ON n.oid = c.relnamespace

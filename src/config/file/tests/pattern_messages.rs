@@ -138,4 +138,9 @@ topic = "x"
 exclude = ["t.*"]"#,
         r#"13:11: `topics.shared.tables` and [tables] include and exclude contradict each other: t.a is left out, so it has no topic"#,
     ),
+    (
+        "tables",
+        r#"children = "parents""#,
+        r#"13:12: `tables.children` is "parents", but wants "own" or "parent""#,
+    ),
 ];
