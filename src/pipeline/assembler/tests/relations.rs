@@ -20,6 +20,13 @@ fn relation(id: u32, identity: u8, columns: &[(&str, bool)]) -> Vec<u8> {
     [head, count.to_vec(), columns.iter().flat_map(column).collect()].concat()
 }
 
+/// The same table by another name, of as many letters.
+fn renamed(mut relation: Vec<u8>, name: &str) -> Vec<u8> {
+    let from = relation.iter().position(|it| *it == b't').unwrap();
+    relation[from..from + name.len()].copy_from_slice(name.as_bytes());
+    relation
+}
+
 /// A row's columns: numbers of one digit, and `n` for NULL.
 fn tuple(kind: u8, columns: &str) -> Vec<u8> {
     let count = u16::try_from(columns.len()).unwrap().to_be_bytes();
@@ -160,6 +167,18 @@ fn a_relation_that_comes_again_keeps_its_plan_where_the_catalog_says_the_same() 
     let leaf = relation(LEAF, b'i', &[("a", false), ("b", true)]);
     open.feed_all([table, leaf, insert(ROOT, "12")]).unwrap();
     assert_eq!((open.plans.len(), open.last()), (4, said("a", false)));
+}
+
+/// Its topic is its own also while nobody knows whether its plan holds.
+#[test]
+fn a_table_that_comes_again_keeps_its_topic_from_another_of_the_same_name() {
+    let table = |id, name| renamed(relation(id, b'd', &[("a", true)]), name);
+    let mut open = Open::new(facts(&["a"]));
+    open.feed_all([table(ROOT, "a b"), insert(ROOT, "1"), table(ROOT, "a b")]).unwrap();
+    let error = open.feed_all([table(OTHER, "a_b"), insert(OTHER, "1")]).unwrap_err();
+    assert!(matches!(error, Error::Plan(plan::Error::SharedTopic { .. })), "{error}");
+    open.feed_all([insert(ROOT, "2")]).unwrap();
+    assert_eq!((open.plans.len(), open.revived), (1, 1));
 }
 
 #[test]
