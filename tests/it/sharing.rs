@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde_json::{Value, json};
 
-use crate::support::flow::{Flow, LIMIT, config, edit, lines_at, plain, position, said, told};
-use crate::support::records::{Record, read_committed};
+use crate::support::flow::{Flow, LIMIT, config, edit, lines_at, plain, said, told};
+use crate::support::records::Record;
 use crate::support::stack::{NOTHING_FROM_BEFORE, STOPS, Space, Stack, shared};
 use crate::support::walbrook::command;
 use crate::support::{process, run};
 
 const TEST_LIMIT: Duration = Duration::from_secs(240);
 
-/// A pipeline with these sections behind all others, which parks what is refused and has read these tables;
-/// the topics keep everything.
+/// A pipeline with these sections behind all others, which parks what is refused and has read these tables,
+/// or reads none; the topics keep everything.
 async fn start(
     name: &str,
-    (ddl, read): (&str, [&str; 2]),
+    (ddl, read): (&str, &[&str]),
     topics: &[&str],
     sections: &str,
 ) -> Flow<'static> {
@@ -32,17 +32,20 @@ async fn start(
     stack.postgres.execute(&space.database, ddl).await;
     let socket = process::folder("control").join("socket");
     let text = config(stack, &space, &[("control", &format!("socket = {socket:?}"))]);
-    let text = text.replace(STOPS, "").replace(NOTHING_FROM_BEFORE, "");
+    let mut text = text.replace(STOPS, "");
+    if !read.is_empty() {
+        text = text.replace(NOTHING_FROM_BEFORE, "");
+    }
     let flow = Flow::run(stack, space, edit(&text, "", sections)).await;
     until_read(&flow, read);
     flow
 }
 
 #[track_caller]
-fn until_read(flow: &Flow<'_>, tables: [&str; 2]) {
+fn until_read(flow: &Flow<'_>, tables: &[&str]) {
     for table in tables {
         let is_complete = |line: &Value| {
-            said(line, "table") == table && said(line, "message").contains("complete")
+            said(line, "table") == *table && said(line, "message").contains("complete")
         };
         flow.walbrook.wait_for(LIMIT, "the snapshot", is_complete);
     }
@@ -101,7 +104,7 @@ const SHARED: &str =
     "[[topics.shared]]\ntables = [\"tenant*.invoice\"]\ntopic = \"{prefix}.invoice\"\n";
 
 /// `../shared/cases/08`, with enums of each tenant's own.
-const TENANTS: (&str, [&str; 2]) = (
+const TENANTS: (&str, &[&str]) = (
     "
     CREATE SCHEMA tenant1; CREATE SCHEMA tenant2;
     CREATE TYPE tenant1.state AS ENUM ('new', 'paid'); CREATE TYPE tenant2.state AS ENUM ('new', 'paid');
@@ -111,7 +114,7 @@ const TENANTS: (&str, [&str; 2]) = (
     CREATE TABLE tenant2.outbox (LIKE tenant1.outbox INCLUDING ALL);
     INSERT INTO tenant1.invoice VALUES (7, 70, 'new'); INSERT INTO tenant2.invoice VALUES (7, 71, 'paid');
     CREATE PUBLICATION walbrook FOR ALL TABLES;",
-    ["tenant1.invoice", "tenant2.invoice"],
+    &["tenant1.invoice", "tenant2.invoice"],
 );
 
 #[test]
@@ -147,7 +150,9 @@ fn a_schema_for_each_tenant_has_one_topic_one_schema_and_one_outbox() {
         )
         .await;
         flow.drain().await;
-        let told = told_with_tables(&flow, "invoice");
+        let mut told = told_with_tables(&flow, "invoice");
+        // What came later is read, too, some time.
+        told.retain(|line| !line.starts_with("tenant3.invoice: r"));
         let expect = [
             r#"tenant1.invoice: r {"source_table":"tenant1.invoice","id":7} null {"id":7,"total":70,"state":"new"}"#,
             r#"tenant2.invoice: r {"source_table":"tenant2.invoice","id":7} null {"id":7,"total":71,"state":"paid"}"#,
@@ -248,7 +253,7 @@ fn tenants_migrate_one_after_another() {
 #[test]
 fn a_tenant_of_another_shape_waits_and_the_others_go_on() {
     run(TEST_LIMIT, async {
-        let mut flow = start("tenant_shape", TENANTS, &[], SHARED).await;
+        let mut flow = start("tenant_shape", (TENANTS.0, &[]), &[], SHARED).await;
         flow.execute("INSERT INTO tenant1.invoice VALUES (1, 10)").await;
         flow.execute(
             "CREATE SCHEMA tenant4; CREATE TABLE tenant4.invoice (id int PRIMARY KEY, total text);
