@@ -97,6 +97,8 @@ pub enum Operation {
     Parked,
     /// A row was there when a snapshot was taken.
     Read,
+    /// A table has other columns from here on.
+    SchemaChange,
     /// The key of a deleted row with a null value.
     Tombstone,
     /// A table was truncated.
@@ -107,13 +109,14 @@ pub enum Operation {
 
 impl Operation {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Create,
         Self::DeadLetter,
         Self::Delete,
         Self::Outbox,
         Self::Parked,
         Self::Read,
+        Self::SchemaChange,
         Self::Tombstone,
         Self::Truncate,
         Self::Update,
@@ -129,6 +132,7 @@ impl Operation {
             Self::Outbox => "outbox",
             Self::Parked => "parked",
             Self::Read => "read",
+            Self::SchemaChange => "schema_change",
             Self::Tombstone => "tombstone",
             Self::Truncate => "truncate",
             Self::Update => "update",
@@ -226,6 +230,17 @@ impl Batch {
             "positions of records increase (I3)"
         );
         self.records.push(record);
+    }
+
+    /// Puts a record, whose bytes are in the buffer, before those of its change, which begin at `mark`: it
+    /// takes the part of the first, and each of them the next.
+    pub fn precede(&mut self, mark: Mark, mut record: Record) {
+        let behind = self.records.get_mut(mark.records..).unwrap_or_default();
+        if let Some(first) = behind.first() {
+            record.part = first.part;
+        }
+        behind.iter_mut().for_each(|record| record.part += 1);
+        self.records.insert(mark.records, record);
     }
 
     /// A change of a transaction that committed at `commit_time_us` is in the batch.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::batch::Batch;
 use crate::checkpoint::Checkpoint;
+use crate::columns::Told;
 use crate::parked::Parked;
 use crate::snapshot::Progress;
 
@@ -99,6 +100,14 @@ pub trait Sink {
     ///
     /// If it cannot be created, or Kafka not be reached.
     fn open_parked(&mut self) -> Result<i64, Self::Error>;
+
+    /// Makes sure that the topic of schema changes exists, and reads what was told last of each table;
+    /// nothing, where nothing is told. Call it only after [`recover`](Self::recover).
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be created, or Kafka not be reached.
+    fn told(&mut self) -> Result<Vec<Told>, Self::Error>;
 
     /// Makes sure that a topic exists, creating it if configured.
     ///

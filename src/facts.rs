@@ -40,6 +40,9 @@ pub struct TableFacts {
     /// Whether it is partitioned or a partition: an UPDATE may move its rows, which is a DELETE and
     /// an INSERT in the stream.
     pub is_partitioned: bool,
+    /// The types of the relation's columns, in their order, as PostgreSQL writes them; empty where nobody
+    /// wants to know.
+    pub type_names: Vec<String>,
     /// Every type that the relation's columns need, domains, elements and labels included.
     pub types: TypeCatalog,
 }

@@ -33,6 +33,9 @@ pub mod change;
 // Tables that wait: the wire form of their changes.
 pub mod parked;
 
+// What is told of tables' columns: its wire form.
+pub mod columns;
+
 // Values to Avro bytes or JSON; schemas.
 pub mod encode;
 

@@ -128,6 +128,7 @@ fn settings(outboxes: Vec<Outbox>) -> Settings {
         shared: Vec::new(),
         parked_topic: "walbrook.shop.parked".to_owned(),
         checkpoint_topic: "walbrook.shop.checkpoint".to_owned(),
+        schema_changes_topic: None,
         database: "shopdb".to_owned(),
         tables: Tables {
             selection: Selection::default(),

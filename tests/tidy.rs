@@ -17,6 +17,7 @@ const PURE: &[&str] = &[
     "src/batch",
     "src/change",
     "src/checkpoint",
+    "src/columns",
     "src/edges",
     "src/encode",
     "src/facts",

@@ -274,6 +274,8 @@ pub struct Kafka {
     pub checkpoint_topic: String,
     /// The topic of changes that are parked; by default `walbrook.<pipeline>.parked`.
     pub parked_topic: String,
+    /// The topic of schema changes; `None` where they are not told.
+    pub schema_changes_topic: Option<String>,
     /// `transaction.timeout.ms`.
     pub transaction_timeout: Duration,
     /// How long start-up waits for hanging transactions of the checkpoint partition.

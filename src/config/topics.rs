@@ -17,6 +17,19 @@ pub struct Topics {
     pub checkpoint_replication_factor: i32,
 }
 
+impl Topics {
+    /// How those of walbrook's own are made of which nothing may be lost.
+    #[must_use]
+    pub fn keeping_all(&self) -> TopicCreation {
+        TopicCreation {
+            partitions: 1,
+            replication_factor: self.checkpoint_replication_factor,
+            cleanup_policy: Some("delete".into()),
+            keeps_all: true,
+        }
+    }
+}
+
 /// How missing topics are made. An existing topic is never altered.
 #[derive(Clone, Debug)]
 pub struct TopicCreation {

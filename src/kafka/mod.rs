@@ -29,6 +29,7 @@ pub mod probe;
 mod reader;
 mod recovery;
 mod sink;
+mod told;
 mod topics;
 mod unmarked;
 

@@ -22,11 +22,13 @@ use super::error::{
 use super::headers::HeaderWriter;
 use super::probe;
 use super::recovery;
+use super::told;
 use super::topics::Topics;
 use super::unmarked::{self, Found};
 use super::{Deadline, REQUEST_TIMEOUT, SLICE};
 use crate::batch::Batch;
 use crate::checkpoint::Checkpoint;
+use crate::columns::Told;
 use crate::config::{self, BatchLimits, Kafka, TopicCreation};
 use crate::edges::{Class, Receipt, Sink};
 use crate::parked::Parked;
@@ -398,6 +400,13 @@ impl KafkaSink {
         super::topics::missing(&self.config.kafka, topic, None)
     }
 
+    /// Makes sure that a topic of our own exists, of which nothing is deleted.
+    fn ensure_own(&mut self, topic: &str) -> Result<(), Error> {
+        let Some(session) = &self.session else { return Err(Error::NotRecovered) };
+        let creation = self.config.topics.keeping_all();
+        self.topics.ensure(&self.config.kafka, &session.producer, topic, Some(&creation))
+    }
+
     fn fenced(&self) -> Error {
         Error::Fenced { transactional_id: self.config.kafka.transactional_id.clone() }
     }
@@ -439,16 +448,18 @@ impl Sink for KafkaSink {
     }
 
     fn open_parked(&mut self) -> Result<i64, Error> {
+        let topic = self.config.kafka.parked_topic.clone();
+        self.ensure_own(&topic)?;
         let Some(session) = &self.session else { return Err(Error::NotRecovered) };
-        let (kafka, topic) = (&self.config.kafka, &self.config.kafka.parked_topic);
-        let creation = TopicCreation {
-            partitions: 1,
-            replication_factor: self.config.topics.checkpoint_replication_factor,
-            cleanup_policy: Some("delete".into()),
-            keeps_all: true,
+        recovery::end(&self.config.kafka, &session.producer, &topic)
+    }
+
+    fn told(&mut self) -> Result<Vec<Told>, Error> {
+        let Some(topic) = self.config.kafka.schema_changes_topic.clone() else {
+            return Ok(Vec::new());
         };
-        self.topics.ensure(kafka, &session.producer, topic, Some(&creation))?;
-        recovery::end(kafka, &session.producer, topic)
+        self.ensure_own(&topic)?;
+        told::read(&self.config.kafka, &topic, &self.config.slot)
     }
 
     fn ensure_topic(&mut self, topic: &str) -> Result<(), Error> {

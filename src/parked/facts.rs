@@ -96,6 +96,8 @@ struct WireFacts {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     lost: Vec<String>,
     is_partitioned: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    type_names: Vec<String>,
     types: Vec<TypeFacts>,
 }
 
@@ -177,6 +179,7 @@ impl From<TableFacts> for WireFacts {
             parents,
             lost,
             is_partitioned,
+            type_names,
             types,
         } = facts;
         let leaf = |Leaf { table, identity }| WireLeaf { table, identity };
@@ -193,6 +196,7 @@ impl From<TableFacts> for WireFacts {
             parents: parents.into_iter().map(WireParent::from).collect(),
             lost,
             is_partitioned,
+            type_names,
             types: types.into_iter().collect(),
         }
     }
@@ -216,6 +220,7 @@ impl From<WireFacts> for TableFacts {
             parents: wire.parents.into_iter().map(Parent::from).collect(),
             lost: wire.lost,
             is_partitioned: wire.is_partitioned,
+            type_names: wire.type_names,
             types,
         }
     }

@@ -4,6 +4,7 @@
 //! A message that is answered with [`Step::Full`] or [`Step::Need`] has changed nothing; it is fed
 //! again when the batch was taken or the answer given.
 
+mod columns;
 mod entry;
 mod error;
 mod letters;
@@ -19,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter::once;
 use std::sync::Arc;
 
+use self::columns::Telling;
 use self::entry::{Entry, remember};
 pub use self::error::Error;
 use self::letters::Letters;
@@ -73,6 +75,7 @@ pub struct Assembler {
     topics_max: usize,
     parking: Parking,
     letters: Letters,
+    telling: Telling,
     /// Tables whose changes are left out, since their rows, which are to come, have them.
     held: BTreeSet<RelationId>,
     /// What start-up found: position, confirm, and all that stays the same.
@@ -130,6 +133,7 @@ impl Assembler {
             topics_max: TOPICS_MAX,
             parking: Parking::default(),
             letters: Letters::default(),
+            telling: Telling::default(),
             held: BTreeSet::new(),
             resume,
             comes_again,
@@ -354,6 +358,7 @@ impl Assembler {
         {
             return Ok(Step::Continue);
         }
+        let mark = batch.mark();
         let (plan, last_deleted) = match owner {
             // They are of no change.
             Owner::Letters(_) => return Err(Error::NotParked),
@@ -375,7 +380,10 @@ impl Assembler {
             return Ok(Step::Need(Need::Plan(owner)));
         };
         match plan.encode(change, context, last_deleted, batch) {
-            Ok(plan::Step::Done) => Ok(Step::Continue),
+            Ok(plan::Step::Done) => {
+                self.tell(owner, change, mark, batch);
+                Ok(Step::Continue)
+            }
             Ok(plan::Step::Skipped(skip)) => {
                 *self.skipped.entry((owner, skip)).or_default() += 1;
                 Ok(Step::Continue)
@@ -509,19 +517,6 @@ impl Assembler {
             self.limits.max_bytes.saturating_add(LAST_ROW_BYTES),
             self.limits.max_records.saturating_add(LAST_ROW_RECORDS),
         )
-    }
-
-    /// Whether the batch has reached its target: it is handed over at the next boundary.
-    #[must_use]
-    pub fn has_target(&self, batch: &Batch) -> bool {
-        self.limits.target_bytes <= batch.byte_len()
-            || self.limits.target_records <= batch.records().len()
-    }
-
-    fn is_full(&self, batch: &Batch) -> bool {
-        !batch.is_empty()
-            && (self.limits.max_bytes <= batch.byte_len()
-                || self.limits.max_records <= batch.records().len())
     }
 
     /// How many changes made no record since the last call, by owner and reason.

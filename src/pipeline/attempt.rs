@@ -317,6 +317,10 @@ impl Attempt<'_> {
         let parked = alive(&mut transport, &mut session, self.stop, lost, asked).await??;
         let assembler =
             assembler(self.config, is_binary, checkpoint, comes_again).with_parked(parked);
+        let (asked, lost) =
+            (asked::told(self.writer, assembler.tells_columns()), gone(&mut catalog));
+        let told = alive(&mut transport, &mut session, self.stop, lost, asked).await??;
+        let assembler = assembler.with_told(told);
         let around = Surroundings::<KafkaSink> {
             writer: self.writer,
             catalog: &mut catalog,

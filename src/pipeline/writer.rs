@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::clock;
 use crate::batch::Batch;
 use crate::checkpoint::Checkpoint;
+use crate::columns::Told;
 use crate::edges::{Receipt, Sink};
 use crate::parked::Parked;
 use crate::snapshot::Progress;
@@ -25,6 +26,7 @@ enum Job {
     Parked(usize),
     Progress(usize),
     Recover,
+    Told,
 }
 
 /// What became of a [`Job`].
@@ -49,6 +51,8 @@ pub(super) enum Done<E> {
     Progress(Vec<Progress>),
     /// Fenced and read: the last checkpoint.
     Recovered(Option<Box<Checkpoint>>),
+    /// What was told of tables' columns.
+    Told(Vec<Told>),
     /// The topic exists.
     TopicReady,
 }
@@ -126,6 +130,10 @@ fn perform<S: Sink>(sink: &mut S, job: Job) -> Done<S::Error> {
             Ok(checkpoint) => Done::Recovered(checkpoint.map(Box::new)),
             Err(error) => Done::Failed { error, is_txn: false },
         },
+        Job::Told => match sink.told() {
+            Ok(told) => Done::Told(told),
+            Err(error) => Done::Failed { error, is_txn: false },
+        },
     }
 }
 
@@ -163,6 +171,11 @@ impl<E> Writer<E> {
     /// Asks to fence and read the checkpoint.
     pub(super) fn recover(&mut self) -> Result<(), Gone> {
         self.submit(Job::Recover)
+    }
+
+    /// Asks what was told of tables' columns.
+    pub(super) fn told(&mut self) -> Result<(), Gone> {
+        self.submit(Job::Told)
     }
 
     fn submit(&mut self, job: Job) -> Result<(), Gone> {

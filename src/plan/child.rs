@@ -42,7 +42,6 @@ impl AsParent {
         let index = |name: &String| columns.iter().position(|column| column.name == *name);
         let key = parent.key.iter().filter_map(index).collect();
         let is_same = order.iter().copied().eq(0..relation.columns.len());
-        let projection = (!is_same).then(|| Projection::new(order, relation.columns.len()));
         let not_null = parent.not_null.iter().filter(|name| facts.not_null.contains(name));
         let facts = TableFacts {
             not_null: not_null.cloned().collect(),
@@ -51,8 +50,10 @@ impl AsParent {
             primary_key: parent.key.clone(),
             identity_index: Vec::new(),
             unknown_key: None,
+            type_names: order.iter().filter_map(|it| facts.type_names.get(*it).cloned()).collect(),
             ..facts.clone()
         };
+        let projection = (!is_same).then(|| Projection::new(order, relation.columns.len()));
         let relation = Relation { columns, ..relation.clone() };
         Ok(Self { relation, facts, key, projection })
     }

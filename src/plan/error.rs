@@ -122,7 +122,7 @@ pub enum Error {
     },
     /// A table's records would lie between checkpoints, and one could be taken for one.
     #[error(
-        "table {table}: its topic {topic} is one of walbrook's own. Set topics.prefix, or kafka.checkpoint_topic and kafka.parked_topic, apart"
+        "table {table}: its topic {topic} is one of walbrook's own. Set topics.prefix, or kafka.checkpoint_topic, kafka.parked_topic and schema_changes.topic, apart"
     )]
     OwnTopic {
         /// The table.

@@ -46,6 +46,7 @@ use self::table::TableDraft;
 use self::topic::Destination;
 use crate::batch::{Batch, TopicId, TopicTable};
 use crate::change::Change;
+use crate::columns::Column;
 use crate::config::{
     Before, Children, Config, Format, MessageOutbox, Outbox, Records, SharedTopic, Tables,
     Template, Timestamp,
@@ -69,6 +70,8 @@ pub struct Settings {
     pub checkpoint_topic: String,
     /// See there.
     pub parked_topic: String,
+    /// That of schema changes; `None` where they are not told.
+    pub schema_changes_topic: Option<String>,
     /// How rows of tables become records.
     pub tables: Tables,
     /// How the values of their columns become fields.
@@ -92,6 +95,7 @@ impl Settings {
             database: config.postgres.database.clone(),
             checkpoint_topic: config.kafka.checkpoint_topic.clone(),
             parked_topic: config.kafka.parked_topic.clone(),
+            schema_changes_topic: config.kafka.schema_changes_topic.clone(),
             tables: config.tables.clone(),
             values: config.values.clone(),
             outboxes: config.outboxes.clone(),
@@ -158,6 +162,8 @@ pub struct Draft {
     pub sharing: Sharing,
     /// What it asks of its topic; events ask for nothing.
     pub claim: Option<Claim>,
+    /// A table's columns as the topic of schema changes has them; none where the facts do not name types.
+    pub told: Vec<Column>,
     body: Body,
 }
 
@@ -204,7 +210,12 @@ pub fn compile(
         let AsParent { relation, facts, key, projection } = child;
         let mut shape = Shape::new(&relation, &facts, registered, settings);
         shape.key = key;
-        let mut draft = compile_table(&relation, (shape, &destination), registered, settings)?;
+        let mut draft = compile_table(
+            &relation,
+            (shape, &facts.type_names, &destination),
+            registered,
+            settings,
+        )?;
         if let Body::Table { draft, .. } = &mut draft.body {
             draft.projection = projection;
         }
@@ -215,13 +226,13 @@ pub fn compile(
         return Err(Error::KeyUnknown { table, column });
     }
     let shape = Shape::new(relation, facts, registered, settings);
-    compile_table(relation, (shape, &destination), registered, settings)
+    compile_table(relation, (shape, &facts.type_names, &destination), registered, settings)
 }
 
 /// The plan of a table by its columns and its topic.
 fn compile_table(
     relation: &Relation,
-    (mut shape, destination): (Shape, &Destination<'_>),
+    (mut shape, type_names, destination): (Shape, &[String], &Destination<'_>),
     registered: &Registered,
     settings: &Settings,
 ) -> Result<Draft, Error> {
@@ -237,7 +248,8 @@ fn compile_table(
     let (draft, schemas) =
         TableDraft::compile(relation, (&shape, destination), is_shared, settings)?;
     let topic = destination.topic.clone();
-    if topic == settings.checkpoint_topic || topic == settings.parked_topic {
+    let own = [&settings.checkpoint_topic, &settings.parked_topic];
+    if own.into_iter().chain(&settings.schema_changes_topic).any(|own| *own == topic) {
         let table = format!("{}.{}", relation.namespace, relation.name);
         return Err(Error::OwnTopic { table, topic });
     }
@@ -252,6 +264,7 @@ fn compile_table(
         columns: shape.columns.iter().map(|column| column.name.clone()).collect(),
         sharing: destination.sharing(relation),
         claim: Some(destination.claim(relation, &shape, settings)),
+        told: shape.told(type_names),
         odd_leaf: shape.odd_leaf,
         facts: None,
         body: Body::Table { draft: Box::new(draft), topic },
@@ -383,6 +396,7 @@ impl Draft {
             facts: None,
             sharing: Sharing::default(),
             claim: None,
+            told: Vec::new(),
             body,
         }
     }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::Settings;
 use super::error::Error;
 use super::registered::{Registered, RegisteredField};
+use crate::columns;
 use crate::encode::schema::{self, Field};
 use crate::encode::{Naming, Values, Wide, default_of, is_topic_character, needs_null};
 use crate::facts::{Leaf, TableFacts};
@@ -182,6 +183,19 @@ impl Shape {
             _ => false,
         };
         self.columns.iter().filter(is_rescaled).map(|column| column.name.clone()).collect()
+    }
+
+    /// Its columns as the topic of schema changes has them, with these types.
+    pub(super) fn told(&self, type_names: &[String]) -> Vec<columns::Column> {
+        let columns = self.columns.iter().zip(type_names).enumerate();
+        let column =
+            |(index, (column, type_name)): (usize, (&ColumnShape, &String))| columns::Column {
+                name: column.name.clone(),
+                type_name: type_name.clone(),
+                key: self.key.contains(&index),
+                nullable: column.is_optional,
+            };
+        columns.map(column).collect()
     }
 
     /// Columns whose type is published as PostgreSQL's text: column and type.

@@ -29,6 +29,7 @@ pub(crate) fn config(kafka: &Kafka, name: &str) -> SinkConfig {
             transactional_id: format!("{id}.tx"),
             checkpoint_topic: format!("{id}.checkpoint"),
             parked_topic: format!("{id}.parked"),
+            schema_changes_topic: None,
             transaction_timeout: Duration::from_secs(20),
             recovery_timeout: Duration::from_secs(10),
             compression: "lz4".into(),

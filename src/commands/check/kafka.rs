@@ -53,7 +53,7 @@ pub(super) fn inspect(config: &Config, wanted: &[Wanted], report: &mut Report) -
     let sink = trial(config);
     let can_transact = transactional_id(config, &sink, report);
     let progress = checkpoint_topic(config, &sink, can_transact, report);
-    parked::topic(config, &sink, can_transact, report);
+    parked::topics(config, &sink, can_transact, report);
     if let Progress::Known(Some(checkpoint)) = &progress {
         parked::tables(config, checkpoint, report);
     }
@@ -522,8 +522,11 @@ pub(super) fn topic_grants(config: &Config, topic: &str, error: &Error) -> Optio
     }
     let mut grants =
         "--operation Describe --operation DescribeConfigs --operation Write".to_owned();
-    let is_own =
-        [&config.kafka.checkpoint_topic, &config.kafka.parked_topic].contains(&&topic.to_owned());
+    let kafka = &config.kafka;
+    let mut own = [&kafka.checkpoint_topic, &kafka.parked_topic]
+        .into_iter()
+        .chain(&kafka.schema_changes_topic);
+    let is_own = own.any(|own| own == topic);
     if is_own {
         grants.push_str(" --operation Read");
     }

@@ -1,62 +1,73 @@
-//! The topic of what is parked, and which tables are.
+//! The topics that must keep all, and which tables are parked.
 
 use super::kafka::{durability, may_create, topic_grants, write};
 use super::report::Report;
 use crate::checkpoint::Checkpoint;
-use crate::config::{Config, OnRefused, TopicCreation};
+use crate::config::{Config, OnRefused};
 use crate::kafka::probe::{self, TopicSettings};
 use crate::kafka::{self, SinkConfig};
 
-const TOPIC: &str = "kafka.parked_topic";
-
-/// Looks at the topic, if anything is ever to be parked.
-pub(super) fn topic(config: &Config, sink: &SinkConfig, can_transact: bool, report: &mut Report) {
+/// Looks at the topics that must keep all: that of what is parked, if anything is ever to be, and that of
+/// schema changes.
+pub(super) fn topics(config: &Config, sink: &SinkConfig, can_transact: bool, report: &mut Report) {
     let refused = &config.tables.refused;
     let mut actions = refused.by_table.values().chain([&refused.action]);
-    if !actions.any(|action| *action == OnRefused::Park) {
-        return;
+    let kept = Kept { config, sink, can_transact };
+    if actions.any(|action| *action == OnRefused::Park) {
+        let lost = "changes of a table that is parked for long would be lost";
+        kept.look("kafka.parked_topic", &config.kafka.parked_topic, lost, report);
     }
-    let topic = &config.kafka.parked_topic;
-    let settings = match probe::topic(&config.kafka, topic) {
-        Ok(Some(settings)) => settings,
-        Ok(None) => {
-            // The sink makes this one whatever [topics] says.
-            let creation = TopicCreation {
-                partitions: 1,
-                replication_factor: config.topics.checkpoint_replication_factor,
-                cleanup_policy: Some("delete".into()),
-                keeps_all: true,
-            };
-            may_create(config, TOPIC, topic, &creation, report);
-            return;
-        }
-        Err(error) => {
-            report.error(TOPIC, &error, topic_grants(config, topic, &error));
-            return;
-        }
-    };
-    judge(topic, &settings, report);
-    if can_transact && let Err(error) = write(sink, topic) {
-        report.error(TOPIC, &error, topic_grants(config, topic, &error));
+    if let Some(topic) = &config.kafka.schema_changes_topic {
+        let lost = "a restart would tell of tables again, as if for the first time";
+        kept.look("schema_changes.topic", topic, lost, report);
     }
 }
 
-/// Judges whether it keeps what waits.
-pub(super) fn judge(topic: &str, settings: &TopicSettings, report: &mut Report) {
+/// What topics that must keep all are looked at with.
+struct Kept<'a> {
+    config: &'a Config,
+    sink: &'a SinkConfig,
+    can_transact: bool,
+}
+
+impl Kept<'_> {
+    fn look(&self, name: &'static str, topic: &str, lost: &str, report: &mut Report) {
+        let Self { config, sink, can_transact } = *self;
+        let settings = match probe::topic(&config.kafka, topic) {
+            Ok(Some(settings)) => settings,
+            Ok(None) => {
+                // The sink makes this one whatever [topics] says.
+                may_create(config, name, topic, &config.topics.keeping_all(), report);
+                return;
+            }
+            Err(error) => {
+                report.error(name, &error, topic_grants(config, topic, &error));
+                return;
+            }
+        };
+        judge((name, topic, lost), &settings, report);
+        if can_transact && let Err(error) = write(sink, topic) {
+            report.error(name, &error, topic_grants(config, topic, &error));
+        }
+    }
+}
+
+/// Judges whether a topic keeps all.
+fn judge(
+    (name, topic, lost): (&'static str, &str, &str),
+    settings: &TopicSettings,
+    report: &mut Report,
+) {
     let is_for_ever = settings.retention == Some(std::time::Duration::MAX)
         && settings.retention_bytes.is_some_and(|bytes| bytes < 0);
     let advice = format!(
         "kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config cleanup.policy=delete,retention.ms=-1,retention.bytes=-1"
     );
     match settings.cleanup_policy.as_deref() {
-        Some("delete") if is_for_ever => report.ok(TOPIC, format!("{topic} keeps all")),
-        Some(_) => report.failed(
-            TOPIC,
-            format!("{topic} deletes records: changes of a table that is parked for long would be lost"),
-            advice,
-        ),
+        Some("delete") if is_for_ever => report.ok(name, format!("{topic} keeps all")),
+        Some(_) => report.failed(name, format!("{topic} deletes records: {lost}"), advice),
         None => report.warning(
-            TOPIC,
+            name,
             format!("settings of {topic} cannot be read; it must keep all: {advice}"),
             format!("kafka-acls.sh --add --allow-principal User:… --operation DescribeConfigs --topic {topic}"),
         ),

@@ -86,6 +86,7 @@ pub(super) fn build(
     section: Option<Spanned<Kafka>>,
     pipeline: &str,
     slot: &str,
+    schema_changes_topic: Option<String>,
     around: &Surroundings<'_>,
 ) -> Result<config::Kafka, Fault> {
     let section = section.ok_or_else(|| {
@@ -128,6 +129,7 @@ pub(super) fn build(
         transactional_id: text_or(&section.transactional_id, &transactional_id),
         checkpoint_topic,
         parked_topic,
+        schema_changes_topic,
         transaction_timeout,
         recovery_timeout,
         compression: compression.to_owned(),

@@ -12,6 +12,7 @@ mod postgres;
 mod registry;
 mod repair;
 mod replication;
+mod schema_changes;
 mod snapshot;
 mod tables;
 #[cfg(test)]
@@ -133,6 +134,8 @@ struct File {
     #[serde(default)]
     records: tables::Records,
     #[serde(default)]
+    schema_changes: schema_changes::SchemaChanges,
+    #[serde(default)]
     snapshot: snapshot::Snapshot,
     #[serde(default)]
     repair: repair::Repair,
@@ -175,8 +178,13 @@ fn parse(text: &str, folder: &Path, environment: &Environment) -> Result<Config,
     let around = Surroundings { folder, environment };
     let pipeline = pipeline(file.pipeline.as_ref())?;
     let replication = replication::build(file.replication)?;
-    let kafka = kafka::build(file.kafka, &pipeline, &replication.slot, &around)?;
+    let topics = topics::build(&file.topics, &pipeline)?;
+    let told = schema_changes::topic(&file.schema_changes, &topics.prefix)?;
+    let kafka = kafka::build(file.kafka, &pipeline, &replication.slot, told, &around)?;
+    schema_changes::agree(&file.schema_changes, &kafka)?;
     let reserved = [&*kafka.checkpoint_topic, &*kafka.parked_topic];
+    let reserved = reserved.into_iter().chain(kafka.schema_changes_topic.as_deref());
+    let reserved: &[&str] = &reserved.collect::<Vec<_>>();
     topics::agree(&file.tables, &file.topics)?;
     let (tables, values) = (tables::tables(&file.tables)?, values::values(&file.values)?);
     values::agree((&file.tables, &tables), (&file.values, &values))?;
@@ -192,7 +200,6 @@ fn parse(text: &str, folder: &Path, environment: &Environment) -> Result<Config,
     let registry = registry::build(file.registry, &around)?;
     let snapshot = snapshot::build(&file.snapshot, &postgres)?;
     tables::refuse_excluded(&file.tables, &tables.selection, &outboxes, &snapshot)?;
-    let topics = topics::build(&file.topics, &pipeline)?;
     topics::refuse_overlaps(&file.topics, &topics.shared, &tables.selection, &outboxes)?;
     Ok(Config {
         registry: values::needs_registry(registry, &tables, has_payload_schemas)?,

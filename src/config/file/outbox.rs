@@ -74,7 +74,7 @@ const ROUTE_PATTERN: &str = "[A-Za-z0-9._-]+";
 
 pub(super) fn tables(
     sections: Vec<Spanned<Outbox>>,
-    reserved: [&str; 2],
+    reserved: &[&str],
     is_unencoded: bool,
     around: &Surroundings<'_>,
 ) -> Result<Vec<config::Outbox>, Fault> {
@@ -93,7 +93,7 @@ pub(super) fn tables(
 
 fn table(
     section: &Spanned<Outbox>,
-    reserved: [&str; 2],
+    reserved: &[&str],
     is_unencoded: bool,
     around: &Surroundings<'_>,
 ) -> Result<config::Outbox, Fault> {
@@ -186,7 +186,7 @@ fn pending(outbox: &Outbox, is_unencoded: bool) -> Result<Option<PendingRows>, F
 
 pub(super) fn messages(
     section: Option<Spanned<Messages>>,
-    reserved: [&str; 2],
+    reserved: &[&str],
     around: &Surroundings<'_>,
 ) -> Result<Option<config::MessageOutbox>, Fault> {
     let Some(section) = section else { return Ok(None) };
@@ -249,7 +249,7 @@ struct RoutingKeys<'a> {
 }
 
 impl RoutingKeys<'_> {
-    fn build(&self, reserved: [&str; 2], around: &Surroundings<'_>) -> Result<Routing, Fault> {
+    fn build(&self, reserved: &[&str], around: &Surroundings<'_>) -> Result<Routing, Fault> {
         let template = text_or(self.topic, TOPIC_TEMPLATE);
         if 1 < template.matches(ROUTE).count() || !is_topic(&template.replace(ROUTE, "x")) {
             let message = format!(
@@ -296,7 +296,7 @@ impl RoutingKeys<'_> {
         })
     }
 
-    fn dead_letter_topic(&self, reserved: [&str; 2]) -> Result<Option<String>, Fault> {
+    fn dead_letter_topic(&self, reserved: &[&str]) -> Result<Option<String>, Fault> {
         let Some(topic) = self.dead_letter_topic else { return Ok(None) };
         if !is_topic(topic.get_ref()) || reserved.contains(&topic.get_ref().as_str()) {
             let message = format!(

@@ -16,6 +16,7 @@ pub(in crate::kafka) fn config(bootstrap_servers: &str) -> SinkConfig {
             transactional_id: "walbrook.test.slot".into(),
             checkpoint_topic: "walbrook.test.checkpoint".into(),
             parked_topic: "walbrook.test.parked".into(),
+            schema_changes_topic: None,
             transaction_timeout: Duration::from_secs(10),
             recovery_timeout: Duration::from_secs(5),
             compression: "lz4".into(),

@@ -26,7 +26,8 @@ impl KafkaSink {
         let outgoing = BaseRecord {
             topic,
             // All of it in order, whatever the topic was made with.
-            partition: (record.operation == Operation::Parked).then_some(PARTITION),
+            partition: matches!(record.operation, Operation::Parked | Operation::SchemaChange)
+                .then_some(PARTITION),
             payload: record.value.as_ref().map(|value| batch.slice(value)),
             key: record.key.as_ref().map(|key| batch.slice(key)),
             timestamp: Some(record.timestamp_ms),

@@ -144,6 +144,8 @@ impl Assembler {
         let topics = std::sync::Arc::make_mut(&mut self.topics);
         let topic = topics.intern(&self.settings.parked_topic, PARKED_TABLE);
         let plan = ParkedPlan::new(topic, table, self.base.epoch, &shape);
+        // What it has is told with the first change that comes back.
+        self.telling.untold.remove(&Owner::Relation(id));
         if let Some(entry) = self.relations.get_mut(&id) {
             entry.forget_plan();
             entry.plan = Some(Plan::Parked(Box::new(plan)));

@@ -83,7 +83,8 @@ impl Assembler {
     }
 
     /// Finishes a plan with one schema id per schema that its draft asked for.
-    pub fn install(&mut self, owner: Owner, draft: Draft, ids: &[SchemaId]) {
+    pub fn install(&mut self, owner: Owner, mut draft: Draft, ids: &[SchemaId]) {
+        self.on_columns(owner, std::mem::take(&mut draft.told));
         let facts = draft.facts;
         let plan = draft.finish(Arc::make_mut(&mut self.topics), ids);
         match (owner, self.entry_mut(owner)) {

@@ -9,6 +9,19 @@ use crate::checkpoint::{Checkpoint, Inside};
 use crate::position::{Lsn, Position, Xid};
 
 impl Assembler {
+    /// Whether the batch has reached its target: it is handed over at the next boundary.
+    #[must_use]
+    pub fn has_target(&self, batch: &Batch) -> bool {
+        self.limits.target_bytes <= batch.byte_len()
+            || self.limits.target_records <= batch.records().len()
+    }
+
+    pub(super) fn is_full(&self, batch: &Batch) -> bool {
+        !batch.is_empty()
+            && (self.limits.max_bytes <= batch.byte_len()
+                || self.limits.max_records <= batch.records().len())
+    }
+
     /// Gives the batch its checkpoint. `keepalive` is the highest keep-alive LSN, which counts only
     /// between transactions, when nothing is in flight.
     pub fn seal(&mut self, batch: &mut Batch, keepalive: Lsn) {

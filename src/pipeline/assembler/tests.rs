@@ -1,6 +1,7 @@
 //! The assembler under a scheduler: random transactions, random limits, crashes at every step. The
 //! model of PostgreSQL sends what a slot would, the model of Kafka keeps what was committed.
 
+mod columns;
 mod parking;
 mod pending;
 mod relations;
@@ -111,6 +112,7 @@ fn settings() -> Settings {
         database: "d".to_owned(),
         checkpoint_topic: "walbrook.p.checkpoint".to_owned(),
         parked_topic: "walbrook.p.parked".to_owned(),
+        schema_changes_topic: None,
         tables: Tables {
             selection: Selection::default(),
             before: Before::Separate,

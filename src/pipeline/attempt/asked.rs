@@ -4,6 +4,7 @@ use super::super::writer::{Done, Writer};
 use super::super::{Error, sink};
 use crate::batch::Batch;
 use crate::checkpoint::Checkpoint;
+use crate::columns::Told;
 use crate::kafka::{self, KafkaSink};
 use crate::parked::Parked;
 use crate::snapshot::Progress;
@@ -63,6 +64,24 @@ pub(in super::super) async fn parked(
     loop {
         match writer.done().await? {
             Done::Parked(parked) => return Ok(parked),
+            Done::Failed { error, .. } => return Err(sink::<KafkaSink>(error)),
+            _ => {}
+        }
+    }
+}
+
+/// What was told of tables' columns, if anything is.
+pub(in super::super) async fn told(
+    writer: &mut Writer<kafka::Error>,
+    is_wanted: bool,
+) -> Result<Vec<Told>, Error> {
+    if !is_wanted {
+        return Ok(Vec::new());
+    }
+    writer.told()?;
+    loop {
+        match writer.done().await? {
+            Done::Told(told) => return Ok(told),
             Done::Failed { error, .. } => return Err(sink::<KafkaSink>(error)),
             _ => {}
         }

@@ -14,6 +14,7 @@ use crate::edges::{Class, Sink, Transport};
 use crate::facts::TableFacts;
 use crate::plan::{Route, SchemaId, SchemaRequest};
 use crate::position::Xid;
+use crate::postgres;
 use crate::registry;
 use crate::status::Phase;
 use crate::wal::RelationId;
@@ -115,7 +116,14 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
 
     pub(super) async fn describe(&mut self, id: RelationId) -> Result<TableFacts, Error> {
         let Some(relation) = self.assembler.relation(id) else { return Ok(TableFacts::default()) };
-        let describe = self.around.catalog.describe(relation);
+        let (catalog, tells_columns) = (&mut *self.around.catalog, self.assembler.tells_columns());
+        let describe = async {
+            let mut facts = catalog.describe(relation).await?;
+            if tells_columns {
+                facts.type_names = catalog.type_names(relation).await?;
+            }
+            Ok::<_, postgres::Error>(facts)
+        };
         let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
         Ok(alive(&mut self.transport, &mut self.session, stop, nothing, describe).await??)
     }

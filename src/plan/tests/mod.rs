@@ -152,6 +152,7 @@ pub(super) fn settings() -> Settings {
         database: "shopdb".to_owned(),
         checkpoint_topic: "walbrook.shop.checkpoint".to_owned(),
         parked_topic: "walbrook.shop.parked".to_owned(),
+        schema_changes_topic: None,
         tables: Tables {
             selection: Selection::default(),
             before: Before::Separate,

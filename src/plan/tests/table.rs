@@ -457,9 +457,35 @@ fn the_topic_of_a_table_is_never_the_checkpoints() {
     let facts = facts(&["id"], &["id"]);
     let mut settings = settings();
     let topic = compile(&relation, &facts, &settings).unwrap().topics.remove(0);
+    let told = Settings { schema_changes_topic: Some(topic.clone()), ..settings.clone() };
     settings.checkpoint_topic.clone_from(&topic);
-    let error = compile(&relation, &facts, &settings).unwrap_err().to_string();
-    assert!(error.contains(&topic) && error.contains("kafka.checkpoint_topic"), "{error}");
+    for settings in [settings, told] {
+        let error = compile(&relation, &facts, &settings).unwrap_err().to_string();
+        assert!(error.contains(&topic) && error.contains("kafka.checkpoint_topic"), "{error}");
+    }
+}
+
+#[test]
+fn columns_are_told_with_their_types_and_only_of_tables() {
+    let columns = [("a", INT4, false), ("id", INT4, true)];
+    let relation = relation("items", ReplicaIdentity::Default, &columns);
+    let told = |facts: &TableFacts, settings: &Settings| {
+        let columns = compile(&relation, facts, settings).unwrap().told;
+        let column = |it: Column| (it.name, it.type_name, it.key, it.nullable);
+        columns.into_iter().map(column).collect::<Vec<_>>()
+    };
+    let unasked = facts(&["id"], &["id"]);
+    assert_eq!(told(&unasked, &settings()), []);
+    let type_names = ["integer", "smallint"].map(str::to_owned).to_vec();
+    let facts = TableFacts { type_names, ..unasked };
+    let column = |name: &str, declared: &str, is_key, is_nullable| {
+        (name.to_owned(), declared.to_owned(), is_key, is_nullable)
+    };
+    let want = [column("a", "integer", false, true), column("id", "smallint", true, false)];
+    assert_eq!(told(&facts, &settings()), want);
+    let mut settings = settings();
+    settings.tables.selection.exclude = vec![TablePattern::parse("shop.items").unwrap()];
+    assert_eq!(told(&facts, &settings), []);
 }
 
 #[test]

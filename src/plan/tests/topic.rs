@@ -241,13 +241,17 @@ fn to_parents() -> Settings {
 
 #[test]
 fn a_childs_rows_are_its_parents() {
-    let chunk = chunk(&["dev", "ts"], vec![parent("metrics", 1)]);
+    let mut chunk = chunk(&["dev", "ts"], vec![parent("metrics", 1)]);
+    chunk.1.type_names = ["integer", "text", "bigint", "integer"].map(str::to_owned).to_vec();
     assert_eq!(draft(&chunk, &settings()).unwrap().topics, ["srv.shop.chunk_1"]);
     let columns = [("ts", INT8, true), ("dev", INT4, true), ("v", INT4, false)];
     let metrics = relation("metrics", ReplicaIdentity::Default, &columns);
     let own = draft(&(metrics, facts(&["ts", "dev"], &["ts", "dev"])), &to_parents()).unwrap();
     let childs = draft(&chunk, &to_parents()).unwrap();
     assert_eq!((&childs.topics, &childs.schemas), (&own.topics, &own.schemas));
+    let told = childs.told.iter().map(|it| (&*it.name, &*it.type_name));
+    let types = [("ts", "bigint"), ("dev", "integer"), ("v", "integer")];
+    assert_eq!(told.collect::<Vec<_>>(), types);
     childs.claim.as_ref().unwrap().refuse(&own.claim).unwrap();
     let mut bench = Bench::new(childs);
     bench.encode(&Wired::insert(&[Text("7"), Text("x"), Text("100"), Null])).unwrap();

@@ -42,6 +42,7 @@ impl Catalog {
             parents,
             lost,
             is_partitioned,
+            type_names: Vec::new(),
             types: type_catalog(&types)?,
         })
     }
@@ -77,6 +78,19 @@ impl Catalog {
             })
         });
         drive(&mut self.connection, &self.peer, self.timeout, answers).await
+    }
+
+    /// The types of a relation's columns as PostgreSQL writes them; of one that is gone its OID.
+    ///
+    /// # Errors
+    ///
+    /// If the query fails.
+    pub async fn type_names(&mut self, relation: &Relation) -> Result<Vec<String>, Error> {
+        let columns = relation.columns.iter();
+        let (oids, modifiers): (Vec<u32>, Vec<i32>) =
+            columns.map(|column| (column.type_oid, column.type_modifier)).unzip();
+        let rows = self.rows(TYPE_NAMES_SQL, &[&oids, &modifiers]).await?;
+        rows.iter().map(|row| field(row, 0)).collect()
     }
 
     /// The facts of types and of all that they are made of.
@@ -424,6 +438,11 @@ leaf AS (
 SELECT DISTINCT ON (identity, columns) namespace, name, identity, columns
 FROM leaf
 ORDER BY identity, columns, namespace, name";
+
+const TYPE_NAMES_SQL: &str = "\
+SELECT coalesce(nullif(format_type(t.oid, t.modifier), '???'), 'oid ' || t.oid)
+FROM unnest($1::oid[], $2::int[]) WITH ORDINALITY AS t (oid, modifier, number)
+ORDER BY t.number";
 
 /// The table itself comes first. Inherited is what no partition is on the way to.
 const KIN_SQL: &str = "\

@@ -1,6 +1,8 @@
 //! `walbrook check` decodes the WAL that waits: what would end the next start is told before it does,
 //! and the slot stays where it is.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{Checked, LIMIT};
@@ -39,7 +41,7 @@ async fn check(flow: &Flow<'_>) -> Checked {
     let checked = Checked::new(&flow.config);
     flow.stack.postgres.slot_active(&flow.space.slot, false).await;
     assert_eq!((confirmed(flow).await, show(flow)), (before, checkpoint));
-    let own = |topics: Vec<String>| -> Vec<_> {
+    let own = |topics: Vec<String>| -> BTreeSet<_> {
         topics.into_iter().filter(|it| it.starts_with(&flow.space.prefix)).collect()
     };
     assert_eq!(own(flow.stack.kafka.topics()), own(topics));

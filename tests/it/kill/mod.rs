@@ -8,6 +8,7 @@
 //! starts that resume a cut transaction are stopped where that once lost the rest of it.
 //! `WALBROOK_SEED` repeats a run's draws.
 
+mod told;
 mod troubles;
 mod verify;
 
@@ -240,6 +241,8 @@ fn config(stack: &Stack, space: &Space, scale: &Scale) -> String {
         [batch]
         target_records = {target}
         max_records = {max}
+        [schema_changes]
+        enabled = {is_told}
         [http]
         listen = \"off\"
         [control]
@@ -258,6 +261,7 @@ fn config(stack: &Stack, space: &Space, scale: &Scale) -> String {
         prefix = space.prefix,
         target = scale.target,
         max = scale.max,
+        is_told = 0 < scale.parked_min,
         socket = process::folder("control").join("socket").display(),
     )
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use apache_avro::types::Value;
 use tokio_postgres::Client;
 
-use super::{Case, Scale};
+use super::{Case, Scale, told};
 use crate::support::flow::{Place, position};
 use crate::support::records::{self, Record};
 use crate::support::stack::{Stack, shared};
@@ -18,7 +18,8 @@ const PARKED: &str = "walbrook.parked";
 
 /// Every committed change once, in order per key, transactions whole, nothing else, and the last
 /// events equal to the tables' rows.
-pub(super) async fn verify(Case { stack, space, scale, .. }: &Case) {
+pub(super) async fn verify(case: &Case) {
+    let Case { stack, space, scale, .. } = case;
     let client = stack.postgres.client(&space.database).await;
     let truth = truth(&client).await;
     let topic = |name: &str| format!("{}.{name}", space.prefix);
@@ -67,6 +68,9 @@ pub(super) async fn verify(Case { stack, space, scale, .. }: &Case) {
         check_cuts(scale, &sizes, &cut, &fills);
     }
     check_last_state(&client, &found).await;
+    if 0 < scale.parked_min {
+        told::check(case);
+    }
 }
 
 async fn truth(client: &Client) -> BTreeMap<(String, String), Vec<Fact>> {
@@ -129,9 +133,10 @@ fn check_tombstones(records: &[Record]) {
             None => {}
         }
         // The operation is the envelope's: read it where it is decoded anyway.
+        // What is told of columns comes before it.
         let is_first = match record.header(PARKED) {
-            Some(was) => was.ends_with(".0"),
-            None => part == 0,
+            Some(was) => was.ends_with(".0") || was.ends_with(".1"),
+            None => part <= 1,
         };
         if is_first && is_delete(record) {
             open.insert(key, (lsn, ordinal, part));
@@ -215,7 +220,7 @@ async fn check_last_state(client: &Client, found: &BTreeMap<(String, String), Ve
     assert!(folded == table, "the last events are not the tables' rows");
 }
 
-fn field<'v>(value: &'v Value, name: &str) -> &'v Value {
+pub(super) fn field<'v>(value: &'v Value, name: &str) -> &'v Value {
     match value {
         Value::Union(_, inner) => field(inner, name),
         Value::Record(fields) => {

@@ -18,7 +18,7 @@ usre = "x""#,
     (
         "typo",
         "x = 1",
-        "12:2: unknown key `typo`, expected one of `pipeline`, `postgres`, `replication`, `kafka`, `registry`, `topics`, `tables`, `values`, `outbox`, `outbox_messages`, `records`, `snapshot`, `repair`, `batch`, `http`, `control`, `log`",
+        "12:2: unknown key `typo`, expected one of `pipeline`, `postgres`, `replication`, `kafka`, `registry`, `topics`, `tables`, `values`, `outbox`, `outbox_messages`, `records`, `schema_changes`, `snapshot`, `repair`, `batch`, `http`, `control`, `log`",
     ),
     (
         "tables",
@@ -366,16 +366,6 @@ recovery_timeout = "1s""#,
         "kafka",
         r#"compression = "brotli""#,
         r#"9:15: `kafka.compression` is "brotli", but wants "none" or "gzip" or "snappy" or "lz4" or "zstd""#,
-    ),
-    (
-        "kafka",
-        "parked_topic = \"walbrook.shop.checkpoint\"",
-        "9:16: `kafka.parked_topic` and `kafka.checkpoint_topic` are one topic: the one is compacted, and of the other nothing may be lost; set them apart",
-    ),
-    (
-        "kafka",
-        r#"checkpoint_topic = "a/b""#,
-        "9:20: `kafka.checkpoint_topic` wants 1 to 249 letters, digits, dots, underscores and hyphens",
     ),
     (
         "tables",

@@ -3,6 +3,7 @@
 use super::command_messages::COMMANDS;
 use super::messages::{REPLACED, TABLE};
 use super::pattern_messages::PATTERNS;
+use super::topic_messages::TOPICS;
 use super::*;
 
 fn check(text: &str, expect: &str) {
@@ -12,7 +13,7 @@ fn check(text: &str, expect: &str) {
 
 #[test]
 fn a_mistake_is_named_with_its_place_and_the_way_out() {
-    for (section, lines, expect) in TABLE.iter().chain(COMMANDS).chain(PATTERNS) {
+    for (section, lines, expect) in TABLE.iter().chain(COMMANDS).chain(PATTERNS).chain(TOPICS) {
         check(&with(section, lines), expect);
     }
     for (from, to, expect) in REPLACED {
@@ -27,8 +28,13 @@ fn a_mistake_is_named_with_its_place_and_the_way_out() {
 
 #[test]
 fn no_message_repeats_what_may_be_a_secret() {
-    let messages =
-        TABLE.iter().chain(COMMANDS).chain(PATTERNS).chain(REPLACED).map(|(_, _, message)| message);
+    let messages = TABLE
+        .iter()
+        .chain(COMMANDS)
+        .chain(PATTERNS)
+        .chain(TOPICS)
+        .chain(REPLACED)
+        .map(|(_, _, message)| message);
     assert!(messages.clone().count() > 80);
     for message in messages {
         assert!(!message.contains("hunter2"), "{message}");

@@ -5,6 +5,7 @@ mod example;
 mod messages;
 mod mistakes;
 mod pattern_messages;
+mod topic_messages;
 
 use std::path::Path;
 use std::time::Duration;

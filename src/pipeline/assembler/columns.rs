@@ -1,0 +1,101 @@
+//! What is told of tables' columns: a record before the first row that has others than were told of.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Assembler, Owner};
+use crate::batch::{Batch, Mark, Operation, Record};
+use crate::change::{Change, Op};
+use crate::columns::{Column, ColumnsRecord, Kind, Told};
+
+/// The table of the topic of schema changes, in metrics.
+const TELLING_TABLE: &str = "(schema changes)";
+
+/// What was told, by table.
+#[derive(Debug, Default)]
+pub(super) struct Telling {
+    told: BTreeMap<String, Vec<Column>>,
+    /// What is to be told with the next row.
+    pub(super) untold: BTreeMap<Owner, Vec<Column>>,
+}
+
+impl Assembler {
+    /// The same that goes on from what was told of tables.
+    #[must_use]
+    pub fn with_told(mut self, told: Vec<Told>) -> Self {
+        self.telling.told = told.into_iter().collect();
+        self
+    }
+
+    /// Whether anything is told of tables' columns.
+    #[must_use]
+    pub fn tells_columns(&self) -> bool {
+        self.settings.schema_changes_topic.is_some()
+    }
+
+    /// A plan of a table is made, and its columns are these; none are of what nothing is told.
+    pub(super) fn on_columns(&mut self, owner: Owner, columns: Vec<Column>) {
+        let table = self.table_of(owner).unwrap_or_default();
+        let Telling { told, untold } = &mut self.telling;
+        let is_told = told.get(&table).is_some_and(|told| Column::are_same(told, &columns));
+        if columns.is_empty() || is_told {
+            untold.remove(&owner);
+        } else {
+            untold.insert(owner, columns);
+        }
+    }
+
+    /// Tells of the columns of a row whose records are in the batch behind `mark`, before them.
+    pub(super) fn tell(
+        &mut self,
+        owner: Owner,
+        change: &Change<'_>,
+        mark: Mark,
+        batch: &mut Batch,
+    ) {
+        // Nearly always.
+        if self.telling.untold.is_empty() {
+            return;
+        }
+        let is_row = matches!(
+            change.op,
+            Op::Delete { .. } | Op::Insert { .. } | Op::Read { .. } | Op::Update { .. }
+        );
+        let Some(table) = self.table_of(owner).filter(|_| is_row) else { return };
+        let Some(topic) = &self.settings.schema_changes_topic else { return };
+        let Some(new) = self.telling.untold.remove(&owner) else { return };
+        let topic = Arc::make_mut(&mut self.topics).intern(topic, TELLING_TABLE);
+        let old = self.telling.told.get(&table).map(Vec::as_slice);
+        let value = ColumnsRecord {
+            table: &table,
+            slot: &self.base.slot,
+            epoch: self.base.epoch,
+            position: &change.position.to_string(),
+            xid: change.xact.xid.0,
+            commit_time_us: change.xact.commit_time_us,
+            kind: if old.is_some() { Kind::Changed } else { Kind::First },
+            old,
+            new: &new,
+        };
+        let value = value.to_json();
+        let mut append = |bytes: &[u8]| {
+            let start = batch.byte_len();
+            batch.buffer().extend_from_slice(bytes);
+            start..batch.byte_len()
+        };
+        let (key, value) = (append(table.as_bytes()), append(&value));
+        let record = Record {
+            topic,
+            operation: Operation::SchemaChange,
+            key: Some(key),
+            headers: value.end..value.end,
+            value: Some(value),
+            timestamp_ms: change.xact.commit_time_us.div_euclid(1_000),
+            position: change.position,
+            part: 0,
+            xid: change.xact.xid,
+        };
+        batch.precede(mark, record);
+        self.telling.told.insert(table, new);
+    }
+}
