@@ -370,7 +370,7 @@ def farewell(shop):
 What to try next:
   deploy/quickstart --once                                a run that checks itself, kills included
   config/walbrook.example.toml                            every key, for your own database
-  README.md                                               running it in production"""
+  docs/operations.md                                      running it in production"""
     )
 
 

@@ -340,10 +340,10 @@ fn is_too_large(error: &(dyn std::error::Error + 'static)) -> bool {
 /// What to do about a row that does not fit into one message of PostgreSQL.
 const TOO_LARGE: &str = ": a row, old and new values together, must fit into one message of 1 GiB, and as text a bytea takes twice its size. \
     In binary form it may fit (see replication.binary, and types that need text mode); for rows to come, leave the column out by a column list, \
-    or choose another replica identity than FULL. README.md says how to go past what fits in neither form";
+    or choose another replica identity than FULL. docs/operations.md says how to go past what fits in neither form";
 
 /// What to do about a server that fails to decode.
-const FAILS_ALIKE: &str = ". The server's log says more, and README.md how to go past it (a row filter that divides by zero, say, \
+const FAILS_ALIKE: &str = ". The server's log says more, and docs/operations.md how to go past it (a row filter that divides by zero, say, \
     fails for the rows that are in the log already, whatever becomes of the publication)";
 
 /// An error of the stream's connection.

@@ -143,7 +143,7 @@ fn one_change_is_left_out_and_kept_and_nothing_else() {
     });
 }
 
-/// A row filter that fails, and README's way past it.
+/// A row filter that fails, and the way past it of docs/operations.md.
 #[test]
 fn what_postgres_fails_to_decode_is_permanent_and_given_up_with_its_transaction() {
     run(TEST_LIMIT, async {

@@ -53,7 +53,7 @@ fn texts_become_utf8() {
     check(WINDOWS_1252, "é".as_bytes(), "Ã©".as_bytes());
     check(WINDOWS_1252, b"\xef\xbb\xbfa", "ï»¿a".as_bytes());
     check(EUC_JP, b"a\xc6\xfc\xcb\xdc\x8e\xb1\x8f\xb0\xa1b", "a日本ｱ丂b".as_bytes());
-    // What README says of it: two codes, one character.
+    // What docs/guarantees.md says of it: two codes, one character.
     check(EUC_JP, b"\xa2\xe2\xad\xf0", "≒≒".as_bytes());
 }
 

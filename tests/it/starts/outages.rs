@@ -157,7 +157,7 @@ fn kafka_that_is_away() {
     run(TEST_LIMIT * 2, async {
         // A broker that is halted for longer than this is taken for dead. Its partitions then have no
         // leader for a moment, in which Kafka forgets to mark the end of transactions:
-        // https://issues.apache.org/jira/browse/KAFKA-20734. README says so; here it is kept away.
+        // https://issues.apache.org/jira/browse/KAFKA-20734. docs/guarantees.md says so; here it is kept away.
         // (A broker that comes back after its death is let in again only when that time is over:
         // until then a transaction must not have ended, nor may its own time be over.)
         let properties =
