@@ -8,8 +8,6 @@
 mod differences;
 mod json;
 mod layout;
-#[path = "../../../src/encode/tests/page.rs"]
-mod page;
 mod recording;
 mod scene;
 mod settings;
@@ -20,7 +18,7 @@ use std::time::Duration;
 
 use self::scene::{Debezium, Scene};
 use self::settings::{EXTREMES, MODES, NAMES, Script, TYPES};
-use crate::support::run;
+use crate::support::{page, run};
 
 /// What one of the two wrote, by place: `orders schema value 1 after.total` says how a field is
 /// declared (the number tells versions of a schema apart), `orders record 3 value after.total` has

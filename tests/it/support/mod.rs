@@ -9,6 +9,8 @@ pub(crate) mod connect;
 pub(crate) mod flow;
 pub(crate) mod http;
 pub(crate) mod kafka;
+#[path = "../../../src/encode/tests/page.rs"]
+pub(crate) mod page;
 pub(crate) mod postgis;
 pub(crate) mod postgres;
 pub(crate) mod process;

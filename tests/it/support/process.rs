@@ -5,13 +5,14 @@
 //! small shell that waits for the end of this process, however it ends.
 
 use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, mpsc};
+use std::thread;
 use std::time::Duration;
-use std::{io, thread};
 
 use super::until;
 
@@ -124,6 +125,26 @@ pub(crate) fn run(mut command: Command) -> String {
     let text = [output.stdout, output.stderr].map(|out| String::from_utf8_lossy(&out).into_owned());
     assert!(output.status.success(), "{command:?}: {}\n{}", output.status, text.concat());
     text.concat()
+}
+
+/// Runs a command to its end, however that is; panics when that takes longer than `limit`.
+pub(crate) fn output(command: Command, limit: Duration) -> Output {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let mut process = Process::piped(&name, command);
+    let child = process.child();
+    let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    // The process is dropped in there, so that a panic ends its pipes.
+    thread::scope(move |scope| {
+        let read = |pipe: &mut dyn Read| {
+            let mut bytes = Vec::new();
+            pipe.read_to_end(&mut bytes).unwrap();
+            bytes
+        };
+        let out = scope.spawn(move || read(&mut out));
+        let err = scope.spawn(move || read(&mut err));
+        let status = process.wait(limit);
+        Output { status, stdout: out.join().unwrap(), stderr: err.join().unwrap() }
+    })
 }
 
 /// A new folder of this test run that whoever the servers run as may use. It is removed at the end

@@ -4,9 +4,9 @@ mod modes;
 mod types;
 
 use super::Written;
-use super::page::code;
 use super::settings::Setting;
 use crate::support::connect::Format;
+use crate::support::page::code;
 
 /// Places where walbrook knowingly writes something else.
 struct Known {

@@ -1,0 +1,59 @@
+//! Kafka clients as people use them read the topics: each a small program in tests/clients/NAME,
+//! pinned by a lock file, that decodes events of tables and of outboxes.
+//!
+//! [`scene`] makes the topics once, with records of aborted transactions among the others. [`judge`]
+//! holds what a client prints against SELECT. What a client decodes each type to, and what goes wrong
+//! as it is installed, is recorded in tests/golden/clients, from which [`page`] writes
+//! docs/clients.md.
+
+mod consumer;
+mod judge;
+mod page;
+mod scene;
+mod selected;
+
+use std::time::Duration;
+
+use self::consumer::{Client, Seen, Trouble};
+use crate::support::run;
+
+/// The clients of docs/clients.md, in its order.
+const CLIENTS: &[&Client] = &[&FRANZ_GO];
+
+const FRANZ_GO: Client = Client {
+    name: "franz-go",
+    troubles: &[
+        ABORTED,
+        Trouble {
+            without: "utc",
+            kind: "avro",
+            seen: Seen::Wrong("moment"),
+            what: "hamba/avro reads a `timestamp` (`local-timestamp-micros`) in the machine's zone: near a \
+                   change of its clocks the value is an hour off, without an error",
+            instead: "`time.Local = time.UTC` (or `TZ=UTC`), or `representation = \"debezium\"`",
+        },
+        Trouble {
+            without: "pointer",
+            kind: "debezium",
+            seen: Seen::Wrong("amount"),
+            what: "hamba/avro puts 0 into a field `*big.Rat` of a decimal that may be null, without an error",
+            instead: "a field `**big.Rat`",
+        },
+    ],
+};
+
+const ABORTED: Trouble = Trouble {
+    without: "committed",
+    kind: "json",
+    seen: Seen::Aborted,
+    what: "records of aborted transactions are read, and a record may be seen twice",
+    instead: "the isolation level `read_committed`",
+};
+
+#[test]
+fn franz_go_reads_what_select_returns() {
+    run(LIMIT, FRANZ_GO.reads());
+}
+
+/// A client may have to be installed first.
+const LIMIT: Duration = Duration::from_secs(400);
