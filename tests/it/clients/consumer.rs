@@ -36,6 +36,8 @@ pub(super) struct Trouble {
 pub(super) enum Seen {
     /// It sees records of aborted transactions.
     Aborted,
+    /// It fails, and says this.
+    Fails(&'static str),
     /// Some values of this column are others than SELECT's, and no others.
     Wrong(&'static str),
 }
@@ -59,6 +61,11 @@ impl Client {
             Seen::Aborted => {
                 let is_seen = verdict().faults.iter().any(|fault| fault.column == RECORDS);
                 assert!(is_seen, "{what}");
+            }
+            Seen::Fails(words) => {
+                let output = self.run(scene, Some(trouble.kind), trouble.without);
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert!(!output.status.success() && said.contains(words), "{what}: {said}");
             }
             Seen::Wrong(column) => {
                 let faults = verdict().faults;

@@ -18,7 +18,50 @@ use self::consumer::{Client, Seen, Trouble};
 use crate::support::run;
 
 /// The clients of docs/clients.md, in its order.
-const CLIENTS: &[&Client] = &[&FRANZ_GO];
+const CLIENTS: &[&Client] = &[&CONFLUENT_KAFKA, &KAFKA_PYTHON, &AIOKAFKA, &FRANZ_GO];
+
+const CONFLUENT_KAFKA: Client = Client { name: "confluent-kafka", troubles: &[YEARS] };
+
+const KAFKA_PYTHON: Client = Client {
+    name: "kafka-python",
+    troubles: &[
+        ABORTED,
+        Trouble {
+            instead: "`pip install kafka-python[lz4]`, or `kafka.compression = \"gzip\"`",
+            ..LZ4
+        },
+        YEARS,
+    ],
+};
+
+const AIOKAFKA: Client = Client {
+    name: "aiokafka",
+    troubles: &[
+        ABORTED,
+        Trouble {
+            instead: "`pip install aiokafka[lz4]`, or `kafka.compression = \"gzip\"`",
+            ..LZ4
+        },
+        YEARS,
+    ],
+};
+
+const LZ4: Trouble = Trouble {
+    without: "lz4",
+    kind: "debezium",
+    seen: Seen::Fails("UnsupportedCodecError: Libraries for lz4 compression codec not found"),
+    what: "no record is read: `Libraries for lz4 compression codec not found`",
+    instead: "`kafka.compression = \"gzip\"`",
+};
+
+const YEARS: Trouble = Trouble {
+    without: "years",
+    kind: "avro",
+    seen: Seen::Fails("out of range"),
+    what: "fastavro fails for the whole record where a date or timestamp is outside of the years 1 to 9999, which \
+           Python has no dates for",
+    instead: "`allow_any_year` of `tests/clients/python/events.py`, or `representation = \"debezium\"`",
+};
 
 const FRANZ_GO: Client = Client {
     name: "franz-go",
@@ -53,6 +96,26 @@ const ABORTED: Trouble = Trouble {
 #[test]
 fn franz_go_reads_what_select_returns() {
     run(LIMIT, FRANZ_GO.reads());
+}
+
+#[test]
+fn kafka_python_reads_what_select_returns() {
+    run(LIMIT, KAFKA_PYTHON.reads());
+}
+
+/// What the default run leaves out.
+mod others {
+    use super::*;
+
+    #[test]
+    fn confluent_kafka_reads_what_select_returns() {
+        run(LIMIT, CONFLUENT_KAFKA.reads());
+    }
+
+    #[test]
+    fn aiokafka_reads_what_select_returns() {
+        run(LIMIT, AIOKAFKA.reads());
+    }
 }
 
 /// A client may have to be installed first.
