@@ -18,7 +18,7 @@ use self::consumer::{Client, Seen, Trouble};
 use crate::support::run;
 
 /// The clients of docs/clients.md, in its order.
-const CLIENTS: &[&Client] = &[&CONFLUENT_KAFKA, &KAFKA_PYTHON, &AIOKAFKA, &FRANZ_GO];
+const CLIENTS: &[&Client] = &[&CONFLUENT_KAFKA, &KAFKA_PYTHON, &AIOKAFKA, &FRANZ_GO, &KAFKAJS];
 
 const CONFLUENT_KAFKA: Client = Client { name: "confluent-kafka", troubles: &[YEARS] };
 
@@ -70,7 +70,7 @@ const FRANZ_GO: Client = Client {
         Trouble {
             without: "utc",
             kind: "avro",
-            seen: Seen::Wrong("moment"),
+            seen: Seen::Wrong(&["moment"]),
             what: "hamba/avro reads a `timestamp` (`local-timestamp-micros`) in the machine's zone: near a \
                    change of its clocks the value is an hour off, without an error",
             instead: "`time.Local = time.UTC` (or `TZ=UTC`), or `representation = \"debezium\"`",
@@ -78,9 +78,38 @@ const FRANZ_GO: Client = Client {
         Trouble {
             without: "pointer",
             kind: "debezium",
-            seen: Seen::Wrong("amount"),
+            seen: Seen::Wrong(&["amount"]),
             what: "hamba/avro puts 0 into a field `*big.Rat` of a decimal that may be null, without an error",
             instead: "a field `**big.Rat`",
+        },
+    ],
+};
+
+const KAFKAJS: Client = Client {
+    name: "kafkajs",
+    troubles: &[
+        Trouble {
+            without: "lz4",
+            kind: "debezium",
+            seen: Seen::Fails("LZ4 compression not implemented"),
+            what: "no record is read, the consumer crashes: `LZ4 compression not implemented`",
+            instead: "a codec (`CompressionCodecs[CompressionTypes.LZ4]`), or `kafka.compression = \"gzip\"`",
+        },
+        Trouble {
+            without: "bigint",
+            kind: "debezium",
+            seen: Seen::Fails("potential precision loss"),
+            what: "avsc reads no record of a table: `potential precision loss`, since `source.ts_ns` is beyond 2^53; \
+                   so it is for a `bigint` that is",
+            instead: "a `typeHook` that reads every long as a BigInt",
+        },
+        Trouble {
+            without: "lossless",
+            kind: "json",
+            seen: Seen::Wrong(&["big", "moment"]),
+            what: "`JSON.parse` makes another number of a `bigint` beyond 2^53 (or a `timestamp` beyond the year 2255), \
+                   without an error",
+            instead: "a parser that has BigInts, such as `lossless-json`",
         },
     ],
 };
@@ -96,6 +125,11 @@ const ABORTED: Trouble = Trouble {
 #[test]
 fn franz_go_reads_what_select_returns() {
     run(LIMIT, FRANZ_GO.reads());
+}
+
+#[test]
+fn kafkajs_reads_what_select_returns() {
+    run(LIMIT, KAFKAJS.reads());
 }
 
 #[test]
