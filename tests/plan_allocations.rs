@@ -8,8 +8,8 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use walbrook::batch::{Batch, TopicTable};
 use walbrook::change::{Change, Op, Xact};
 use walbrook::config::{
-    Before, Children, Format, KeyField, OnNullRoute, OnOutboxUpdate, OnTruncate, Outbox, Records,
-    Refused, Routing, Selection, SharedTopic, TablePattern, Tables, Template, Timestamp,
+    Before, Children, Format, KeyField, KeyNames, OnNullRoute, OnOutboxUpdate, OnTruncate, Outbox,
+    Records, Refused, Routing, Selection, SharedTopic, TablePattern, Tables, Template, Timestamp,
 };
 use walbrook::encode::{Naming, Values};
 use walbrook::facts::TableFacts;
@@ -136,6 +136,7 @@ fn settings(outboxes: Vec<Outbox>) -> Settings {
             tombstones: true,
             truncate: OnTruncate::Written,
             key_format: Format::Avro,
+            key_names: KeyNames::Topic,
             value_format: Format::Avro,
             refused: Refused::default(),
             name_adjustment: Naming::Avro,

@@ -357,6 +357,8 @@ pub struct Tables {
     pub truncate: OnTruncate,
     /// How keys are written.
     pub key_format: Format,
+    /// By what the schemas of keys are named.
+    pub key_names: KeyNames,
     /// How values are written; never [`Format::String`].
     pub value_format: Format,
     /// What becomes of a table of which something is refused.
@@ -387,6 +389,15 @@ pub enum OnTruncate {
     Required,
     /// A record where the topic takes it.
     Written,
+}
+
+/// By what the schemas of keys are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyNames {
+    /// By the columns: tables whose keys have the same columns and types have one schema.
+    Columns,
+    /// By the topic, as Debezium names them.
+    Topic,
 }
 
 /// How the keys or the values of table records are written.

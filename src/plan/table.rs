@@ -15,7 +15,7 @@ use super::topic::{Claim, Destination, TABLE_HEADER, TopicFault};
 use super::{Context, SchemaId, SchemaRequest, Settings, Step};
 use crate::batch::{Batch, TopicId, push_header};
 use crate::change::{Change, Op};
-use crate::config::{Before, Format, OnTruncate, Timestamp};
+use crate::config::{Before, Format, KeyNames, OnTruncate, Timestamp};
 use crate::encode::avro::Avro;
 use crate::encode::json::Json;
 use crate::encode::schema::Field;
@@ -226,8 +226,8 @@ fn key_frame(
         return Ok(None);
     }
     let Destination { topic, key_field, .. } = destination;
-    let namespace = settings.key_naming().namespace(topic);
     let fields = key_fields(relation, shape, key_field.as_ref())?;
+    let namespace = key_namespace(topic, &fields, settings);
     let schema = schema::key(&namespace, &fields, &key_values(settings));
     let key = Frame::of_key(settings.tables.key_format, &schema, fields.len());
     schemas.add(&key, format!("{topic}-key"), &schema);
@@ -289,6 +289,18 @@ pub(super) fn subjects(topic: &str, settings: &Settings) -> Vec<String> {
     let sides = [("value", tables.value_format), ("key", tables.key_format)];
     let sides = sides.into_iter().filter(|(_, format)| *format == Format::Avro);
     sides.map(|(side, _)| format!("{topic}-{side}")).collect()
+}
+
+/// What the record of a table's keys is under. Its own name is the same by topics and by columns, since a
+/// registry's rule compares that.
+fn key_namespace(topic: &str, fields: &[Field<'_>], settings: &Settings) -> String {
+    match settings.tables.key_names {
+        KeyNames::Columns => {
+            let names: Vec<_> = fields.iter().map(|field| field.name).collect();
+            format!("walbrook.key.{}", names.join("."))
+        }
+        KeyNames::Topic => settings.key_naming().namespace(topic),
+    }
 }
 
 /// How the values of keys become fields. A key of several columns as a string is JSON, which has

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use super::super::said;
 use super::parked;
+use super::partitions;
 use super::report::Report;
 use super::routed;
 use super::tables::Wanted;
 use crate::checkpoint::Checkpoint;
-use crate::config::{Config, Sasl, Timestamp, TopicCreation};
+use crate::config::{Config, KeyNames, Sasl, Timestamp, TopicCreation};
 use crate::kafka::probe::{self, BrokerSettings, TopicSettings};
 use crate::kafka::{Error, SinkConfig};
 use crate::pipeline::Extremes;
@@ -315,6 +316,11 @@ fn data_topics(
     let names: Vec<&str> = wanted.iter().map(|wanted| wanted.topic.as_str()).collect();
     let described = probe::topics(&config.kafka, &names)?;
     let mut existing = Vec::new();
+    if config.tables.key_names == KeyNames::Columns {
+        let found = described.iter().map(|(_, found)| found.as_ref().ok());
+        let counts = found.map(|found| partitions::of(config, found?.as_ref()));
+        partitions::judge(wanted.iter().zip(counts), report);
+    }
     for (wanted, (topic, found)) in wanted.iter().zip(&described) {
         match (found, &config.topics.create) {
             (Ok(Some(settings)), _) => {

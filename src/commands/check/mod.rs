@@ -6,6 +6,7 @@
 mod kafka;
 mod left_out;
 mod parked;
+mod partitions;
 mod pending;
 mod postgres;
 mod registry;

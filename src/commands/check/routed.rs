@@ -36,7 +36,7 @@ pub(super) fn topics(config: &Config, report: &mut Report) -> Result<Vec<Wanted>
             );
         }
     }
-    Ok(found.into_iter().map(|topic| Wanted { topic, has_key: true }).collect())
+    Ok(found.into_iter().map(|topic| Wanted { topic, has_key: true, key: None }).collect())
 }
 
 /// What the configuration names.

@@ -19,6 +19,8 @@ pub(super) struct Wanted {
     pub(super) topic: String,
     /// Whether all its records have a key.
     pub(super) has_key: bool,
+    /// The schema of that, of a table's.
+    pub(super) key: Option<String>,
 }
 
 /// What tables and outboxes need elsewhere.
@@ -398,8 +400,11 @@ fn judge_leaf(relation: &Relation, draft: &Draft, report: &mut Report) {
     );
 }
 
-/// The topics of a plan, and whether it gives its records a key.
+/// The topics of a plan, and what key it gives its records.
 fn topics(draft: &Draft) -> impl Iterator<Item = Wanted> {
-    let wanted = |topic: &String| Wanted { topic: topic.clone(), has_key: draft.has_key };
-    draft.topics.iter().map(wanted)
+    draft.topics.iter().map(|topic| Wanted {
+        topic: topic.clone(),
+        has_key: draft.has_key,
+        key: draft.layouts.get(1).cloned(),
+    })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::report::{Report, State};
 use super::tables::Wanted;
-use super::{kafka, postgres, sql, waiting};
+use super::{kafka, partitions, postgres, sql, waiting};
 use crate::config::{self, Config, Environment};
 use crate::kafka::probe::{BrokerSettings, TopicSettings};
 use crate::pipeline::{Extremes, Rehearsed};
@@ -120,7 +120,7 @@ fn topics_are_judged() {
     };
     let judge = |config: Config, has_key, settings: TopicSettings| {
         move |report: &mut Report| {
-            let wanted = Wanted { topic: "shop.public.t".into(), has_key };
+            let wanted = Wanted { topic: "shop.public.t".into(), has_key, key: None };
             kafka::judge_topic(&config, &wanted, &settings, report);
         }
     };
@@ -158,6 +158,31 @@ fn topics_are_judged() {
     check(checkpoint(settings()), &[(Failed, name, &["cleanup.policy=compact"]), fine]);
     let unknown = TopicSettings { cleanup_policy: None, ..settings() };
     check(checkpoint(unknown), &[(Warning, name, &["DescribeConfigs"]), fine]);
+}
+
+#[test]
+fn partitions_of_topics_with_one_key_are_judged() {
+    let judge = |topics: Vec<(&'static str, Option<&'static str>, Option<usize>)>| {
+        move |report: &mut Report| {
+            let wanted = |(topic, key, count): (&str, Option<&str>, _)| {
+                let key = key.map(str::to_owned);
+                (Wanted { topic: topic.into(), has_key: key.is_some(), key }, count)
+            };
+            let topics: Vec<_> = topics.into_iter().map(wanted).collect();
+            partitions::judge(topics.iter().map(|(wanted, count)| (wanted, *count)), report);
+        }
+    };
+    let (id, name) = (Some("id"), Some("name"));
+    let fine = [("a", id, Some(3)), ("b", id, Some(3)), ("c", name, Some(6)), ("d", None, Some(1))];
+    check(judge(fine.to_vec()), &[]);
+    // What the brokers decide is not known.
+    check(judge(vec![("a", id, Some(3)), ("b", id, None)]), &[]);
+    let other = vec![("a", id, Some(3)), ("b", id, Some(6)), ("c", id, Some(3))];
+    check(judge(other), &[(State::Warning, "kafka.partitions", &["3: a, c; 6: b"])]);
+    let creation = |partitions: &str| config("", &format!("[topics]\n{partitions}\n"));
+    assert_eq!(partitions::of(&creation("partitions = 4"), None), Some(4));
+    assert_eq!(partitions::of(&creation(""), None), None);
+    assert_eq!(partitions::of(&creation("create = false"), None), None);
 }
 
 fn server() -> Server {

@@ -10,7 +10,8 @@ use toml::Spanned;
 
 use super::value::{Fault, Given, Key, Size, Time, choice, choice_or, switch, within};
 use crate::config::{
-    self, Before, Children, Format, OnRefused, OnTruncate, Selection, TablePattern, Timestamp,
+    self, Before, Children, Format, KeyNames, OnRefused, OnTruncate, Selection, TablePattern,
+    Timestamp,
 };
 use crate::encode::Naming;
 
@@ -23,6 +24,7 @@ pub(super) struct Tables {
     tombstones: Key<bool>,
     pub(super) truncate: Key<Truncate>,
     pub(super) key_format: Key<String>,
+    key_names: Key<String>,
     pub(super) value_format: Key<String>,
     on_refused: Key<String>,
     #[serde(default)]
@@ -68,6 +70,12 @@ pub(super) fn tables(section: &Tables) -> Result<config::Tables, Fault> {
         tombstones: switch(&section.tombstones, true),
         truncate: section.truncate.as_ref().map_or(OnTruncate::Written, |it| it.get_ref().0),
         key_format: choice_or("tables.key_format", &section.key_format, value_format, &formats)?,
+        key_names: choice_or(
+            "tables.key_names",
+            &section.key_names,
+            KeyNames::Topic,
+            &[("columns", KeyNames::Columns), ("topic", KeyNames::Topic)],
+        )?,
         value_format,
         refused: refused(section)?,
         name_adjustment: choice_or(

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::checkpoint::{FORMAT, Snapshots, State, Stream};
 use crate::config::{
-    Before, Children, Format, OnTruncate, Records, Refused, Selection, TablePattern, Tables,
-    Template, Timestamp,
+    Before, Children, Format, KeyNames, OnTruncate, Records, Refused, Selection, TablePattern,
+    Tables, Template, Timestamp,
 };
 use crate::encode::{Naming, Values};
 use crate::facts::TableFacts;
@@ -119,6 +119,7 @@ fn settings() -> Settings {
             tombstones: true,
             truncate: OnTruncate::Written,
             key_format: Format::Avro,
+            key_names: KeyNames::Topic,
             value_format: Format::Avro,
             refused: Refused::default(),
             name_adjustment: Naming::Avro,

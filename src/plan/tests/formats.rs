@@ -64,6 +64,34 @@ fn json_is_debeziums() {
     assert_eq!(text(&bench, tombstone.key.as_ref()), r#"{"my id":7}"#);
 }
 
+/// By columns tables have one schema of keys if these have the same columns and types, in one order.
+#[test]
+fn schemas_of_keys_are_named_by_the_topic_or_by_the_columns() {
+    let key = |names, table: &str, columns: &[_], primary_key: &[&str]| {
+        let mut settings = settings();
+        settings.tables.key_names = names;
+        let relation = relation(table, ReplicaIdentity::Default, columns);
+        let draft = compile(&relation, &facts(primary_key, primary_key), &settings).unwrap();
+        let [_, key] = draft.schemas.try_into().unwrap();
+        assert_eq!(key.subject, format!("srv.shop.{table}-key"));
+        key.schema_json
+    };
+    let [a, b] = ["a", "b"];
+    let one = [("id", INT4, true), ("name", TEXT, false)];
+    assert_ne!(key(KeyNames::Topic, a, &one, &["id"]), key(KeyNames::Topic, b, &one, &["id"]));
+    let by_columns =
+        |table, columns: &[_], primary_key| key(KeyNames::Columns, table, columns, primary_key);
+    let id = by_columns(a, &one, &["id"]);
+    assert!(id.contains(r#""namespace":"walbrook.key.id""#), "{id}");
+    assert!(id.contains(r#""connect.name":"walbrook.key.id.Key""#), "{id}");
+    assert_eq!(id, by_columns(b, &[("note", TEXT, false), ("id", INT4, true)], &["id"]));
+    assert_ne!(id, by_columns(b, &[("id", TEXT, true)], &["id"]));
+    let two = [("shop", INT4, true), ("id", INT4, true)];
+    let both = by_columns(a, &two, &["shop", "id"]);
+    assert!(both.contains(r#""namespace":"walbrook.key.shop.id""#), "{both}");
+    assert_ne!(both, by_columns(b, &two, &["id", "shop"]));
+}
+
 #[test]
 fn json_has_names_as_they_are_and_avro_adjusts_them_and_tells_them() {
     let columns = [("价", INT4, true), ("名", TEXT, false), ("order_id", INT4, false)];

@@ -18,8 +18,8 @@ use super::*;
 use crate::batch::{Record, headers};
 use crate::change::{Op, Xact};
 use crate::config::{
-    Before, Children, Format, OnNullRoute, OnOutboxUpdate, OnTruncate, Refused, Routing, Selection,
-    TablePattern, Template,
+    Before, Children, Format, KeyNames, OnNullRoute, OnOutboxUpdate, OnTruncate, Refused, Routing,
+    Selection, TablePattern, Template,
 };
 use crate::facts::Leaf;
 use crate::position::{Lsn, Position, Xid};
@@ -159,6 +159,7 @@ pub(super) fn settings() -> Settings {
             tombstones: true,
             truncate: OnTruncate::Written,
             key_format: Format::Avro,
+            key_names: KeyNames::Topic,
             value_format: Format::Avro,
             refused: Refused::default(),
             name_adjustment: Naming::Avro,
