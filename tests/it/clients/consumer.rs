@@ -85,8 +85,7 @@ impl Client {
     /// Runs the program until it has seen as many records as are committed.
     fn run(&self, scene: &Scene, kind: Option<&str>, without: &str) -> Output {
         let program = installed(self.name);
-        let words: Vec<_> = program.lines().collect();
-        let mut command = process::command(process::User::Same, &words);
+        let mut command = process::command(process::User::Same, &words(&program));
         command.args(["--bootstrap", &shared().kafka.bootstrap()]);
         command.args(["--registry", &shared().registry.url()]);
         let count: usize = scene.topics(kind).map(|it| scene.records(&it.name).count()).sum();
@@ -100,13 +99,17 @@ impl Client {
     }
 }
 
-/// Installs a program of tests/clients; the words of its command, one a line.
-pub(super) fn installed(name: &str) -> String {
+pub(super) fn words(program: &[String]) -> Vec<&str> {
+    program.iter().map(String::as_str).collect()
+}
+
+/// Installs a program of tests/clients; the words of its command.
+pub(super) fn installed(name: &str) -> Vec<String> {
     let mut install = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/install"));
     install.arg(name).stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = install.output().unwrap();
     assert!(output.status.success(), "{name} is not installed");
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
 fn told(faults: &[judge::Fault]) -> String {

@@ -11,6 +11,7 @@ mod judge;
 mod page;
 mod scene;
 mod selected;
+mod streams;
 
 use std::time::Duration;
 
@@ -19,6 +20,24 @@ use crate::support::run;
 
 /// The clients of docs/clients.md, in its order.
 const CLIENTS: &[&Client] = &[&CONFLUENT_KAFKA, &KAFKA_PYTHON, &AIOKAFKA, &FRANZ_GO, &KAFKAJS];
+
+/// What goes wrong with Kafka Streams, as [`streams`] sees.
+const KAFKA_STREAMS: &[(&str, &str)] = &[
+    (
+        "a join by Avro keys finds no pair, without an error: each key schema is named after its topic, so \
+         the ids in the keys differ",
+        "`tables.key_names = \"columns\"`, or keys that are JSON or `\"string\"`",
+    ),
+    (
+        "topics with different numbers of partitions are joined in part, without an error",
+        "equal numbers; with `tables.key_names = \"columns\"` `walbrook check` says where they differ",
+    ),
+    (
+        "a pair stays joined when both of its rows are deleted shortly one after the other, as in one \
+         transaction: each deletion finds the other row gone, and writes nothing",
+        "`statestore.cache.max.bytes = 0`",
+    ),
+];
 
 const CONFLUENT_KAFKA: Client = Client { name: "confluent-kafka", troubles: &[YEARS] };
 
@@ -144,6 +163,31 @@ mod others {
     #[test]
     fn confluent_kafka_reads_what_select_returns() {
         run(LIMIT, CONFLUENT_KAFKA.reads());
+    }
+
+    #[test]
+    fn kafka_streams_joins_avro_keys_that_are_named_by_columns() {
+        run(LIMIT, streams::joins("avro", streams::COLUMNS));
+    }
+
+    #[test]
+    fn kafka_streams_joins_keys_that_are_text() {
+        run(LIMIT, streams::joins("json", streams::STRINGS));
+    }
+
+    #[test]
+    fn kafka_streams_joins_a_part_where_numbers_of_partitions_differ() {
+        run(LIMIT, streams::joins_a_part_with_other_partitions());
+    }
+
+    #[test]
+    fn kafka_streams_keeps_pairs_that_are_deleted_with_a_cache() {
+        run(LIMIT, streams::keeps_pairs_with_a_cache());
+    }
+
+    #[test]
+    fn kafka_streams_joins_nothing_by_avro_keys_that_are_named_after_topics() {
+        run(LIMIT, streams::joins_nothing_by_topics_names());
     }
 
     #[test]

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::CLIENTS;
 use super::consumer::Client;
 use super::judge::Verdict;
+use super::{CLIENTS, KAFKA_STREAMS};
 use crate::support::page::{code, keep};
 
 /// What was seen of a client, as a file of tests/golden/clients.
@@ -29,12 +29,22 @@ pub(super) fn record(name: &str, verdict: &Verdict) {
         let columns = columns.iter().map(|(column, types)| (column.clone(), all(types)));
         (kind.clone(), columns.collect())
     });
-    let now = Recording { client: verdict.client.clone(), types: types.collect() };
+    keep_recording(name, Recording { client: verdict.client.clone(), types: types.collect() });
+}
+
+fn keep_recording(name: &str, now: Recording) {
     if read(name).is_none_or(|recorded| recorded != now) {
         fs::create_dir_all(file(name).parent().unwrap()).unwrap();
         fs::write(file(name), serde_json::to_string_pretty(&now).unwrap() + "\n").unwrap();
         panic!("{name} does something else than is recorded: see git diff tests/golden/clients");
     }
+}
+
+/// The same of a program that only says what it is, in the first line that it prints.
+pub(super) fn record_version(name: &str, printed: &str) {
+    let first = printed.lines().next().unwrap_or_default();
+    let recording: BTreeMap<String, String> = serde_json::from_str(first).unwrap();
+    keep_recording(name, Recording { client: recording["client"].clone(), types: BTreeMap::new() });
 }
 
 #[test]
@@ -56,24 +66,27 @@ const KINDS: &[(&str, &str)] = &[
 fn overview() -> String {
     let mut table = "| client | versions | what goes wrong as it is installed | what avoids it |\n|---|---|---|---|\n".to_owned();
     for client in CLIENTS {
-        let versions = recorded(client).client;
-        if client.troubles.is_empty() {
-            writeln!(table, "| {} | {versions} | nothing that was seen | |", client.name).unwrap();
-        }
-        for (trouble, at) in client.troubles.iter().zip(0..) {
-            let (name, versions) = if at == 0 { (client.name, &*versions) } else { ("", "") };
-            writeln!(table, "| {name} | {versions} | {} | {} |", trouble.what, trouble.instead)
-                .unwrap();
-        }
+        let troubles = client.troubles.iter().map(|trouble| (trouble.what, trouble.instead));
+        rows(&mut table, client.name, troubles);
     }
+    rows(&mut table, "kafka-streams", KAFKA_STREAMS.iter().copied());
     table
+}
+
+/// A row for each thing that goes wrong with a client, and what avoids it.
+fn rows<'a>(table: &mut String, name: &str, troubles: impl Iterator<Item = (&'a str, &'a str)>) {
+    let mut cells = [name.to_owned(), recorded(name).client];
+    for (what, instead) in troubles {
+        let [name, versions] = std::mem::take(&mut cells);
+        writeln!(table, "| {name} | {versions} | {what} | {instead} |").unwrap();
+    }
 }
 
 fn types(kind: &str) -> String {
     let of: Vec<_> = CLIENTS
         .iter()
         .filter_map(|client: &&Client| {
-            let mut types = recorded(client).types;
+            let mut types = recorded(client.name).types;
             types.remove(kind).map(|types| (client.name, types))
         })
         .collect();
@@ -89,8 +102,8 @@ fn types(kind: &str) -> String {
     table
 }
 
-fn recorded(client: &Client) -> Recording {
-    read(client.name).unwrap_or_else(|| panic!("nothing is recorded of {}", client.name))
+fn recorded(name: &str) -> Recording {
+    read(name).unwrap_or_else(|| panic!("nothing is recorded of {name}"))
 }
 
 fn read(name: &str) -> Option<Recording> {

@@ -88,13 +88,13 @@ async fn make() -> Scene {
     for flow in &mut flows {
         flow.drain().await;
     }
-    let aborted = abort(stack, &topics);
+    let names: Vec<_> = topics.iter().map(|topic| topic.name.as_str()).collect();
+    let aborted = abort(stack, &names);
     flows[0].execute(THEN).await;
     for mut flow in flows {
         flow.drain().await;
         flow.stop();
     }
-    let names: Vec<_> = topics.iter().map(|topic| topic.name.as_str()).collect();
     let records = records::read_committed(&stack.kafka, &names);
     // Those that a client must not see are there.
     let all = records::read_uncommitted(&stack.kafka, &names);
@@ -121,14 +121,14 @@ fn outbox() -> String {
 }
 
 /// Writes a record that looks like another to every partition, and aborts. Returns how many.
-fn abort(stack: &Stack, topics: &[Topic]) -> usize {
+pub(super) fn abort(stack: &Stack, topics: &[&str]) -> usize {
     let mut config = stack.kafka.client_config();
     config.set("transactional.id", unique("aborts"));
     let producer: BaseProducer = config.create().unwrap();
     producer.init_transactions(LIMIT).unwrap();
     producer.begin_transaction().unwrap();
     let mut sent = 0;
-    for Topic { name, .. } in topics {
+    for name in topics {
         let like = records::read_committed(&stack.kafka, &[name]).swap_remove(0);
         for partition in 0..3 {
             let headers = OwnedHeaders::new().insert(Header { key: "id", value: Some("aborted") });
