@@ -11,6 +11,7 @@ mod judge;
 mod page;
 mod scene;
 mod selected;
+mod sink;
 mod streams;
 
 use std::time::Duration;
@@ -36,6 +37,28 @@ const KAFKA_STREAMS: &[(&str, &str)] = &[
         "a pair stays joined when both of its rows are deleted shortly one after the other, as in one \
          transaction: each deletion finds the other row gone, and writes nothing",
         "`statestore.cache.max.bytes = 0`",
+    ),
+];
+
+/// What goes wrong with Debezium's JDBC sink, as [`sink`] sees.
+const JDBC_SINK: &[(&str, &str)] = &[
+    (
+        "records of aborted transactions are written, as by every sink of Kafka Connect",
+        "`consumer.override.isolation.level = read_committed` in the connector, or \
+         `consumer.isolation.level` in the worker",
+    ),
+    (
+        "a `numeric` without a scale becomes `double precision`",
+        "a scale in the column's type, or `values.decimal = \"string\"`, by which it becomes text",
+    ),
+    (
+        "an `interval` becomes hours, a month counting 30.4375 days",
+        "`values.interval = \"string\"`, by which it becomes text",
+    ),
+    ("an enum becomes text, `jsonb` becomes `json`", "to make the tables by hand"),
+    (
+        "a TRUNCATE is one record, in one partition: with others in the topic it may delete later rows",
+        "one partition (`topics.partitions = 1`), or `tables.truncate = false`",
     ),
 ];
 
@@ -156,6 +179,11 @@ fn kafka_python_reads_what_select_returns() {
     run(LIMIT, KAFKA_PYTHON.reads());
 }
 
+#[test]
+fn a_jdbc_sink_makes_a_second_database_equal() {
+    run(LIMIT, sink::follows(&sink::AVRO));
+}
+
 /// What the default run leaves out.
 mod others {
     use super::*;
@@ -188,6 +216,11 @@ mod others {
     #[test]
     fn kafka_streams_joins_nothing_by_avro_keys_that_are_named_after_topics() {
         run(LIMIT, streams::joins_nothing_by_topics_names());
+    }
+
+    #[test]
+    fn a_jdbc_sink_reads_json_with_schemas() {
+        run(LIMIT, sink::follows(&sink::JSON));
     }
 
     #[test]

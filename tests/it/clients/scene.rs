@@ -130,9 +130,10 @@ pub(super) fn abort(stack: &Stack, topics: &[&str]) -> usize {
     let mut sent = 0;
     for name in topics {
         let like = records::read_committed(&stack.kafka, &[name]).swap_remove(0);
-        for partition in 0..3 {
+        let metadata = producer.client().fetch_metadata(Some(name), LIMIT).unwrap();
+        for partition in metadata.topics()[0].partitions() {
             let headers = OwnedHeaders::new().insert(Header { key: "id", value: Some("aborted") });
-            let record = BaseRecord::to(name).partition(partition).headers(headers);
+            let record = BaseRecord::to(name).partition(partition.id()).headers(headers);
             let (key, value) = (like.key.as_deref().unwrap(), like.value.as_deref().unwrap());
             producer.send(record.key(key).payload(value)).map_err(|(error, _)| error).unwrap();
             sent += 1;

@@ -37,7 +37,7 @@ pub(super) async fn joins(format: &'static str, tables: &str) {
     let expect = scene.expect().await;
     assert!(!expect.joined.is_empty());
     until(LIMIT, "all is joined and counted once", || scene.found(&mut program).same(&expect));
-    page::record_version(NAME, &scene.log());
+    page::record_version(NAME, scene.client());
 }
 
 /// Avro keys that are named after their topics are never equal: all is read, and nothing is joined.
@@ -164,8 +164,11 @@ impl Scene {
         Process::start(NAME, User::Same, &arguments, &self.folder.join("log"))
     }
 
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.join("log")).unwrap()
+    /// What the program says that it is, in its first line.
+    fn client(&self) -> String {
+        let log = std::fs::read_to_string(self.folder.join("log")).unwrap();
+        let first: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+        first["client"].as_str().unwrap().to_owned()
     }
 
     /// Changes rows of both tables, others in each round.

@@ -1,10 +1,12 @@
-//! Debezium in Kafka Connect, standalone: with Avro through the registry, or with JSON.
+//! Debezium in Kafka Connect, standalone, as source and as sink: with Avro through the registry, or with
+//! JSON.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use super::postgres::Postgres;
 use super::process::{self, Process, User};
 use super::stack::{Space, Stack, installed};
 use super::until_async;
@@ -31,6 +33,22 @@ pub(crate) struct Connector {
     pub(crate) properties: String,
 }
 
+/// A sink to run, into a database.
+pub(crate) struct Sink<'a> {
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// The server.
+    pub(crate) postgres: &'a Postgres,
+    /// The database.
+    pub(crate) database: &'a str,
+    /// The prefix of the topics; tables have the rest of their names without the schema.
+    pub(crate) prefix: &'a str,
+    /// What it reads.
+    pub(crate) format: Format,
+    /// More lines of its properties.
+    pub(crate) properties: &'a str,
+}
+
 /// Running connectors, in one process; killed when dropped.
 pub(crate) struct Connect {
     process: Process,
@@ -40,18 +58,29 @@ impl Connect {
     /// Starts Debezium on the databases and slots of these spaces, without a snapshot; returns when
     /// all stream.
     pub(crate) async fn start(stack: &Stack, connectors: &[Connector]) -> Self {
+        let properties = connectors.iter().map(|one| connector(stack, one));
+        let mut connect = Self::launch(stack, "debezium", properties);
+        for one in connectors {
+            connect.streams(stack, &one.space).await;
+        }
+        connect
+    }
+
+    /// Starts Debezium's sinks.
+    pub(crate) fn start_sinks(stack: &Stack, sinks: &[Sink<'_>]) -> Self {
+        Self::launch(stack, "sink", sinks.iter().map(|one| sink(stack, one)))
+    }
+
+    fn launch(stack: &Stack, plugin: &str, connectors: impl Iterator<Item = String>) -> Self {
         let mut fetch = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/servers"));
-        fetch.args(["fetch", "--debezium"]);
+        fetch.args(["fetch", &format!("--{plugin}")]);
         process::run(fetch);
         let folder = process::folder("connect");
-        let worker = write(&folder.join("worker.properties"), &worker(stack, &folder));
-        let properties: Vec<String> = connectors
-            .iter()
-            .map(|one| {
-                let file = folder.join(format!("{}.properties", one.space.slot));
-                write(&file, &connector(stack, one))
-            })
-            .collect();
+        let worker = worker(stack, &installed(plugin), &folder);
+        let worker = write(&folder.join("worker.properties"), &worker);
+        let file =
+            |(at, text): (usize, String)| write(&folder.join(format!("{at}.properties")), &text);
+        let properties: Vec<String> = connectors.enumerate().map(file).collect();
         let libraries = format!("{}/*", installed("connect").display());
         let temporary = format!("-Djava.io.tmpdir={}", folder.display());
         let mut arguments = vec![
@@ -68,12 +97,15 @@ impl Connect {
         ];
         arguments.extend(properties.iter().map(String::as_str));
         let log = folder.join("log");
-        let mut connect =
-            Self { process: Process::start("Kafka Connect", User::Same, &arguments, &log) };
-        for one in connectors {
-            connect.streams(stack, &one.space).await;
+        Self { process: Process::start("Kafka Connect", User::Same, &arguments, &log) }
+    }
+
+    /// Its log's end, if it runs.
+    pub(crate) fn log(&mut self) -> String {
+        if let Some(status) = self.process.ended() {
+            panic!("Kafka Connect ended with {status}:\n{}", self.process.log_tail());
         }
-        connect
+        self.process.log_tail()
     }
 
     /// Waits until Debezium has confirmed this LSN. It confirms a transaction only when an event of a
@@ -102,17 +134,15 @@ impl Connect {
     async fn awaits(&mut self, stack: &Stack, database: &str, what: &str, query: &str) {
         let client = stack.postgres.client(database).await;
         until_async(LIMIT, what, async || {
-            if let Some(status) = self.process.ended() {
-                panic!("Kafka Connect ended with {status}:\n{}", self.process.log_tail());
-            }
+            let log = self.log();
             let rows = client.query(query, &[]).await.map_err(|error| error.to_string())?;
-            if rows.is_empty() { Err(self.process.log_tail()) } else { Ok(()) }
+            if rows.is_empty() { Err(log) } else { Ok(()) }
         })
         .await;
     }
 }
 
-fn worker(stack: &Stack, folder: &Path) -> String {
+fn worker(stack: &Stack, plugins: &Path, folder: &Path) -> String {
     format!(
         "bootstrap.servers={bootstrap}\n\
          plugin.path={plugins}\n\
@@ -123,7 +153,7 @@ fn worker(stack: &Stack, folder: &Path) -> String {
          key.converter=io.apicurio.registry.utils.converter.AvroConverter\n\
          value.converter=io.apicurio.registry.utils.converter.AvroConverter\n",
         bootstrap = stack.kafka.bootstrap(),
-        plugins = installed("debezium").display(),
+        plugins = plugins.display(),
         folder = folder.display(),
         port = process::free_port(),
     )
@@ -182,6 +212,32 @@ fn connector(stack: &Stack, connector: &Connector) -> String {
             Format::Avro => "avro",
             Format::Json { .. } => "none",
         },
+    )
+}
+
+fn sink(stack: &Stack, sink: &Sink<'_>) -> String {
+    let Sink { name, postgres, database, prefix, format, properties } = sink;
+    format!(
+        "name={name}\n\
+         connector.class=io.debezium.connector.jdbc.JdbcSinkConnector\n\
+         tasks.max=1\n\
+         topics.regex={prefix}\\\\..*\n\
+         transforms=table\n\
+         transforms.table.type=org.apache.kafka.connect.transforms.RegexRouter\n\
+         transforms.table.regex=.*\\\\.(.*)\n\
+         transforms.table.replacement=$1\n\
+         connection.url=jdbc:postgresql://127.0.0.1:{port}/{database}\n\
+         connection.username=postgres\n\
+         connection.password=postgres\n\
+         insert.mode=upsert\n\
+         delete.enabled=true\n\
+         truncate.enabled=true\n\
+         primary.key.mode=record_key\n\
+         schema.evolution=basic\n\
+         consumer.override.auto.offset.reset=earliest\n\
+         {converters}{properties}",
+        port = postgres.port(),
+        converters = converters(stack, *format),
     )
 }
 
