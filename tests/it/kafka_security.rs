@@ -43,7 +43,7 @@ impl Secured {
             "listener.name.secure.sasl.enabled.mechanisms=SCRAM-SHA-512,OAUTHBEARER".into(),
             "listener.name.secure.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;".into(),
         ];
-        let kafka = Kafka::start(&Options { properties, secure: Some(secure) });
+        let kafka = Kafka::start(&Options { version: None, properties, secure: Some(secure) });
         Self { kafka, folder }
     }
 

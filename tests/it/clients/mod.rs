@@ -9,6 +9,7 @@
 mod consumer;
 mod judge;
 mod page;
+mod pykafka;
 mod scene;
 mod selected;
 mod sink;
@@ -37,6 +38,19 @@ const KAFKA_STREAMS: &[(&str, &str)] = &[
         "a pair stays joined when both of its rows are deleted shortly one after the other, as in one \
          transaction: each deletion finds the other row gone, and writes nothing",
         "`statestore.cache.max.bytes = 0`",
+    ),
+];
+
+/// What goes wrong with pykafka, as [`pykafka`] sees.
+const PYKAFKA: &[(&str, &str)] = &[
+    (
+        "it is abandoned: on Kafka 3.9 it reads to the end of the first transaction and no further, without an \
+         error, knows nothing of `read_committed`, and gets no headers; Kafka 4 no longer speaks its protocol",
+        "another client: kafka-python, aiokafka, confluent-kafka",
+    ),
+    (
+        "records that are compressed with lz4 are left out, without an error",
+        "`kafka.compression = \"gzip\"`",
     ),
 ];
 
@@ -221,6 +235,11 @@ mod others {
     #[test]
     fn a_jdbc_sink_reads_json_with_schemas() {
         run(LIMIT, sink::follows(&sink::JSON));
+    }
+
+    #[test]
+    fn pykafka_reads_too_little() {
+        run(LIMIT, pykafka::reads_too_little());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::consumer::Client;
 use super::judge::Verdict;
-use super::{CLIENTS, JDBC_SINK, KAFKA_STREAMS};
+use super::{CLIENTS, JDBC_SINK, KAFKA_STREAMS, PYKAFKA};
 use crate::support::page::{code, keep};
 
 /// What was seen of a client, as a file of tests/golden/clients.
@@ -67,7 +67,9 @@ fn overview() -> String {
         let troubles = client.troubles.iter().map(|trouble| (trouble.what, trouble.instead));
         rows(&mut table, client.name, troubles);
     }
-    for (name, troubles) in [("kafka-streams", KAFKA_STREAMS), ("jdbc-sink", JDBC_SINK)] {
+    let programs =
+        [("kafka-streams", KAFKA_STREAMS), ("jdbc-sink", JDBC_SINK), ("pykafka", PYKAFKA)];
+    for (name, troubles) in programs {
         rows(&mut table, name, troubles.iter().copied());
     }
     table

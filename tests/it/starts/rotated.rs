@@ -45,7 +45,7 @@ fn stack() -> Stack {
         users: vec![("cdc".into(), "kafka-cAnArY-0".into())],
     };
     Stack {
-        kafka: Kafka::start(&kafka::Options { properties, secure: Some(secure) }),
+        kafka: Kafka::start(&kafka::Options { version: None, properties, secure: Some(secure) }),
         postgres: Postgres::start(&postgres::Options {
             hba: vec![
                 "local all cdc scram-sha-256".into(),

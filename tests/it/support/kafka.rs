@@ -17,6 +17,8 @@ use super::stack::installed;
 /// How to start it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
+    /// Its version (3.9, 4.3 or 4.4); `None` is the run's.
+    pub(crate) version: Option<&'static str>,
     /// Lines of server.properties, after ours.
     pub(crate) properties: Vec<String>,
     /// Listeners with SASL_SSL, with SASL alone and with TLS alone, and an authorizer that denies by
@@ -39,6 +41,7 @@ pub(crate) struct Secure {
 
 /// A running (or killed) broker.
 pub(crate) struct Kafka {
+    version: String,
     folder: PathBuf,
     port: u16,
     secure_port: u16,
@@ -53,7 +56,9 @@ impl Kafka {
         let folder = process::folder("kafka");
         let [port, secure_port, sasl_port, tls_port] =
             std::array::from_fn(|_| process::free_port());
-        let mut broker = Self { folder, port, secure_port, sasl_port, tls_port, process: None };
+        let version = options.version.map_or_else(version, str::to_owned);
+        let mut broker =
+            Self { version, folder, port, secure_port, sasl_port, tls_port, process: None };
         broker.format(options);
         broker.launch();
         broker
@@ -62,7 +67,7 @@ impl Kafka {
     /// Starts it again after [`stop`](Self::stop) or [`kill`](Self::kill), on the same ports.
     pub(crate) fn launch(&mut self) {
         let properties = self.properties_file();
-        let java = java("-Xmx512m", "kafka.Kafka", &[&properties]);
+        let java = self.java("-Xmx512m", "kafka.Kafka", &[&properties]);
         let arguments: Vec<&str> = java.iter().map(String::as_str).collect();
         let mut process = Process::start("Kafka", User::Same, &arguments, &self.folder.join("log"));
         process.ready(START_LIMIT, || {
@@ -155,7 +160,7 @@ impl Kafka {
     pub(crate) fn acl(&self, arguments: &[&str]) {
         let bootstrap = self.bootstrap();
         let arguments = [&["--bootstrap-server", &bootstrap], arguments].concat();
-        let class = match version() {
+        let class = match &self.version {
             version if version.starts_with("3.") => "kafka.admin.AclCommand",
             _ => "org.apache.kafka.tools.AclCommand",
         };
@@ -164,7 +169,7 @@ impl Kafka {
 
     /// Runs one of Kafka's command line tools by its class; returns what it printed.
     pub(crate) fn tool(&self, class: &str, arguments: &[&str]) -> String {
-        let java = java("-Xmx128m", class, arguments);
+        let java = self.java("-Xmx128m", class, arguments);
         let java: Vec<&str> = java.iter().map(String::as_str).collect();
         process::run(process::command(User::Same, &java))
     }
@@ -245,24 +250,24 @@ impl Kafka {
         properties
     }
 
+    fn java(&self, heap: &str, class: &str, arguments: &[&str]) -> Vec<String> {
+        let jars = format!("{}/*", installed(&format!("kafka{}", self.version)).display());
+        let java = [
+            "java",
+            heap,
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:-UsePerfData",
+            "-cp",
+            &jars,
+            class,
+        ];
+        java.iter().chain(arguments).map(|&word| word.to_owned()).collect()
+    }
+
     fn properties_file(&self) -> String {
         format!("{}/server.properties", self.folder.display())
     }
-}
-
-fn java(heap: &str, class: &str, arguments: &[&str]) -> Vec<String> {
-    let jars = format!("{}/*", installed(&format!("kafka{}", version())).display());
-    let java = [
-        "java",
-        heap,
-        "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",
-        "-XX:-UsePerfData",
-        "-cp",
-        &jars,
-        class,
-    ];
-    java.iter().chain(arguments).map(|&word| word.to_owned()).collect()
 }
 
 fn version() -> String {
