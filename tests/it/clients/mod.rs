@@ -21,7 +21,8 @@ use self::consumer::{Client, Seen, Trouble};
 use crate::support::run;
 
 /// The clients of docs/clients.md, in its order.
-const CLIENTS: &[&Client] = &[&CONFLUENT_KAFKA, &KAFKA_PYTHON, &AIOKAFKA, &FRANZ_GO, &KAFKAJS];
+const CLIENTS: &[&Client] =
+    &[&CONFLUENT_KAFKA, &KAFKA_PYTHON, &AIOKAFKA, &FRANZ_GO, &KAFKAJS, &RUST];
 
 /// What goes wrong with Kafka Streams, as [`streams`] sees.
 const KAFKA_STREAMS: &[(&str, &str)] = &[
@@ -113,7 +114,8 @@ const LZ4: Trouble = Trouble {
 const YEARS: Trouble = Trouble {
     without: "years",
     kind: "avro",
-    seen: Seen::Fails("out of range"),
+    // An OverflowError, or a ValueError of a date: by the record that comes first.
+    seen: Seen::Fails("_logical_readers"),
     what: "fastavro fails for the whole record where a date or timestamp is outside of the years 1 to 9999, which \
            Python has no dates for",
     instead: "`allow_any_year` of `tests/clients/python/events.py`, or `representation = \"debezium\"`",
@@ -140,6 +142,8 @@ const FRANZ_GO: Client = Client {
         },
     ],
 };
+
+const RUST: Client = Client { name: "rust", troubles: &[] };
 
 const KAFKAJS: Client = Client {
     name: "kafkajs",
@@ -240,6 +244,11 @@ mod others {
     #[test]
     fn pykafka_reads_too_little() {
         run(LIMIT, pykafka::reads_too_little());
+    }
+
+    #[test]
+    fn rust_reads_what_select_returns() {
+        run(LIMIT, RUST.reads());
     }
 
     #[test]

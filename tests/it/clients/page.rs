@@ -78,6 +78,10 @@ fn overview() -> String {
 /// A row for each thing that goes wrong with a client, and what avoids it.
 fn rows<'a>(table: &mut String, name: &str, troubles: impl Iterator<Item = (&'a str, &'a str)>) {
     let mut cells = [name.to_owned(), recorded(name).client];
+    let mut troubles = troubles.peekable();
+    if troubles.peek().is_none() {
+        writeln!(table, "| {} | nothing that was seen | |", cells.join(" | ")).unwrap();
+    }
     for (what, instead) in troubles {
         let [name, versions] = std::mem::take(&mut cells);
         writeln!(table, "| {name} | {versions} | {what} | {instead} |").unwrap();
