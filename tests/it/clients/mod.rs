@@ -70,6 +70,11 @@ const JDBC_SINK: &[(&str, &str)] = &[
         "an `interval` becomes hours, a month counting 30.4375 days",
         "`values.interval = \"string\"`, by which it becomes text",
     ),
+    (
+        "with `representation = \"avro\"` its task fails at an `interval`: \
+         `Failed to resolve column type for schema: STRUCT (walbrook.Interval)`",
+        "`representation = \"debezium\"`",
+    ),
     ("an enum becomes text, `jsonb` becomes `json`", "to make the tables by hand"),
     (
         "a TRUNCATE is one record, in one partition: with others in the topic it may delete later rows",
@@ -234,6 +239,11 @@ mod others {
     #[test]
     fn kafka_streams_joins_nothing_by_avro_keys_that_are_named_after_topics() {
         run(LIMIT, streams::joins_nothing_by_topics_names());
+    }
+
+    #[test]
+    fn a_jdbc_sink_fails_at_avros_own_intervals() {
+        run(LIMIT, sink::fails_at_avros_own_intervals());
     }
 
     #[test]

@@ -44,10 +44,7 @@ pub(super) async fn follows(setting: &Setting) {
     let changes = [&[("topics", "partitions = 1")], setting.changes].concat();
     let mut flow = Flow::start_on(stack, space, &changes).await;
     flow.execute(FIRST).await;
-    let copies = Postgres::start(&postgres::Options::default());
-    for database in [COPY, DIRTY] {
-        copies.execute("postgres", &format!("CREATE DATABASE {database}")).await;
-    }
+    let copies = copies().await;
     let mut connect = start(&flow, &copies, setting.format);
     for round in 0..ROUNDS {
         flow.execute(&CHANGES.replace("{round}", &round.to_string())).await;
@@ -73,6 +70,37 @@ pub(super) async fn follows(setting: &Setting) {
     let folder = installed("sink");
     let (_, version) = folder.to_str().unwrap().rsplit_once("sink-").unwrap();
     page::record_version("jdbc-sink", format!("debezium-connector-jdbc {version}"));
+}
+
+/// With Avro's own representation the task fails at an interval, and nothing of its batch is written.
+pub(super) async fn fails_at_avros_own_intervals() {
+    let stack = shared();
+    let space = Space::new(&stack.postgres, "sink").await;
+    stack.postgres.execute(&space.database, TABLES).await;
+    let changes = [("values", "representation = \"avro\"")];
+    let mut flow = Flow::start_on(stack, space, &changes).await;
+    flow.execute(FIRST).await;
+    flow.drain().await;
+    let copies = copies().await;
+    let mut connect = start(&flow, &copies, Format::Avro);
+    let words = "Failed to resolve column type for schema: STRUCT (walbrook.Interval)";
+    until_async(
+        LIMIT,
+        words,
+        async || {
+            if connect.has_logged(words) { Ok(()) } else { Err(connect.log()) }
+        },
+    )
+    .await;
+}
+
+/// A second server, with a database for each sink.
+async fn copies() -> Postgres {
+    let copies = Postgres::start(&postgres::Options::default());
+    for database in [COPY, DIRTY] {
+        copies.execute("postgres", &format!("CREATE DATABASE {database}")).await;
+    }
+    copies
 }
 
 /// Two sinks: one that reads committed records, and one as it is installed.

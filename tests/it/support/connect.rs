@@ -100,6 +100,11 @@ impl Connect {
         Self { process: Process::start("Kafka Connect", User::Same, &arguments, &log) }
     }
 
+    /// Whether its log has these words.
+    pub(crate) fn has_logged(&self, words: &str) -> bool {
+        self.process.has_logged(words)
+    }
+
     /// Its log's end, if it runs.
     pub(crate) fn log(&mut self) -> String {
         if let Some(status) = self.process.ended() {

@@ -93,6 +93,12 @@ impl Process {
         });
     }
 
+    /// Whether its log has these words.
+    pub(crate) fn has_logged(&self, words: &str) -> bool {
+        let log = self.log.as_ref().and_then(|log| fs::read_to_string(log).ok());
+        log.is_some_and(|log| log.contains(words))
+    }
+
     /// The end of its log.
     pub(crate) fn log_tail(&self) -> String {
         let Some(log) = &self.log else { return String::new() };
