@@ -22,7 +22,7 @@ use crate::support::run;
 
 /// The clients of docs/clients.md, in its order.
 const CLIENTS: &[&Client] =
-    &[&CONFLUENT_KAFKA, &KAFKA_PYTHON, &AIOKAFKA, &FRANZ_GO, &KAFKAJS, &RUST];
+    &[&CONFLUENT_KAFKA, &KAFKA_PYTHON, &AIOKAFKA, &FRANZ_GO, &CONFLUENT_KAFKA_GO, &KAFKAJS, &RUST];
 
 /// What goes wrong with Kafka Streams, as [`streams`] sees.
 const KAFKA_STREAMS: &[(&str, &str)] = &[
@@ -126,26 +126,26 @@ const YEARS: Trouble = Trouble {
     instead: "`allow_any_year` of `tests/clients/python/events.py`, or `representation = \"debezium\"`",
 };
 
-const FRANZ_GO: Client = Client {
-    name: "franz-go",
-    troubles: &[
-        ABORTED,
-        Trouble {
-            without: "utc",
-            kind: "avro",
-            seen: Seen::Wrong(&["moment"]),
-            what: "hamba/avro reads a `timestamp` (`local-timestamp-micros`) in the machine's zone: near a \
-                   change of its clocks the value is an hour off, without an error",
-            instead: "`time.Local = time.UTC` (or `TZ=UTC`), or `representation = \"debezium\"`",
-        },
-        Trouble {
-            without: "pointer",
-            kind: "debezium",
-            seen: Seen::Wrong(&["amount"]),
-            what: "hamba/avro puts 0 into a field `*big.Rat` of a decimal that may be null, without an error",
-            instead: "a field `**big.Rat`",
-        },
-    ],
+const FRANZ_GO: Client = Client { name: "franz-go", troubles: &[ABORTED, ZONE, POINTER] };
+
+const CONFLUENT_KAFKA_GO: Client =
+    Client { name: "confluent-kafka-go", troubles: &[ZONE, POINTER] };
+
+const ZONE: Trouble = Trouble {
+    without: "utc",
+    kind: "avro",
+    seen: Seen::Wrong(&["moment"]),
+    what: "hamba/avro reads a `timestamp` (`local-timestamp-micros`) in the machine's zone: near a \
+           change of its clocks the value is an hour off, without an error",
+    instead: "`time.Local = time.UTC` (or `TZ=UTC`), or `representation = \"debezium\"`",
+};
+
+const POINTER: Trouble = Trouble {
+    without: "pointer",
+    kind: "debezium",
+    seen: Seen::Wrong(&["amount"]),
+    what: "hamba/avro puts 0 into a field `*big.Rat` of a decimal that may be null, without an error",
+    instead: "a field `**big.Rat`",
 };
 
 const RUST: Client = Client { name: "rust", troubles: &[] };
@@ -254,6 +254,11 @@ mod others {
     #[test]
     fn pykafka_reads_too_little() {
         run(LIMIT, pykafka::reads_too_little());
+    }
+
+    #[test]
+    fn confluent_kafka_go_reads_what_select_returns() {
+        run(LIMIT, CONFLUENT_KAFKA_GO.reads());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-package main
+package events
 
 import (
 	"context"
@@ -8,19 +8,34 @@ import (
 	"strings"
 
 	"github.com/hamba/avro/v2"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
-// decoder reads Avro by the schemas that the records name, each of which it asks for once.
-type decoder struct {
+// Record is a Kafka record, of whatever client.
+type Record struct {
+	Topic     string
+	Partition int32
+	Offset    int64
+	Key       []byte
+	Value     []byte
+	Headers   map[string][]byte
+}
+
+// Decoder reads Avro by the schemas that the records name, each of which it asks for once.
+type Decoder struct {
 	registry *sr.Client
 	schemas  map[int]avro.Schema
-	without  string
+	given    Given
+}
+
+// NewDecoder is one for the topics that are given.
+func NewDecoder(given Given) (*Decoder, error) {
+	registry, err := sr.NewClient(sr.URLs(given.Registry))
+	return &Decoder{registry, map[int]avro.Schema{}, given}, err
 }
 
 // avro decodes bytes in Confluent's framing.
-func (d *decoder) avro(ctx context.Context, data []byte, into any) error {
+func (d *Decoder) avro(ctx context.Context, data []byte, into any) error {
 	id, body, err := new(sr.ConfluentHeader).DecodeID(data)
 	if err != nil {
 		return err
@@ -41,8 +56,8 @@ func (d *decoder) avro(ctx context.Context, data []byte, into any) error {
 	return avro.Unmarshal(schema, body, into)
 }
 
-// line is what is printed of a record.
-type line struct {
+// Line is what is printed of a record.
+type Line struct {
 	Topic     string         `json:"topic"`
 	Partition int32          `json:"partition"`
 	Offset    int64          `json:"offset"`
@@ -52,22 +67,27 @@ type line struct {
 	Event     any            `json:"event,omitempty"`
 }
 
-func (d *decoder) line(ctx context.Context, record *kgo.Record, topic topic) (line, error) {
-	line := line{Topic: record.Topic, Partition: record.Partition, Offset: record.Offset}
+// Line decodes a record.
+func (d *Decoder) Line(ctx context.Context, record Record) (Line, error) {
+	line := Line{Topic: record.Topic, Partition: record.Partition, Offset: record.Offset}
+	topic := d.given.Topics[record.Topic]
 	var err error
-	switch topic.kind {
+	switch topic.Kind {
 	case "outbox":
 		line.Key = string(record.Key)
 		line.Event, err = d.outbox(ctx, record, topic)
 	default:
 		err = d.table(ctx, record, topic, &line)
 	}
+	if err != nil {
+		err = fmt.Errorf("%s %d at %d: %w", record.Topic, record.Partition, record.Offset, err)
+	}
 	return line, err
 }
 
 // table reads an event of a table: its key, and the row that it left behind.
-func (d *decoder) table(ctx context.Context, record *kgo.Record, topic topic, line *line) error {
-	if topic.format == "json" {
+func (d *Decoder) table(ctx context.Context, record Record, topic Topic, line *Line) error {
+	if topic.Format == "json" {
 		// key_format = "string": the key is the column's text.
 		line.Key = string(record.Key)
 	} else {
@@ -83,12 +103,12 @@ func (d *decoder) table(ctx context.Context, record *kgo.Record, topic topic, li
 		line.Op = "tombstone"
 		return nil
 	}
-	switch topic.kind {
+	switch topic.Kind {
 	case "debezium":
 		var event Event[Debezium]
 		err := d.avro(ctx, record.Value, &event)
 		line.Op, line.Row = event.Op, cells(event.After)
-		if err == nil && d.without == "pointer" && event.After != nil {
+		if err == nil && d.given.Without == "pointer" && event.After != nil {
 			var event Event[badly]
 			err = d.avro(ctx, record.Value, &event)
 			line.Row["amount"] = cells(event.After)["amount"]
@@ -105,7 +125,7 @@ func (d *decoder) table(ctx context.Context, record *kgo.Record, topic topic, li
 		line.Op, line.Row = event.Op, cells(event.After)
 		return err
 	}
-	return fmt.Errorf("nothing is known of %q", topic.kind)
+	return fmt.Errorf("nothing is known of %q", topic.Kind)
 }
 
 // OrderPlaced is what an outbox event of the schema order_placed holds.
@@ -118,14 +138,9 @@ type OrderPlaced struct {
 }
 
 // outbox reads an outbox event: its id, and the payload.
-func (d *decoder) outbox(ctx context.Context, record *kgo.Record, topic topic) (any, error) {
-	event := map[string]any{}
-	for _, header := range record.Headers {
-		if header.Key == "id" {
-			event["id"] = string(header.Value)
-		}
-	}
-	if topic.format == "json" {
+func (d *Decoder) outbox(ctx context.Context, record Record, topic Topic) (any, error) {
+	event := map[string]any{"id": string(record.Headers["id"])}
+	if topic.Format == "json" {
 		event["payload"] = json.RawMessage(record.Value)
 		return event, nil
 	}
@@ -135,14 +150,16 @@ func (d *decoder) outbox(ctx context.Context, record *kgo.Record, topic topic) (
 	return event, err
 }
 
-func versions() string {
+// Versions names those of these packages that the program has, with their versions.
+func Versions(packages ...string) string {
 	info, _ := debug.ReadBuildInfo()
 	var named []string
 	for _, module := range info.Deps {
-		switch module.Path {
-		case "github.com/twmb/franz-go", "github.com/twmb/franz-go/pkg/sr", "github.com/hamba/avro/v2":
-			name := strings.TrimSuffix(strings.TrimPrefix(module.Path, "github.com/"), "/v2")
-			named = append(named, name+" "+strings.TrimPrefix(module.Version, "v"))
+		for _, wanted := range packages {
+			if module.Path == wanted {
+				name := strings.TrimSuffix(strings.TrimPrefix(module.Path, "github.com/"), "/v2")
+				named = append(named, name+" "+strings.TrimPrefix(module.Version, "v"))
+			}
 		}
 	}
 	return strings.Join(named, ", ")
