@@ -46,12 +46,7 @@ pub(super) async fn follows(setting: &Setting) {
     flow.execute(FIRST).await;
     let copies = copies().await;
     let mut connect = start(&flow, &copies, setting.format);
-    for round in 0..ROUNDS {
-        flow.execute(&CHANGES.replace("{round}", &round.to_string())).await;
-        for (_, statements) in MORE.iter().filter(|(at, _)| *at == round) {
-            flow.execute(statements).await;
-        }
-    }
+    change(&flow).await;
     flow.drain().await;
     abort(stack, &[&flow.topic("public.item")]);
     flow.execute("INSERT INTO item (id, name) VALUES (5000, 'last')").await;
@@ -70,6 +65,22 @@ pub(super) async fn follows(setting: &Setting) {
     let folder = installed("sink");
     let (_, version) = folder.to_str().unwrap().rsplit_once("sink-").unwrap();
     page::record_version("jdbc-sink", format!("debezium-connector-jdbc {version}"));
+}
+
+/// Random changes; `WALBROOK_SEED` repeats a run's draws.
+async fn change(flow: &Flow<'_>) {
+    let seed = std::env::var("WALBROOK_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+    println!("WALBROOK_SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    for at in 0..ROUNDS {
+        let round = random.u32(0..10_000).to_string();
+        let changes = CHANGES.replace("{round}", &round).replace("{at}", &at.to_string());
+        flow.execute(&changes).await;
+        for (_, statements) in MORE.iter().filter(|(round, _)| *round == at) {
+            flow.execute(statements).await;
+        }
+    }
 }
 
 /// With Avro's own representation the task fails at an interval, and nothing of its batch is written.
@@ -195,7 +206,7 @@ const CHANGES: &str = "
         ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name, doc = EXCLUDED.doc, amount = NULL;
     INSERT INTO line SELECT i, {round} % 4, i + {round} FROM generate_series(1, 60) AS i
         WHERE (i * 3 + {round}) % 4 = 0 ON CONFLICT (item, at) DO UPDATE SET quantity = EXCLUDED.quantity;
-    UPDATE item SET id = id + 1000 WHERE id = 3 * {round};
+    UPDATE item SET id = id + 1000 + 100 * {at} WHERE id = 1 + {round} % 60;
     DELETE FROM item WHERE (id + {round}) % 11 = 0;
     DELETE FROM line WHERE (item + {round}) % 13 = 0;
 ";
