@@ -381,7 +381,10 @@ impl Assembler {
         };
         match plan.encode(change, context, last_deleted, batch) {
             Ok(plan::Step::Done) => {
-                self.tell(owner, change, mark, batch);
+                // Nearly always nothing is to be told.
+                if !self.telling.untold.is_empty() {
+                    self.tell(owner, change, mark, batch);
+                }
                 Ok(Step::Continue)
             }
             Ok(plan::Step::Skipped(skip)) => {

@@ -217,7 +217,7 @@ pub fn compile(
             settings,
         )?;
         if let Body::Table { draft, .. } = &mut draft.body {
-            draft.projection = projection;
+            draft.projection = projection.map(Box::new);
         }
         return Ok(draft);
     }

@@ -32,7 +32,7 @@ pub struct TablePlan {
     value: Frame<Framing>,
     rows: Rows,
     /// Of a child whose rows are its parent's.
-    projection: Option<Projection>,
+    projection: Option<Box<Projection>>,
     pub(super) claim: Option<Claim>,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct TableDraft {
     key: Option<Frame<()>>,
     value: Frame<()>,
     rows: Rows,
-    pub(super) projection: Option<Projection>,
+    pub(super) projection: Option<Box<Projection>>,
 }
 
 /// How the rows of a table are written.
@@ -330,31 +330,35 @@ impl TablePlan {
         context: &Context,
         batch: &mut Batch,
     ) -> Result<Step, Error> {
-        let Some(mut projection) = self.projection.take() else {
-            return self.write(change, context, batch);
-        };
-        let step = match projection.of(change) {
-            Ok(change) => self.write(&change, context, batch),
+        if let Some(mut projection) = self.projection.take() {
+            let step = self.encode_of_child(&mut projection, change, context, batch);
+            self.projection = Some(projection);
+            return step;
+        }
+        if let Op::Read { .. } = change.op {
+            self.prepare_read(change, context.now_us);
+        }
+        Writer::new(self, change, context, batch).write()
+    }
+
+    /// The same of a child's change, as one of its parent's.
+    #[cold]
+    fn encode_of_child(
+        &mut self,
+        projection: &mut Projection,
+        change: &Change<'_>,
+        context: &Context,
+        batch: &mut Batch,
+    ) -> Result<Step, Error> {
+        match projection.of(change) {
+            // There is nothing to project any more.
+            Ok(change) => self.encode(&change, context, batch),
             Err((want, found)) => Err(Error::Contradiction {
                 table: self.rows.table.clone(),
                 position: change.position,
                 contradiction: Contradiction::ColumnCount { want, found },
             }),
-        };
-        self.projection = Some(projection);
-        step
-    }
-
-    fn write(
-        &mut self,
-        change: &Change<'_>,
-        context: &Context,
-        batch: &mut Batch,
-    ) -> Result<Step, Error> {
-        if let Op::Read { .. } = change.op {
-            self.prepare_read(change, context.now_us);
         }
-        Writer::new(self, change, context, batch).write()
     }
 
     /// Whether the topic is compacted.

@@ -53,10 +53,6 @@ impl Assembler {
         mark: Mark,
         batch: &mut Batch,
     ) {
-        // Nearly always.
-        if self.telling.untold.is_empty() {
-            return;
-        }
         let is_row = matches!(
             change.op,
             Op::Delete { .. } | Op::Insert { .. } | Op::Read { .. } | Op::Update { .. }

@@ -172,10 +172,18 @@ impl<'a, 'b> Writer<'a, 'b> {
         value: Option<Range<usize>>,
     ) {
         let headers = self.batch.byte_len();
-        self.batch.buffer().extend_from_slice(&self.plan.rows.table_header);
+        self.table_header();
         self.gap_header();
         let headers = headers..self.batch.byte_len();
         self.push_with(operation, key, value, headers);
+    }
+
+    fn table_header(&mut self) {
+        let header = &self.plan.rows.table_header;
+        // Mostly none.
+        if !header.is_empty() {
+            self.batch.buffer().extend_from_slice(header);
+        }
     }
 
     fn gap_header(&mut self) {
@@ -193,7 +201,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         row: NewRow<'_>,
     ) {
         let headers = self.batch.byte_len();
-        self.batch.buffer().extend_from_slice(&self.plan.rows.table_header);
+        self.table_header();
         if self.has_unchanged {
             self.unchanged_header(row);
         }
