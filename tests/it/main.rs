@@ -32,3 +32,4 @@ mod types;
 mod unwritable;
 mod upgrades;
 mod verify;
+mod versions;

@@ -13,6 +13,8 @@ use super::stack::installed;
 
 /// A running (or killed) registry.
 pub(crate) struct Registry {
+    /// Apicurio's major version.
+    pub(crate) version: String,
     folder: PathBuf,
     port: u16,
     process: Option<Process>,
@@ -20,11 +22,21 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Starts an empty one.
+    /// Starts an empty one, as `tests/run --registry` says.
     pub(crate) fn start() -> Self {
-        let folder = process::folder("registry");
-        let schemas = Mutex::default();
-        let mut registry = Self { folder, port: process::free_port(), process: None, schemas };
+        let version = std::env::var("WALBROOK_TEST_REGISTRY");
+        Self::start_version(version.as_deref().unwrap_or("2"))
+    }
+
+    /// Starts an empty one of this version.
+    pub(crate) fn start_version(version: &str) -> Self {
+        let mut registry = Self {
+            version: version.to_owned(),
+            folder: process::folder("registry"),
+            port: process::free_port(),
+            process: None,
+            schemas: Mutex::default(),
+        };
         registry.launch();
         registry
     }
@@ -32,8 +44,8 @@ impl Registry {
     /// Starts it again after [`kill`](Self::kill), on the same port. It has forgotten everything.
     pub(crate) fn launch(&mut self) {
         self.schemas.lock().unwrap().clear();
-        let version = version();
-        let java = match &*version {
+        let version = &self.version;
+        let java = match version.as_str() {
             "2" => PathBuf::from("java"),
             _ => installed("java25"),
         };
@@ -72,7 +84,7 @@ impl Registry {
     /// Has a subject, which must be there, take whatever comes: by the registry's own API, since for the
     /// Confluent API a subject's NONE is no rule of its own.
     pub(crate) fn free(&self, subject: &str) {
-        let rule = match &*version() {
+        let rule = match self.version.as_str() {
             "2" => r#"{"type":"COMPATIBILITY","config":"NONE"}"#,
             _ => r#"{"ruleType":"COMPATIBILITY","config":"NONE"}"#,
         };
@@ -86,7 +98,7 @@ impl Registry {
     }
 
     fn rules_of(&self, subject: &str) -> String {
-        let (port, version) = (self.port, version());
+        let Self { port, version, .. } = self;
         let artifact = format!("groups/default/artifacts/{subject}");
         format!("http://127.0.0.1:{port}/apis/registry/v{version}/{artifact}/rules")
     }
@@ -150,11 +162,6 @@ impl Registry {
         let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
         answer["schema"].as_str().unwrap().to_owned()
     }
-}
-
-/// Apicurio's, as `tests/run --registry` says.
-pub(crate) fn version() -> String {
-    std::env::var("WALBROOK_TEST_REGISTRY").unwrap_or_else(|_| "2".to_owned())
 }
 
 const START_LIMIT: Duration = Duration::from_secs(180);

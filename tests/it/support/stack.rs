@@ -32,9 +32,14 @@ impl Stack {
 
     /// The same with a broker of another configuration.
     pub(crate) fn start_with(options: &kafka::Options) -> Self {
+        Self::start_as(options, Registry::start)
+    }
+
+    /// The same with another registry, too.
+    pub(crate) fn start_as(options: &kafka::Options, registry: fn() -> Registry) -> Self {
         thread::scope(|scope| {
             let kafka = scope.spawn(|| Kafka::start(options));
-            let registry = scope.spawn(Registry::start);
+            let registry = scope.spawn(registry);
             let postgres = Postgres::start(&postgres::Options::default());
             let (kafka, registry) = (kafka.join().unwrap(), registry.join().unwrap());
             Self { postgres, kafka, registry }
