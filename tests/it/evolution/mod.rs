@@ -4,6 +4,7 @@
 mod cases;
 mod checked;
 mod defaults;
+mod rules;
 mod told;
 
 use std::time::Duration;
