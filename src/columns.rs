@@ -117,6 +117,12 @@ mod tests {
             String::from_utf8_lossy(&json),
             r#"{"table":"public.t","slot":"s","epoch":0,"position":"0/1#2","xid":7,"commit_time_us":8,"kind":"changed","old":[{"name":"a","type":"integer","key":false,"nullable":true}],"new":[{"name":"a","type":"bigint","key":false,"nullable":true},{"name":"b","type":"text","key":false,"nullable":true}]}"#
         );
+        let schema = include_str!("../schemas/schema-change.schema.json");
+        let schema = serde_json::from_str(schema).unwrap();
+        for old in [None, record.old] {
+            let record = serde_json::to_value(ColumnsRecord { old, ..record }).unwrap();
+            jsonschema::validate(&schema, &record).unwrap();
+        }
         assert_eq!(read(&json, "s"), Some(("public.t".to_owned(), new.to_vec())));
         assert_eq!(read(&json, "other"), None);
         for (end, _) in json.iter().enumerate() {

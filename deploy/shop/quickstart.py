@@ -276,7 +276,7 @@ table = "public.shop_outbox"
 
 [[outbox.schemas]]
 route = "order"
-file = "{SHOP / 'schemas' / 'order.avsc'}"
+file = "{servers.PROJECT / 'schemas' / 'shop' / 'order-1.avsc'}"
 
 [http]
 listen = "127.0.0.1:{self.http_port}"

@@ -155,3 +155,28 @@ fn a_checkpoint_has_a_format_of_its_own_while_tables_are_parked() {
     assert_eq!(next.clone().following(&parked).parked, 1);
     assert_eq!(next.making(&parked, None).parked, 1);
 }
+
+/// Every form that was ever written, and one that has all there is.
+#[test]
+fn the_schema_for_readers_has_what_is_written_and_nothing_else() {
+    let schema = serde_json::from_str(include_str!("../../schemas/checkpoint.schema.json"));
+    let validator = jsonschema::validator_for(&schema.unwrap()).unwrap();
+    let errors = |checkpoint: &serde_json::Value| -> Vec<String> {
+        validator.iter_errors(checkpoint).map(|error| error.to_string()).collect()
+    };
+    let mut full = serde_json::Value::Null;
+    for golden in GOLDEN {
+        let mut checkpoint: serde_json::Value = serde_json::from_str(golden).unwrap();
+        assert_eq!(errors(&checkpoint), [""; 0], "{golden}");
+        checkpoint["other"] = 1.into();
+        assert_ne!(errors(&checkpoint), [""; 0]);
+        full = checkpoint;
+    }
+    full.as_object_mut().unwrap().remove("other");
+    full["letters"] = serde_json::json!({ "outbox.dead": [0, 12] });
+    assert_eq!(errors(&full), [""; 0]);
+    let read = Checkpoint::from_json(full.to_string().as_bytes()).unwrap();
+    assert_eq!(read.letters["outbox.dead"], [0, 12]);
+    full["confirm"] = "16/b374d880".into();
+    assert_ne!(errors(&full), [""; 0]);
+}

@@ -6,6 +6,7 @@ use crate::encode::Notation;
 use crate::encode::avro::Avro;
 
 const INT4: u32 = 23;
+const INT8: u32 = 20;
 const TEXT: u32 = 25;
 
 /// What the cases differ in.
@@ -510,5 +511,25 @@ fn rows_of_another_chunk_say_where_and_when_that_was() {
     for of in [(1, 2, 3, 4), (1, 2, 3, 4), (9, 2, 3, 4), (9, 8, 3, 4), (9, 8, 7, 4), (9, 8, 7, 6)] {
         let mut new = source::Source::new(place, Notation::Avro);
         assert_eq!(written(&mut kept, of), written(&mut new, of), "{of:?}");
+    }
+}
+
+/// What stands in schemas/ for reference, of a table `customer (id bigint PRIMARY KEY, name text NOT NULL,
+/// email text)`.
+#[test]
+fn the_schemas_for_reference_are_those_that_are_registered() {
+    let columns = [("id", INT8, true), ("name", TEXT, false), ("email", TEXT, false)];
+    let relation = Relation {
+        namespace: "public".to_owned(),
+        ..relation("customer", ReplicaIdentity::Default, &columns)
+    };
+    let settings = Settings { prefix: "shop".to_owned(), ..settings() };
+    let draft = compile(&relation, &facts(&["id", "name"], &["id"]), &settings).unwrap();
+    let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    let found: Vec<_> = draft.schemas.iter().map(|it| parsed(&it.schema_json)).collect();
+    let kept =
+        [include_str!("../../../schemas/envelope.avsc"), include_str!("../../../schemas/key.avsc")];
+    for (found, kept) in found.iter().zip(kept) {
+        assert_eq!(*found, parsed(kept), "it should be {found:#}");
     }
 }
