@@ -87,12 +87,8 @@ impl Stream {
             Checkpoint { position: Default::default(), confirm: Lsn::ZERO, ..checkpoint };
         let settings = Settings::new(&config);
         let assembler = Assembler::new(settings, config.batch, None, true, checkpoint, false);
-        let mut stream = Self {
-            assembler,
-            batch: Batch::default(),
-            insert: insert(),
-            commit_lsn: 1_000_000,
-        };
+        let mut stream =
+            Self { assembler, batch: Batch::default(), insert: insert(), commit_lsn: 1_000_000 };
         feed(&mut stream.assembler, &mut stream.batch, 0, &relation());
         stream
     }

@@ -12,7 +12,7 @@ pub enum SchemaCommand {
     ///
     /// For a CI pipeline. Applies the SQL to the definitions of a database inside of a transaction, looks
     /// at the catalog there as walbrook would, and rolls back; then asks the registry what it would answer
-    /// to each schema. Registers nothing, and leaves nothing behind.
+    /// to each schema. Registers nothing, and leaves nothing behind but gaps in sequences.
     ///
     /// The database is the one that the configuration names, which must have the tables as they are before
     /// the migration, and the publications; or, with --scratch, the one that PGHOST, PGPORT, PGDATABASE,
