@@ -134,7 +134,7 @@ impl Error {
 fn note(status: u16) -> &'static str {
     match status {
         409 => {
-            ". It does not go with the schemas before it by the rule that holds there: give the subject the rule FORWARD, or NONE \
+            ". It does not go with the schemas before it by the rule that holds there: give the subject the rule NONE for a while (FORWARD helps only where fields come, and takes no type that is another one) \
              (Apicurio 2 takes a subject's NONE for no rule of its own, so there the global rule must be NONE too); `walbrook unpark`, or a start, tries again"
         }
         403 => {

@@ -103,7 +103,7 @@ fn until_parked(flow: &Flow<'_>, table: &str, waiting: u64) -> String {
 const SHARED: &str =
     "[[topics.shared]]\ntables = [\"tenant*.invoice\"]\ntopic = \"{prefix}.invoice\"\n";
 
-/// `../shared/cases/08`, with enums of each tenant's own.
+/// A PostgreSQL schema for each tenant, with enums of each tenant's own.
 const TENANTS: (&str, &[&str]) = (
     "
     CREATE SCHEMA tenant1; CREATE SCHEMA tenant2;

@@ -115,7 +115,7 @@ async fn rehearse(
 
 fn advice(subject: &str) -> String {
     format!(
-        "set the registry's rule of that subject to what its table does: PUT /config/{subject} {{\"compatibility\": \"FORWARD\"}}, or NONE \
+        "take the registry's rule of that subject away for a while: PUT /config/{subject} {{\"compatibility\": \"NONE\"}}; FORWARD helps only where fields come, and takes no type that is another one \
          (Apicurio 2 takes a subject's NONE for no rule of its own, so there the global rule must be NONE too)"
     )
 }

@@ -7,7 +7,7 @@ use crate::support::walbrook::command;
 
 const PARENT: &str = "[tables]\nchildren = \"parent\"\n";
 
-/// `../shared/cases/22`, with the chunks in a PostgreSQL schema that is published, and columns in another
+/// A table with chunks as its children, with the chunks in a PostgreSQL schema that is published, and columns in another
 /// order in one of them.
 const METRICS: (&str, &[&str]) = (
     "
