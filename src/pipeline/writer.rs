@@ -106,35 +106,18 @@ fn perform<S: Sink>(sink: &mut S, job: Job) -> Done<S::Error> {
                 Err(error) => Done::Failed { error, is_txn: true },
             }
         }
-        Job::EnsureTopic(topic) => match sink.ensure_topic(&topic) {
-            Ok(()) => Done::TopicReady,
-            Err(error) => Done::Failed { error, is_txn: false },
-        },
-        Job::IsCompacted(topic) => match sink.is_compacted(&topic) {
-            Ok(is_compacted) => Done::Compacted(is_compacted),
-            Err(error) => Done::Failed { error, is_txn: false },
-        },
-        Job::OpenParked => match sink.open_parked() {
-            Ok(end) => Done::ParkedEnd(end),
-            Err(error) => Done::Failed { error, is_txn: false },
-        },
-        Job::Parked(tables) => match sink.parked(tables) {
-            Ok(parked) => Done::Parked(parked),
-            Err(error) => Done::Failed { error, is_txn: false },
-        },
-        Job::Progress(tables) => match sink.progress(tables) {
-            Ok(progress) => Done::Progress(progress),
-            Err(error) => Done::Failed { error, is_txn: false },
-        },
-        Job::Recover => match sink.recover() {
-            Ok(checkpoint) => Done::Recovered(checkpoint.map(Box::new)),
-            Err(error) => Done::Failed { error, is_txn: false },
-        },
-        Job::Told => match sink.told() {
-            Ok(told) => Done::Told(told),
-            Err(error) => Done::Failed { error, is_txn: false },
-        },
+        Job::EnsureTopic(topic) => answer(sink.ensure_topic(&topic), |()| Done::TopicReady),
+        Job::IsCompacted(topic) => answer(sink.is_compacted(&topic), Done::Compacted),
+        Job::OpenParked => answer(sink.open_parked(), Done::ParkedEnd),
+        Job::Parked(tables) => answer(sink.parked(tables), Done::Parked),
+        Job::Progress(tables) => answer(sink.progress(tables), Done::Progress),
+        Job::Recover => answer(sink.recover(), |it| Done::Recovered(it.map(Box::new))),
+        Job::Told => answer(sink.told(), Done::Told),
     }
+}
+
+fn answer<T, E>(found: Result<T, E>, done: impl FnOnce(T) -> Done<E>) -> Done<E> {
+    found.map_or_else(|error| Done::Failed { error, is_txn: false }, done)
 }
 
 impl<E> Writer<E> {

@@ -25,13 +25,11 @@ pub(in super::super) async fn commit(
 pub(in super::super) async fn recovered(
     writer: &mut Writer<kafka::Error>,
 ) -> Result<Option<Checkpoint>, Error> {
-    loop {
-        match writer.done().await? {
-            Done::Recovered(checkpoint) => return Ok(checkpoint.map(|checkpoint| *checkpoint)),
-            Done::Failed { error, .. } => return Err(sink::<KafkaSink>(error)),
-            _ => {}
-        }
-    }
+    let found = answer(writer, |done| match done {
+        Done::Recovered(checkpoint) => Some(checkpoint),
+        _ => None,
+    });
+    Ok(found.await?.map(|checkpoint| *checkpoint))
 }
 
 /// How far the tables of a checkpoint were read; `None` if no more is to be, and no stream waits for it.
@@ -43,13 +41,11 @@ pub(in super::super) async fn progress(
     let is_wanted = |found: &Vec<Progress>| !is_off || found.iter().any(Progress::is_held);
     let tables = checkpoint.snapshots.map_or(0, |snapshots| snapshots.tables);
     writer.progress(usize::try_from(tables).unwrap_or(usize::MAX))?;
-    loop {
-        match writer.done().await? {
-            Done::Progress(progress) => return Ok(Some(progress).filter(is_wanted)),
-            Done::Failed { error, .. } => return Err(sink::<KafkaSink>(error)),
-            _ => {}
-        }
-    }
+    let found = answer(writer, |done| match done {
+        Done::Progress(progress) => Some(progress),
+        _ => None,
+    });
+    Ok(Some(found.await?).filter(is_wanted))
 }
 
 /// The tables of a checkpoint that are parked.
@@ -61,13 +57,11 @@ pub(in super::super) async fn parked(
         return Ok(Vec::new());
     }
     writer.parked(usize::try_from(checkpoint.parked).unwrap_or(usize::MAX))?;
-    loop {
-        match writer.done().await? {
-            Done::Parked(parked) => return Ok(parked),
-            Done::Failed { error, .. } => return Err(sink::<KafkaSink>(error)),
-            _ => {}
-        }
-    }
+    answer(writer, |done| match done {
+        Done::Parked(parked) => Some(parked),
+        _ => None,
+    })
+    .await
 }
 
 /// What was told of tables' columns, if anything is.
@@ -79,11 +73,26 @@ pub(in super::super) async fn told(
         return Ok(Vec::new());
     }
     writer.told()?;
+    answer(writer, |done| match done {
+        Done::Told(told) => Some(told),
+        _ => None,
+    })
+    .await
+}
+
+/// Waits for the answer that `pick` picks; what else comes home is of before.
+async fn answer<T>(
+    writer: &mut Writer<kafka::Error>,
+    pick: impl Fn(Done<kafka::Error>) -> Option<T>,
+) -> Result<T, Error> {
     loop {
         match writer.done().await? {
-            Done::Told(told) => return Ok(told),
             Done::Failed { error, .. } => return Err(sink::<KafkaSink>(error)),
-            _ => {}
+            done => {
+                if let Some(found) = pick(done) {
+                    return Ok(found);
+                }
+            }
         }
     }
 }
