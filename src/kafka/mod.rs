@@ -51,6 +51,7 @@ impl From<&Config> for SinkConfig {
             topics: config.topics.clone(),
             position_headers: config.records.position_headers,
             batch: config.batch,
+            pipeline: config.pipeline.clone(),
             slot: config.replication.slot.clone(),
         }
     }

@@ -61,6 +61,8 @@ pub struct SinkConfig {
     pub position_headers: bool,
     /// How large a batch can be.
     pub batch: BatchLimits,
+    /// The pipeline's name.
+    pub pipeline: String,
     /// The replication slot: the key of its checkpoint.
     pub slot: String,
 }
@@ -459,7 +461,7 @@ impl Sink for KafkaSink {
             return Ok(Vec::new());
         };
         self.ensure_own(&topic)?;
-        told::read(&self.config.kafka, &topic, &self.config.slot)
+        told::read(&self.config.kafka, &topic, (&self.config.pipeline, &self.config.slot))
     }
 
     fn ensure_topic(&mut self, topic: &str) -> Result<(), Error> {

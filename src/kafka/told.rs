@@ -8,15 +8,15 @@ use super::recovery::PARTITION;
 use crate::columns::{self, Told};
 use crate::config::Kafka;
 
-/// What a slot has told last of each table, once all of the topic is decided. It is read whole: tables
+/// What a pipeline has told last of each table, once all of the topic is decided. It is read whole: tables
 /// change seldom, and nothing else says where a table was told of last.
-pub(super) fn read(config: &Kafka, topic: &str, slot: &str) -> Result<Vec<Told>, Error> {
+pub(super) fn read(config: &Kafka, topic: &str, of: (&str, &str)) -> Result<Vec<Told>, Error> {
     let mut reader = TopicReader::new(config)?;
     let offsets = reader.offsets(topic, PARTITION)?;
     reader.seek(topic, PARTITION, offsets)?;
     let mut told = BTreeMap::new();
     while let Some(record) = reader.next_record()? {
-        told.extend(record.value().and_then(|value| columns::read(value, slot)));
+        told.extend(record.value().and_then(|value| columns::read(value, of)));
     }
     Ok(told.into_iter().collect())
 }

@@ -359,6 +359,7 @@ impl Assembler {
             return Ok(Step::Continue);
         }
         let mark = batch.mark();
+        let mut is_untold = false;
         let (plan, last_deleted) = match owner {
             // They are of no change.
             Owner::Letters(_) => return Err(Error::NotParked),
@@ -366,11 +367,14 @@ impl Assembler {
             Owner::Relation(relation) => {
                 let entry = self.relations.get_mut(&relation);
                 let entry = entry.ok_or(Error::UnknownRelation(relation))?;
+                is_untold = entry.untold.is_some();
                 (&mut entry.plan, &mut self.last_deleted)
             }
             Owner::Returning => {
                 let Parking { returning, last_deleted, .. } = &mut self.parking;
-                (&mut returning.as_mut().ok_or(Error::NotParked)?.entry.plan, last_deleted)
+                let entry = &mut returning.as_mut().ok_or(Error::NotParked)?.entry;
+                is_untold = entry.untold.is_some();
+                (&mut entry.plan, last_deleted)
             }
         };
         let Some(plan) = plan else {
@@ -381,8 +385,7 @@ impl Assembler {
         };
         match plan.encode(change, context, last_deleted, batch) {
             Ok(plan::Step::Done) => {
-                // Nearly always nothing is to be told.
-                if !self.telling.untold.is_empty() {
+                if is_untold {
                     self.tell(owner, change, mark, batch);
                 }
                 Ok(Step::Continue)

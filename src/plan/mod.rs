@@ -264,7 +264,7 @@ fn compile_table(
         columns: shape.columns.iter().map(|column| column.name.clone()).collect(),
         sharing: destination.sharing(relation),
         claim: Some(destination.claim(relation, &shape, settings)),
-        told: shape.told(type_names),
+        told: shape.told(relation, type_names),
         odd_leaf: shape.odd_leaf,
         facts: None,
         body: Body::Table { draft: Box::new(draft), topic },

@@ -54,6 +54,7 @@ pub(crate) fn config(kafka: &Kafka, name: &str) -> SinkConfig {
             max_bytes: 4 << 20,
             max_records: 40_000,
         },
+        pipeline: "test".to_owned(),
         slot: id,
     }
 }

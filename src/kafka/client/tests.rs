@@ -36,6 +36,7 @@ pub(in crate::kafka) fn config(bootstrap_servers: &str) -> SinkConfig {
             max_bytes: 4 << 20,
             max_records: 4000,
         },
+        pipeline: "pipeline".into(),
         slot: "slot".into(),
     }
 }

@@ -15,8 +15,8 @@ const TELLING_TABLE: &str = "(schema changes)";
 #[derive(Debug, Default)]
 pub(super) struct Telling {
     told: BTreeMap<String, Vec<Column>>,
-    /// What is to be told with the next row.
-    pub(super) untold: BTreeMap<Owner, Vec<Column>>,
+    /// The epoch of the changes that are brought back.
+    pub(super) returning_epoch: u32,
 }
 
 impl Assembler {
@@ -36,16 +36,16 @@ impl Assembler {
     /// A plan of a table is made, and its columns are these; none are of what nothing is told.
     pub(super) fn on_columns(&mut self, owner: Owner, columns: Vec<Column>) {
         let table = self.table_of(owner).unwrap_or_default();
-        let Telling { told, untold } = &mut self.telling;
-        let is_told = told.get(&table).is_some_and(|told| Column::are_same(told, &columns));
-        if columns.is_empty() || is_told {
-            untold.remove(&owner);
-        } else {
-            untold.insert(owner, columns);
+        let told = self.telling.told.get(&table);
+        let is_told = told.is_some_and(|told| Column::are_same(told, &columns));
+        if let Some(entry) = self.entry_mut(owner) {
+            entry.untold = Some(columns).filter(|columns| !columns.is_empty() && !is_told);
         }
     }
 
-    /// Tells of the columns of a row whose records are in the batch behind `mark`, before them.
+    /// Tells of the columns of a row whose records are in the batch behind `mark`, before them, if they
+    /// are to be told of.
+    #[cold]
     pub(super) fn tell(
         &mut self,
         owner: Owner,
@@ -57,15 +57,22 @@ impl Assembler {
             change.op,
             Op::Delete { .. } | Op::Insert { .. } | Op::Read { .. } | Op::Update { .. }
         );
-        let Some(table) = self.table_of(owner).filter(|_| is_row) else { return };
+        if !is_row {
+            return;
+        }
+        let Some(table) = self.table_of(owner) else { return };
+        let Some(new) = self.entry_mut(owner).and_then(|it| it.untold.take()) else { return };
         let Some(topic) = &self.settings.schema_changes_topic else { return };
-        let Some(new) = self.telling.untold.remove(&owner) else { return };
         let topic = Arc::make_mut(&mut self.topics).intern(topic, TELLING_TABLE);
         let old = self.telling.told.get(&table).map(Vec::as_slice);
         let value = ColumnsRecord {
             table: &table,
+            pipeline: &self.base.pipeline,
             slot: &self.base.slot,
-            epoch: self.base.epoch,
+            epoch: match owner {
+                Owner::Returning => self.telling.returning_epoch,
+                _ => self.base.epoch,
+            },
             position: &change.position.to_string(),
             xid: change.xact.xid.0,
             commit_time_us: change.xact.commit_time_us,

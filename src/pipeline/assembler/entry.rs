@@ -1,5 +1,6 @@
 //! A relation of the stream, with what is known of it.
 
+use crate::columns::Column;
 use crate::facts::FactsDigest;
 use crate::plan::Plan;
 use crate::wal::{Relation, RelationId};
@@ -11,6 +12,8 @@ pub(super) struct Entry {
     pub(super) plan: Option<Plan>,
     /// The plan that it had before it was announced again as it is.
     pub(super) former: Option<Plan>,
+    /// Its columns, where they are to be told of with its next row.
+    pub(super) untold: Option<Vec<Column>>,
     /// The facts that the plan was made from, if nothing else of it may be from another time.
     pub(super) facts: Option<FactsDigest>,
     /// The relation that was announced just before: its root, if no row is of its own.
@@ -35,6 +38,7 @@ impl Entry {
             relation,
             plan: None,
             former: None,
+            untold: None,
             facts: None,
             root: None,
             nullable: Vec::new(),
@@ -78,7 +82,7 @@ impl Entry {
 
     /// What it was made from counts for nothing.
     pub(super) fn forget_plan(&mut self) {
-        (self.plan, self.former, self.facts) = (None, None, None);
+        (self.plan, self.former, self.untold, self.facts) = (None, None, None, None);
     }
 }
 

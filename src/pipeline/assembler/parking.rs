@@ -145,7 +145,6 @@ impl Assembler {
         let topic = topics.intern(&self.settings.parked_topic, PARKED_TABLE);
         let plan = ParkedPlan::new(topic, table, self.base.epoch, &shape);
         // What it has is told with the first change that comes back.
-        self.telling.untold.remove(&Owner::Relation(id));
         if let Some(entry) = self.relations.get_mut(&id) {
             entry.forget_plan();
             entry.plan = Some(Plan::Parked(Box::new(plan)));
@@ -198,6 +197,7 @@ impl Assembler {
         let Some(change) = kept.change() else { return Err(Error::NotParked) };
         let mut scratch = std::mem::take(&mut self.parking.scratch);
         scratch.clear();
+        self.telling.returning_epoch = kept.epoch();
         let step = self.encode(Owner::Returning, &change, context, &mut scratch);
         if let Ok(Step::Continue) = step {
             self.adopt(&scratch, batch, PARKED_HEADER, |record| match kept.epoch() {

@@ -84,7 +84,7 @@ impl Assembler {
 
     /// Finishes a plan with one schema id per schema that its draft asked for.
     pub fn install(&mut self, owner: Owner, mut draft: Draft, ids: &[SchemaId]) {
-        self.on_columns(owner, std::mem::take(&mut draft.told));
+        let columns = std::mem::take(&mut draft.told);
         let facts = draft.facts;
         let plan = draft.finish(Arc::make_mut(&mut self.topics), ids);
         match (owner, self.entry_mut(owner)) {
@@ -95,6 +95,7 @@ impl Assembler {
                 }
             }
         }
+        self.on_columns(owner, columns);
     }
 
     /// Takes the plan again that a relation had before it was announced again as it is, if the catalog

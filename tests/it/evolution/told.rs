@@ -165,6 +165,33 @@ fn a_change_is_told_of_once_whatever_happens_to_walbrook() {
     });
 }
 
+/// What types are called is the catalog's word of today, and no reason to tell.
+#[test]
+fn a_type_that_is_renamed_or_gone_later_is_no_change() {
+    run(TEST_LIMIT, async {
+        let ddl = "CREATE TYPE mood AS ENUM ('a'); CREATE TYPE size AS ENUM ('m');
+                   CREATE TABLE shop (id int PRIMARY KEY, v mood, w size);
+                   CREATE PUBLICATION walbrook FOR ALL TABLES";
+        let mut flow = Flow::start(shared(), "told_types", ddl, &[ON]).await;
+        flow.execute("INSERT INTO shop VALUES (1, 'a', 'm')").await;
+        flow.drain().await;
+        flow.stop();
+        flow.execute("INSERT INTO shop VALUES (2, 'a', 'm')").await;
+        flow.execute("ALTER TABLE shop ALTER v TYPE text; DROP TYPE mood").await;
+        flow.execute("ALTER TYPE size RENAME TO sizes; INSERT INTO shop VALUES (3, 'b', 'm')")
+            .await;
+        flow.restart().await;
+        flow.drain().await;
+        let all = told(&flow, "public.shop");
+        assert_eq!(all.len(), 2, "{all:?}");
+        assert_eq!(newest(&all), "id integer!, v text?, w public.sizes?");
+        let third = flow.records("public.shop").last().map(position).unwrap();
+        let second = position(&flow.records("schema-changes")[1]);
+        assert_eq!((second.0, second.1), (third.0, third.1));
+        flow.stop();
+    });
+}
+
 /// What waits is told of when it comes back.
 #[test]
 fn a_table_that_is_parked_is_told_of_with_its_changes() {

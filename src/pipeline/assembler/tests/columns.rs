@@ -36,7 +36,7 @@ impl Model {
             self.records.push((commit_lsn.0, ordinal, record.part, tells));
             if tells {
                 let value = batch.slice(record.value.as_ref().unwrap());
-                self.told.extend(columns::read(value, "s"));
+                self.told.extend(columns::read(value, ("p", "s")));
             }
         }
         self.checkpoint = batch.checkpoint.clone().unwrap();
