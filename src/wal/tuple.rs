@@ -87,8 +87,15 @@ impl<'a> Tuple<'a> {
     /// it. One that is not there is NULL.
     pub fn select(&self, order: &[usize], out: &mut Vec<u8>) {
         out.extend_from_slice(&u16::try_from(order.len()).unwrap_or(u16::MAX).to_be_bytes());
+        // Mostly the order rises, and then the row is walked through once.
+        let (mut columns, mut next) = (self.columns(), 0);
         for index in order.iter().take(usize::from(u16::MAX)) {
-            let (tag, value) = match self.columns().nth(*index) {
+            if *index < next {
+                (columns, next) = (self.columns(), 0);
+            }
+            let column = columns.nth(*index - next);
+            next = *index + 1;
+            let (tag, value) = match column {
                 Some(Column::Binary(value)) => (b'b', value),
                 Some(Column::Text(value)) => (b't', value),
                 Some(Column::Unchanged) => (b'u', [].as_slice()),
