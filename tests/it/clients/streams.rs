@@ -215,15 +215,16 @@ impl Scene {
             panic!("{NAME} ended with {status}:\n{}", program.log_tail());
         }
         let text = |value: Vec<u8>| String::from_utf8(value).unwrap();
-        let mut joined = BTreeMap::new();
-        for record in self.output(&self.joined) {
-            joined.insert(record.key.unwrap(), record.value.map(text));
-        }
+        // What it has counted it has joined, so the counts are read first: it may write between the two.
         let mut counts = BTreeMap::new();
         for record in self.output(&self.counts) {
             let value = text(record.value.unwrap());
             let (table, count) = value.split_once(' ').unwrap();
             counts.insert((table.to_owned(), record.key.unwrap()), count.parse().unwrap());
+        }
+        let mut joined = BTreeMap::new();
+        for record in self.output(&self.joined) {
+            joined.insert(record.key.unwrap(), record.value.map(text));
         }
         Outcome { joined: joined.into_values().flatten().collect(), counts }
     }
