@@ -57,6 +57,7 @@ class Shop:
 
     def open(self):
         started = time.monotonic()
+        say("starting PostgreSQL, Kafka and a schema registry")
         self.servers.start()
         with self.servers.connect("postgres") as connection:
             connection.execute("CREATE DATABASE shop")

@@ -275,7 +275,7 @@ const THEN: &str = r#"
         ('44444444-4444-4444-4444-444444444444', 'note', '18', 'Noted', '{"text": ""}');
 "#;
 
-const SCHEMA: &str = r#"{
+pub(super) const SCHEMA: &str = r#"{
     "type": "record", "name": "OrderPlaced", "namespace": "shop", "fields": [
         {"name": "order", "type": "long"},
         {"name": "customer", "type": "string"},

@@ -4,6 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use super::scene::SCHEMA;
 use crate::support::stack::{Space, installed, shared};
 use crate::support::walbrook::{Walbrook, write_file};
 use crate::support::{process, run};
@@ -80,7 +81,7 @@ async fn reads(
     let port = stack.postgres.port();
     let dsn = format!("host={socket} port={port} dbname={database} user=postgres");
     let mut python = Command::new(installed("python"));
-    python.arg(format!("{}/tests/clients/{client}", env!("CARGO_MANIFEST_DIR")));
+    python.arg(format!("{}/tests/clients/select/{client}", env!("CARGO_MANIFEST_DIR")));
     python.args(["--bootstrap", &stack.kafka.bootstrap(), "--registry", &stack.registry.url()]);
     python.args(["--dsn", &dsn, "--table", "kinds", "--topic", &format!("{prefix}.public.kinds")]);
     python.args(["--events", &events.to_string()]).args(more);
@@ -157,16 +158,6 @@ const NO_PLACE: &str = "UPDATE kinds SET fixed = 'NaN', wholes = '{{1,2},{3,4}}'
 
 /// 40 insertions, 2 updates, a key change (deletion, tombstone, creation), a deletion, a tombstone.
 const EVENTS: u32 = 47;
-
-const SCHEMA: &str = r#"{
-    "type": "record", "name": "OrderPlaced", "namespace": "shop", "fields": [
-        {"name": "order", "type": "long"},
-        {"name": "customer", "type": "string"},
-        {"name": "total", "type": "double"},
-        {"name": "lines", "type": {"type": "array", "items": "string"}},
-        {"name": "note", "type": ["null", "string"], "default": null}
-    ]
-}"#;
 
 /// What Avro's own representation has types for, and Debezium's has not.
 const MORE_COLUMNS: &str = "

@@ -1,5 +1,5 @@
 //! The second proof: walbrook is killed again and again while it reads tables that are written to, and
-//! at the end `walbrook verify` and a reader that shares no code with it (`tests/clients/snapshot.py`)
+//! at the end `walbrook verify` and a reader that shares no code with it (`tests/clients/select/snapshot.py`)
 //! hold the topics against the tables.
 //!
 //! `WALBROOK_SEED` repeats a run's draws.
@@ -227,7 +227,7 @@ fn read_by_a_stranger(space: &Space) -> String {
     let (socket, port) = (stack.postgres.socket_folder().display(), stack.postgres.port());
     let dsn = format!("host={socket} port={port} dbname={} user=postgres", space.database);
     let mut python = Command::new(installed("python"));
-    python.arg(format!("{}/tests/clients/snapshot.py", env!("CARGO_MANIFEST_DIR")));
+    python.arg(format!("{}/tests/clients/select/snapshot.py", env!("CARGO_MANIFEST_DIR")));
     python.args(["--bootstrap", &stack.kafka.bootstrap(), "--registry", &stack.registry.url()]);
     python.args(["--dsn", &dsn, "--prefix", &space.prefix]);
     python.args(["--tables", &TABLES.join(","), "--keyless", KEYLESS]);
