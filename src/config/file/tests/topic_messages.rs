@@ -1,4 +1,4 @@
-//! Golden messages about topics of walbrook's own.
+//! Golden messages about topics: those of walbrook's own, those of tables, and those that tables share.
 
 /// What `lines` in `section` of the least configuration give.
 pub(super) const TOPICS: &[(&str, &str, &str)] = &[
@@ -21,5 +21,110 @@ pub(super) const TOPICS: &[(&str, &str, &str)] = &[
         "schema_changes",
         "enabled = true\ntopic = \"walbrook.shop.parked\"",
         "14:9: `schema_changes.topic` is a topic of `[kafka]`, in which something else is kept: set them apart",
+    ),
+    (
+        "topics",
+        r#"template = "{prefix}.{schema}""#,
+        r#"13:12: `topics.template` lacks {table}, so that all tables would have one topic: add it, or have tables share a topic on purpose by [[topics.shared]]"#,
+    ),
+    (
+        "topics",
+        r#"template = "{prefix}.{tabel}""#,
+        r#"13:12: `topics.template` has the placeholder {tabel}, but knows {prefix}, {schema} and {table}"#,
+    ),
+    ("topics", r#"template = "{table""#, r#"13:12: `topics.template` has a { without its }"#),
+    (
+        "topics",
+        r#"template = "{prefix}/{table}""#,
+        r#"13:12: `topics.template` wants a topic in which {prefix}, {schema} and {table} stand for those of the table, such as "{prefix}.{schema}.{table}", and all else is letters, digits, dots, underscores and hyphens"#,
+    ),
+    (
+        "[topics.shared]",
+        r#"topic = "invoice""#,
+        r#"12:1: `topics.shared.tables` is missing: patterns such as ["tenant_*.invoice"]"#,
+    ),
+    (
+        "[topics.shared]",
+        r#"tables = ["tenant*.invoice"]"#,
+        r#"12:1: `topics.shared.topic` is missing: such as "{prefix}.invoice""#,
+    ),
+    (
+        "[topics.shared]",
+        r#"tables = ["tenant*.invoice"]
+topic = """#,
+        r#"14:9: `topics.shared.topic` wants a topic in which {prefix}, {schema} and {table} stand for those of the table, such as "{prefix}.{schema}.{table}", and all else is letters, digits, dots, underscores and hyphens"#,
+    ),
+    (
+        "[topics.shared]",
+        r#"tables = []
+topic = "invoice""#,
+        r#"13:10: `topics.shared.tables` is empty: name tables, or remove it"#,
+    ),
+    (
+        "[topics.shared]",
+        r#"tables = ["t.a"]
+topic = "x"
+key_field = "1st""#,
+        r#"15:13: `topics.shared.key_field` wants a name of letters, digits and underscores that does not begin with a digit, or false"#,
+    ),
+    (
+        "[topics.shared]",
+        r#"tables = ["t.a"]
+topic = "x"
+key_field = true"#,
+        r#"15:13: `topics.shared.key_field`: wrong value: boolean, expected the name of a field, or false"#,
+    ),
+    (
+        "[topics.shared]",
+        r#"tables = ["t.a"]
+topic = "x"
+key_field = false
+key_value = "{schema}""#,
+        r#"16:13: `topics.shared.key_field` and `topics.shared.key_value` contradict each other: without the field there is no value of it; remove the one or the other"#,
+    ),
+    (
+        "[topics.shared]",
+        r#"tables = ["t.a"]
+topic = "x"
+key_value = "{tenant}""#,
+        r#"15:13: `topics.shared.key_value` has the placeholder {tenant}, but knows {prefix}, {schema} and {table}"#,
+    ),
+    (
+        "[topics.shared]",
+        r#"tables = ["t.*"]
+topic = "x"
+[[topics.shared]]
+tables = ["t.a"]
+topic = "y""#,
+        r#"16:11: `topics.shared.tables`: t.a is in the 1st and the 2nd [[topics.shared]]: a table has one topic, so leave it out of one of them"#,
+    ),
+    (
+        "[topics.shared]",
+        r#"tables = ["t.*"]
+topic = "x"
+[[outbox]]
+table = "t.outbox""#,
+        r#"12:1: `topics.shared.tables` and `outbox.table` contradict each other: t.outbox is an outbox, whose events have topics of their own; write patterns that leave it out"#,
+    ),
+    (
+        "[topics.shared]",
+        r#"tables = ["t.outbox"]
+topic = "x"
+[[outbox]]
+table = "*.outbox""#,
+        r#"13:11: `topics.shared.tables` and `outbox.table` contradict each other: t.outbox is an outbox, whose events have topics of their own; write patterns that leave it out"#,
+    ),
+    (
+        "[topics.shared]",
+        r#"tables = ["t.a"]
+topic = "x"
+[tables]
+exclude = ["t.*"]"#,
+        r#"13:11: `topics.shared.tables` and [tables] include and exclude contradict each other: t.a is left out, so it has no topic"#,
+    ),
+    (
+        "tables",
+        r#"children = "parents""#,
+        r#"13:12: `tables.children` is "parents", but wants "own" or "parent""#,
     ),
 ];
