@@ -2,12 +2,12 @@
 
 mod children;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde_json::{Value, json};
 
-use crate::support::flow::{Flow, LIMIT, config, edit, lines_at, plain, said, told};
+use crate::support::flow::{self, Flow, LIMIT, config, edit, lines_at, plain, said, told};
 use crate::support::records::Record;
 use crate::support::stack::{NOTHING_FROM_BEFORE, STOPS, Space, Stack, shared};
 use crate::support::walbrook::command;
@@ -86,18 +86,8 @@ fn schema_ids(records: &[Record]) -> Vec<(u32, u32)> {
 /// Waits until so many changes of the table wait; why they do.
 #[track_caller]
 fn until_parked(flow: &Flow<'_>, table: &str, waiting: u64) -> String {
-    let start = Instant::now();
-    loop {
-        let output = command(&flow.config, &["status"]);
-        let status: Value = serde_json::from_str(&output.stdout).unwrap_or_default();
-        let parked = status["parked"].as_array().cloned().unwrap_or_default();
-        let it = parked.iter().find(|it| it["table"] == table && it["waiting"] == waiting);
-        if let Some(it) = it {
-            return it["reason"].as_str().unwrap().to_owned();
-        }
-        assert!(start.elapsed() < LIMIT, "{parked:?}\n{}", flow.walbrook.tail());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let parked = flow::until_parked(flow, table, waiting);
+    parked["reason"].as_str().unwrap().to_owned()
 }
 
 const SHARED: &str =

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::flow::{Flow, config, ends_with, lines_at, plain, position, said};
+use crate::support::flow::{
+    Flow, config, ends_with, lines_at, parked, plain, position, said, until_parked,
+};
 use crate::support::records::Record;
 use crate::support::stack::{NOTHING_FROM_BEFORE, Space, shared};
 use crate::support::walbrook::command;
@@ -25,28 +27,6 @@ async fn start<'a>(name: &str, ddl: &str, tables: &str, more: &[(&str, &str)]) -
     shared().postgres.execute(&space.database, ddl).await;
     let config = config(shared(), &space, &changes).replace("on_refused = \"stop\"\n", "");
     Flow::run(shared(), space, config).await
-}
-
-/// What it says of its tables that are parked.
-fn parked(flow: &Flow<'_>) -> Vec<Value> {
-    let output = command(&flow.config, &["status"]);
-    let status: Value = serde_json::from_str(&output.stdout).unwrap_or_default();
-    status["parked"].as_array().cloned().unwrap_or_default()
-}
-
-/// Waits until this table is parked, and so many of its changes; what is said of it.
-#[track_caller]
-fn until_parked(flow: &Flow<'_>, table: &str, waiting: u64) -> Value {
-    let start = Instant::now();
-    loop {
-        let parked = parked(flow);
-        let it = parked.iter().find(|it| it["table"] == table && it["waiting"] == waiting);
-        if let Some(it) = it {
-            return it.clone();
-        }
-        assert!(start.elapsed() < LIMIT, "{parked:?}\n{}", flow.walbrook.tail());
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// `walbrook unpark`, which ends with this code; what it said.

@@ -1,7 +1,7 @@
 //! One pipeline from a table to its topics: a space, a walbrook on it, and what came of it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use apache_avro::types::Value as Avro;
 use serde_json::{Value, json};
@@ -179,13 +179,13 @@ pub(crate) async fn drained(
          WHERE slot_name = '{}'",
         space.slot
     );
-    let deadline = std::time::Instant::now() + limit;
+    let deadline = Instant::now() + limit;
     loop {
         let rows = query(&client, &confirmed).await;
         if rows.first().is_some_and(|row| row[0] == "t") {
             return Ok(());
         }
-        if deadline < std::time::Instant::now() {
+        if deadline < Instant::now() {
             return Err(format!("not confirmed up to {end} within {limit:?}: {rows:?}"));
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -215,6 +215,28 @@ pub(crate) async fn until_value(client: &Client, statement: &str, wanted: &str) 
         }
     })
     .await;
+}
+
+/// What it says of its tables that are parked.
+pub(crate) fn parked(flow: &Flow<'_>) -> Vec<Value> {
+    let output = command(&flow.config, &["status"]);
+    let status: Value = serde_json::from_str(&output.stdout).unwrap_or_default();
+    status["parked"].as_array().cloned().unwrap_or_default()
+}
+
+/// Waits until this table is parked, and so many of its changes; what is said of it.
+#[track_caller]
+pub(crate) fn until_parked(flow: &Flow<'_>, table: &str, waiting: u64) -> Value {
+    let start = Instant::now();
+    loop {
+        let parked = parked(flow);
+        let it = parked.iter().find(|it| it["table"] == table && it["waiting"] == waiting);
+        if let Some(it) = it {
+            return it.clone();
+        }
+        assert!(start.elapsed() < LIMIT, "{parked:?}\n{}", flow.walbrook.tail());
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// A log line's field, also `message`.
