@@ -20,7 +20,12 @@ pub(super) fn topic(section: &SchemaChanges, prefix: &str) -> Result<Option<Stri
             "`schema_changes.topic` wants 1 to 249 letters, digits, dots, underscores and hyphens";
         return Err(fault(section, message));
     }
-    Ok(switch(&section.enabled, false).then_some(topic))
+    let is_enabled = switch(&section.enabled, false);
+    if !is_enabled && section.topic.is_some() {
+        let message = "`schema_changes.topic` needs `schema_changes.enabled = true` beside it: without that nothing is told there; set it, or remove the topic";
+        return Err(fault(section, message));
+    }
+    Ok(is_enabled.then_some(topic))
 }
 
 /// Refuses a topic that is another one of walbrook's own.

@@ -19,6 +19,16 @@ pub(super) const TOPICS: &[(&str, &str, &str)] = &[
     ),
     (
         "schema_changes",
+        "topic = \"shop.changes\"",
+        "13:9: `schema_changes.topic` needs `schema_changes.enabled = true` beside it: without that nothing is told there; set it, or remove the topic",
+    ),
+    (
+        "schema_changes",
+        "enabled = false\ntopic = \"shop.changes\"",
+        "14:9: `schema_changes.topic` needs `schema_changes.enabled = true` beside it: without that nothing is told there; set it, or remove the topic",
+    ),
+    (
+        "schema_changes",
         "enabled = true\ntopic = \"walbrook.shop.parked\"",
         "14:9: `schema_changes.topic` is a topic of `[kafka]`, in which something else is kept: set them apart",
     ),
