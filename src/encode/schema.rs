@@ -17,7 +17,7 @@ use super::structured::{self, Part};
 use super::values::{OnUnrepresentable, Representation, Values};
 use crate::types::Kind;
 
-pub use hints::{bare, is_same_layout};
+pub use hints::{bare, is_same, is_same_layout};
 
 /// The property of a field that has the column's own name, where that is another.
 pub(super) const COLUMN: &str = "walbrook.column";

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::topic::Destination;
 use super::{Draft, Settings};
-use crate::encode::schema::{bare, is_same_layout};
+use crate::encode::schema::{bare, is_same, is_same_layout};
 use crate::encode::{Naming, Wide};
 use crate::facts::TableFacts;
 use crate::wal::Relation;
@@ -173,14 +173,22 @@ pub fn recall(
     facts.primary_key = key.collect::<Option<_>>().unwrap_or_default();
 }
 
+/// Whether it is a subject of keys, by TopicNameStrategy.
+#[must_use]
+pub fn is_key(subject: &str) -> bool {
+    subject.ends_with("-key")
+}
+
 impl Draft {
     /// Takes the newest schemas as they are where only defaults or labels are others: what the stream
-    /// has not told is no news. Whether one says something else than the facts.
+    /// has not told is no news. A key's only where it says the same: the id is among the key's bytes.
+    /// Whether one says something else than the facts.
     pub fn keep(&mut self, newest: &[Newest]) -> bool {
         let mut is_other = false;
         for request in &mut self.schemas {
+            let is_kept = if is_key(&request.subject) { is_same } else { is_same_layout };
             let same = newest.iter().find(|(subject, text)| {
-                *subject == request.subject && is_same_layout(text, &request.schema_json)
+                *subject == request.subject && is_kept(text, &request.schema_json)
             });
             if let Some((_, text)) = same {
                 is_other |= !is_same(text, &request.schema_json);
@@ -189,10 +197,4 @@ impl Draft {
         }
         is_other
     }
-}
-
-/// Whether two schemas say the same: registries put the attributes into an order of their own.
-fn is_same(one: &str, other: &str) -> bool {
-    let parsed = |text| serde_json::from_str::<Value>(text).ok();
-    one == other || parsed(one).is_some_and(|one| Some(one) == parsed(other))
 }

@@ -329,3 +329,31 @@ async fn where_nothing_is_registered_a_version_with_the_same_layout_is_found() {
     assert!(asked.iter().all(|it| it.starts_with("GET ")), "{asked:?}");
     assert!(asked[3].contains("/subjects/t-value/versions/2 "), "{asked:?}");
 }
+
+/// The id is among a key's bytes, so words that somebody adds to its schema move no key.
+#[tokio::test]
+async fn a_key_goes_by_its_own_schema_or_by_the_oldest_that_reads_it() {
+    let key = |words: &str| {
+        format!(r#"{{"type":"record","name":"K","fields":[{{"name":"id","type":"int"}}]{words}}}"#)
+    };
+    let version = |id: u32, schema: &str| {
+        (200, serde_json::json!({ "id": id, "schema": schema }).to_string())
+    };
+    let other = r#"{"type":"record","name":"K","fields":[]}"#;
+    let (first, last) = (key(r#","doc":"First""#), key(r#","doc":"Last""#));
+    // As registries write it, in an order of their own.
+    let own = r#"{"name":"K","type":"record","fields":[{"type":"int","name":"id"}]}"#;
+    for (versions, expect) in [
+        (vec![version(10, other), version(11, &first), version(12, &last)], Some(11)),
+        (vec![version(10, &first), version(11, own), version(12, &last)], Some(11)),
+        (vec![version(10, other)], None),
+    ] {
+        let numbers: Vec<_> = (1..=versions.len()).collect();
+        let list = (200, serde_json::json!(numbers).to_string());
+        let (url, _) = server([vec![list], versions].concat());
+        let config = config::Registry { auto_register: false, ..config(vec![url]) };
+        let mut registry = Registry::new(&config).unwrap();
+        let found = registry.register("t-key", &key("")).await.ok();
+        assert_eq!(found, expect.map(SchemaId));
+    }
+}

@@ -17,6 +17,13 @@ pub fn is_same_layout(one: &str, other: &str) -> bool {
     one.is_some() && one == bare(other)
 }
 
+/// Whether two schemas say the same: registries put the attributes into an order of their own.
+#[must_use]
+pub fn is_same(one: &str, other: &str) -> bool {
+    let parsed = |text| serde_json::from_str::<Value>(text).ok();
+    one == other || parsed(one).is_some_and(|one| Some(one) == parsed(other))
+}
+
 /// A type without what says nothing of how it is laid out: defaults, labels of enums, names of columns
 /// beside those of their fields, and words.
 #[must_use]

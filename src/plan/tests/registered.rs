@@ -265,3 +265,43 @@ fn readers_know_columns_by_the_names_of_their_fields() {
         assert_eq!(history.fields("after"), expect);
     }
 }
+
+/// What others have added to newest schemas stays in values'; a key would get another id by it, and so
+/// other bytes.
+#[test]
+fn words_in_the_newest_schemas_move_no_key() {
+    let relation = relation("t", ByKey, &[ID]);
+    let all = facts(&["id"], &["id"]);
+    let compile = |newest: &[Newest]| {
+        let registered = Registered::parse(newest, &settings());
+        super::super::compile(&relation, &all, &registered, &settings()).unwrap()
+    };
+    let own: Vec<Newest> =
+        compile(&[]).schemas.into_iter().map(|it| (it.subject, it.schema_json)).collect();
+    let with = |words: &str| -> Vec<Newest> {
+        let worded = |(subject, text): &Newest| {
+            let mut schema: Value = serde_json::from_str(text).unwrap();
+            schema["doc"] = words.into();
+            (subject.clone(), schema.to_string())
+        };
+        own.iter().map(worded).collect()
+    };
+    let kept = |newest: &[Newest]| {
+        let mut draft = compile(newest);
+        let is_other = draft.keep(newest);
+        let text = |side: &str| {
+            let found = draft.schemas.iter().find(|it| it.subject.ends_with(side));
+            found.unwrap().schema_json.clone()
+        };
+        (text("-value"), text("-key"), is_other)
+    };
+    let text = |newest: &[Newest], side: &str| {
+        newest.iter().find(|(subject, _)| subject.ends_with(side)).unwrap().1.clone()
+    };
+    let newest = with("Written by the team.");
+    assert_eq!(kept(&newest), (text(&newest, "-value"), text(&own, "-key"), true));
+    // The same in another order is the same, and is not registered again.
+    let spaced: Vec<Newest> =
+        own.iter().map(|(subject, text)| (subject.clone(), format!(" {text} "))).collect();
+    assert_eq!(kept(&spaced), (text(&spaced, "-value"), text(&spaced, "-key"), false));
+}
