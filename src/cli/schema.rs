@@ -12,7 +12,10 @@ pub enum SchemaCommand {
     ///
     /// For a CI pipeline. Applies the SQL to the definitions of a database inside of a transaction, looks
     /// at the catalog there as walbrook would, and rolls back; then asks the registry what it would answer
-    /// to each schema. Registers nothing, and leaves nothing behind but gaps in sequences.
+    /// to each schema. Registers nothing.
+    ///
+    /// Leaves behind only what no rollback takes back: gaps in sequences, what functions, DO blocks and
+    /// definitions do with setval, COPY … TO a file or PROGRAM, pg_logical_emit_message(false, …), dblink.
     ///
     /// The database is the one that the configuration names, which must have the tables as they are before
     /// the migration, and the publications; or, with --scratch, the one that PGHOST, PGPORT, PGDATABASE,
@@ -21,7 +24,8 @@ pub enum SchemaCommand {
     /// replication slot, as production has, is refused without --in-place.
     ///
     /// Takes plain SQL, such as the output of Django's sqlmigrate. BEGIN and COMMIT in it are left out, as is
-    /// what changes no definition and cannot run in a transaction (VACUUM, REINDEX, the word CONCURRENTLY).
+    /// what calls setval, and what changes no definition and cannot run in a transaction (VACUUM, REINDEX,
+    /// CLUSTER, the word CONCURRENTLY). Limits of time that it sets are not: those of walbrook hold.
     ///
     /// Exit codes: 0 readers go on; 3 something would be refused; 10 nothing is refused, and readers have to
     /// be ready for it first (docs/evolution.md); 9 as far as can be told without the registry, readers go

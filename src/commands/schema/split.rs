@@ -18,6 +18,8 @@ pub(super) struct Statement<'a> {
     pub(super) sql: &'a str,
     /// Its first words outside of quotes and parentheses.
     words: Vec<Range<usize>>,
+    /// Whether `setval(` is in it outside of quotes.
+    sets_value: bool,
 }
 
 /// What is done with a statement.
@@ -28,7 +30,8 @@ pub(super) enum Step<'a> {
     Begin,
     /// COMMIT of the file.
     End,
-    LeftOut,
+    /// Not applied: why.
+    LeftOut(&'static str),
     /// Applied without the word CONCURRENTLY.
     Plain(Cow<'a, str>),
 }
@@ -67,7 +70,11 @@ impl<'a> Statement<'a> {
             ("BEGIN", _) | ("START", "TRANSACTION") => Ok(Step::Begin),
             ("COMMIT" | "END", _) => Ok(Step::End),
             ("COPY", _) if self.has("STDIN") || self.has("STDOUT") => refused(COPY),
-            ("CLUSTER" | "REINDEX" | "VACUUM", _) => Ok(Step::LeftOut),
+            ("CLUSTER" | "REINDEX" | "VACUUM", _) => Ok(Step::LeftOut(NO_DEFINITION)),
+            // Definitions are what is looked at, and most only say what would call it.
+            (first, _) if self.sets_value && !matches!(first, "ALTER" | "CREATE") => {
+                Ok(Step::LeftOut(SETVAL))
+            }
             ("ALTER", "TABLE") if self.has("DETACH") => Ok(self.plain()),
             ("CREATE", "UNIQUE") | ("CREATE" | "DROP", "INDEX") => Ok(self.plain()),
             _ => Ok(Step::Apply(Cow::Borrowed(self.sql))),
@@ -107,6 +114,8 @@ impl<'a> Statement<'a> {
     }
 }
 
+const NO_DEFINITION: &str = "it changes no definition";
+const SETVAL: &str = "what setval does is not taken back";
 const PREPARED: &str =
     "prepared transactions outlive the one that the file is tried in: take it out";
 const ROLLBACK: &str = "the file takes back its own statements: take out what it does not mean";
@@ -141,6 +150,7 @@ impl<'a> Scanner<'a> {
         let mut start = None;
         let mut words: Vec<Range<usize>> = Vec::new();
         let (mut parentheses, mut body) = (0_usize, Body::default());
+        let (mut last, mut sets_value) = ("", false);
         let mut end = self.at;
         while let Some((token, range)) = self.token()? {
             let from = *match token {
@@ -148,12 +158,14 @@ impl<'a> Scanner<'a> {
                 Token::Semicolon if start.is_none() => continue,
                 _ => start.get_or_insert(range.start),
             };
+            sets_value |= token == Token::Open && is_setval(last);
+            last = self.text.get(range.clone()).unwrap_or_default();
             match token {
                 Token::Semicolon if parentheses == 0 && body.depth == 0 => break,
                 Token::Open => parentheses += 1,
                 Token::Close => parentheses = parentheses.saturating_sub(1),
                 Token::Word if parentheses == 0 => {
-                    body.see(self.text.get(range.clone()).unwrap_or_default());
+                    body.see(last);
                     if words.len() < WORDS_MAX {
                         words.push(range.start - from..range.end - from);
                     }
@@ -170,7 +182,8 @@ impl<'a> Scanner<'a> {
         if 0 < parentheses {
             return Err((line, OPEN_PARENTHESIS));
         }
-        Ok(Some(Statement { line, sql: self.text.get(start..end).unwrap_or_default(), words }))
+        let sql = self.text.get(start..end).unwrap_or_default();
+        Ok(Some(Statement { line, sql, words, sets_value }))
     }
 
     /// The next token and where it is.
@@ -327,6 +340,11 @@ impl Body {
             self.depth = self.depth.saturating_sub(1);
         }
     }
+}
+
+/// Whether a word, or a quoted name, is the function that no transaction takes back.
+fn is_setval(word: &str) -> bool {
+    word.eq_ignore_ascii_case("setval") || word == "\"setval\""
 }
 
 /// What the server takes for a blank; a vertical tab from version 16 on, and for an error before.

@@ -75,7 +75,19 @@ impl From<postgres::Error> for Failure {
 /// What a COMMIT of the file does to us, and each statement outside of BEGIN and COMMIT: what was
 /// deferred is checked. Else PostgreSQL would refuse to ALTER such a table in what comes behind.
 const CHECK: &str = "SET CONSTRAINTS ALL IMMEDIATE";
-const DEFER: &str = "SET CONSTRAINTS ALL DEFERRED";
+/// What the next BEGIN does: what is deferred from the start is, and nothing else (a row that is still to be
+/// checked would be in the way of an ALTER TABLE). Of the others those are named that have a name of their
+/// own, since one name sets all that have it; what the file makes later is deferred as it should be.
+const DEFER: &str = "\
+DO $$ DECLARE names text; BEGIN
+  SET CONSTRAINTS ALL DEFERRED;
+  SELECT string_agg(name, ', ') INTO names FROM (
+    SELECT format('%I.%I', nspname, conname)
+    FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = connamespace
+    WHERE condeferrable AND has_schema_privilege(n.oid, 'USAGE')
+    GROUP BY nspname, conname HAVING NOT bool_or(condeferred)) AS checked (name);
+  IF names IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || names || ' IMMEDIATE'; END IF;
+END $$";
 
 /// Reads the files.
 ///
@@ -124,8 +136,8 @@ impl<'a> Migration<'a> {
                         is_open = false;
                         migration.send(name, statement, CHECK);
                     }
-                    Step::LeftOut => {
-                        migration.note(name, &statement, "is left out: it changes no definition");
+                    Step::LeftOut(why) => {
+                        migration.note(name, &statement, &format!("is left out: {why}"));
                     }
                     Step::Plain(sql) => {
                         let why = "is tried without CONCURRENTLY, which runs in no transaction";
@@ -163,15 +175,15 @@ impl<'a> Migration<'a> {
     pub(super) async fn on(&self, config: &Config, arguments: &CheckDdl) -> Result<Tried, Failure> {
         let postgres = &database(config, arguments)?;
         let mut catalog = Catalog::connect_for_ddl(postgres).await?;
-        let slots = catalog.slots_here(&config.replication.slot).await?;
+        let slots = catalog.slots_here().await?;
         if !arguments.in_place && !slots.is_empty() {
             return Err(Failure::Refused(in_use(postgres, &slots)));
         }
         published(config, &mut catalog).await?;
         let before = survey(config, &mut catalog).await?;
-        catalog.begin_ddl(arguments.lock_timeout).await?;
+        catalog.begin_ddl().await?;
         for Part { file, statement, sql } in &self.parts {
-            if let Some(refusal) = catalog.try_ddl(sql).await? {
+            if let Some(refusal) = catalog.try_ddl(sql, arguments.lock_timeout).await? {
                 return Err(Failure::Statement(refused(file, statement, &refusal)));
             }
         }
@@ -193,8 +205,11 @@ fn database<'a>(config: &'a Config, arguments: &CheckDdl) -> Result<Cow<'a, Post
     if !arguments.scratch {
         return Ok(Cow::Borrowed(&config.postgres));
     }
-    let found = config::of_environment(&Environment::of_process());
-    found.map(Cow::Owned).map_err(|error| Failure::Usage(error.to_string()))
+    let mut found = config::of_environment(&Environment::of_process())
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    // No variable of libpq's says it.
+    found.statement_timeout = config.postgres.statement_timeout;
+    Ok(Cow::Owned(found))
 }
 
 fn in_use(postgres: &Postgres, slots: &[String]) -> String {
@@ -238,6 +253,9 @@ fn refused(file: &str, statement: &Statement<'_>, refusal: &DdlRefusal) -> Strin
         // Labels of enums.
         "55P04" => {
             "; here all is one transaction: try what comes before it, and migrate, before what uses it"
+        }
+        "57014" => {
+            "; it took longer than postgres.statement_timeout: raise that, or try it where fewer rows are (definitions are enough)"
         }
         "25001" => "; here all is one transaction: take it out, if it changes no table",
         _ => "",

@@ -41,13 +41,13 @@ impl Catalog {
         Self::connect_with(postgres, &settings(postgres).for_ddl()).await
     }
 
-    /// The logical slots of this database, and the one of this name, if there is one.
+    /// The logical slots of this database. Those of others of the cluster are nobody's here.
     ///
     /// # Errors
     ///
     /// If the query fails.
-    pub async fn slots_here(&mut self, slot: &str) -> Result<Vec<String>, Error> {
-        self.rows(SLOTS_SQL, &[&slot]).await?.iter().map(|row| field(row, 0)).collect()
+    pub async fn slots_here(&mut self) -> Result<Vec<String>, Error> {
+        self.rows(SLOTS_SQL, &[]).await?.iter().map(|row| field(row, 0)).collect()
     }
 
     /// Begins the transaction, with the search path of the role.
@@ -55,19 +55,27 @@ impl Catalog {
     /// # Errors
     ///
     /// If the server does not answer.
-    pub async fn begin_ddl(&mut self, lock_timeout: Duration) -> Result<(), Error> {
-        let limit = lock_timeout.as_millis();
-        let begin =
-            format!("BEGIN; SET LOCAL search_path TO DEFAULT; SET LOCAL lock_timeout = {limit}");
-        self.execute(&begin).await
+    pub async fn begin_ddl(&mut self) -> Result<(), Error> {
+        self.execute("BEGIN; SET LOCAL search_path TO DEFAULT").await
     }
 
-    /// Runs one statement in it; the server's words if it refuses that.
+    /// Runs one statement in it, within our limits of time, whatever those before it have set (the head
+    /// of a pg_dump takes them away); the server's words if it refuses that.
     ///
     /// # Errors
     ///
     /// If the server does not answer.
-    pub async fn try_ddl(&mut self, statement: &str) -> Result<Option<DdlRefusal>, Error> {
+    pub async fn try_ddl(
+        &mut self,
+        statement: &str,
+        lock_timeout: Duration,
+    ) -> Result<Option<DdlRefusal>, Error> {
+        let limits = format!(
+            "SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}",
+            lock_timeout.as_millis(),
+            self.statement_timeout.as_millis()
+        );
+        self.execute(&limits).await?;
         let client = &self.client;
         let query = async {
             match client.query_typed(statement, &[]).await {
@@ -110,5 +118,5 @@ impl Catalog {
 
 const SLOTS_SQL: &str = "\
 SELECT slot_name::text FROM pg_replication_slots
-WHERE slot_type = 'logical' AND database = current_database() OR slot_name = $1
+WHERE slot_type = 'logical' AND database = current_database()
 ORDER BY 1";

@@ -119,7 +119,7 @@ fn what_begins_or_ends_a_transaction_does_not_get_through() {
 #[test]
 fn what_cannot_run_in_a_transaction_and_changes_no_definition_is_left_out() {
     for text in ["VACUUM", "vacuum (full) t", "REINDEX INDEX CONCURRENTLY i", "CLUSTER t"] {
-        assert_eq!(step(text), Ok(Step::LeftOut), "{text}");
+        assert_eq!(step(text), Ok(Step::LeftOut(NO_DEFINITION)), "{text}");
     }
     for (text, expect) in [
         (
@@ -136,6 +136,34 @@ fn what_cannot_run_in_a_transaction_and_changes_no_definition_is_left_out() {
         assert_eq!(step(text), Ok(Step::Plain(expect.into())), "{text}");
     }
     for text in ["CREATE INDEX i ON t (a)", "REFRESH MATERIALIZED VIEW CONCURRENTLY v"] {
+        assert_eq!(step(text), Ok(Step::Apply(text.into())), "{text}");
+    }
+}
+
+#[test]
+fn what_calls_setval_is_left_out() {
+    for text in [
+        "SELECT setval('s', 1)",
+        "select pg_catalog.SETVAL ('public.s', 1, true)",
+        "SELECT (pg_catalog . /* a */ setval/* b */\n('s', 1))",
+        "SELECT \"setval\"('s', 1)",
+        "SELECT setval(pg_get_serial_sequence('\"t\"','id'), coalesce(max(\"id\"), 1), max(\"id\") IS NOT null) FROM \"t\"",
+        "WITH n AS (SELECT 1) SELECT setval('s', 1) FROM n",
+        "VALUES (setval('s', 1))",
+        "INSERT INTO t SELECT setval('s', 1)",
+    ] {
+        assert_eq!(step(text), Ok(Step::LeftOut(SETVAL)), "{text}");
+    }
+    for text in [
+        "SELECT setval FROM t",
+        "SELECT 'setval(1)'",
+        "SELECT setvals(1), nextval('s')",
+        "SELECT setval, (1) FROM t",
+        "CREATE FUNCTION f() RETURNS bigint BEGIN ATOMIC SELECT setval('s', 1); END",
+        "CREATE VIEW v AS SELECT setval('s', 1)",
+        "ALTER TABLE t ALTER a SET DEFAULT setval('s', 1)",
+        "DO $$ BEGIN PERFORM setval('s', 1); END $$",
+    ] {
         assert_eq!(step(text), Ok(Step::Apply(text.into())), "{text}");
     }
 }
