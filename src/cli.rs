@@ -107,14 +107,15 @@ Exit codes:
   0  done, or stopped as asked
   1  unexpected error
   2  the command line or the configuration is wrong
-  3  check found something that must be put right (schema check: something would be refused)
+  3  check found something that must be put right (schema check: something would be refused, or is not registered)
   4  permanent error: a restart would fail in the same way
   5  refused: slot, server and checkpoint do not fit together; see walbrook checkpoint --help
   6  PostgreSQL, Kafka or the registry cannot be reached (run waits for them instead)
   7  another process uses the replication slot (run waits as a standby instead)
   8  verify found a table and its topic different (repair: still different)
   9  verify, repair or schema check found nothing, and could not compare everything
- 10  schema check found what readers have to be ready for, and nothing that is refused
+ 10  schema check found what readers have to be ready for, and, as far as the registry answered, nothing
+     that is refused
 
 For systemd: Restart=on-failure with RestartPreventExitStatus=2 4 5.";
 
@@ -505,6 +506,23 @@ mod tests {
         }
         for word in ["Examples:", "WALBROOK_CONFIG", "walbrook.example.toml", "RestartPrevent"] {
             assert!(help.contains(word), "{word}");
+        }
+    }
+
+    /// The help and the documents have one list.
+    #[test]
+    fn schema_check_has_the_same_exit_codes_everywhere() {
+        let mut command = Cli::command();
+        let schema = command.find_subcommand_mut("schema").unwrap();
+        let help = schema.find_subcommand_mut("check").unwrap().render_long_help().to_string();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        let page = include_str!("../docs/evolution.md");
+        let (_, list) = page.split_once("Exit codes:\n\n").unwrap();
+        let items: Vec<_> = list.lines().map_while(|line| line.strip_prefix("- ")).collect();
+        assert_eq!(items.len(), 8, "{items:?}");
+        for item in items {
+            let words = item.replacen(':', "", 1).replace('`', "");
+            assert!(help.contains(&words), "{words}\n{help}");
         }
     }
 

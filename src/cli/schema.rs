@@ -27,10 +27,13 @@ pub enum SchemaCommand {
     /// what calls setval, and what changes no definition and cannot run in a transaction (VACUUM, REINDEX,
     /// CLUSTER, the word CONCURRENTLY). Limits of time that it sets are not: those of walbrook hold.
     ///
-    /// Exit codes: 0 readers go on; 3 something would be refused; 10 nothing is refused, and readers have to
-    /// be ready for it first (docs/evolution.md); 9 as far as can be told without the registry, readers go
-    /// on; 4 PostgreSQL refuses a statement; 2 a file cannot be read, or is not SQL alone; 5 the database has
-    /// a slot.
+    /// Exit codes: 0 readers go on; 3 something would be refused, or nobody has registered a schema where
+    /// walbrook may not; 10 nothing is refused, as far as the registry answered, and readers have to be ready
+    /// first; 9 readers go on, as far as can be told without what the registry did not answer, a file without
+    /// a statement, or a step of Django's that is Python; 4 PostgreSQL refuses a statement, or it takes longer
+    /// than postgres.statement_timeout; 2 a file cannot be read, or is not SQL alone, or the command line, the
+    /// configuration or the variables for --scratch are wrong; 5 the database has a logical replication slot,
+    /// or not the publications; 6 PostgreSQL cannot be reached. What to do is in docs/evolution.md.
     Check(CheckDdl),
     /// Print the key and value schemas of published tables
     ///

@@ -138,7 +138,7 @@ fn note(status: u16) -> &'static str {
              (Apicurio 2 takes a subject's NONE for no rule of its own, so there the global rule must be NONE too); `walbrook unpark`, or a start, tries again"
         }
         403 => {
-            ". Give walbrook that permission, or set registry.auto_register = false and register schemas yourself"
+            ". Give walbrook that permission: with registry.auto_register = false to read is enough, and others register; else to write, too"
         }
         _ => "",
     }

@@ -36,13 +36,16 @@ pub(crate) const NUMBER: &str = r#"{"name":"a","type":"int"}"#;
 const ADDED: &str = r#"{"name":"b","type":"string"}"#;
 
 /// A door in front of the registry that lets in only requests with this in their head, in lower case;
-/// others get this status. Its URL.
+/// others get this status, and what stands on the line behind it. Its URL.
 pub(crate) fn door(registry: &str, wanted: &str, refusal: &str) -> String {
     let (address, path) = registry.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/{path}", listener.local_addr().unwrap());
     let (address, wanted) = (address.to_owned(), wanted.to_lowercase());
-    let refusal = format!("HTTP/1.1 {refusal}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let (status, body) = refusal.split_once('\n').unwrap_or((refusal, ""));
+    let length = body.len();
+    let refusal =
+        format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
     thread::spawn(move || {
         for mut caller in listener.incoming().map(Result::unwrap) {
             let mut reader = BufReader::new(caller.try_clone().unwrap());

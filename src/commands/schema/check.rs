@@ -50,6 +50,7 @@ async fn tried(config: &Config, arguments: &CheckDdl) -> Result<report::Report, 
     let mut report = report::Report {
         applied: migration.applied,
         notes: migration.notes,
+        is_partial: migration.is_partial,
         ..report::Report::default()
     };
     for (was, is) in pairs(before, after) {
@@ -181,15 +182,23 @@ impl<'a> Asker<'a> {
             return Answer::Unchanged;
         }
         let Some(registry) = &mut self.registry else { return Answer::NotAsked };
-        match registry.rehearse(subject, schema_json).await {
+        let answer = if registry.registers() {
+            registry.rehearse(subject, schema_json).await
+        } else {
+            registry.registered(subject, schema_json).await.map(|_| Registration::Found)
+        };
+        match answer {
             Ok(Registration::Found) => Answer::Registered,
+            Err(Error::Unregistered { .. }) => Answer::Unregistered(schema_json.clone()),
             Ok(Registration::New) if registered.iter().any(|(it, _)| it == subject) => {
                 Answer::Compatible(schema_json.clone())
             }
             Ok(Registration::New) => Answer::New(schema_json.clone()),
             Ok(Registration::Incompatible { message }) => Answer::Refused(message),
-            Err(error @ Error::Refused { .. }) => Answer::Refused(said(&error)),
-            // Of this subject it may not be asked.
+            // Of this subject it may not be asked: 403 is no word about the schema.
+            Err(error @ Error::Refused { status, .. }) if status != 403 => {
+                Answer::Refused(said(&error))
+            }
             Err(error) if error.class() == Class::Fatal => {
                 self.silence.get_or_insert_with(|| said(&error));
                 Answer::NotAsked

@@ -14,6 +14,8 @@ pub(super) struct Report {
     pub(super) applied: usize,
     /// What was not, and why.
     pub(super) notes: Vec<String>,
+    /// Whether there may be more in the files than what was looked at.
+    pub(super) is_partial: bool,
     pub(super) verdicts: Vec<Verdict>,
     /// How many published tables are as they were.
     pub(super) unchanged: usize,
@@ -27,7 +29,7 @@ impl Report {
         match self.verdicts.iter().map(Verdict::level).max() {
             Some(Level::Refused) => Exit::CheckFailed,
             Some(Level::Readers) => Exit::ReadersFirst,
-            _ if self.silence.is_some() => Exit::NotCompared,
+            _ if self.silence.is_some() || self.is_partial => Exit::NotCompared,
             _ => Exit::Ok,
         }
     }
@@ -74,7 +76,9 @@ impl Report {
         let answer = |(subject, answer): &(String, Answer)| {
             let (message, schema) = match answer {
                 Answer::Refused(message) => (Some(message), None),
-                Answer::Compatible(schema) | Answer::New(schema) => (None, Some(schema)),
+                Answer::Compatible(schema) | Answer::New(schema) | Answer::Unregistered(schema) => {
+                    (None, Some(schema))
+                }
                 _ => (None, None),
             };
             let answer = name(answer);
@@ -116,6 +120,7 @@ fn name(answer: &Answer) -> &'static str {
         Answer::Refused(_) => "refused",
         Answer::Registered => "registered",
         Answer::Unchanged => "unchanged",
+        Answer::Unregistered(_) => "unregistered",
     }
 }
 
@@ -128,5 +133,6 @@ fn said(answer: &Answer) -> &'static str {
         Answer::Refused(_) => "refused",
         Answer::Registered => "registered already",
         Answer::Unchanged => "unchanged",
+        Answer::Unregistered(_) => "not registered: register it first",
     }
 }

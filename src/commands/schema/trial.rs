@@ -29,6 +29,8 @@ pub(super) struct Migration<'a> {
     pub(super) applied: usize,
     /// What an operator should know of the rest.
     pub(super) notes: Vec<String>,
+    /// Whether a file holds nothing, or steps that are not SQL: then what it does is not known.
+    pub(super) is_partial: bool,
 }
 
 /// What is sent for a statement.
@@ -118,11 +120,15 @@ impl<'a> Migration<'a> {
     ///
     /// If one is not SQL alone, or would end the transaction.
     pub(super) fn parse(files: &'a [File]) -> Result<Self, Failure> {
-        let mut migration = Self { parts: Vec::new(), applied: 0, notes: Vec::new() };
+        let mut migration =
+            Self { parts: Vec::new(), applied: 0, notes: Vec::new(), is_partial: false };
         for File { name, text } in files {
             let refused = |(line, why)| Failure::Usage(format!("{name}:{line}: {why}"));
             let mut is_open = false;
-            for statement in split::statements(text).map_err(refused)? {
+            let statements = split::statements(text).map_err(refused)?;
+            let unknown = unwritten(name, text).or_else(|| empty(name, &statements));
+            migration.is_partial |= unknown.is_some();
+            for statement in statements {
                 match statement.step().map_err(refused)? {
                     Step::Apply(sql) => migration.apply(name, statement, sql, is_open),
                     Step::Begin => {
@@ -146,7 +152,7 @@ impl<'a> Migration<'a> {
                     }
                 }
             }
-            migration.notes.extend(unwritten(name, text));
+            migration.notes.extend(unknown);
         }
         Ok(migration)
     }
@@ -268,4 +274,11 @@ fn unwritten(name: &str, text: &str) -> Option<String> {
     const WORDS: &str = "THIS OPERATION CANNOT BE WRITTEN AS SQL";
     let at = text.lines().position(|line| line.contains(WORDS))?;
     Some(format!("{name}:{}: a step is not SQL here, and what it does is not looked at", at + 1))
+}
+
+/// A mistake more often than not: what should have printed it has failed.
+fn empty(name: &str, statements: &[Statement<'_>]) -> Option<String> {
+    statements
+        .is_empty()
+        .then(|| format!("{name}: holds no statement, so there is nothing to judge"))
 }

@@ -43,6 +43,8 @@ pub(super) enum Answer {
     Registered,
     /// It is the schema that there was.
     Unchanged,
+    /// Nobody has registered it, and walbrook registers none: its text.
+    Unregistered(String),
 }
 
 /// A table at one time with its plan.
@@ -355,6 +357,13 @@ fn refusals(config: &Config, pair: &Pair, name: &str, lines: &mut Vec<Line>) {
     for (subject, answer) in &pair.answers {
         if let Answer::Refused(message) = answer {
             let text = format!("the registry refuses the schema of {subject}: {message}; {does}");
+            lines.push(Line { level: Level::Refused, text });
+        }
+        // As things are its records could not be written, so a CI has to stop.
+        if let Answer::Unregistered(_) = answer {
+            let text = format!(
+                "nobody has registered the schema of {subject}, and registry.auto_register = false: register it before the migration ships (--json has it); without it {does}"
+            );
             lines.push(Line { level: Level::Refused, text });
         }
     }

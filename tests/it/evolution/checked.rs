@@ -362,6 +362,12 @@ fn a_file_commits_nothing_and_its_errors_have_a_line() {
                 "a.sql:3: ALTER TABLE t …: ERROR 42601: syntax error",
             ),
             ("ALTER TABLE nope ADD a int", 4, "a.sql:1: ALTER TABLE nope …: ERROR 42P01: relation"),
+            ("-- nothing\n", 9, "a.sql: holds no statement"),
+            (
+                "BEGIN;\n-- THIS OPERATION CANNOT BE WRITTEN AS SQL\nCOMMIT;",
+                9,
+                "a.sql:2: a step is not SQL here",
+            ),
             ("\n\\d t", 2, "a.sql:2: what begins with a backslash"),
             ("SELECT 'a", 2, "a.sql:1: a quote begins here"),
             (

@@ -57,6 +57,10 @@ fn the_worst_of_all_tables_is_the_exit_code() {
         silence: silence.map(str::to_owned),
         ..Report::default()
     };
+    let partly = Report { is_partial: true, ..report(&[Level::Fine], None) };
+    assert_eq!(partly.exit(), Exit::NotCompared);
+    let partly = Report { is_partial: true, ..report(&[Level::Readers], None) };
+    assert_eq!(partly.exit(), Exit::ReadersFirst);
     for (levels, silence, exit) in [
         (&[][..], None, Exit::Ok),
         (&[], Some("no"), Exit::NotCompared),
