@@ -8,7 +8,7 @@ use apache_avro::Schema;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde_json::Value;
 
-use crate::support::flow::{ends_with, query};
+use crate::support::flow::{ends_with, query, until_value};
 use crate::support::records;
 use crate::support::stack::{Space, Stack, shared};
 use crate::support::walbrook::{Output, Walbrook, command, write_file};
@@ -138,6 +138,26 @@ fn a_slot_is_created_looked_at_and_dropped() {
     });
 }
 
+/// A process that is halted, but not for longer than the test.
+struct Halted(String);
+
+impl Halted {
+    fn new(pid: String) -> Self {
+        assert!(Self::signal("STOP", &pid));
+        Self(pid)
+    }
+
+    fn signal(signal: &str, pid: &str) -> bool {
+        Command::new("kill").args(["-s", signal, pid]).status().is_ok_and(|it| it.success())
+    }
+}
+
+impl Drop for Halted {
+    fn drop(&mut self) {
+        Self::signal("CONT", &self.0);
+    }
+}
+
 /// What an operator does at once after the end of a run.
 #[test]
 fn a_slot_whose_walsender_has_not_noticed_the_end_yet_is_not_in_use() {
@@ -146,17 +166,24 @@ fn a_slot_whose_walsender_has_not_noticed_the_end_yet_is_not_in_use() {
         let mut walbrook = Walbrook::spawn(&case.config);
         case.space.ready(&case.stack.postgres, &mut walbrook).await;
         let walsender = case.json(&["slot", "status", "--json"])["active_pid"].to_string();
-        let signal = |signal: &str, pid: &str| {
-            assert!(Command::new("kill").args(["-s", signal, pid]).status().unwrap().success());
-        };
-        signal("STOP", &walsender);
-        let noticed = thread::spawn(move || {
-            thread::sleep(Duration::from_secs(1));
-            signal("CONT", &walsender);
-        });
+        let halted = Halted::new(walsender);
         walbrook.kill();
-        assert!(case.command(&["slot", "drop"], 0).contains("walbrook slot drop --yes"));
-        noticed.join().unwrap();
+        let client = case.stack.postgres.client(&case.space.database).await;
+        let before = query(&client, "SELECT clock_timestamp()").await.remove(0).remove(0);
+        let config = case.config.clone();
+        let dropping = thread::spawn(move || command(&config, &["slot", "drop"]));
+        // It has seen the slot in use, and is going to ask again.
+        let has_asked = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+             AND pid <> pg_backend_pid() AND '{before}' < backend_start
+             AND query LIKE '%pg_replication_slots%'
+             AND state = 'idle' AND state_change < clock_timestamp() - interval '50 ms'"
+        );
+        until_value(&client, &has_asked, "1").await;
+        drop(halted);
+        let Output { status, stdout, stderr } = dropping.join().unwrap();
+        assert_eq!(status.code(), Some(0), "{stderr}");
+        assert!(stdout.contains("walbrook slot drop --yes"), "{stdout}");
     });
 }
 

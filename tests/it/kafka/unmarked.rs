@@ -101,13 +101,12 @@ fn a_transaction_that_is_slow_is_waited_for() {
     drop(ready(&config));
     let slow = open(kafka, &config, &unique("slow"), "x", "0/6#1.0");
     let mut sink = ready(&config);
-    let waiting = std::thread::spawn(move || {
-        let start = Instant::now();
-        (sink.commit(&batch(&config, 6, &["b"])).unwrap().rebuilds, start.elapsed())
-    });
+    let waiting =
+        std::thread::spawn(move || sink.commit(&batch(&config, 6, &["b"])).unwrap().rebuilds);
+    // As long as it is not to go on.
     std::thread::sleep(Duration::from_secs(1));
+    assert!(!waiting.is_finished());
     slow.abort_transaction(Duration::from_secs(20)).unwrap();
-    let (rebuilds, waited) = waiting.join().unwrap();
-    assert_eq!(rebuilds, 0);
-    assert!(Duration::from_millis(500) < waited && waited < Duration::from_secs(5), "{waited:?}");
+    // What is waited for in vain is marked, which takes another epoch.
+    assert_eq!(waiting.join().unwrap(), 0);
 }
