@@ -4,11 +4,18 @@ use std::sync::Arc;
 
 use super::entry::Entry;
 use super::{Assembler, Error, Owner};
+use crate::config::Children;
 use crate::facts::TableFacts;
 use crate::plan::{self, Draft, Newest, Plan, Registered, Route, SchemaId};
 use crate::wal::RelationId;
 
 impl Assembler {
+    /// Where rows of children by inheritance go.
+    #[must_use]
+    pub fn children(&self) -> Children {
+        self.settings.tables.children
+    }
+
     /// The subjects of the schemas that the owner may have.
     #[must_use]
     pub fn subjects(&self, owner: Owner, facts: &TableFacts) -> Vec<String> {

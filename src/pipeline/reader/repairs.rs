@@ -12,6 +12,7 @@ use super::super::clock;
 use super::Reader;
 use super::orders::answer;
 use super::snapshots::{Snapshotting, table_name};
+use crate::config::Children;
 use crate::edges::{Class, Sink, Transport};
 use crate::order::Reply;
 use crate::plan;
@@ -73,7 +74,7 @@ impl Repairs {
 impl<T: Transport, S: Sink> Reader<'_, T, S> {
     /// Asks the server for keys as the stream has them.
     pub(super) async fn ask_keys(&mut self, mut repair: Repair) -> Result<(), Error> {
-        let describe = self.around.catalog.describe(&repair.relation);
+        let describe = self.around.catalog.describe_for(&repair.relation, Children::Own);
         let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
         let facts =
             alive(&mut self.transport, &mut self.session, stop, nothing, describe).await??;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::types::ToSql;
 
+use crate::config::Children;
 use crate::facts::{Leaf, TableFacts};
 use crate::types::{TypeCatalog, TypeFacts, TypeShape};
 use crate::wal::{Relation, RelationColumn, ReplicaIdentity};
@@ -11,7 +12,6 @@ use crate::wal::{Relation, RelationColumn, ReplicaIdentity};
 use super::super::error::Error;
 use super::constant::{Declared, constant};
 use super::parents::Ancestor;
-use super::relation::replica_identity;
 use super::{Catalog, Row, drive, field};
 
 impl Catalog {
@@ -21,13 +21,29 @@ impl Catalog {
     ///
     /// If a query fails.
     pub async fn describe(&mut self, relation: &Relation) -> Result<TableFacts, Error> {
+        self.describe_for(relation, Children::Parent).await
+    }
+
+    /// The same, without what its parents are where its rows do not go to the topic of one.
+    ///
+    /// # Errors
+    ///
+    /// If a query fails.
+    pub async fn describe_for(
+        &mut self,
+        relation: &Relation,
+        children: Children,
+    ) -> Result<TableFacts, Error> {
         let Answers { columns, keys, leaves, kin, types } = self.ask_of(relation).await?;
         let Keys { primary_key, identity_index, unknown_key } = key(relation, &columns, &keys)?;
         let Kin { ancestors, inherited, is_partitioned } = Kin::read(&kin)?;
-        let parents = self.parents(inherited).await?;
+        let parents = match children {
+            Children::Own => Some(Vec::new()),
+            Children::Parent => self.parents(inherited).await?,
+        };
         // One may be dropped between the questions.
-        let is_told = parents.iter().all(|parent| !parent.columns.is_empty());
-        let ancestors = ancestors.filter(|_| is_told);
+        let ancestors = ancestors.filter(|_| parents.is_some());
+        let parents = parents.unwrap_or_default();
         let lost = if parents.is_empty() { Vec::new() } else { lost(relation, &columns)? };
         Ok(TableFacts {
             is_gone: ancestors.is_none(),
@@ -51,7 +67,9 @@ impl Catalog {
     /// is there comes last of what is asked of it, since it may be dropped in between.
     async fn ask_of(&mut self, relation: &Relation) -> Result<Answers, Error> {
         let oids: Vec<u32> = relation.columns.iter().map(|column| column.type_oid).collect();
+        let itself = [relation.id.0];
         let (table, types): (&[Param<'_>], &[Param<'_>]) = (&[&relation.id.0], &[&oids]);
+        let tables: &[Param<'_>] = &[&itself.as_slice()];
         let [of_columns, of_keys, of_leaves, of_kin, of_types] = [
             self.prepared(COLUMNS_SQL).await?,
             self.prepared(KEYS_SQL).await?,
@@ -63,8 +81,8 @@ impl Catalog {
         let answers = Box::pin(async {
             let (columns, keys, leaves, kin, types) = tokio::join!(
                 biased;
-                client.query(&of_columns, table),
-                client.query(&of_keys, table),
+                client.query(&of_columns, tables),
+                client.query(&of_keys, tables),
                 client.query(&of_leaves, table),
                 client.query(&of_kin, table),
                 client.query(&of_types, types),
@@ -99,7 +117,7 @@ impl Catalog {
     }
 }
 
-type Param<'a> = &'a (dyn ToSql + Sync);
+pub(super) type Param<'a> = &'a (dyn ToSql + Sync);
 
 /// What the catalog said of a table.
 struct Answers {
@@ -139,7 +157,6 @@ impl Kin {
                     oid: field(row, 4)?,
                     table: name(row)?,
                     distance: u32::try_from(field::<i32>(row, 5)?).unwrap_or(u32::MAX),
-                    identity: replica_identity(row, 6)?,
                 });
             }
         }
@@ -343,6 +360,7 @@ fn type_facts(row: &Row) -> Result<TypeFacts, Error> {
 pub(super) const IS_NOT_NULL: usize = 1;
 const EXPRESSION: usize = 2;
 const MISSING: usize = 6;
+pub(super) const COLUMN_OF: usize = 7;
 
 /// A NOT NULL that was added as NOT VALID (18+) does not hold for old rows. The expression of a
 /// generated column is no default. `pg_get_expr` is not told of the table, which it would lock: a
@@ -359,7 +377,8 @@ SELECT a.attname::text,
        OR base.is_not_null,
        CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, 0) END,
        format_type(base.type, -1), format_type(base.type, base.modifier), base.modifier,
-       CASE WHEN base.delimiter = ',' THEN (a.attmissingval::text::text[])[1] END
+       CASE WHEN base.delimiter = ',' THEN (a.attmissingval::text::text[])[1] END,
+       a.attrelid
 FROM pg_attribute a
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 CROSS JOIN LATERAL (
@@ -371,14 +390,15 @@ CROSS JOIN LATERAL (
         JOIN pg_type t ON t.oid = base.type AND t.typtype = 'd')
     SELECT base.*, t.typdelim AS delimiter
     FROM base JOIN pg_type t ON t.oid = base.type AND t.typtype <> 'd') AS base
-WHERE a.attrelid = $1 AND 0 < a.attnum AND NOT a.attisdropped
-ORDER BY a.attnum";
+WHERE a.attrelid = ANY ($1::oid[]) AND 0 < a.attnum AND NOT a.attisdropped
+ORDER BY a.attrelid, a.attnum";
 
 pub(super) const IS_PRIMARY: usize = 1;
 pub(super) const IS_IDENTITY: usize = 2;
 const IS_HIDDEN: usize = 3;
 const PLACE: usize = 4;
 const LOST: usize = 5;
+pub(super) const KEY_OF: usize = 6;
 
 /// Columns behind INCLUDE are not part of a key. A column list of a publication (15+) can hide
 /// columns of the key if only INSERT is published.
@@ -396,7 +416,7 @@ SELECT a.attname::text, i.indisprimary, i.indisreplident,
            SELECT FROM pg_publication_rel r
            WHERE r.prrelid = i.indrelid AND to_jsonb(r) ->> 'prattrs' IS NOT NULL)
        THEN before.place END,
-       before.lost
+       before.lost, i.indrelid
 FROM pg_index i
 CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
@@ -406,8 +426,8 @@ CROSS JOIN LATERAL (
            count(*) FILTER (WHERE b.attisdropped) AS lost
     FROM pg_attribute b
     WHERE b.attrelid = a.attrelid AND 0 < b.attnum AND b.attnum <= a.attnum) AS before
-WHERE i.indrelid = $1 AND (i.indisprimary OR i.indisreplident) AND k.place <= i.indnkeyatts
-ORDER BY i.indexrelid, k.place";
+WHERE i.indrelid = ANY ($1::oid[]) AND (i.indisprimary OR i.indisreplident) AND k.place <= i.indnkeyatts
+ORDER BY i.indrelid, i.indexrelid, k.place";
 
 /// Partitions that are published by themselves have none. A partition's identity is its own: it is
 /// not inherited, and ALTER TABLE … REPLICA IDENTITY of the root changes no partition's.
@@ -454,7 +474,7 @@ WITH RECURSIVE ancestor (relid, distance, is_inherited) AS (
     JOIN pg_class c ON c.oid = ancestor.relid
     JOIN pg_inherits i ON i.inhrelid = ancestor.relid)
 SELECT n.nspname::text, c.relname::text, c.relkind = 'p' OR c.relispartition,
-       ancestor.is_inherited, c.oid, ancestor.distance, c.relreplident::text
+       ancestor.is_inherited, c.oid, ancestor.distance
 FROM ancestor
 JOIN pg_class c ON c.oid = ancestor.relid
 JOIN pg_namespace n ON n.oid = c.relnamespace

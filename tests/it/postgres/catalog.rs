@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use walbrook::config::Postgres as Settings;
+use walbrook::config::{Children, Postgres as Settings};
 use walbrook::edges::Class;
 use walbrook::position::Lsn;
 use walbrook::postgres::{Catalog, Start, UnloggedColumn};
@@ -178,6 +178,33 @@ fn a_table_is_described() {
         let facts = catalog.describe(&relation).await.unwrap();
         assert!(facts.is_gone);
         assert!(facts.not_null.is_empty() && facts.primary_key.is_empty());
+    });
+}
+
+/// A parent without columns is there, and so are its children.
+#[test]
+fn parents_are_described_where_that_is_wanted() {
+    run(LIMIT, async {
+        let server = Postgres::start(&Options::default());
+        let mut catalog = open(&server).await;
+        let create = "CREATE TABLE shop.marker ();
+            CREATE TABLE shop.base (b int, a int DEFAULT 7, PRIMARY KEY (a, b));
+            CREATE TABLE shop.child (PRIMARY KEY (a)) INHERITS (shop.marker, shop.base)";
+        server.execute("postgres", create).await;
+        let child = relation(&server, "child", ReplicaIdentity::Default).await;
+        let facts = catalog.describe(&child).await.unwrap();
+        assert!(!facts.is_gone);
+        let mut parents: Vec<_> = facts
+            .parents
+            .iter()
+            .map(|it| (&*it.table.1, it.columns.as_slice(), it.key.as_slice(), it.defaults.len()))
+            .collect();
+        parents.sort_unstable();
+        let (columns, key) = (names(&["b", "a"]), names(&["a", "b"]));
+        assert_eq!(parents, [("base", &*columns, &*key, 1), ("marker", &[], &[], 0)]);
+        let facts = catalog.describe_for(&child, Children::Own).await.unwrap();
+        assert!(!facts.is_gone && facts.parents.is_empty());
+        assert_eq!(facts.ancestors.map(|above| above.len()), Some(2));
     });
 }
 
