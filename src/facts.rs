@@ -74,8 +74,8 @@ impl TableFacts {
 pub struct Parent {
     /// Its PostgreSQL schema and its name.
     pub table: (String, String),
-    /// How far above it is; 1 is the next.
-    pub distance: u32,
+    /// The tables that it inherits from itself, however far above it.
+    pub ancestors: Vec<(String, String)>,
     /// Its columns in their order.
     pub columns: Vec<String>,
     /// See [`TableFacts`].

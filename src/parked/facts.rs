@@ -117,7 +117,9 @@ struct WireLeaf {
 #[derive(Serialize, Deserialize)]
 struct WireParent {
     table: (String, String),
-    distance: u32,
+    /// Earlier states wrote none: then a child of several is refused, of which one may be the other's.
+    #[serde(default)]
+    ancestors: Vec<(String, String)>,
     columns: Vec<String>,
     not_null: Vec<String>,
     defaults: std::collections::BTreeMap<String, String>,
@@ -228,14 +230,14 @@ impl From<WireFacts> for TableFacts {
 
 impl From<Parent> for WireParent {
     fn from(parent: Parent) -> Self {
-        let Parent { table, distance, columns, not_null, defaults, missing, key } = parent;
-        Self { table, distance, columns, not_null, defaults, missing, key }
+        let Parent { table, ancestors, columns, not_null, defaults, missing, key } = parent;
+        Self { table, ancestors, columns, not_null, defaults, missing, key }
     }
 }
 
 impl From<WireParent> for Parent {
     fn from(wire: WireParent) -> Self {
-        let WireParent { table, distance, columns, not_null, defaults, missing, key } = wire;
-        Self { table, distance, columns, not_null, defaults, missing, key }
+        let WireParent { table, ancestors, columns, not_null, defaults, missing, key } = wire;
+        Self { table, ancestors, columns, not_null, defaults, missing, key }
     }
 }

@@ -216,7 +216,7 @@ fn a_shape_comes_back_as_it_was() {
     let mut shape = back;
     shape.facts.parents = vec![Parent {
         table: name("all_orders"),
-        distance: 1,
+        ancestors: vec![name("everything")],
         columns: vec!["id".to_owned(), "state".to_owned()],
         not_null: vec!["id".to_owned()],
         defaults: [("state".to_owned(), "new".to_owned())].into(),
@@ -224,11 +224,14 @@ fn a_shape_comes_back_as_it_was() {
         key: vec!["id".to_owned()],
     }];
     shape.facts.lost = vec!["state".to_owned()];
-    let golden = include_str!("../../tests/golden/parked/shape-2.json").trim_end();
+    let golden = include_str!("../../tests/golden/parked/shape-3.json").trim_end();
     let json = String::from_utf8(shape.to_json()).unwrap();
     assert_eq!(json, golden, "\n{json}\n");
     let back = Shape::from_json(golden.as_bytes()).unwrap();
     assert_eq!((&back.facts.parents, &back.facts.lost), (&shape.facts.parents, &shape.facts.lost));
+    let before = include_bytes!("../../tests/golden/parked/shape-2.json");
+    shape.facts.parents[0].ancestors.clear();
+    assert_eq!(Shape::from_json(before).unwrap().facts.parents, shape.facts.parents);
 }
 
 /// The stream's own messages are read where what is parked is, too.

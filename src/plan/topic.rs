@@ -110,12 +110,11 @@ fn parent<'f>(
     if settings.tables.children == Children::Own {
         return Ok(None);
     }
-    let captured = || {
-        let parents = facts.parents.iter();
-        parents.filter(|it| !is_excluded(&it.table.0, &it.table.1, settings))
-    };
-    let Some(distance) = captured().map(|parent| parent.distance).max() else { return Ok(None) };
-    let mut topmost = captured().filter(|parent| parent.distance == distance);
+    let is_captured =
+        |(namespace, name): &(String, String)| !is_excluded(namespace, name, settings);
+    let is_topmost =
+        |parent: &&Parent| is_captured(&parent.table) && !parent.ancestors.iter().any(is_captured);
+    let mut topmost = facts.parents.iter().filter(is_topmost);
     match (topmost.next(), topmost.next()) {
         (Some(one), Some(other)) => {
             let parents = [one.table.clone(), other.table.clone()];

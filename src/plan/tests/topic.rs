@@ -213,11 +213,11 @@ fn a_table_has_one_topic_by_one_section() {
     assert!(matches!(error, Error::SharedTopic { .. }), "{error}");
 }
 
-fn parent(name: &str, distance: u32) -> Parent {
+fn parent(name: &str, above: &[&str]) -> Parent {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     Parent {
         table: ("shop".to_owned(), name.to_owned()),
-        distance,
+        ancestors: above.iter().map(|name| ("shop".to_owned(), (*name).to_owned())).collect(),
         columns: names(&["ts", "dev", "v"]),
         not_null: names(&["ts", "dev"]),
         key: names(&["ts", "dev"]),
@@ -241,7 +241,7 @@ fn to_parents() -> Settings {
 
 #[test]
 fn a_childs_rows_are_its_parents() {
-    let mut chunk = chunk(&["dev", "ts"], vec![parent("metrics", 1)]);
+    let mut chunk = chunk(&["dev", "ts"], vec![parent("metrics", &[])]);
     chunk.1.type_names = ["integer", "text", "bigint", "integer"].map(str::to_owned).to_vec();
     assert_eq!(draft(&chunk, &settings()).unwrap().topics, ["srv.shop.chunk_1"]);
     let columns = [("ts", INT8, true), ("dev", INT4, true), ("v", INT4, false)];
@@ -281,7 +281,7 @@ fn a_childs_rows_are_its_parents() {
 /// The catalog is newer than the rows: what neither has any more may have been renamed.
 #[test]
 fn a_column_that_was_renamed_or_dropped_since_is_not_left_out() {
-    let (relation, mut facts) = chunk(&["dev", "ts"], vec![parent("metrics", 1)]);
+    let (relation, mut facts) = chunk(&["dev", "ts"], vec![parent("metrics", &[])]);
     facts.parents[0].columns = ["ts", "dev", "value"].map(str::to_owned).to_vec();
     let columns = |facts: &TableFacts| {
         draft(&(relation.clone(), facts.clone()), &to_parents()).unwrap().columns
@@ -297,21 +297,27 @@ fn a_column_that_was_renamed_or_dropped_since_is_not_left_out() {
 #[test]
 fn a_child_without_its_parents_key_or_with_two_parents_is_refused() {
     let of = |identity: &[&str], parents| draft(&chunk(identity, parents), &to_parents());
-    let error = of(&["dev"], vec![parent("metrics", 1)]).unwrap_err().to_string();
+    let error = of(&["dev"], vec![parent("metrics", &[])]).unwrap_err().to_string();
     for part in ["table shop.chunk_1", r#""shop"."metrics""#, "lacks ts", "REPLICA IDENTITY FULL"] {
         assert!(error.contains(part), "{part}: {error}");
     }
     // PostgreSQL refuses to change its rows.
-    of(&[], vec![parent("metrics", 1)]).unwrap();
-    let several = of(&["dev", "ts"], vec![parent("a", 1), parent("b", 1)]);
-    assert!(several.unwrap_err().to_string().contains("tables.exclude"));
+    of(&[], vec![parent("metrics", &[])]).unwrap();
+    // However far above it each of them is.
+    for (above_b, above) in [(&[][..], &[][..]), (&["r"], &[parent("r", &[])])] {
+        let parents = [&[parent("a", &[]), parent("b", above_b)], above].concat();
+        let several = of(&["dev", "ts"], parents).unwrap_err().to_string();
+        let other = above.first().map_or("b", |parent| &parent.table.1);
+        let names = format!(r#"from "shop"."a" and from "shop"."{other}", and"#);
+        assert!(several.contains(&names) && several.contains("tables.exclude"), "{several}");
+    }
     let topic = |parents, exclude: &str| {
         let mut settings = to_parents();
         let pattern = TablePattern::parse(exclude).unwrap();
         settings.tables.selection.exclude = vec![pattern];
         draft(&chunk(&["dev", "ts"], parents), &settings).unwrap().topics.remove(0)
     };
-    let family = || vec![parent("week", 1), parent("metrics", 2)];
+    let family = || vec![parent("week", &["metrics"]), parent("metrics", &[])];
     assert_eq!(topic(family(), "none.*"), "srv.shop.metrics");
     assert_eq!(topic(family(), "shop.metrics"), "srv.shop.week");
     // Where the parent shares a topic, its child does, as the parent.

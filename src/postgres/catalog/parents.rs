@@ -16,7 +16,7 @@ use super::{Catalog, Row, drive, field};
 pub(super) struct Ancestor {
     pub(super) oid: u32,
     pub(super) table: (String, String),
-    pub(super) distance: u32,
+    pub(super) ancestors: Vec<(String, String)>,
 }
 
 /// What the catalog said of some tables, each in the order of their OIDs.
@@ -64,14 +64,14 @@ impl Catalog {
 
 impl Answers {
     fn parent(&self, ancestor: Ancestor) -> Result<Option<Parent>, Error> {
-        let Ancestor { oid, table, distance } = ancestor;
+        let Ancestor { oid, table, ancestors } = ancestor;
         let Some(it) = of(&self.tables, 0, oid).first() else { return Ok(None) };
         let identity = replica_identity(it, 1)?;
         let (columns, keys) = (of(&self.columns, COLUMN_OF, oid), of(&self.keys, KEY_OF, oid));
         let names = columns.iter().map(|row| field(row, 0)).collect::<Result<_, _>>()?;
         Ok(Some(Parent {
             table,
-            distance,
+            ancestors,
             columns: names,
             not_null: flagged(columns, IS_NOT_NULL)?,
             defaults: defaults(columns)?,

@@ -150,14 +150,15 @@ impl Kin {
     fn read(rows: &[Row]) -> Result<Self, Error> {
         let name = |row: &Row| Ok((field(row, 0)?, field(row, 1)?));
         let Some((it, above)) = rows.split_first() else { return Ok(Self::default()) };
+        let names = above.iter().map(|row| Ok((field(row, 4)?, name(row)?)));
+        let names = names.collect::<Result<BTreeMap<u32, _>, Error>>()?;
         let mut inherited = Vec::new();
         for row in above {
             if field(row, 3)? {
-                inherited.push(Ancestor {
-                    oid: field(row, 4)?,
-                    table: name(row)?,
-                    distance: u32::try_from(field::<i32>(row, 5)?).unwrap_or(u32::MAX),
-                });
+                let ancestors: Vec<u32> = field(row, 5)?;
+                let ancestors = ancestors.iter().filter_map(|oid| names.get(oid).cloned());
+                let ancestors = ancestors.collect();
+                inherited.push(Ancestor { oid: field(row, 4)?, table: name(row)?, ancestors });
             }
         }
         let ancestors = above.iter().map(name).collect::<Result<_, _>>()?;
@@ -464,7 +465,8 @@ SELECT coalesce(nullif(format_type(t.oid, t.modifier), '???'), 'oid ' || t.oid)
 FROM unnest($1::oid[], $2::int[]) WITH ORDINALITY AS t (oid, modifier, number)
 ORDER BY t.number";
 
-/// The table itself comes first. Inherited is what no partition is on the way to.
+/// The table itself comes first. Inherited is what no partition is on the way to. The order is the same
+/// each time, since it tells facts apart.
 const KIN_SQL: &str = "\
 WITH RECURSIVE ancestor (relid, distance, is_inherited) AS (
     SELECT $1::oid, 0, true
@@ -474,11 +476,20 @@ WITH RECURSIVE ancestor (relid, distance, is_inherited) AS (
     JOIN pg_class c ON c.oid = ancestor.relid
     JOIN pg_inherits i ON i.inhrelid = ancestor.relid)
 SELECT n.nspname::text, c.relname::text, c.relkind = 'p' OR c.relispartition,
-       ancestor.is_inherited, c.oid, ancestor.distance
-FROM ancestor
-JOIN pg_class c ON c.oid = ancestor.relid
+       nearest.is_inherited, c.oid,
+       ARRAY(
+           WITH RECURSIVE above (relid) AS (
+               SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = c.oid
+               UNION
+               SELECT i.inhparent FROM above JOIN pg_inherits i ON i.inhrelid = above.relid)
+           SELECT relid FROM above ORDER BY relid)
+FROM (
+    SELECT relid, min(distance) AS distance, bool_and(is_inherited) AS is_inherited
+    FROM ancestor
+    GROUP BY relid) AS nearest
+JOIN pg_class c ON c.oid = nearest.relid
 JOIN pg_namespace n ON n.oid = c.relnamespace
-ORDER BY ancestor.distance";
+ORDER BY nearest.distance, c.oid";
 
 /// A true array is the one that its element names as its array type; `name`, `point` and others
 /// have an element too.

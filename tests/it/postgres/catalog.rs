@@ -189,7 +189,8 @@ fn parents_are_described_where_that_is_wanted() {
         let mut catalog = open(&server).await;
         let create = "CREATE TABLE shop.marker ();
             CREATE TABLE shop.base (b int, a int DEFAULT 7, PRIMARY KEY (a, b));
-            CREATE TABLE shop.child (PRIMARY KEY (a)) INHERITS (shop.marker, shop.base)";
+            CREATE TABLE shop.middle () INHERITS (shop.marker);
+            CREATE TABLE shop.child (PRIMARY KEY (a)) INHERITS (shop.middle, shop.marker, shop.base)";
         server.execute("postgres", create).await;
         let child = relation(&server, "child", ReplicaIdentity::Default).await;
         let facts = catalog.describe(&child).await.unwrap();
@@ -199,12 +200,17 @@ fn parents_are_described_where_that_is_wanted() {
             .iter()
             .map(|it| (&*it.table.1, it.columns.as_slice(), it.key.as_slice(), it.defaults.len()))
             .collect();
+        // Each once, on however many ways it is inherited from.
         parents.sort_unstable();
         let (columns, key) = (names(&["b", "a"]), names(&["a", "b"]));
-        assert_eq!(parents, [("base", &*columns, &*key, 1), ("marker", &[], &[], 0)]);
+        let bare = |name| (name, &[][..], &[][..], 0);
+        assert_eq!(parents, [("base", &*columns, &*key, 1), bare("marker"), bare("middle")]);
+        let above = |name| &facts.parents.iter().find(|it| it.table.1 == name).unwrap().ancestors;
+        assert_eq!(above("middle"), &[("shop".to_owned(), "marker".to_owned())]);
+        assert!(above("base").is_empty() && above("marker").is_empty());
         let facts = catalog.describe_for(&child, Children::Own).await.unwrap();
         assert!(!facts.is_gone && facts.parents.is_empty());
-        assert_eq!(facts.ancestors.map(|above| above.len()), Some(2));
+        assert_eq!(facts.ancestors.map(|above| above.len()), Some(3));
     });
 }
 
