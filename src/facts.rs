@@ -84,8 +84,11 @@ pub struct Parent {
     pub defaults: BTreeMap<String, String>,
     /// See there.
     pub missing: BTreeMap<String, String>,
-    /// The columns of its key in key order; empty if there is none.
-    pub key: Vec<String>,
+    /// See there.
+    pub primary_key: Vec<String>,
+    /// The columns of its replica identity in key order, if it has any; `None` where that is all of the
+    /// row, or nothing by choice, which both leave the key to the primary key.
+    pub identity: Option<Vec<String>>,
 }
 
 /// A partition that holds rows.

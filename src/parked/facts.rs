@@ -124,7 +124,11 @@ struct WireParent {
     not_null: Vec<String>,
     defaults: std::collections::BTreeMap<String, String>,
     missing: std::collections::BTreeMap<String, String>,
-    key: Vec<String>,
+    /// Earlier states wrote what the key is.
+    #[serde(alias = "key")]
+    primary_key: Vec<String>,
+    #[serde(default)]
+    identity: Option<Vec<String>>,
 }
 
 impl From<&Shape> for Wire {
@@ -230,14 +234,32 @@ impl From<WireFacts> for TableFacts {
 
 impl From<Parent> for WireParent {
     fn from(parent: Parent) -> Self {
-        let Parent { table, ancestors, columns, not_null, defaults, missing, key } = parent;
-        Self { table, ancestors, columns, not_null, defaults, missing, key }
+        let Parent {
+            table,
+            ancestors,
+            columns,
+            not_null,
+            defaults,
+            missing,
+            primary_key,
+            identity,
+        } = parent;
+        Self { table, ancestors, columns, not_null, defaults, missing, primary_key, identity }
     }
 }
 
 impl From<WireParent> for Parent {
     fn from(wire: WireParent) -> Self {
-        let WireParent { table, ancestors, columns, not_null, defaults, missing, key } = wire;
-        Self { table, ancestors, columns, not_null, defaults, missing, key }
+        let WireParent {
+            table,
+            ancestors,
+            columns,
+            not_null,
+            defaults,
+            missing,
+            primary_key,
+            identity,
+        } = wire;
+        Self { table, ancestors, columns, not_null, defaults, missing, primary_key, identity }
     }
 }

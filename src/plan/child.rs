@@ -2,10 +2,11 @@
 //! key. What only the child has is left out; what the parent has the child has, too.
 
 use super::error::Error;
+use super::shape::key_names;
 use super::topic::TopicFault;
 use crate::change::{Change, Op};
 use crate::facts::{Parent, TableFacts};
-use crate::wal::{OldTuple, Relation, ReplicaIdentity, Tuple, Tuples};
+use crate::wal::{OldTuple, Relation, RelationColumn, RelationId, ReplicaIdentity, Tuple, Tuples};
 
 /// A child as its parent would be.
 #[derive(Debug)]
@@ -34,20 +35,21 @@ impl AsParent {
             let column = columns.iter().find(|column| column.name == **name);
             column.is_none_or(|column| has_old_rows(relation) && !column.is_identity)
         };
-        if let Some(column) = parent.key.iter().find(lacks) {
+        let parent_key = key_of(parent);
+        if let Some(column) = parent_key.iter().find(lacks) {
             let fault =
                 TopicFault::ChildKey { parent: parent.table.clone(), column: column.clone() };
             return Err(fault.of(relation));
         }
         let index = |name: &String| columns.iter().position(|column| column.name == *name);
-        let key = parent.key.iter().filter_map(index).collect();
+        let key = parent_key.iter().filter_map(index).collect();
         let is_same = order.iter().copied().eq(0..relation.columns.len());
         let not_null = parent.not_null.iter().filter(|name| facts.not_null.contains(name));
         let facts = TableFacts {
             not_null: not_null.cloned().collect(),
             defaults: parent.defaults.clone(),
             missing: parent.missing.clone(),
-            primary_key: parent.key.clone(),
+            primary_key: parent_key,
             identity_index: Vec::new(),
             unknown_key: None,
             type_names: order.iter().filter_map(|it| facts.type_names.get(*it).cloned()).collect(),
@@ -57,6 +59,34 @@ impl AsParent {
         let relation = Relation { columns, ..relation.clone() };
         Ok(Self { relation, facts, key, projection })
     }
+}
+
+/// The key of the parent's own rows, as the stream would announce the parent now.
+fn key_of(parent: &Parent) -> Vec<String> {
+    let logged = parent.identity.as_deref().unwrap_or_default();
+    let column = |name: &String| RelationColumn {
+        name: name.clone(),
+        is_identity: logged.contains(name),
+        type_oid: 0,
+        type_modifier: -1,
+    };
+    let relation = Relation {
+        id: RelationId(0),
+        namespace: parent.table.0.clone(),
+        name: parent.table.1.clone(),
+        identity: match parent.identity {
+            None => ReplicaIdentity::Full,
+            // By default it is the primary key's.
+            Some(_) => ReplicaIdentity::Index,
+        },
+        columns: parent.columns.iter().map(column).collect(),
+    };
+    let facts = TableFacts {
+        primary_key: parent.primary_key.clone(),
+        identity_index: logged.to_vec(),
+        ..TableFacts::default()
+    };
+    key_names(&relation, &facts)
 }
 
 /// The columns that are the parent's, in its order, by their index in the child's rows. The catalog may be

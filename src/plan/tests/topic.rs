@@ -220,7 +220,8 @@ fn parent(name: &str, above: &[&str]) -> Parent {
         ancestors: above.iter().map(|name| ("shop".to_owned(), (*name).to_owned())).collect(),
         columns: names(&["ts", "dev", "v"]),
         not_null: names(&["ts", "dev"]),
-        key: names(&["ts", "dev"]),
+        primary_key: names(&["ts", "dev"]),
+        identity: Some(names(&["ts", "dev"])),
         ..Parent::default()
     }
 }
@@ -276,6 +277,24 @@ fn a_childs_rows_are_its_parents() {
     assert!(records.iter().all(|it| table_of(&bench, it).as_deref() == Some("shop.chunk_1")));
     let value = bench.decode(bench.slice(records[0].value.as_ref()).unwrap());
     assert_eq!(value["source"]["table"], "chunk_1");
+}
+
+/// Which is what its own rows have.
+#[test]
+fn the_key_is_that_of_the_parents_own_rows() {
+    let key = |identity: Option<&[&str]>, primary_key: &[&str]| {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let mut parent = parent("metrics", &[]);
+        (parent.identity, parent.primary_key) = (identity.map(names), names(primary_key));
+        draft(&chunk(&["dev", "ts"], vec![parent]), &to_parents()).unwrap().key
+    };
+    assert_eq!(key(None, &["ts", "dev"]), ["ts", "dev"]);
+    assert_eq!(key(Some(&["dev", "ts"]), &["ts", "dev"]), ["ts", "dev"]);
+    assert_eq!(key(Some(&["dev"]), &["ts", "dev"]), ["dev"]);
+    assert_eq!(key(Some(&["dev", "ts"]), &[]), ["dev", "ts"]);
+    // Such as one whose primary key is deferrable.
+    assert!(key(Some(&[]), &["ts", "dev"]).is_empty());
+    assert!(key(None, &[]).is_empty());
 }
 
 /// The catalog is newer than the rows: what neither has any more may have been renamed.

@@ -7,8 +7,8 @@ use crate::wal::ReplicaIdentity;
 use super::super::error::Error;
 use super::relation::replica_identity;
 use super::table::{
-    COLUMN_OF, COLUMNS_SQL, IS_IDENTITY, IS_NOT_NULL, IS_PRIMARY, KEY_OF, KEYS_SQL, Param,
-    defaults, flagged, missing,
+    COLUMN_OF, COLUMNS_SQL, IS_IDENTITY, IS_LOGGED, IS_NOT_NULL, IS_PRIMARY, KEY_OF, KEYS_SQL,
+    Param, defaults, flagged, missing,
 };
 use super::{Catalog, Row, drive, field};
 
@@ -66,7 +66,6 @@ impl Answers {
     fn parent(&self, ancestor: Ancestor) -> Result<Option<Parent>, Error> {
         let Ancestor { oid, table, ancestors } = ancestor;
         let Some(it) = of(&self.tables, 0, oid).first() else { return Ok(None) };
-        let identity = replica_identity(it, 1)?;
         let (columns, keys) = (of(&self.columns, COLUMN_OF, oid), of(&self.keys, KEY_OF, oid));
         let names = columns.iter().map(|row| field(row, 0)).collect::<Result<_, _>>()?;
         Ok(Some(Parent {
@@ -76,7 +75,12 @@ impl Answers {
             not_null: flagged(columns, IS_NOT_NULL)?,
             defaults: defaults(columns)?,
             missing: missing(columns)?,
-            key: key(identity, flagged(keys, IS_PRIMARY)?, flagged(keys, IS_IDENTITY)?),
+            primary_key: flagged(keys, IS_PRIMARY)?,
+            identity: match replica_identity(it, 1)? {
+                ReplicaIdentity::Default => Some(flagged(keys, IS_LOGGED)?),
+                ReplicaIdentity::Full | ReplicaIdentity::Nothing => None,
+                ReplicaIdentity::Index => Some(flagged(keys, IS_IDENTITY)?),
+            },
         }))
     }
 }
@@ -86,20 +90,6 @@ fn of(rows: &[Row], column: usize, oid: u32) -> &[Row] {
     let oid_of = |row: &Row| field::<u32>(row, column).ok();
     let mut tables = rows.chunk_by(|one, next| oid_of(one) == oid_of(next));
     tables.find(|rows| rows.first().and_then(oid_of) == Some(oid)).unwrap_or_default()
-}
-
-/// The key of a table as the stream would tell of it now: the primary key, if old rows carry it.
-fn key(
-    identity: ReplicaIdentity,
-    primary_key: Vec<String>,
-    identity_index: Vec<String>,
-) -> Vec<String> {
-    let is_carried = primary_key.iter().all(|name| identity_index.contains(name));
-    match identity {
-        ReplicaIdentity::Index if primary_key.is_empty() || !is_carried => identity_index,
-        _ if primary_key.is_empty() => identity_index,
-        _ => primary_key,
-    }
 }
 
 const TABLES_SQL: &str = "\

@@ -400,8 +400,9 @@ const IS_HIDDEN: usize = 3;
 const PLACE: usize = 4;
 const LOST: usize = 5;
 pub(super) const KEY_OF: usize = 6;
+pub(super) const IS_LOGGED: usize = 7;
 
-/// Columns behind INCLUDE are not part of a key. A column list of a publication (15+) can hide
+/// Columns behind INCLUDE are not part of a key, and no identity is a key that is deferrable. A column list of a publication (15+) can hide
 /// columns of the key if only INSERT is published.
 ///
 /// The place is the column's among the columns of a `Relation` of the table as it is now, from 1. It
@@ -417,7 +418,7 @@ SELECT a.attname::text, i.indisprimary, i.indisreplident,
            SELECT FROM pg_publication_rel r
            WHERE r.prrelid = i.indrelid AND to_jsonb(r) ->> 'prattrs' IS NOT NULL)
        THEN before.place END,
-       before.lost, i.indrelid
+       before.lost, i.indrelid, i.indisprimary AND i.indimmediate
 FROM pg_index i
 CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum

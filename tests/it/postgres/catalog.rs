@@ -190,27 +190,46 @@ fn parents_are_described_where_that_is_wanted() {
         let create = "CREATE TABLE shop.marker ();
             CREATE TABLE shop.base (b int, a int DEFAULT 7, PRIMARY KEY (a, b));
             CREATE TABLE shop.middle () INHERITS (shop.marker);
-            CREATE TABLE shop.child (PRIMARY KEY (a)) INHERITS (shop.middle, shop.marker, shop.base)";
+            CREATE TABLE shop.late (c int PRIMARY KEY DEFERRABLE);
+            CREATE TABLE shop.by_index (d int NOT NULL UNIQUE, e int PRIMARY KEY);
+            ALTER TABLE shop.by_index REPLICA IDENTITY USING INDEX by_index_d_key;
+            CREATE TABLE shop.child (PRIMARY KEY (a)) INHERITS
+                (shop.middle, shop.marker, shop.base, shop.late, shop.by_index);
+            ALTER TABLE shop.middle REPLICA IDENTITY FULL";
         server.execute("postgres", create).await;
         let child = relation(&server, "child", ReplicaIdentity::Default).await;
         let facts = catalog.describe(&child).await.unwrap();
         assert!(!facts.is_gone);
+        // Each once, on however many ways it is inherited from.
         let mut parents: Vec<_> = facts
             .parents
             .iter()
-            .map(|it| (&*it.table.1, it.columns.as_slice(), it.key.as_slice(), it.defaults.len()))
+            .map(|it| {
+                let identity = it.identity.as_ref().map(|names| names.join(" "));
+                let key = it.primary_key.join(" ");
+                (&*it.table.1, it.columns.join(" "), key, identity, it.defaults.len())
+            })
             .collect();
-        // Each once, on however many ways it is inherited from.
         parents.sort_unstable();
-        let (columns, key) = (names(&["b", "a"]), names(&["a", "b"]));
-        let bare = |name| (name, &[][..], &[][..], 0);
-        assert_eq!(parents, [("base", &*columns, &*key, 1), bare("marker"), bare("middle")]);
+        let is = |name, columns: &str, key: &str, identity: Option<&str>, defaults| {
+            (name, columns.to_owned(), key.to_owned(), identity.map(str::to_owned), defaults)
+        };
+        assert_eq!(
+            parents,
+            [
+                is("base", "b a", "a b", Some("a b"), 1),
+                is("by_index", "d e", "e", Some("d"), 0),
+                is("late", "c", "c", Some(""), 0),
+                is("marker", "", "", Some(""), 0),
+                is("middle", "", "", None, 0),
+            ]
+        );
         let above = |name| &facts.parents.iter().find(|it| it.table.1 == name).unwrap().ancestors;
         assert_eq!(above("middle"), &[("shop".to_owned(), "marker".to_owned())]);
         assert!(above("base").is_empty() && above("marker").is_empty());
         let facts = catalog.describe_for(&child, Children::Own).await.unwrap();
         assert!(!facts.is_gone && facts.parents.is_empty());
-        assert_eq!(facts.ancestors.map(|above| above.len()), Some(3));
+        assert_eq!(facts.ancestors.map(|above| above.len()), Some(5));
     });
 }
 
