@@ -72,6 +72,8 @@ impl TableFacts {
 /// A table that another one inherits from: what its own rows are written by.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Parent {
+    /// Its number, by which the stream speaks of it, too.
+    pub oid: u32,
     /// Its PostgreSQL schema and its name.
     pub table: (String, String),
     /// The tables that it inherits from itself, however far above it.

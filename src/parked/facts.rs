@@ -116,6 +116,8 @@ struct WireLeaf {
 /// Source of the names: the fields of [`Parent`].
 #[derive(Serialize, Deserialize)]
 struct WireParent {
+    #[serde(default)]
+    oid: u32,
     table: (String, String),
     /// Earlier states wrote none: then a child of several is refused, of which one may be the other's.
     #[serde(default)]
@@ -235,6 +237,7 @@ impl From<WireFacts> for TableFacts {
 impl From<Parent> for WireParent {
     fn from(parent: Parent) -> Self {
         let Parent {
+            oid,
             table,
             ancestors,
             columns,
@@ -244,13 +247,14 @@ impl From<Parent> for WireParent {
             primary_key,
             identity,
         } = parent;
-        Self { table, ancestors, columns, not_null, defaults, missing, primary_key, identity }
+        Self { oid, table, ancestors, columns, not_null, defaults, missing, primary_key, identity }
     }
 }
 
 impl From<WireParent> for Parent {
     fn from(wire: WireParent) -> Self {
         let WireParent {
+            oid,
             table,
             ancestors,
             columns,
@@ -260,6 +264,6 @@ impl From<WireParent> for Parent {
             primary_key,
             identity,
         } = wire;
-        Self { table, ancestors, columns, not_null, defaults, missing, primary_key, identity }
+        Self { oid, table, ancestors, columns, not_null, defaults, missing, primary_key, identity }
     }
 }

@@ -215,6 +215,7 @@ fn a_shape_comes_back_as_it_was() {
     // Of a child by inheritance.
     let mut shape = back;
     shape.facts.parents = vec![Parent {
+        oid: 16_380,
         table: name("all_orders"),
         ancestors: vec![name("everything")],
         columns: vec!["id".to_owned(), "state".to_owned()],
@@ -232,7 +233,7 @@ fn a_shape_comes_back_as_it_was() {
     assert_eq!((&back.facts.parents, &back.facts.lost), (&shape.facts.parents, &shape.facts.lost));
     let before = include_bytes!("../../tests/golden/parked/shape-2.json");
     let parent = &mut shape.facts.parents[0];
-    (parent.ancestors, parent.identity) = (Vec::new(), None);
+    (parent.oid, parent.ancestors, parent.identity) = (0, Vec::new(), None);
     assert_eq!(Shape::from_json(before).unwrap().facts.parents, shape.facts.parents);
 }
 

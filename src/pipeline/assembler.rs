@@ -205,6 +205,7 @@ impl Assembler {
     /// The server sends a leaf's shape behind its root's, before the first row of the leaf, which
     /// then names the root.
     fn announce(&mut self, relation: Relation) {
+        self.doubt_children(relation.id);
         if !self.relations.contains_key(&relation.id) {
             self.forget_namesakes(&relation);
         }

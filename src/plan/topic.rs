@@ -15,7 +15,7 @@ use super::{Settings, is_excluded};
 use crate::config::{Children, Outbox, SharedTopic};
 use crate::encode::schema::{Field, bare, declared};
 use crate::facts::{Parent, TableFacts};
-use crate::wal::Relation;
+use crate::wal::{Relation, RelationId};
 
 /// Header: `schema.table`, of a record in a topic that several tables share.
 pub const TABLE_HEADER: &str = "walbrook.table";
@@ -26,6 +26,8 @@ pub(super) struct Destination<'a> {
     pub(super) topic: String,
     /// The table that it inherits from, whose topic it is.
     pub(super) parent: Option<&'a Parent>,
+    /// Those among which that is.
+    parents: Vec<RelationId>,
     shared: Option<&'a SharedTopic>,
     /// The first field of the key and its value, if that says whose it is.
     pub(super) key_field: Option<(String, String)>,
@@ -56,7 +58,8 @@ impl<'a> Destination<'a> {
         }
         let key_field = shared.and_then(|shared| shared.key_field.as_ref());
         let key_field = key_field.map(|it| (it.name.clone(), fill(&it.value)));
-        Ok(Self { topic, parent, shared, key_field, of })
+        let parents = facts.parents.iter().map(|parent| RelationId(parent.oid)).collect();
+        Ok(Self { topic, parent, parents, shared, key_field, of })
     }
 
     /// How records of the table are told from others' in its topic.
@@ -77,6 +80,7 @@ impl<'a> Destination<'a> {
         let mut claim = Claim {
             table: (relation.namespace.clone(), relation.name.clone()),
             of: self.of.clone(),
+            parents: self.parents.clone(),
             topic: self.topic.clone(),
             shared: self.shared.map(|shared| shared.number),
             key_value: self.key_field.as_ref().map(|(_, value)| value.clone()),
@@ -202,6 +206,8 @@ pub struct Claim {
     table: (String, String),
     /// The table whose topic it is.
     of: (String, String),
+    /// The tables that it inherits from, where one of them may be that.
+    parents: Vec<RelationId>,
     topic: String,
     /// The section by which it is shared.
     shared: Option<usize>,
@@ -213,6 +219,12 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// Whether the topic depends on what this relation is, from which the table inherits.
+    #[must_use]
+    pub fn is_under(&self, relation: RelationId) -> bool {
+        self.parents.contains(&relation)
+    }
+
     /// Refuses a table whose topic is that of one of `others`, and not shared on purpose, or of which
     /// readers could not read the records beside those of the others.
     ///

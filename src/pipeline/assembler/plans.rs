@@ -89,6 +89,19 @@ impl Assembler {
         facts
     }
 
+    /// What is announced may have another name or another key than it had, of which the stream tells
+    /// nothing by those whose rows may go where its own do.
+    pub(super) fn doubt_children(&mut self, parent: RelationId) {
+        if self.children() == Children::Own {
+            return;
+        }
+        let is_child = |entry: &&mut Entry| {
+            let claim = entry.plan.as_ref().and_then(Plan::claim);
+            claim.is_some_and(|claim| claim.is_under(parent))
+        };
+        self.relations.values_mut().filter(is_child).for_each(Entry::doubt_plan);
+    }
+
     /// Finishes a plan with one schema id per schema that its draft asked for.
     pub fn install(&mut self, owner: Owner, mut draft: Draft, ids: &[SchemaId]) {
         let columns = std::mem::take(&mut draft.told);

@@ -69,6 +69,7 @@ impl Answers {
         let (columns, keys) = (of(&self.columns, COLUMN_OF, oid), of(&self.keys, KEY_OF, oid));
         let names = columns.iter().map(|row| field(row, 0)).collect::<Result<_, _>>()?;
         Ok(Some(Parent {
+            oid,
             table,
             ancestors,
             columns: names,

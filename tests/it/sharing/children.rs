@@ -191,3 +191,29 @@ fn a_column_that_is_renamed_while_rows_wait_is_not_left_out() {
         flow.stop();
     });
 }
+
+/// Its own row is what the stream tells of it by.
+#[test]
+fn a_parent_that_is_renamed_takes_its_children_along() {
+    run(TEST_LIMIT, async {
+        let mut flow = start("children_moved", (METRICS.0, &[]), &[], PARENT).await;
+        flow.execute("INSERT INTO chunks.chunk_1 VALUES (5, 1, 'a')").await;
+        flow.drain().await;
+        flow.execute("ALTER TABLE metrics RENAME TO measures").await;
+        flow.execute("INSERT INTO measures VALUES (6, 1, 'b')").await;
+        flow.execute("INSERT INTO chunks.chunk_1 VALUES (7, 1, 'c')").await;
+        flow.drain().await;
+        assert_eq!(
+            told_with_tables(&flow, "public.metrics"),
+            [r#"chunks.chunk_1: c {"ts":5,"dev":1} null {"ts":5,"dev":1,"v":"a"}"#]
+        );
+        assert_eq!(
+            told_with_tables(&flow, "public.measures"),
+            [
+                r#"(none): c {"ts":6,"dev":1} null {"ts":6,"dev":1,"v":"b"}"#,
+                r#"chunks.chunk_1: c {"ts":7,"dev":1} null {"ts":7,"dev":1,"v":"c"}"#,
+            ]
+        );
+        flow.stop();
+    });
+}

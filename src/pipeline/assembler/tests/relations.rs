@@ -1,7 +1,7 @@
 //! What the stream announces of tables, against what the catalog says of them.
 
 use super::*;
-use crate::facts::Leaf;
+use crate::facts::{Leaf, Parent};
 use crate::plan::{Newest, SchemaRequest};
 
 const ROOT: u32 = 10;
@@ -179,6 +179,39 @@ fn a_table_that_comes_again_keeps_its_topic_from_another_of_the_same_name() {
     assert!(matches!(error, Error::Plan(plan::Error::SharedTopic { .. })), "{error}");
     open.feed_all([insert(ROOT, "2")]).unwrap();
     assert_eq!((open.plans.len(), open.revived), (1, 1));
+}
+
+/// Of what happens to its parent alone the stream tells by the parent.
+#[test]
+fn a_childs_plan_is_in_doubt_when_its_parent_is_announced() {
+    let child = relation(LEAF, b'f', &[("a", true), ("b", true)]);
+    let parent = |key: &str, name: &str| {
+        let key = vec![key.to_owned()];
+        let columns = ["a", "b"].map(str::to_owned).to_vec();
+        let table = ("public".to_owned(), name.to_owned());
+        Parent { oid: ROOT, table, columns, primary_key: key, ..Parent::default() }
+    };
+    let mut open = Open::new(facts(&[]));
+    open.assembler.settings.tables.children = Children::Parent;
+    open.facts.parents = vec![parent("a", "t10")];
+    open.feed_all([child, insert(LEAF, "12")]).unwrap();
+    let of = |open: &Open| (open.last().0, open.plans.last().unwrap().0[0].subject.clone());
+    assert_eq!(of(&open), ("a".to_owned(), "x.public.t10-value".to_owned()));
+    // As it is, again.
+    let announced = relation(ROOT, b'd', &[("a", true), ("b", false)]);
+    open.feed_all([announced.clone(), insert(LEAF, "12")]).unwrap();
+    assert_eq!((open.plans.len(), open.revived), (1, 1));
+    // With another key, and by another name.
+    open.facts.parents = vec![parent("b", "t10")];
+    open.feed_all([relation(ROOT, b'd', &[("a", false), ("b", true)]), insert(LEAF, "12")])
+        .unwrap();
+    assert_eq!(of(&open), ("b".to_owned(), "x.public.t10-value".to_owned()));
+    open.facts.parents = vec![parent("a", "all")];
+    open.feed_all([renamed(announced, "all"), insert(LEAF, "12")]).unwrap();
+    assert_eq!(of(&open), ("a".to_owned(), "x.public.all-value".to_owned()));
+    // Another table's announcement is nothing to it.
+    open.feed_all([relation(OTHER, b'd', &[("a", true)]), insert(LEAF, "12")]).unwrap();
+    assert_eq!((open.plans.len(), open.revived), (3, 1));
 }
 
 #[test]
