@@ -32,12 +32,6 @@ struct Topic {
 }
 
 impl TopicTable {
-    /// Whether `name` was added before.
-    #[must_use]
-    pub fn has(&self, name: &str) -> bool {
-        self.topics.iter().any(|known| &*known.name == name)
-    }
-
     /// The id of the topic `name` of `table`, added if it is new.
     ///
     /// # Panics

@@ -154,8 +154,7 @@ pub enum Error {
         /// The field.
         field: String,
     },
-    /// Two tables would be written to one topic. (In a stream a table that was renamed or dropped
-    /// counts until its next row, or the next start.)
+    /// Two tables would be written to one topic.
     #[error(
         "tables {} and {} have the same topic, {topic} (what Kafka does not allow in its name becomes _), so its readers would take rows \
          of the one for the other's: rename one of the tables, or publish only one, or set tables.name_adjustment = \"avro_unicode\", which keeps apart \
@@ -196,6 +195,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// The table whose records the topic has, which another one is therefore refused.
+    #[must_use]
+    pub fn rival(&self) -> Option<&(String, String)> {
+        match self {
+            Self::SharedTopic { other, .. } => Some(other),
+            Self::Topic { fault, .. } => match &**fault {
+                TopicFault::Other { other, .. } => Some(other),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Whether the stream is to end here, as the configuration says of just this.
     #[must_use]
     pub fn is_meant(&self) -> bool {

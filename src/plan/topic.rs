@@ -219,6 +219,18 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// Whether this table asks it.
+    #[must_use]
+    pub fn is_of(&self, table: &(String, String)) -> bool {
+        self.table == *table
+    }
+
+    /// Whether it is asked of this topic.
+    #[must_use]
+    pub fn is_at(&self, topic: &str) -> bool {
+        self.topic == topic
+    }
+
     /// Whether the topic depends on what this relation is, from which the table inherits.
     #[must_use]
     pub fn is_under(&self, relation: RelationId) -> bool {

@@ -357,6 +357,42 @@ fn verify_and_repair_take_of_a_shared_topic_what_is_the_tables() {
     });
 }
 
+/// It would have it until the process ends, and whoever comes after it would wait for that.
+#[test]
+fn a_table_that_was_dropped_or_renamed_leaves_its_topic_to_others() {
+    run(TEST_LIMIT, async {
+        let ddl =
+            "CREATE TABLE \"a b\" (id int PRIMARY KEY); CREATE PUBLICATION walbrook FOR ALL TABLES";
+        let mut flow = start("left_topics", (ddl, &[]), &[], "").await;
+        flow.execute("INSERT INTO \"a b\" VALUES (1)").await;
+        flow.drain().await;
+        flow.execute(
+            "DROP TABLE \"a b\"; CREATE TABLE a_b (id int PRIMARY KEY); INSERT INTO a_b VALUES (2)",
+        )
+        .await;
+        flow.drain().await;
+        flow.execute("ALTER TABLE a_b RENAME TO c; CREATE TABLE \"a#b\" (id int PRIMARY KEY); INSERT INTO \"a#b\" VALUES (3)").await;
+        flow.drain().await;
+        let ids = |flow: &Flow<'_>| -> Vec<String> {
+            let told = told_with_tables(flow, "public.a_b");
+            let key = |line: &String| line.split(' ').nth(2).unwrap().to_owned();
+            told.iter().map(key).collect()
+        };
+        assert_eq!(ids(&flow), [r#"{"id":1}"#, r#"{"id":2}"#, r#"{"id":3}"#]);
+        // While it is there, it is its own; and then it is found out where the other one is tried again.
+        flow.execute("CREATE TABLE \"a?b\" (id int PRIMARY KEY); INSERT INTO \"a?b\" VALUES (4)")
+            .await;
+        let reason = until_parked(&flow, "public.a?b", 1);
+        assert!(reason.contains(r#""public"."a#b""#), "{reason}");
+        flow.execute("DROP TABLE \"a#b\"").await;
+        let back = command(&flow.config, &["unpark", "public.a?b"]);
+        assert!(back.status.success(), "{back:?}\n{}", flow.walbrook.tail());
+        flow.drain().await;
+        assert_eq!(ids(&flow)[3..], [r#"{"id":4}"#]);
+        flow.stop();
+    });
+}
+
 /// Where keys do not say whose they are, the header alone does.
 #[test]
 fn a_topic_of_json_is_told_apart_by_the_header_or_by_keys() {

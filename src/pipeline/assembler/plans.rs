@@ -7,7 +7,7 @@ use super::{Assembler, Error, Owner};
 use crate::config::Children;
 use crate::facts::TableFacts;
 use crate::plan::{self, Draft, Newest, Plan, Registered, Route, SchemaId};
-use crate::wal::RelationId;
+use crate::wal::{Relation, RelationId};
 
 impl Assembler {
     /// Where rows of children by inheritance go.
@@ -54,9 +54,7 @@ impl Assembler {
         let mut draft = plan::compile(&entry.relation, &facts, &registered, &self.settings)?;
         let is_kept = (!entry.is_news || facts.is_gone) && draft.keep(newest);
         draft.facts = (!is_kept && !facts.is_gone).then(|| facts.digest());
-        if let Some(claim) = &draft.claim
-            && draft.topics.iter().any(|topic| self.topics.has(topic))
-        {
+        if let Some(claim) = &draft.claim {
             let plans = self.relations.values().filter_map(Entry::last_plan);
             claim.refuse(plans.filter_map(Plan::claim))?;
         }
@@ -87,6 +85,37 @@ impl Assembler {
             facts.leaves.extend(leaves.map(|leaf| plan::leaf(&leaf.relation)));
         }
         facts
+    }
+
+    /// The relation whose records the topic has that another one was refused for this.
+    #[must_use]
+    pub fn rival(&self, error: &Error) -> Option<RelationId> {
+        let Error::Plan(error) = error else { return None };
+        let rival = error.rival()?;
+        let mut plans = self.relations.iter().filter_map(|(id, it)| Some((id, it.last_plan()?)));
+        let rival = plans.find(|(_, plan)| plan.claim().is_some_and(|it| it.is_of(rival)));
+        rival.map(|(id, _)| *id)
+    }
+
+    /// Forgets the plan of a relation that has left its topic, since its table is gone or goes by another
+    /// name; whether it has. `named` is that name by now, and `facts` are what the catalog says of it.
+    pub fn leave_topic(
+        &mut self,
+        id: RelationId,
+        named: Option<(String, String)>,
+        facts: &TableFacts,
+    ) -> bool {
+        let Some(entry) = self.relations.get_mut(&id) else { return false };
+        let topic = named.and_then(|(namespace, name)| {
+            let relation = Relation { namespace, name, ..entry.relation.clone() };
+            plan::topic_of(&relation, facts, &self.settings)
+        });
+        let claim = entry.last_plan().and_then(Plan::claim);
+        let stays = claim.zip(topic).is_some_and(|(claim, topic)| claim.is_at(&topic));
+        if !stays {
+            entry.forget_plan();
+        }
+        !stays
     }
 
     /// What is announced may have another name or another key than it had, of which the stream tells

@@ -12,7 +12,7 @@ use super::super::{Error, clock};
 use super::{Reader, Surroundings};
 use crate::edges::{Class, Sink, Transport};
 use crate::facts::TableFacts;
-use crate::plan::{Route, SchemaId, SchemaRequest};
+use crate::plan::{Draft, Newest, Route, SchemaId, SchemaRequest};
 use crate::position::Xid;
 use crate::postgres;
 use crate::registry;
@@ -82,7 +82,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         for subject in self.assembler.subjects(owner, &facts) {
             newest.extend(self.newest(&subject).await?.map(|text| (subject, text)));
         }
-        let Some(draft) = self.assembler.draft(owner, facts, &newest)? else { return Ok(()) };
+        let Some(draft) = self.draft(owner, &facts, &newest).await? else { return Ok(()) };
         if let Owner::Relation(id) = owner
             && let Some(relation) = self.assembler.relation(id)
         {
@@ -94,6 +94,33 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         let ids = self.register(&draft.schemas).await?;
         self.assembler.install(owner, draft, &ids);
         Ok(())
+    }
+
+    /// Compiles a plan. A table that was dropped or renamed has its topic until the stream tells of it,
+    /// which it does with the next row, of which there may be none: so whoever is refused for that has the
+    /// catalog asked whether it is there.
+    async fn draft(
+        &mut self,
+        owner: Owner,
+        facts: &TableFacts,
+        newest: &[Newest],
+    ) -> Result<Option<Draft>, Error> {
+        loop {
+            let drafted = self.assembler.draft(owner, facts.clone(), newest);
+            let rival = drafted.as_ref().err().and_then(|error| self.assembler.rival(error));
+            match rival {
+                Some(rival) if self.has_left(rival).await? => {}
+                _ => return Ok(drafted?),
+            }
+        }
+    }
+
+    async fn has_left(&mut self, id: RelationId) -> Result<bool, Error> {
+        let facts = self.describe(id).await?;
+        let name = self.around.catalog.name(id);
+        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+        let name = alive(&mut self.transport, &mut self.session, stop, nothing, name).await??;
+        Ok(self.assembler.leave_topic(id, name, &facts))
     }
 
     /// The newest schema of a subject, as patiently as one is registered.

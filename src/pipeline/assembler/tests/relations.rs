@@ -214,6 +214,30 @@ fn a_childs_plan_is_in_doubt_when_its_parent_is_announced() {
     assert_eq!((open.plans.len(), open.revived), (3, 1));
 }
 
+/// It may be gone since, or have another name, of which the stream tells with its next row.
+#[test]
+fn a_table_that_has_left_its_topic_is_no_ones_rival() {
+    let table = |id, name| renamed(relation(id, b'd', &[("a", true)]), name);
+    let mut open = Open::new(facts(&["a"]));
+    open.feed_all([table(ROOT, "a b"), insert(ROOT, "1"), table(OTHER, "a_b")]).unwrap();
+    let error = open.feed(&insert(OTHER, "1")).unwrap_err();
+    let id = open.assembler.rival(&error).unwrap();
+    assert_eq!(id, RelationId(ROOT));
+    let named = |name: &str| Some(("public".to_owned(), name.to_owned()));
+    let facts = open.facts.clone();
+    assert!(!open.assembler.leave_topic(id, named("a b"), &facts));
+    open.feed(&insert(OTHER, "1")).unwrap_err();
+    assert!(open.assembler.leave_topic(id, named("a c"), &facts));
+    assert_eq!(open.assembler.rival(&error), None);
+    open.feed(&insert(OTHER, "1")).unwrap();
+    // Then it is the other one that has the topic.
+    let error = open.feed(&insert(ROOT, "2")).unwrap_err();
+    let id = open.assembler.rival(&error).unwrap();
+    assert_eq!(id, RelationId(OTHER));
+    assert!(open.assembler.leave_topic(id, None, &TableFacts::default()));
+    open.feed(&insert(ROOT, "2")).unwrap();
+}
+
 #[test]
 fn a_plan_with_an_older_schemas_defaults_is_made_anew_when_the_stream_tells() {
     let table = relation(ROOT, b'd', &[("a", true), ("b", false)]);
