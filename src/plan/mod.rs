@@ -148,9 +148,7 @@ pub struct Draft {
     pub unknown: Vec<(String, String)>,
     /// Columns of decimals with more digits behind the point than readers have.
     pub rescaled: Vec<String>,
-    /// Whether its records have a key.
-    pub has_key: bool,
-    /// The columns of that key, in its order.
+    /// The columns of a table's key, in its order.
     pub key: Vec<String>,
     /// The columns of its rows, in their order: of a child those of its parent.
     pub columns: Vec<String>,
@@ -259,7 +257,6 @@ fn compile_table(
         layouts: schemas.layouts,
         unknown: shape.unknown(),
         rescaled: shape.rescaled(),
-        has_key: !shape.key.is_empty(),
         key: shape.key_columns().map(|(_, column)| column.name.clone()).collect(),
         columns: shape.columns.iter().map(|column| column.name.clone()).collect(),
         sharing: destination.sharing(relation),
@@ -388,6 +385,12 @@ impl Draft {
         matches!(self.body, Body::Excluded)
     }
 
+    /// Whether its records have a key: those of events do.
+    #[must_use]
+    pub fn has_key(&self) -> bool {
+        !matches!(self.body, Body::Table { .. }) || !self.key.is_empty()
+    }
+
     /// Of an outbox, whose schemas are its routes' matter, or of nothing.
     fn of_events(topics: Vec<String>, body: Body) -> Self {
         Self {
@@ -396,7 +399,6 @@ impl Draft {
             layouts: Vec::new(),
             unknown: Vec::new(),
             rescaled: Vec::new(),
-            has_key: true,
             key: Vec::new(),
             columns: Vec::new(),
             odd_leaf: None,

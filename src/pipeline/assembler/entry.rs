@@ -2,7 +2,7 @@
 
 use crate::columns::Column;
 use crate::facts::FactsDigest;
-use crate::plan::Plan;
+use crate::plan::{ParkedPlan, Plan};
 use crate::wal::{Relation, RelationId};
 
 /// A relation as it stands in the stream, with its plan once a row needed one.
@@ -54,6 +54,12 @@ impl Entry {
         self.forget_plan();
         (self.plan, self.facts) = (Some(plan), facts);
         (self.was_planned, self.is_news) = (true, false);
+    }
+
+    /// Its changes wait from now on. What it has is told with the first one that comes back.
+    pub(super) fn park(&mut self, plan: ParkedPlan) {
+        self.forget_plan();
+        self.plan = Some(Plan::Parked(Box::new(plan)));
     }
 
     /// The plan that it has, or may have again.

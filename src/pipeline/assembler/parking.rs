@@ -12,7 +12,7 @@ use crate::checkpoint::Entered;
 use crate::config::OnRefused;
 use crate::facts::TableFacts;
 use crate::parked::{self, Kept, Parked, Shape};
-use crate::plan::{Context, LastDeleted, ParkedPlan, Plan};
+use crate::plan::{Context, LastDeleted, ParkedPlan};
 use crate::position::{Lsn, Position};
 use crate::wal::RelationId;
 
@@ -144,10 +144,8 @@ impl Assembler {
         let topics = std::sync::Arc::make_mut(&mut self.topics);
         let topic = topics.intern(&self.settings.parked_topic, PARKED_TABLE);
         let plan = ParkedPlan::new(topic, table, self.base.epoch, &shape);
-        // What it has is told with the first change that comes back.
         if let Some(entry) = self.relations.get_mut(&id) {
-            entry.forget_plan();
-            entry.plan = Some(Plan::Parked(Box::new(plan)));
+            entry.park(plan);
         }
     }
 

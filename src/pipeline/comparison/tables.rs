@@ -172,7 +172,7 @@ fn untold(
     let own_key = plan::key_names(relation, facts);
     let has_own_key =
         own_key.len() == draft.key.len() && own_key.iter().all(|name| draft.key.contains(name));
-    if !draft.has_key {
+    if !draft.has_key() {
         Some("it has no key by which its rows could be told")
     } else if !config.records.position_headers {
         Some(

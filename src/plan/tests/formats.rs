@@ -229,7 +229,7 @@ fn whether_there_is_a_key_does_not_depend_on_formats() {
                 let mut settings = settings();
                 formats(key_format, value_format)(&mut settings);
                 let draft = compile(&relation, &facts(&["my id"], key), &settings).unwrap();
-                assert_eq!(draft.has_key, expect, "{key_format:?} {value_format:?}");
+                assert_eq!(draft.has_key(), expect, "{key_format:?} {value_format:?}");
             }
         }
     }

@@ -122,7 +122,7 @@ fn a_key_says_whose_it_is_in_each_format() {
     assert_eq!(table_of(&bench, record).as_deref(), Some("t.invoice"));
     let keyless = relation("k", ReplicaIdentity::Nothing, &[("v", TEXT, false)]);
     let keyless = draft(&(keyless, facts(&[], &[])), &shared(sections)).unwrap();
-    assert!(!keyless.has_key && keyless.schemas.len() == 1);
+    assert!(!keyless.has_key() && keyless.schemas.len() == 1);
     // What is not shared has no such header.
     let mut bench = Bench::new(draft(&invoice("t", &INVOICE), &self::settings()).unwrap());
     bench.encode(&Wired::insert(&[Text("1"), Null])).unwrap();
