@@ -59,6 +59,12 @@ pub enum SchemaError {
         /// What is wrong.
         misfit: Misfit,
     },
+    /// A name is declared more than once, so what refers to it could be read as either.
+    #[error("{name} is declared twice; refer to it by its name the second time")]
+    Redeclared {
+        /// The full name.
+        name: String,
+    },
     /// Not a schema.
     #[error("not an Avro schema that can be parsed")]
     Unreadable,
@@ -76,7 +82,7 @@ impl PayloadEncoder {
     /// # Errors
     ///
     /// If it is no Avro schema, has a type that JSON cannot be written as (`duration`,
-    /// `big-decimal`), or a default that does not fit.
+    /// `big-decimal`), a name that is declared twice, or a default that does not fit.
     pub(super) fn compile(schema_json: &str) -> Result<Self, SchemaError> {
         let schema = Schema::parse_str(schema_json).map_err(|_| SchemaError::Unreadable)?;
         let mut names = HashMap::new();
@@ -132,21 +138,29 @@ fn check(schema: &Schema, names: &mut HashMap<Name, Schema>) -> Result<(), Schem
         Schema::Duration(_) => Err(SchemaError::Unsupported { schema: "duration" }),
         Schema::Map(map) => check(&map.types, names),
         Schema::Record(record) => {
-            names.insert(record.name.clone(), schema.clone());
+            declare(&record.name, schema, names)?;
             record.fields.iter().try_for_each(|field| check(&field.schema, names))
         }
         Schema::Union(union) => union.variants().iter().try_for_each(|branch| check(branch, names)),
-        Schema::Enum(named) => {
-            names.insert(named.name.clone(), schema.clone());
-            Ok(())
-        }
+        Schema::Enum(named) => declare(&named.name, schema, names),
         Schema::Fixed(named)
         | Schema::Uuid(UuidSchema::Fixed(named))
         | Schema::Decimal(DecimalSchema { inner: InnerDecimalSchema::Fixed(named), .. }) => {
-            names.insert(named.name.clone(), schema.clone());
-            Ok(())
+            declare(&named.name, schema, names)
         }
         _ => Ok(()),
+    }
+}
+
+/// Notes a name; Avro's specification has each declared once, and apache-avro takes the last.
+fn declare(
+    name: &Name,
+    schema: &Schema,
+    names: &mut HashMap<Name, Schema>,
+) -> Result<(), SchemaError> {
+    match names.insert(name.clone(), schema.clone()) {
+        Some(_) => Err(SchemaError::Redeclared { name: name.fullname(None) }),
+        None => Ok(()),
     }
 }
 

@@ -275,6 +275,15 @@ fn schemas_that_cannot_be_written_are_refused() {
     assert_eq!(compile(&json!({"type": "array", "items": duration})), unsupported("duration"));
     assert_eq!(compile(&logical("bytes", "big-decimal")), unsupported("big-decimal"));
     assert_eq!(compile(&json!({"type": "what"})), Err(SchemaError::Unreadable));
+    let twice = |second: Value| {
+        compile(&json!({"type": "record", "name": "R", "namespace": "n", "fields": [
+            {"name": "one", "type": {"type": "fixed", "name": "F", "size": 1}},
+            {"name": "other", "type": second}]}))
+    };
+    let redeclared = Err(SchemaError::Redeclared { name: "n.F".to_owned() });
+    assert_eq!(twice(json!({"type": "fixed", "name": "F", "size": 2})), redeclared);
+    assert_eq!(twice(json!({"type": "enum", "name": "F", "symbols": ["A"]})), redeclared);
+    assert_eq!(twice(json!("F")), Ok(()));
     let endless = json!({"type": "record", "name": "E", "fields": [
         {"name": "e", "type": "E", "default": {}}]});
     assert!(compile(&endless).is_err());
