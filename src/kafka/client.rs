@@ -47,6 +47,8 @@ pub(super) struct Context {
 #[derive(Clone, Debug, Default)]
 struct Heard {
     delivery: Option<FailedDelivery>,
+    /// A partition had no leader, at some time.
+    is_leaderless: bool,
     trouble: Option<Trouble>,
 }
 
@@ -126,6 +128,15 @@ impl Context {
         }
     }
 
+    /// Whether a partition had no leader at some time. Its records may wait for ever then: librdkafka
+    /// passes over such news, and over the leader that comes next, and only a new client asks anew.
+    ///
+    /// Source: <https://github.com/confluentinc/librdkafka/issues/5430> (open; seen with 2.12.1 when the
+    /// only broker stood still for longer than `broker.session.timeout.ms`)
+    pub(super) fn was_leaderless(&self) -> bool {
+        self.heard.lock().is_ok_and(|heard| heard.is_leaderless)
+    }
+
     /// Why no answer came: refused credentials, or the last trouble with a broker.
     pub(super) fn unanswered(&self, doing: &'static str, waited: Duration) -> Error {
         self.refused().unwrap_or_else(|| {
@@ -140,6 +151,12 @@ impl ClientContext for Context {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility == "METADATAUPDATE"
+            && message.contains("new leader-1 ")
+            && let Ok(mut heard) = self.heard.lock()
+        {
+            heard.is_leaderless = true;
+        }
         match level {
             // An option of the other kind of client, which passes through to both kinds.
             _ if facility == "CONFWARN" => {

@@ -82,6 +82,14 @@ pub enum Error {
         /// How long was waited.
         waited: Duration,
     },
+    /// A partition had no leader, and the client has not found the next one.
+    #[error(
+        "kafka: a partition had no leader, and this client has not found the next one in {waited:.1?}; a new client asks anew"
+    )]
+    Leaderless {
+        /// How long was waited.
+        waited: Duration,
+    },
     /// A topic does not exist.
     #[error("topic {topic} does not exist{}", creation(command))]
     MissingTopic {
@@ -273,6 +281,7 @@ impl Error {
             Self::MissingTopic { command: None, .. }
             | Self::Client { .. }
             | Self::HangingTransaction { .. }
+            | Self::Leaderless { .. }
             | Self::NotRecovered
             | Self::Secret(_)
             | Self::TooFewBrokers { .. }

@@ -101,6 +101,20 @@ fn security_follows_from_the_sections() {
     check(None, Some(password()), [Some("sasl_plaintext"), Some("SCRAM-SHA-512"), None]);
 }
 
+/// The words of librdkafka 2.12.1.
+#[test]
+fn a_partition_without_a_leader_is_heard_of() {
+    let context = Context::default();
+    let hear = |words: &str| context.log(RDKafkaLogLevel::Warning, "METADATAUPDATE", words);
+    hear("[thrd:main]: Topic id x not found in cache");
+    assert!(!context.was_leaderless());
+    hear("[thrd:main]: Partition t(WTpfjLqISZC30G5+pt48GA)[1]: new leader-1 not found in cache");
+    assert!(context.was_leaderless());
+    let (error, waited) = (Error::Leaderless { waited: Duration::from_secs(5) }, "5.0s");
+    assert_eq!(error.class(), Class::Retry);
+    assert!(error.to_string().contains(waited), "{error}");
+}
+
 #[test]
 fn the_last_trouble_explains_why_no_answer_came() {
     let context = Context::default();

@@ -1,5 +1,7 @@
 //! How records get into librdkafka's queue and out of it.
 
+use std::time::Duration;
+
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{BaseRecord, Producer as _};
@@ -135,6 +137,7 @@ impl KafkaSink {
     ) -> Result<(), Error> {
         let doing = "waiting for records to be written";
         let mut look = Deadline::after(SLICE);
+        let leader = Deadline::after(LEADERLESS);
         while 0 < producer.in_flight_count() {
             if let Some(failed) = producer.context().failed_delivery() {
                 let error = KafkaError::MessageProduction(failed.code);
@@ -142,6 +145,9 @@ impl KafkaSink {
             }
             if deadline.slice(SLICE).is_none() {
                 return Err(producer.context().unanswered(doing, deadline.elapsed()));
+            }
+            if leader.slice(SLICE).is_none() && producer.context().was_leaderless() {
+                return Err(Error::Leaderless { waited: leader.elapsed() });
             }
             look = producer.context().unless_outdated(look)?;
             pause(producer);
@@ -160,3 +166,6 @@ impl KafkaSink {
         }
     }
 }
+
+/// How long a client may take to find a partition's next leader by itself.
+const LEADERLESS: Duration = Duration::from_secs(5);
