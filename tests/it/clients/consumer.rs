@@ -105,8 +105,10 @@ pub(super) fn words(program: &[String]) -> Vec<&str> {
 
 /// Installs a program of tests/clients; the words of its command.
 pub(super) fn installed(name: &str) -> Vec<String> {
-    let mut install = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/install"));
-    install.arg(name).stdin(Stdio::null()).stderr(Stdio::inherit());
+    let project = env!("CARGO_MANIFEST_DIR");
+    let mut install = Command::new(format!("{project}/deploy/program"));
+    install.arg(format!("{project}/tests/clients/{name}"));
+    install.stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = install.output().unwrap();
     assert!(output.status.success(), "{name} is not installed");
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
