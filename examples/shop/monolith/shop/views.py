@@ -2,6 +2,7 @@
 
 import functools
 import json
+from decimal import Decimal
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -56,7 +57,7 @@ def catalog(request):
 @api("POST")
 def customers(request):
     body = body_of(request)
-    customer = Customer(**{name: body.get(name) for name in ("name", "email", "country")})
+    customer = Customer(**{name: text_of(body, name) for name in ("name", "email", "country")})
     try:
         validated(customer).save()
     except IntegrityError:
@@ -103,7 +104,9 @@ def cancel(request, order_id):
 @api("PATCH")
 def product(request, product_id):
     body = body_of(request)
-    changes = {name: body[name] for name in ("price", "name", "description") if name in body}
+    changes = {name: text_of(body, name) for name in ("name", "description") if name in body}
+    if "price" in body:
+        changes["price"] = price_of(body)
     if not changes:
         raise Invalid("a change has a price, a name or a description")
     product = Product.objects.filter(pk=product_id).first()
@@ -118,12 +121,28 @@ def product(request, product_id):
 
 def body_of(request):
     try:
-        body = json.loads(request.body)
+        # A price is a decimal, however it is written.
+        body = json.loads(request.body, parse_float=Decimal)
     except ValueError:
         body = None
     if not isinstance(body, dict):
         raise Invalid("the body is a JSON object")
     return body
+
+
+def text_of(body, name):
+    text = body.get(name)
+    # PostgreSQL's text has no NUL; half a surrogate pair is no character.
+    if not isinstance(text, str) or "\0" in text or any("\ud800" <= it <= "\udfff" for it in text):
+        raise Invalid(f"{name} is a text")
+    return text
+
+
+def price_of(body):
+    price = body["price"]
+    if type(price) not in (str, int, Decimal):
+        raise Invalid('a price is a number, or its text: "12.50"')
+    return price
 
 
 def quantities_of(body):
@@ -155,6 +174,6 @@ def validated(row):
     try:
         row.clean_fields()
     except ValidationError as error:
-        field, sentences = next(iter(error.message_dict.items()))
-        raise Invalid(f"{field}: {sentences[0]}") from None
+        field, (sentence, *_) = next(iter(error.message_dict.items()))
+        raise Invalid(f"{field}: {sentence}") from None
     return row

@@ -51,7 +51,9 @@ class PublishTest(Schemas, TransactionTestCase):
             (row.id, row.aggregatetype, row.aggregateid, row.type, row.payload),
             (event.id, "order", "7", "OrderPlaced", {"order": 7}),
         )
-        self.assertLess(abs(row.created_at - datetime.datetime.now(datetime.UTC)), datetime.timedelta(minutes=1))
+        self.assertLess(
+            abs(row.created_at - datetime.datetime.now(datetime.UTC)), datetime.timedelta(minutes=1)
+        )
 
     def test_an_event_goes_with_its_transaction(self):
         with self.assertRaises(ZeroDivisionError), transaction.atomic():
@@ -63,7 +65,9 @@ class PublishTest(Schemas, TransactionTestCase):
         with self.assertRaisesRegex(OutsideTransaction, "Put transaction.atomic"):
             publish("order", 7, "OrderPlaced", {"order": 7})
         with self.assertRaises(OutsideTransaction):
-            Event.objects.bulk_create([Event(aggregatetype="order", type="OrderPlaced", payload={"order": 7})])
+            Event.objects.bulk_create(
+                [Event(aggregatetype="order", type="OrderPlaced", payload={"order": 7})]
+            )
         self.assertFalse(Event.objects.exists())
 
     def test_a_misfit_rolls_back_what_it_tells_of(self):
@@ -168,7 +172,9 @@ class SchemaCheckTest(Schemas, SimpleTestCase):
         return [found.id for found in checks.check_schemas(None)]
 
     def test_files_that_are_missing_or_no_schemas_are_errors(self):
-        good, broken, missing = (self.folder / name for name in ["placed.avsc", "broken.avsc", "missing.avsc"])
+        good, broken, missing = (
+            self.folder / name for name in ["placed.avsc", "broken.avsc", "missing.avsc"]
+        )
         broken.write_text("{")
         self.assertEqual(self.ids({}), [])
         self.assertEqual(self.ids({"order": good, ("order", "x"): str(good)}), [])
