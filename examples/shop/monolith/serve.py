@@ -21,7 +21,8 @@ def main():
     try:
         connection.ensure_connection()
     except OperationalError as error:
-        sys.exit(f"shop: no database: {str(error).strip()}\nLook at SHOP_DB_HOST, _PORT, _NAME and _USER.")
+        why = str(error).strip().splitlines()[0]
+        sys.exit(f"shop: no database: {why}. Look at SHOP_DB_HOST, _PORT, _NAME and _USER.")
     connection.close()
     # It also serves the admin's style sheets, which in production is the work of the web server.
     application = StaticFilesHandler(get_wsgi_application())

@@ -1,21 +1,25 @@
 """The shop's settings. All that differs from place to place comes from the environment."""
 
-import importlib.util
 import os
 import pathlib
+import sys
 
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
-
-if importlib.util.find_spec("walbrook_outbox.apps") is None:
-    raise ImproperlyConfigured("set PYTHONPATH to the folder examples/shop/walbrook_outbox of the project")
 
 BASE = pathlib.Path(__file__).resolve().parents[1]
 SCHEMAS = BASE.parents[2] / "schemas" / "shop"
 
+try:
+    import walbrook_outbox.apps  # noqa: F401
+except ImportError:
+    sys.exit(f"shop: the outbox app is missing; set PYTHONPATH={BASE.parent / 'walbrook_outbox'}")
+
 # Which release of the shop this is. A real shop has its releases in version control; here one checkout
 # has to be both, so that a new column can come while the old code still runs.
-RELEASE = int(os.environ.get("SHOP_RELEASE", "1"))
+RELEASES = {"1": 1, "2": 2}
+RELEASE = RELEASES.get(os.environ.get("SHOP_RELEASE", "1"))
+if RELEASE is None:
+    sys.exit("shop: there is no such SHOP_RELEASE; say 1 or 2")
 DEMO = os.environ.get("SHOP_DEMO") == "1"
 
 # Without one of your own, log-ins to the admin end with the process.

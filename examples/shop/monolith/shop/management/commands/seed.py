@@ -4,7 +4,7 @@ from decimal import Decimal
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
-from django.db import ProgrammingError
+from django.db import OperationalError, ProgrammingError
 
 from shop import catalogue, services
 from shop.models import Customer, Payment, Product
@@ -19,6 +19,8 @@ class Command(BaseCommand):
     def handle(self, *, orders, **options):
         try:
             self.fill()
+        except OperationalError as error:
+            raise CommandError(f"no database: {str(error).strip().splitlines()[0]}") from None
         except ProgrammingError as error:
             if "does not exist" not in str(error):
                 raise
