@@ -34,11 +34,19 @@ class Servers:
         self.where = installed()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"walbrook-{name}-"))
         self.folder.chmod(0o755)
-        self.socket_folder = self.folder / "postgres"
-        self.postgres_port = free_port()
+        self.postgres = Postgres(self, "postgres")
         self.kafka_port = free_port()
         self.registry_port = free_port()
+        self.kafka = None
         self.processes = []
+
+    @property
+    def socket_folder(self):
+        return self.postgres.folder
+
+    @property
+    def postgres_port(self):
+        return self.postgres.port
 
     @property
     def bootstrap(self):
@@ -50,30 +58,21 @@ class Servers:
 
     def start(self, postgres_conf=""):
         """Starts all three side by side and waits until they answer."""
-        kafka = self._start_kafka()
+        self.kafka = self._start_kafka()
         registry = self._start_registry()
-        postgres = self._start_postgres(postgres_conf)
-        self._await("PostgreSQL", postgres, lambda: self.connect("postgres").close())
-        self._await("Kafka", kafka, self._probe_kafka)
+        self.start_postgres(self.postgres, postgres_conf)
+        self._await("Kafka", self.kafka, self._probe_kafka)
         self._await("the registry", registry, lambda: get(f"{self.registry_url}/subjects"))
 
     def connect(self, database, **options):
         """A connection of the superuser over the Unix socket."""
-        return psycopg.connect(
-            host=str(self.socket_folder),
-            port=self.postgres_port,
-            dbname=database,
-            user="postgres",
-            autocommit=True,
-            **options,
-        )
+        return self.postgres.connect(database, **options)
 
     def stop(self):
         """Ends what still runs and removes the folder."""
         for process in reversed(self.processes):
             if process.poll() is None:
-                # PostgreSQL: without waiting for its clients.
-                process.send_signal(signal.SIGINT if process.is_postgres else signal.SIGKILL)
+                process.send_signal(process.last_signal)
         for process in self.processes:
             try:
                 process.wait(20)
@@ -82,7 +81,7 @@ class Servers:
                 process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def spawn(self, name, arguments, unprivileged=False, **options):
+    def spawn(self, name, arguments, unprivileged=False, last_signal=signal.SIGKILL, **options):
         """Starts a process that ends with this one; its output goes to a file in the folder."""
         with open(self.folder / f"{name}.log", "ab") as log:
             process = subprocess.Popen(
@@ -94,18 +93,19 @@ class Servers:
                 start_new_session=True,
                 **options,
             )
-        process.is_postgres = name == "postgres"
+        process.last_signal = last_signal
         process.log = self.folder / f"{name}.log"
         self.processes.append(process)
         return process
 
-    def _start_postgres(self, conf):
+    def start_postgres(self, postgres, conf=""):
+        """Makes a server's data, starts it, and waits until it answers."""
         binaries = pathlib.Path(self.where["postgres17"]) / "bin"
-        self.socket_folder.mkdir()
+        postgres.folder.mkdir()
         if os.geteuid() == 0:
             # PostgreSQL refuses to run as root.
-            shutil.chown(self.socket_folder, "nobody", "nogroup")
-        data = self.socket_folder / "data"
+            shutil.chown(postgres.folder, "nobody", "nogroup")
+        data = postgres.folder / "data"
         run(
             bound(
                 [binaries / "initdb", "--no-sync", "--username=postgres", "--auth=trust",
@@ -115,14 +115,21 @@ class Servers:
         )
         with open(data / "postgresql.conf", "a") as file:
             file.write(
-                f"port = {self.postgres_port}\n"
-                f"unix_socket_directories = '{self.socket_folder}'\n"
+                f"port = {postgres.port}\n"
+                f"unix_socket_directories = '{postgres.folder}'\n"
                 "listen_addresses = '127.0.0.1'\n"
                 "wal_level = logical\n"
                 "max_slot_wal_keep_size = 20GB\n"
                 f"{conf}\n"
             )
-        return self.spawn("postgres", [binaries / "postgres", "-D", data], unprivileged=True)
+        process = self.spawn(
+            postgres.folder.name,
+            [binaries / "postgres", "-D", data],
+            unprivileged=True,
+            # Without waiting for its clients.
+            last_signal=signal.SIGINT,
+        )
+        self._await("PostgreSQL", process, lambda: postgres.connect("postgres").close())
 
     def _start_kafka(self):
         jars = f"{self.where['kafka']}/*"
@@ -166,6 +173,25 @@ class Servers:
         wait_for(f"{name} to start", answers, START_LIMIT)
 
 
+class Postgres:
+    """A PostgreSQL server: its folder and its port."""
+
+    def __init__(self, servers, name):
+        self.folder = servers.folder / name
+        self.port = free_port()
+
+    def connect(self, database, **options):
+        """A connection of the superuser over the Unix socket."""
+        return psycopg.connect(
+            host=str(self.folder),
+            port=self.port,
+            dbname=database,
+            user="postgres",
+            autocommit=True,
+            **options,
+        )
+
+
 def installed():
     """What `deploy/servers where` prints, as a dictionary."""
     output = run([PROJECT / "deploy" / "servers", "where"])
@@ -186,7 +212,7 @@ def run(arguments, **options):
         [str(word) for word in arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=options.pop("stderr", subprocess.STDOUT),
         text=True,
         **options,
     )

@@ -1,0 +1,201 @@
+"""The shop, once everything is fetched and built: see examples/shop/run."""
+
+import argparse
+import pathlib
+import queue
+import re
+import signal
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "deploy" / "lib"))
+
+import programs
+import servers
+from page import Page
+from stage import Stage
+
+# What all of it takes at its highest, as measured, in MB.
+MEMORY = 3000
+
+# --check: what happens in which second.
+STORM = [
+    (4, "kill", "inventory"),
+    (8, "kill", "walbrook"),
+    (12, "kill", "billing"),
+    (16, "kill", "mailer"),
+    (20, "migrate", None),
+    (26, "kill", "search"),
+    (30, "kafka", None),
+    (40, "kill", "analytics"),
+    (44, "kill", "warehouse"),
+    (48, "kill", "monolith"),
+    (52, "kill", "walbrook"),
+    (55, "kill", "billing"),
+]
+STORM_ENDS = 60
+
+
+def check(stage):
+    """A minute of traffic in which everything is killed; then all counts must be exact."""
+    begun = time.monotonic()
+    storm = list(STORM)
+    while (second := time.monotonic() - begun) < STORM_ENDS:
+        stage.tick()
+        if storm and storm[0][0] < second:
+            _, what, name = storm.pop(0)
+            say(f"  {second:3.0f} s  {perform(stage, what, name)}")
+        time.sleep(0.1)
+    say("the customers are held; waiting until every service has all")
+    faults = stage.settle()
+    for name, (_, number) in programs.SERVICES.items():
+        wanted, found = stage.wanted[name].number, stage.found[name].number
+        say(f"  {name:<10} {found:>9,} of {wanted:>9,} {number}")
+    if faults:
+        listed = "\n  ".join(faults[:20])
+        raise servers.Failure(f"NOT exactly once ({len(faults)} faults):\n  {listed}")
+    restarts = sum(program.restarts for program in stage.programs.values())
+    say(
+        f"shop: {stage.customers.acted:,} customers' actions, {len(stage.watch.positions):,} records,"
+        f" {restarts} kills and a pause of Kafka and a migration under way: every service has exactly"
+        " what the monolith has, and nothing came twice"
+    )
+
+
+def live(stage, page):
+    """Until Ctrl-C."""
+    say(f"\n  the page       {page.url}")
+    say(f"  the admin      {stage.monolith_url}/admin/ (user admin, password admin)")
+    say(f"  search         http://127.0.0.1:{stage.programs['search'].port}/search?q=tea")
+    say(f"  its folder     {stage.servers.folder}")
+    say("\nCtrl-C ends all of it, and leaves nothing behind.")
+    while True:
+        stage.tick()
+        page.show(picture(stage))
+        try:
+            asked = page.asked.get(timeout=0.2)
+        except queue.Empty:
+            continue
+        serve(stage, page, asked)
+
+
+def serve(stage, page, asked):
+    """Does what a button asks for, and sees that nothing was lost or doubled."""
+    match = re.fullmatch(r"(rush|kafka|migrate|kill)(?:-(\w+))?", asked)
+    if not match or (match[2] or "walbrook") not in stage.programs:
+        return
+    entry = {"what": perform(stage, match[1], match[2] or "walbrook"), "verdict": None}
+    stage.log.append(entry)
+    calm = time.monotonic() + (10 if match[1] == "kafka" else 4)
+    while time.monotonic() < calm:
+        stage.tick()
+        page.show(picture(stage))
+        time.sleep(0.2)
+    entry["holding"] = True
+    faults = stage.settle(lambda: page.show(picture(stage)))
+    orders = stage.wanted["mailer"].everything.get("OrderPlaced", 0)
+    entry["holding"] = False
+    entry["right"] = not faults
+    entry["verdict"] = faults[0] if faults else f"nothing lost, nothing doubled: all {orders:,} orders are everywhere"
+
+
+def perform(stage, what, name):
+    """Does one thing to the shop; what it was, in words."""
+    if what == "rush":
+        stage.rush()
+        return "200 orders at once"
+    if what == "kafka":
+        stage.pause_kafka()
+        return "Kafka stands still for 8 seconds"
+    if what == "migrate":
+        if stage.release == 2:
+            return "release 2 is out already"
+        stage.migrate()
+        return "migrated to release 2: orders have a channel"
+    stage.kill(name)
+    return f"{name} was killed"
+
+
+def picture(stage):
+    """What the page shows."""
+    services = []
+    for name, (client, number) in programs.SERVICES.items():
+        program = stage.programs[name]
+        services.append(
+            {
+                "name": name,
+                "client": client,
+                "number": number,
+                "alive": program.is_alive,
+                "restarts": program.restarts,
+                "found": stage.found[name].number if stage.found else 0,
+                "wanted": stage.wanted[name].number if stage.wanted else 0,
+            }
+        )
+    walbrook, monolith = stage.programs["walbrook"], stage.programs["monolith"]
+    return {
+        "monolith": {"alive": monolith.is_alive, "release": stage.release, "acted": stage.customers.acted},
+        "held": not stage.customers.open.is_set(),
+        "walbrook": {"alive": walbrook.is_alive, "restarts": walbrook.restarts, "memory": memory(walbrook)},
+        "kafka": {"paused": bool(stage.kafka_until), "topics": sorted(stage.watch.counts.items())},
+        "records": len(stage.watch.positions),
+        "latency": stage.watch.latency(),
+        "doubled": len(stage.watch.doubled),
+        "services": services,
+        "events": list(stage.watch.shown)[-12:],
+        "log": stage.log[-6:],
+    }
+
+
+def memory(program):
+    """In MB, at its highest since it was started."""
+    try:
+        return servers.process_figures(program.process.pid)[1]
+    except (OSError, servers.Failure):
+        return 0
+
+
+def enough_memory():
+    """A sentence now is better than the kernel's killer later."""
+    for line in pathlib.Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            free = int(line.split()[1]) / 1024
+            if free < MEMORY:
+                raise servers.Failure(
+                    f"the shop takes up to {MEMORY:,} MB of memory (four JVMs), and {free:,.0f} MB are free;"
+                    " close something, or try deploy/quickstart, which takes half of that"
+                )
+
+
+def say(line):
+    print(line, flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="examples/shop/run")
+    parser.add_argument("--check", action="store_true", help="a minute with everything killed, that checks itself")
+    parser.add_argument("--port", type=int, default=8095, help="the page's port on 127.0.0.1 (by default 8095)")
+    parser.add_argument("--rate", type=float, default=15, help="what customers do in a second (by default 15)")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    stage = None
+    try:
+        enough_memory()
+        page = None if arguments.check else Page(arguments.port)
+        stage = Stage(arguments.rate, say)
+        stage.open()
+        if arguments.check:
+            check(stage)
+        else:
+            live(stage, page)
+    except KeyboardInterrupt:
+        say("\nended")
+    except servers.Failure as failure:
+        sys.exit(f"shop: {failure}")
+    finally:
+        if stage:
+            stage.close()
+
+
+if __name__ == "__main__":
+    main()
