@@ -203,13 +203,19 @@ CASES = [
     ),
     (
         logical("long", "timestamp-nanos"),
-        ["1970-01-01T00:00:00.000000001Z", "2262-04-11T23:47:16.854775807Z", "1677-09-21T00:12:44Z"],
+        [
+            "1970-01-01T00:00:00.000000001Z",
+            "2262-04-11T23:47:16.854775807Z",
+            "2262-04-11T23:48:16.854775807+00:01",
+            "1677-09-21T00:12:44Z",
+        ],
         [
             (text, "payload is out of the range of timestamp")
             for text in [
                 "2300-01-01T00:00:00Z",
                 "0000-01-01T00:00:00Z",
                 "2262-04-11T23:47:16.854775808Z",
+                "2262-04-11T23:47:16.854775807-00:01",
                 "1677-09-21T00:12:43Z",
             ]
         ],
@@ -291,6 +297,15 @@ CASES = [
                 "payload.second is not a decimal number",
             )
         ],
+    ),
+    # Nor does a logical type change one that was declared before.
+    (
+        record(
+            field("a", {"type": "fixed", "name": "Raw", "size": 16}),
+            field("b", {"type": "Raw", "logicalType": "uuid"}),
+        ),
+        [{"a": "AAAAAAAAAAAAAAAAAAAAAA", "b": "AAAAAAAAAAAAAAAAAAAAAA=="}],
+        [({"a": UUID, "b": UUID}, "payload.a is not base64")],
     ),
 ]
 
