@@ -7,6 +7,7 @@ may be killed at any moment, and goes on with what it has not counted yet.
 
 import argparse
 import asyncio
+import contextlib
 import io
 import json
 import logging
@@ -106,9 +107,9 @@ async def follow(given, store, registry):
     is_calm = True
     while True:
         try:
-            async for records in batches(given.bootstrap, store.positions()):
-                # Nothing is awaited while the transaction is open, so /state sees the one before or after it.
-                store.take([(record, await registry.decode(record.value)) for record in records])
+            async for events in batches(given.bootstrap, registry, store.positions()):
+                # Nothing is awaited in there, so /state never sees a half of it.
+                store.take(events)
                 is_calm = True
         except Trouble as trouble:
             if is_calm:
@@ -117,8 +118,8 @@ async def follow(given, store, registry):
             await asyncio.sleep(1)
 
 
-async def batches(bootstrap, positions):
-    """Lists of records, also empty ones: each shows that Kafka answers."""
+async def batches(bootstrap, registry, positions):
+    """Lists of records with what they say, also empty ones: each shows that Kafka answers."""
     consumer = AIOKafkaConsumer(
         TOPIC,
         bootstrap_servers=bootstrap,
@@ -142,13 +143,16 @@ async def batches(bootstrap, positions):
             if not records:
                 # Nothing new, or no Kafka? aiokafka does not tell; this fails if nobody answers.
                 await consumer.end_offsets(partitions)
-            yield [record for some in records.values() for record in some]
+            records = [record for some in records.values() for record in some]
+            yield [(record, await registry.decode(record.value)) for record in records]
     except UnknownTopicOrPartitionError as error:
         raise Trouble(f"Kafka has no topic {TOPIC} yet") from error
     except KafkaError as error:
         raise Trouble(f"Kafka does not answer at {bootstrap}") from error
     finally:
-        await consumer.stop()
+        # In aiokafka 0.14 a fetch that has just failed ends this with a cancellation that is not ours.
+        with contextlib.suppress(asyncio.CancelledError):
+            await consumer.stop()
 
 
 async def serve(port, state):

@@ -129,8 +129,8 @@ def follow(given, store):
     is_calm = True
     while True:
         try:
-            for records in batches(given.bootstrap, store.positions()):
-                store.take([(record, registry.decode(record.value)) for record in records])
+            for events in batches(given.bootstrap, registry, store.positions()):
+                store.take(events)
                 is_calm = True
         except Trouble as trouble:
             if is_calm:
@@ -139,8 +139,8 @@ def follow(given, store):
             time.sleep(1)
 
 
-def batches(bootstrap, positions):
-    """Lists of records, also empty ones: each shows that Kafka answers."""
+def batches(bootstrap, registry, positions):
+    """Lists of records with what they say, also empty ones: each shows that Kafka answers."""
     consumer = None
     try:
         consumer = KafkaConsumer(
@@ -164,7 +164,8 @@ def batches(bootstrap, positions):
             if not records:
                 # Nothing new, or no Kafka? kafka-python does not tell; this fails if nobody answers.
                 consumer.end_offsets(partitions, timeout_ms=5000)
-            yield [record for some in records.values() for record in some]
+            records = [record for some in records.values() for record in some]
+            yield [(record, registry.decode(record.value)) for record in records]
     except KafkaError as error:
         raise Trouble(f"Kafka does not answer at {bootstrap}") from error
     finally:
