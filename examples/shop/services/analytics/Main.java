@@ -2,6 +2,8 @@ import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Properties;
@@ -14,6 +16,7 @@ import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
+import org.rocksdb.NativeLibraryLoader;
 
 /**
  * The shop's revenue by minute and country, with Kafka Streams: see {@link Revenue}.
@@ -30,6 +33,7 @@ public final class Main {
     Map<String, String> given = options(arguments);
     Revenue revenue = new Revenue(new Events(given.get("registry")));
     serve(Integer.parseInt(given.get("port")), revenue);
+    unpackRocksDb(given.get("store"));
     // What is not committed comes again, so nothing has to be put in order at the end.
     Runtime.getRuntime().addShutdownHook(new Thread(() -> Runtime.getRuntime().halt(0)));
     try (Admin admin = admin(given.get("bootstrap"))) {
@@ -64,6 +68,20 @@ public final class Main {
       return null;
     } catch (ExecutionException | TimeoutException error) {
       return "Kafka does not answer at " + bootstrap;
+    }
+  }
+
+  /**
+   * RocksDB unpacks its library of 15 MB at each start. By default that is a new file in /tmp, which stays
+   * there if the process is killed; this is always the same file.
+   */
+  private static void unpackRocksDb(String folder) {
+    try {
+      Files.createDirectories(Path.of(folder));
+      NativeLibraryLoader.getInstance().loadLibrary(folder);
+    } catch (IOException error) {
+      say("cannot write to " + folder + ": " + error.getMessage() + "; see --store");
+      System.exit(1);
     }
   }
 

@@ -78,10 +78,10 @@ final class Revenue {
   /**
    * The country of each customer, by the customer's id.
    *
-   * <p>walbrook chooses partitions by the bytes of the Avro key, in which is the id of its schema, too. A
-   * join by a foreign key looks for a customer where the customer's id alone would lie, and finds nobody in
-   * most of the other partitions, without an error. So customers go through a topic in which they lie
-   * by their id.
+   * <p>A join by a foreign key looks for a customer in the partition where the id alone would lie. walbrook
+   * chooses partitions by the bytes of the Avro key, in which there is the id of a schema, too; so most
+   * would not be found, without an error. So customers go through a topic in which they lie by their
+   * id. (Where a key is changed Kafka Streams does that by itself; here it is said, and has a name.)
    */
   private KTable<Long, String> countries(StreamsBuilder builder) {
     return changes(builder, CUSTOMERS)

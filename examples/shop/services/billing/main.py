@@ -179,7 +179,12 @@ def main():
     given = arguments()
     billing = Billing(given)
     serve(given.port, billing.state)
-    billing.follow()
+    # Not in the main thread: there no signal is handled while librdkafka waits.
+    worker = threading.Thread(target=billing.follow, daemon=True)
+    worker.start()
+    worker.join()
+    # An error that we do not expect has ended it.
+    sys.exit(1)
 
 
 def arguments():
