@@ -50,21 +50,31 @@ final class Events {
     }
   }
 
+  /** Asks until the registry answers: an error would end the thread, and its tasks would move. */
   private Schema schema(int id) {
     try {
-      var request =
-          HttpRequest.newBuilder(URI.create(registry + "/schemas/ids/" + id))
-              .timeout(Duration.ofSeconds(5))
-              .build();
-      var answer = client.send(request, HttpResponse.BodyHandlers.ofString());
-      if (answer.statusCode() != 200) {
-        throw new IOException("it answers " + answer.statusCode() + " for schema " + id);
+      for (boolean isCalm = true; ; isCalm = false) {
+        try {
+          return ask(id);
+        } catch (IOException error) {
+          if (isCalm) {
+            Main.say("the registry does not answer at " + registry + "; trying again");
+          }
+        }
+        Thread.sleep(1000);
       }
-      return new Schema.Parser().parse(json.readTree(answer.body()).get("schema").asText());
-    } catch (IOException error) {
-      throw new UncheckedIOException("the registry does not answer at " + registry, error);
     } catch (InterruptedException error) {
       throw new IllegalStateException("interrupted", error);
     }
+  }
+
+  private Schema ask(int id) throws IOException, InterruptedException {
+    var uri = URI.create(registry + "/schemas/ids/" + id);
+    var request = HttpRequest.newBuilder(uri).timeout(Duration.ofSeconds(5)).build();
+    var answer = client.send(request, HttpResponse.BodyHandlers.ofString());
+    if (answer.statusCode() != 200) {
+      throw new IOException("it answers " + answer.statusCode());
+    }
+    return new Schema.Parser().parse(json.readTree(answer.body()).get("schema").asText());
   }
 }

@@ -110,6 +110,9 @@ public final class Main {
     // With a name of its own a process that comes again has its partitions at once. Without one the group
     // first waits until the session of the killed one is over. More processes want other names.
     properties.put(StreamsConfig.consumerPrefix("group.instance.id"), "analytics-1");
+    // A thread that begins again in the same process has another name, and waits for so long.
+    properties.put(StreamsConfig.consumerPrefix("session.timeout.ms"), 6000);
+    properties.put(StreamsConfig.consumerPrefix("heartbeat.interval.ms"), 2000);
     return properties;
   }
 
@@ -160,7 +163,7 @@ public final class Main {
     return options;
   }
 
-  private static void say(String line) {
+  static void say(String line) {
     System.err.println("analytics: " + line);
   }
 }
