@@ -113,8 +113,8 @@ class Billing:
             {
                 "bootstrap.servers": self.given.bootstrap,
                 "group.id": "billing",
-                # With a name of its own a process that comes again has its partitions at once. Without one the
-                # group first waits until the session of the killed one is over.
+                # With a name of its own a process that comes again has its partitions at once. Without one
+                # the group first waits until the session of the killed one is over.
                 "group.instance.id": "billing-1",
                 # librdkafka's default; said here since it matters. (Most other clients must be told.)
                 "isolation.level": "read_committed",
