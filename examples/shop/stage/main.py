@@ -47,7 +47,9 @@ def check(stage):
             say(f"  {second:3.0f} s  {perform(stage, what, name)}")
         time.sleep(0.1)
     say("the customers are held; waiting until every service has all")
+    held = time.monotonic()
     faults = stage.settle()
+    say(f"after {time.monotonic() - held:.0f} s:")
     for name, (_, number) in programs.SERVICES.items():
         wanted, found = stage.wanted[name].number, stage.found[name].number
         say(f"  {name:<10} {found:>9,} of {wanted:>9,} {number}")
@@ -91,11 +93,17 @@ def serve(stage, page, asked):
         stage.tick()
         page.show(picture(stage))
         time.sleep(0.2)
-    entry["holding"] = True
-    faults = stage.settle(lambda: page.show(picture(stage)))
+    entry["waiting"] = "every service"
+
+    def show(fault):
+        # The service comes first in it.
+        entry["waiting"] = fault.partition(":")[0]
+        page.show(picture(stage))
+
+    faults = stage.settle(show)
     orders = stage.wanted["mailer"].everything.get("OrderPlaced", 0)
-    entry["holding"] = False
     entry["right"] = not faults
+    entry["at"] = time.strftime("%H:%M:%S")
     entry["verdict"] = faults[0] if faults else f"nothing lost, nothing doubled: all {orders:,} orders are everywhere"
 
 
@@ -138,11 +146,12 @@ def picture(stage):
         "held": not stage.customers.open.is_set(),
         "walbrook": {"alive": walbrook.is_alive, "restarts": walbrook.restarts, "memory": memory(walbrook)},
         "kafka": {"paused": bool(stage.kafka_until), "topics": sorted(stage.watch.counts.items())},
+        "kept": stage.kept,
         "records": len(stage.watch.positions),
         "latency": stage.watch.latency(),
         "doubled": len(stage.watch.doubled),
         "services": services,
-        "events": list(stage.watch.shown)[-12:],
+        "events": list(stage.watch.shown)[-20:],
         "log": stage.log[-6:],
     }
 

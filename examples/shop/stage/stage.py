@@ -40,7 +40,7 @@ class Stage:
         self.states = {}
         self.pool = concurrent.futures.ThreadPoolExecutor(8)
         self.looked = 0
-        self.wanted = self.found = None
+        self.wanted = self.found = self.kept = None
         self.log = []
 
     def open(self):
@@ -150,8 +150,10 @@ class Stage:
             # One that does not answer has what it had.
             self.states[name] = answer.result() or self.states.get(name, {})
         with self.servers.connect("shop") as original, self.copy.connect("warehouse") as copy:
-            self.wanted = truth.truth(original)
+            # What they have is asked first: they follow.
             self.found = truth.seen(self.states, self.watch, copy)
+            self.wanted = truth.truth(original)
+            (self.kept,) = original.execute(truth.KEPT).fetchone()
 
     def ask(self, name):
         try:
@@ -159,7 +161,7 @@ class Stage:
         except (OSError, ValueError):
             return None
 
-    def settle(self, show=lambda: None):
+    def settle(self, show=lambda fault: None):
         """Holds the customers until every service has exactly what the monolith has; the faults, if any."""
         with self.customers.held():
             deadline = time.monotonic() + SETTLED
@@ -168,7 +170,7 @@ class Stage:
                     return faults
                 self.looked = 0
                 self.tick()
-                show()
+                show(faults[0])
                 time.sleep(0.1)
         return []
 

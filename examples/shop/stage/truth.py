@@ -124,3 +124,8 @@ REVENUE = """
 """
 
 EVENTS = "SELECT count(*) FROM walbrook_outbox_event"
+
+KEPT = """
+    SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint FROM pg_replication_slots
+    WHERE slot_name = 'shop'
+"""
