@@ -1,0 +1,260 @@
+"""The shop as a visitor meets it: its page in a real browser, Ctrl-C, and what it says of trouble.
+
+`tests/run shop` runs this; with a folder as argument, screenshots go there.
+"""
+
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+from playwright.sync_api import expect, sync_playwright
+
+SHOP = pathlib.Path(__file__).resolve().parents[1]
+
+# Chromium asks its makers for nothing.
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]
+PHONE = {"width": 375, "height": 740}
+DESK = {"width": 1200, "height": 900}
+STARTED = 300
+SETTLED = 180_000
+
+
+def main():
+    screenshots = pathlib.Path(sys.argv[1]) if sys.argv[1:] else None
+    a_port_in_use_is_a_sentence()
+    a_missing_toolchain_is_named()
+    a_service_without_kafka_says_so()
+    with Shop() as shop, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        try:
+            the_page_is_live(browser, shop, screenshots)
+            it_fits_a_phone(browser, shop, screenshots)
+            it_can_be_used_by_keyboard(browser, shop)
+        finally:
+            browser.close()
+    print("the shop's page: all passed")
+
+
+class Shop:
+    """The shop as `examples/shop/run` starts it; it must end at Ctrl-C and leave nothing."""
+
+    def __enter__(self):
+        self.temporary = tempfile.TemporaryDirectory(prefix="walbrook-shop-test-")
+        # As root, PostgreSQL runs as nobody.
+        os.chmod(self.temporary.name, 0o755)
+        self.lines = []
+        self.process = start(["--port", str(free_port())], TMPDIR=self.temporary.name)
+        deadline = time.monotonic() + STARTED
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if match := re.search(r"the page +(http://\S+)", line):
+                self.url = match[1]
+            if "Ctrl-C" in line:
+                return self
+            assert time.monotonic() < deadline, "".join(self.lines)
+        self.process.wait()
+        raise AssertionError("the shop ended:\n" + "".join(self.lines))
+
+    def __exit__(self, *error):
+        children = descendants(self.process.pid)
+        os.killpg(self.process.pid, signal.SIGINT)
+        rest = self.process.communicate(timeout=60)[0]
+        if error[0]:
+            print("".join(self.lines) + rest)
+            return
+        assert self.process.returncode == 0, (self.process.returncode, rest)
+        assert rest.strip().endswith("ended") and "Traceback" not in rest, rest
+        assert len(children) > 8, children
+        left = [pid for pid in children if pathlib.Path(f"/proc/{pid}").exists()]
+        assert not left, left
+        folders = os.listdir(self.temporary.name)
+        assert not folders, folders
+        self.temporary.cleanup()
+        print("Ctrl-C left no process and no folder")
+
+
+def the_page_is_live(browser, shop, screenshots):
+    page, complaints = visit(browser, shop, DESK)
+    records = lambda: int(page.locator("#records").inner_text().replace(",", ""))
+    expect(page.locator("#connection")).to_have_text("live")
+    first = records()
+    wait_until(page, "records come in", lambda: first < records())
+    expect(page.locator(".service")).to_have_count(6)
+    wait_until(page, "events are shown", lambda: 3 < page.locator("#events li").count())
+    for name, words in [
+        ("Kill walbrook", "walbrook was killed"),
+        ("Kill billing", "billing was killed"),
+        ("Pause Kafka", "Kafka stands still"),
+        ("Place 200 orders", "200 orders at once"),
+        ("Run the migration", "migrated to release 2"),
+    ]:
+        wait_until(page, f"“{name}” can be pressed", lambda: button(page, name).is_enabled(), SETTLED)
+        button(page, name).click()
+        entry = page.locator("#log li").first
+        expect(entry).to_contain_text(words, timeout=30_000)
+        expect(entry).to_contain_text("nothing lost, nothing doubled", timeout=SETTLED)
+        print(f"{name}: {entry.inner_text().splitlines()[-1]}")
+    expect(page.locator("#monolith")).to_contain_text("release 2")
+    expect(button(page, "Run the migration")).to_be_disabled()
+    expect(page.locator("#walbrook")).to_contain_text("killed 1")
+    if screenshots:
+        page.wait_for_timeout(20_000)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.screenshot(path=screenshots / f"shop-{scheme}.png", full_page=True)
+    grounds = [ground(page, scheme) for scheme in ("light", "dark")]
+    assert grounds[0] != grounds[1], grounds
+    assert not complaints, complaints
+    page.close()
+    print("the page: live, by light and by dark, no word on the console")
+
+
+def it_fits_a_phone(browser, shop, screenshots):
+    page, complaints = visit(browser, shop, PHONE)
+    expect(page.locator(".service")).to_have_count(6)
+    wait_until(page, "events are shown", lambda: 3 < page.locator("#events li").count())
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= PHONE["width"], f"it is {width} pixels wide"
+    if screenshots:
+        page.screenshot(path=screenshots / "shop-phone.png", full_page=True)
+    assert not complaints, complaints
+    page.close()
+    print("the page: no wider than a phone")
+
+
+def it_can_be_used_by_keyboard(browser, shop):
+    page, complaints = visit(browser, shop, DESK)
+    expect(page.locator(".service")).to_have_count(6)
+    names = set()
+    for _ in range(10):
+        page.keyboard.press("Tab")
+        names.add(page.evaluate("document.activeElement.textContent"))
+    assert {"Kill inventory", "Place 200 orders", "Kill walbrook", "Pause Kafka"} <= names, names
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid", outline
+    button(page, "Kill search").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#log li").first).to_contain_text("search was killed", timeout=30_000)
+    expect(page.locator("#log li").first).to_contain_text("nothing lost", timeout=SETTLED)
+    assert not complaints, complaints
+    page.close()
+    print("the page: used by keyboard")
+
+
+def a_port_in_use_is_a_sentence():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = start(["--port", str(port)])
+        output = process.communicate(timeout=STARTED)[0]
+    assert process.returncode == 1 and "Traceback" not in output, output
+    assert f"port {port}" in output and "choose another with --port" in output, output
+    print("a port in use: a sentence")
+
+
+def a_missing_toolchain_is_named():
+    """With a PATH that has all but Go."""
+    with tempfile.TemporaryDirectory() as folder:
+        for directory in os.environ["PATH"].split(os.pathsep):
+            for program in pathlib.Path(directory).glob("*"):
+                link = pathlib.Path(folder) / program.name
+                if program.name != "go" and not link.exists() and not link.is_symlink():
+                    link.symlink_to(program)
+        process = start([], PATH=folder)
+        output = process.communicate(timeout=STARTED)[0]
+    assert process.returncode == 1 and "Traceback" not in output, output
+    assert "please install go (the package golang-go)" in output, output
+    print("a missing toolchain: named with its package")
+
+
+def a_service_without_kafka_says_so():
+    """Each says it in one line, and goes on."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as ending:
+        services = {}
+        for name in ("inventory", "search", "mailer", "billing", "analytics"):
+            words = subprocess.check_output(
+                [SHOP.parents[1] / "deploy" / "program", SHOP / "services" / name], text=True
+            ).splitlines()
+            store = pathlib.Path(folder) / name
+            nobody = f"127.0.0.1:{free_port()}"
+            words += ["--bootstrap", nobody, "--registry", f"http://{nobody}"]
+            words += ["--port", str(free_port()), "--store", str(store)]
+            log = open(f"{store}.log", "w+")
+            services[name] = subprocess.Popen(words, stdout=log, stderr=log), nobody, log
+            ending.callback(log.close)
+            ending.callback(services[name][0].kill)
+        for name, (process, nobody, log) in services.items():
+            deadline = time.monotonic() + 60
+            while not (said := pathlib.Path(log.name).read_text()):
+                assert time.monotonic() < deadline, f"{name} says nothing"
+                time.sleep(0.2)
+            assert process.poll() is None, (name, said)
+            assert re.fullmatch(rf"{name}: .*{nobody}.*\n", said), (name, said)
+    print("services without Kafka: one sentence each, and they go on")
+
+
+def start(arguments, **environment):
+    """In a process group of its own, as a terminal has it."""
+    return subprocess.Popen(
+        [SHOP / "run", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | environment,
+        start_new_session=True,
+    )
+
+
+def visit(browser, shop, size):
+    """The page in a new window, and what the console complains of."""
+    page = browser.new_page(viewport=size)
+    complaints = []
+    page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(shop.url)
+    return page, complaints
+
+
+def button(page, name):
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def ground(page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+
+def wait_until(page, what, holds, limit=60_000):
+    deadline = time.monotonic() + limit / 1000
+    while not holds():
+        assert time.monotonic() < deadline, f"waited for: {what}"
+        page.wait_for_timeout(200)
+
+
+def descendants(pid):
+    """All processes that this one has started, and those that they have."""
+    found = []
+    for child in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        for word in child.read_text().split():
+            found += [int(word), *descendants(int(word))]
+    return found
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+if __name__ == "__main__":
+    main()
