@@ -124,7 +124,7 @@ async def batches(bootstrap, registry, positions):
         TOPIC,
         bootstrap_servers=bootstrap,
         # aiokafka's default also reads records of transactions that were aborted, as walbrook's is when it
-        # is killed. Their changes come again, so they would be counted twice.
+        # is killed. Their events come again, and by offsets alone would be counted twice.
         isolation_level="read_committed",
         # Without a group there are no offsets in Kafka: this is the only reader of its partitions.
         group_id=None,
