@@ -12,6 +12,9 @@ use std::sync::{LazyLock, Mutex};
 
 use regex::Regex;
 
+#[path = "tidy/samples.rs"]
+mod samples;
+
 /// Modules that never read a clock, block, spawn, log or touch a global (I5).
 const PURE: &[&str] = &[
     "src/batch",
