@@ -141,19 +141,23 @@ def follow(given, store):
 
 def batches(bootstrap, registry, positions):
     """Lists of records with what they say, also empty ones: each shows that Kafka answers."""
-    consumer = None
+    consumer = KafkaConsumer(
+        bootstrap_servers=bootstrap,
+        # kafka-python's default also reads records of transactions that were aborted, as walbrook's is when
+        # it is killed. Their events come again, and by offsets alone would be mails again.
+        isolation_level="read_committed",
+        # Without a group there are no offsets in Kafka: this is the only reader of its partitions.
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        # Else it may wait for half a minute before it connects again.
+        reconnect_backoff_max_ms=1000,
+        # At least this. Without it kafka-python 3.0 asks Kafka in here; if nobody answers, it leaves a
+        # thread and its files behind, each time.
+        api_version=(3, 0),
+    )
     try:
-        consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap,
-            # kafka-python's default also reads records of transactions that were aborted, as walbrook's is
-            # when it is killed. Their events come again.
-            isolation_level="read_committed",
-            # Without a group there are no offsets in Kafka: this is the only reader of its partitions.
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            bootstrap_timeout_ms=5000,
-        )
+        consumer.bootstrap(timeout_ms=5000)
         partitions = all_partitions(consumer)
         consumer.assign(partitions)
         for partition in partitions:
@@ -169,8 +173,7 @@ def batches(bootstrap, registry, positions):
     except KafkaError as error:
         raise Trouble(f"Kafka does not answer at {bootstrap}") from error
     finally:
-        if consumer:
-            consumer.close(timeout_ms=0)
+        consumer.close(timeout_ms=0)
 
 
 def all_partitions(consumer):
