@@ -21,8 +21,11 @@ MEMORY = 3000
 # --check: what happens in which second.
 STORM = [
     (4, "kill", "inventory"),
+    (6, "kill", "inventory-kafkajs"),
     (8, "kill", "walbrook"),
+    (10, "kill", "inventory-confluent-kafka-go"),
     (12, "kill", "billing"),
+    (14, "kill", "inventory-rust"),
     (16, "kill", "mailer"),
     (20, "migrate", None),
     (26, "kill", "search"),
@@ -50,9 +53,9 @@ def check(stage):
     held = time.monotonic()
     faults = stage.settle()
     say(f"after {time.monotonic() - held:.0f} s:")
-    for name, (_, number) in programs.SERVICES.items():
+    for name, (_, number) in (programs.SERVICES | programs.VARIANTS).items():
         wanted, found = stage.wanted[name].number, stage.found[name].number
-        say(f"  {name:<10} {found:>9,} of {wanted:>9,} {number}")
+        say(f"  {name:<28} {found:>9,} of {wanted:>9,} {number}")
     if faults:
         listed = "\n  ".join(faults[:20])
         raise servers.Failure(f"NOT exactly once ({len(faults)} faults):\n  {listed}")
@@ -191,6 +194,8 @@ def main():
     try:
         enough_memory()
         page = None if arguments.check else Page(arguments.port)
+        if arguments.check:
+            programs.add_variants()
         stage = Stage(arguments.rate, say)
         stage.open()
         if arguments.check:

@@ -17,6 +17,12 @@ SERVICES = {
     "analytics": ("Java, Kafka Streams", "euros of revenue"),
     "warehouse": ("Kafka Connect, JDBC sink", "rows in a second PostgreSQL"),
 }
+# Beside them, in --check alone: inventory once more, each with another client.
+VARIANTS = {
+    "inventory-kafkajs": ("Node, kafkajs", "units reserved"),
+    "inventory-confluent-kafka-go": ("Go, confluent-kafka-go", "units reserved"),
+    "inventory-rust": ("Rust, rdkafka", "units reserved"),
+}
 # By which way a service's own word is asked for.
 ASKED = ["inventory", "search", "mailer", "billing", "analytics"]
 
@@ -24,6 +30,11 @@ LEFT_OUT = (
     "legacy report (pykafka) is left out: pykafka is abandoned, does not speak Kafka 4's protocol,"
     " and knows no read_committed (docs/clients.md)"
 )
+
+
+def add_variants():
+    """To be called before anything is started."""
+    ASKED.extend(VARIANTS)
 
 
 class Program:

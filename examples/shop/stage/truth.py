@@ -7,6 +7,8 @@ has, once nobody acts.
 import collections
 import json
 
+import programs
+
 TABLES = ["shop_customer", "shop_product", "shop_order", "shop_orderline", "shop_payment"]
 
 # What came of the services, or what should: by service a number for people, and all of it.
@@ -20,7 +22,7 @@ def truth(connection):
         connection.execute("SET LOCAL TimeZone TO 'UTC'")
         pairs = lambda sql: dict(connection.execute(sql).fetchall())
         return account(
-            reserved=pairs(RESERVED),
+            reserved=dict.fromkeys(inventories(), pairs(RESERVED)),
             products={key: [name, price] for key, name, price in connection.execute(PRODUCTS).fetchall()},
             mails=pairs(MAILS),
             invoices={key: tuple(rest) for key, *rest in connection.execute(INVOICES).fetchall()},
@@ -29,10 +31,15 @@ def truth(connection):
         )
 
 
+def inventories():
+    """Those that run: each does the same, with another client."""
+    return [name for name in programs.ASKED if name.startswith("inventory")]
+
+
 def account(reserved, products, mails, invoices, revenue, rows):
     """By service, from what it is about."""
     return {
-        "inventory": Account(sum(reserved.values()), reserved),
+        **{name: Account(sum(units.values()), units) for name, units in reserved.items()},
         "search": Account(len(products), products),
         "mailer": Account(sum(mails.values()), mails),
         "billing": Account(len(invoices), invoices),
@@ -48,7 +55,7 @@ def seen(states, watch, copy):
         invoice = json.loads(text)
         invoices[key] = (str(invoice["order"]), invoice["amount"], invoice["customer"])
     return account(
-        reserved=states.get("inventory", {}).get("reserved", {}),
+        reserved={name: states.get(name, {}).get("reserved", {}) for name in inventories()},
         products=states.get("search", {}).get("products", {}),
         mails=states.get("mailer", {}).get("mails", {}),
         invoices=invoices,
