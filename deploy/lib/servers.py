@@ -275,6 +275,8 @@ def process_figures(pid):
 KAFKA = """\
 process.roles=broker,controller
 node.id=1
+# One that stands still is given time: nobody else could lead.
+broker.session.timeout.ms=60000
 controller.quorum.voters=1@127.0.0.1:{controller}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}

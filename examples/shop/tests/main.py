@@ -33,6 +33,7 @@ SETTLED = 180_000
 def main():
     screenshots = pathlib.Path(sys.argv[1]) if sys.argv[1:] else None
     a_port_in_use_is_a_sentence()
+    too_little_memory_is_a_sentence()
     a_missing_toolchain_is_named()
     a_service_without_kafka_says_so()
     with Shop() as shop, sync_playwright() as playwright:
@@ -160,6 +161,19 @@ def a_port_in_use_is_a_sentence():
     assert process.returncode == 1 and "Traceback" not in output, output
     assert f"port {port}" in output and "choose another with --port" in output, output
     print("a port in use: a sentence")
+
+
+def too_little_memory_is_a_sentence():
+    """As if the shop took a thousand times what it takes."""
+    home = pathlib.Path(os.environ.get("WALBROOK_HOME", SHOP.parents[1] / ".walbrook"))
+    words = "import main; main.MEMORY *= 1000; main.main()"
+    done = subprocess.run(
+        [home / "python" / "bin" / "python", "-c", words],
+        cwd=SHOP / "stage", capture_output=True, text=True,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert "the shop takes up to" in done.stderr and "MB are free" in done.stderr, done.stderr
+    print("too little memory: a sentence")
 
 
 def a_missing_toolchain_is_named():
