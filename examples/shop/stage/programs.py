@@ -181,7 +181,11 @@ name=warehouse
 connector.class=io.debezium.connector.jdbc.JdbcSinkConnector
 tasks.max=1
 topics.regex=shop\\\\.public\\\\..*
-transforms=table
+transforms=row,table
+# A delete becomes its key alone. Its old row has no defaults, so a sink that met one before it met a row with a
+# new column would add that column without its default, and older rows would have NULL there.
+transforms.row.type=io.debezium.transforms.ExtractNewRecordState
+transforms.row.delete.tombstone.handling.mode=tombstone
 transforms.table.type=org.apache.kafka.connect.transforms.RegexRouter
 transforms.table.regex=.*\\\\.(.*)
 transforms.table.replacement=$1

@@ -80,6 +80,12 @@ const JDBC_SINK: &[(&str, &str)] = &[
         "a TRUNCATE is one record, in one partition: with others in the topic it may delete later rows",
         "one partition (`topics.partitions = 1`), or `tables.truncate = false`",
     ),
+    (
+        "a new column of which it meets a delete before any row that has it is added without its default: older rows \
+         have NULL there",
+        "the transformation `ExtractNewRecordState` with `delete.tombstone.handling.mode = tombstone` (a TRUNCATE is \
+         lost by it)",
+    ),
 ];
 
 const CONFLUENT_KAFKA: Client = Client { name: "confluent-kafka", troubles: &[YEARS] };
@@ -244,6 +250,11 @@ mod others {
     #[test]
     fn a_jdbc_sink_fails_at_avros_own_intervals() {
         run(LIMIT, sink::fails_at_avros_own_intervals());
+    }
+
+    #[test]
+    fn a_jdbc_sink_adds_a_column_without_its_default_by_a_delete() {
+        run(LIMIT, sink::adds_a_column_by_a_delete());
     }
 
     #[test]

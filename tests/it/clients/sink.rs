@@ -105,6 +105,39 @@ pub(super) async fn fails_at_avros_own_intervals() {
     .await;
 }
 
+/// The old row of a delete has no defaults, so a column that is first met there is added without one.
+pub(super) async fn adds_a_column_by_a_delete() {
+    let stack = shared();
+    let space = Space::new(&stack.postgres, "sink").await;
+    let table = "CREATE TABLE note (id bigint PRIMARY KEY, name text NOT NULL);
+                 CREATE PUBLICATION walbrook FOR TABLE note";
+    stack.postgres.execute(&space.database, table).await;
+    let mut flow = Flow::start_on(stack, space, &[]).await;
+    flow.execute("INSERT INTO note VALUES (1, 'old'), (2, 'gone')").await;
+    flow.drain().await;
+    let copies = copies().await;
+    let row = format!("{COMMITTED}{ROW}");
+    let sinks = [(COPY, row.as_str()), (DIRTY, COMMITTED)];
+    let mut connect = start_with(&flow, &copies, Format::Avro, sinks);
+    let databases = [copies.client(COPY).await, copies.client(DIRTY).await];
+    for database in &databases {
+        has(database, "SELECT 1 FROM note WHERE id = 2", &mut connect).await;
+    }
+    let change =
+        "ALTER TABLE note ADD state text NOT NULL DEFAULT 'new'; DELETE FROM note WHERE id = 2";
+    flow.execute(change).await;
+    let has_column =
+        "SELECT 1 FROM pg_attribute WHERE attrelid = 'note'::regclass AND attname = 'state'";
+    for database in &databases {
+        has(database, has_column, &mut connect).await;
+    }
+    for (database, expect) in databases.iter().zip(["new", "(null)"]) {
+        let found = query(database, "SELECT state FROM note WHERE id = 1").await;
+        assert_eq!(found, [[expect]]);
+    }
+    flow.stop();
+}
+
 /// A second server, with a database for each sink.
 async fn copies() -> Postgres {
     let copies = Postgres::start(&postgres::Options::default());
@@ -116,9 +149,18 @@ async fn copies() -> Postgres {
 
 /// Two sinks: one that reads committed records, and one as it is installed.
 fn start(flow: &Flow<'_>, postgres: &Postgres, format: Format) -> Connect {
+    start_with(flow, postgres, format, [(COPY, COMMITTED), (DIRTY, "")])
+}
+
+/// Two sinks with more properties each.
+fn start_with(
+    flow: &Flow<'_>,
+    postgres: &Postgres,
+    format: Format,
+    sinks: [(&str, &str); 2],
+) -> Connect {
     let prefix = &flow.space.prefix;
-    let committed = "consumer.override.isolation.level=read_committed\n";
-    let sinks = [(COPY, committed), (DIRTY, "")].map(|(name, properties)| Sink {
+    let sinks = sinks.map(|(name, properties)| Sink {
         name,
         postgres,
         database: name,
@@ -169,6 +211,13 @@ fn rows(table: &str, columns: &[String]) -> String {
     let columns: Vec<_> = columns.iter().map(|name| format!("{name}::text")).collect();
     format!("SELECT {0} FROM {table} ORDER BY {0}", columns.join(", "))
 }
+
+const COMMITTED: &str = "consumer.override.isolation.level=read_committed\n";
+
+/// The row without its envelope, and of a delete the key alone.
+const ROW: &str = "transforms=row,table\n\
+    transforms.row.type=io.debezium.transforms.ExtractNewRecordState\n\
+    transforms.row.delete.tombstone.handling.mode=tombstone\n";
 
 const COPY: &str = "copy";
 const DIRTY: &str = "dirty";
