@@ -17,6 +17,7 @@ import logging
 import os
 import pathlib
 import signal
+import socket
 import sqlite3
 import sys
 import threading
@@ -141,23 +142,24 @@ def follow(given, store):
 
 def batches(bootstrap, registry, positions):
     """Lists of records with what they say, also empty ones: each shows that Kafka answers."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap,
-        # kafka-python's default also reads records of transactions that were aborted, as walbrook's is when
-        # it is killed. Their events come again, and by offsets alone would be mails again.
-        isolation_level="read_committed",
-        # Without a group there are no offsets in Kafka: this is the only reader of its partitions.
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        # Else it may wait for half a minute before it connects again.
-        reconnect_backoff_max_ms=1000,
-        # At least this. Without it kafka-python 3.0 asks Kafka in here; if nobody answers, it leaves a
-        # thread and its files behind, each time.
-        api_version=(3, 0),
-    )
+    consumer = None
     try:
-        consumer.bootstrap(timeout_ms=5000)
+        # Somebody has to be there: of a constructor that finds nobody kafka-python 3.0 leaves a thread and
+        # files behind, each time.
+        socket.create_connection(bootstrap.rsplit(":", 1), timeout=5).close()
+        consumer = KafkaConsumer(
+            bootstrap_servers=bootstrap,
+            # kafka-python's default also reads records of transactions that were aborted, as walbrook's is
+            # when it is killed. Their events come again, and by offsets alone would be mails again.
+            isolation_level="read_committed",
+            # Without a group there are no offsets in Kafka: this is the only reader of its partitions.
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            bootstrap_timeout_ms=5000,
+            # Else it may wait for half a minute before it connects again.
+            reconnect_backoff_max_ms=1000,
+        )
         partitions = all_partitions(consumer)
         consumer.assign(partitions)
         for partition in partitions:
@@ -170,10 +172,11 @@ def batches(bootstrap, registry, positions):
                 consumer.end_offsets(partitions, timeout_ms=5000)
             records = [record for some in records.values() for record in some]
             yield [(record, registry.decode(record.value)) for record in records]
-    except KafkaError as error:
+    except (KafkaError, OSError) as error:
         raise Trouble(f"Kafka does not answer at {bootstrap}") from error
     finally:
-        consumer.close(timeout_ms=0)
+        if consumer:
+            consumer.close(timeout_ms=0)
 
 
 def all_partitions(consumer):
