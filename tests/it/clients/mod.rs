@@ -21,8 +21,16 @@ use self::consumer::{Client, Seen, Trouble};
 use crate::support::run;
 
 /// The clients of docs/clients.md, in its order.
-const CLIENTS: &[&Client] =
-    &[&CONFLUENT_KAFKA, &KAFKA_PYTHON, &AIOKAFKA, &FRANZ_GO, &CONFLUENT_KAFKA_GO, &KAFKAJS, &RUST];
+const CLIENTS: &[&Client] = &[
+    &CONFLUENT_KAFKA,
+    &KAFKA_PYTHON,
+    &AIOKAFKA,
+    &FRANZ_GO,
+    &CONFLUENT_KAFKA_GO,
+    &KAFKAJS,
+    &RUST,
+    &CHDB,
+];
 
 /// What goes wrong with Kafka Streams, as [`streams`] sees.
 const KAFKA_STREAMS: &[(&str, &str)] = &[
@@ -156,6 +164,76 @@ const POINTER: Trouble = Trouble {
 
 const RUST: Client = Client { name: "rust", troubles: &[] };
 
+/// ClickHouse, in a process of Python.
+const CHDB: Client = Client {
+    name: "chdb",
+    troubles: &[
+        Trouble {
+            without: "paths",
+            kind: "debezium",
+            seen: Seen::Fails("The number of leaves in record doesn't match"),
+            what: "a column `after Tuple(…)` needs every field of the record, so nothing is read once the table has another \
+                   column: `The number of leaves in record doesn't match the number of elements in tuple`",
+            instead: "a column for each field, named by its path: `after.Value.id`",
+        },
+        Trouble {
+            without: "nulls",
+            kind: "debezium",
+            seen: Seen::Wrong(&["tags", "wholes"]),
+            what: "an array that is NULL becomes an empty one, without an error",
+            instead: "a default that stands for NULL: `Array(Nullable(String)) DEFAULT [char(0)]` (not with the \
+                      table engine Kafka, which knows no defaults)",
+        },
+        Trouble {
+            without: "nulls",
+            kind: "json",
+            seen: Seen::Wrong(&["tags", "wholes"]),
+            what: "so it does in JSON",
+            instead: "`Variant(Array(Nullable(String)))`",
+        },
+        Trouble {
+            without: "wide",
+            kind: "debezium",
+            seen: Seen::Wrong(&["big"]),
+            what: "an `Int32` takes the lower half of a `bigint`, without an error: also that of a column that was an \
+                   `integer` and is a `bigint` now",
+            instead: "`Int64`",
+        },
+        Trouble {
+            without: "micros",
+            kind: "avro",
+            seen: Seen::Wrong(&["moment", "zoned"]),
+            what: "a `DateTime64(3)` takes microseconds for milliseconds, without an error: it shows the end of the year \
+                   9999, or the beginning of the year 0",
+            instead: "`DateTime64(6, 'UTC')`",
+        },
+        Trouble {
+            without: "text",
+            kind: "avro",
+            seen: Seen::Wrong(&["moment", "zoned"]),
+            what: "a `DateTime64(6)` outside of the years 0 to 9999 is shown as the end of the last, or the beginning of \
+                   the first, without an error; what it holds is right",
+            instead: "`toUnixTimestamp64Micro`, or `Int64`",
+        },
+        Trouble {
+            without: "days",
+            kind: "avro",
+            seen: Seen::Fails("exceeds the range of type Date32"),
+            what: "nothing is read where a `date`, which is a `Date32` unless columns are declared, is outside of the years \
+                   0 to 9999: `exceeds the range of type Date32`",
+            instead: "`Int32`; with `date_time_overflow_behavior = 'saturate'` it becomes the first or the last day",
+        },
+        Trouble {
+            without: "precision",
+            kind: "debezium",
+            seen: Seen::Fails("Cannot insert Avro decimal"),
+            what: "a `numeric(12,2)` is read into no `Decimal(14, 2)`, so nothing is read once the column's precision is another: \
+                   `Cannot insert Avro decimal`",
+            instead: "`values.decimal = \"string\"`",
+        },
+    ],
+};
+
 const KAFKAJS: Client = Client {
     name: "kafkajs",
     troubles: &[
@@ -270,6 +348,11 @@ mod others {
     #[test]
     fn confluent_kafka_go_reads_what_select_returns() {
         run(LIMIT, CONFLUENT_KAFKA_GO.reads());
+    }
+
+    #[test]
+    fn chdb_reads_what_select_returns() {
+        run(LIMIT, CHDB.reads());
     }
 
     #[test]
