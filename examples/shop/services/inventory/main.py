@@ -175,7 +175,10 @@ async def main():
     given = arguments()
     # Its warnings about connections; what matters is said by `follow`.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    store = Store(given.store)
+    try:
+        store = Store(given.store)
+    except (OSError, sqlite3.Error) as error:
+        sys.exit(f"inventory: cannot write to {given.store}: {error}; see --store")
     await serve(given.port, store.state)
     timeout = aiohttp.ClientTimeout(total=5)
     async with aiohttp.ClientSession(timeout=timeout) as session:

@@ -218,7 +218,10 @@ def main():
     given = arguments()
     # Its warnings about connections; what matters is said by `follow`.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    store = Store(given.store)
+    try:
+        store = Store(given.store)
+    except (OSError, sqlite3.Error) as error:
+        sys.exit(f"mailer: cannot write to {given.store}: {error}; see --store")
     serve(given.port, store.state)
     follow(given, store)
 
