@@ -213,4 +213,7 @@ class Stage:
         self.programs["monolith"].end()
         self.release = 2
         self.start(self.monolith(release=2))
+        servers.wait_for("release 2", lambda: servers.get(f"{self.monolith_url}/api/health"), 60)
+        # The stream tells of a column with the first row that has it: some orders, before anybody compares.
+        self.customers.rush = 5
 
