@@ -3,9 +3,9 @@
 
 use super::TEST_LIMIT;
 use crate::support::flow::{Flow, LIMIT, ends_with, lines_at, query, said, until_value};
-use crate::support::run;
 use crate::support::stack::{Stack, shared};
 use crate::support::walbrook::command;
+use crate::support::{run, until_async};
 
 async fn check(flow: &mut Flow<'_>, table: &str, wanted: &[&str]) {
     let told = flow.told(table).await;
@@ -266,6 +266,23 @@ fn a_catalog_that_is_behind_the_stream_is_waited_for() {
     });
 }
 
+/// The checkpointer says whether commits wait, and may have the setting later than a session.
+async fn until_commits_wait(flow: &Flow<'_>) {
+    let other = flow.stack.postgres.client(&flow.space.database).await;
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    flow.walbrook.signal("STOP");
+    until_async(LIMIT, "a commit that waits", async || {
+        tokio::select! {
+            done = other.batch_execute("SELECT pg_logical_emit_message(true, 'any', '')") => {
+                Err(format!("{done:?}"))
+            }
+            () = until_value(&flow.client, waiting, "1") => Ok(()),
+        }
+    })
+    .await;
+    flow.walbrook.signal("CONT");
+}
+
 /// A transaction that waits for walbrook's own confirmation cannot be waited for in turn.
 #[test]
 fn a_synchronous_standby_does_not_wait_for_itself() {
@@ -276,6 +293,7 @@ fn a_synchronous_standby_does_not_wait_for_itself() {
         flow.execute("ALTER SYSTEM SET synchronous_standby_names = '*'").await;
         flow.execute("SELECT pg_reload_conf()").await;
         until_value(&flow.client, "SHOW synchronous_standby_names", "*").await;
+        until_commits_wait(&flow).await;
         flow.execute(
             "BEGIN; CREATE TABLE t (b int, a int, PRIMARY KEY (a, b));
              ALTER TABLE t REPLICA IDENTITY FULL; INSERT INTO t VALUES (1, 2); COMMIT",
