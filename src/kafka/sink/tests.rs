@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::client::ClientContext as _;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Code};
@@ -224,6 +226,27 @@ fn no_broker_is_waited_for_with_a_reason() {
     let error = initialise(&config.kafka, &producer, Duration::from_secs(1)).unwrap_err();
     assert_eq!(error.class(), Class::Retry, "{error:?}");
     assert!(error.to_string().contains("refused"), "{error}");
+}
+
+/// Its records wait for a leader that the client does not look for any more.
+#[test]
+fn a_client_that_heard_of_no_leader_is_replaced_after_some_seconds() {
+    let (cluster, config) = cluster();
+    let mut sink = recovered(&config);
+    sink.commit(&batch(1)).unwrap();
+    let heard = "[thrd:main]: Partition t(x)[0]: new leader-1 not found in cache";
+    let producer = &sink.session.as_ref().unwrap().producer;
+    producer.context().log(RDKafkaLogLevel::Warning, "METADATAUPDATE", heard);
+    cluster.broker_down(1).unwrap();
+    let receipt = std::thread::scope(|scope| {
+        let commit = scope.spawn(|| sink.commit(&batch(2)));
+        // For longer than a client is given.
+        std::thread::sleep(Duration::from_secs(7));
+        cluster.broker_up(1).unwrap();
+        commit.join().unwrap()
+    });
+    assert_eq!(receipt.unwrap().rebuilds, 1);
+    assert_eq!(sink.recover().unwrap(), Some(checkpoint(2)));
 }
 
 #[test]
