@@ -71,10 +71,7 @@ impl<'a> Statement<'a> {
             ("COMMIT" | "END", _) => Ok(Step::End),
             ("COPY", _) if self.has("STDIN") || self.has("STDOUT") => refused(COPY),
             ("CLUSTER" | "REINDEX" | "VACUUM", _) => Ok(Step::LeftOut(NO_DEFINITION)),
-            // Definitions are what is looked at, and most only say what would call it.
-            (first, _) if self.sets_value && !matches!(first, "ALTER" | "CREATE") => {
-                Ok(Step::LeftOut(SETVAL))
-            }
+            (first, _) if self.sets_value && !DEFINES.contains(&first) => Ok(Step::LeftOut(SETVAL)),
             ("ALTER", "TABLE") if self.has("DETACH") => Ok(self.plain()),
             ("CREATE", "UNIQUE") | ("CREATE" | "DROP", "INDEX") => Ok(self.plain()),
             _ => Ok(Step::Apply(Cow::Borrowed(self.sql))),
@@ -114,6 +111,8 @@ impl<'a> Statement<'a> {
     }
 }
 
+/// What begins with these is looked at, and only says what would call a function, or speaks of one.
+const DEFINES: [&str; 7] = ["ALTER", "COMMENT", "CREATE", "DROP", "GRANT", "PREPARE", "REVOKE"];
 const NO_DEFINITION: &str = "it changes no definition";
 const SETVAL: &str = "what setval does is not taken back";
 const PREPARED: &str =

@@ -79,7 +79,8 @@ impl From<postgres::Error> for Failure {
 const CHECK: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 /// What the next BEGIN does: what is deferred from the start is, and nothing else (a row that is still to be
 /// checked would be in the way of an ALTER TABLE). Of the others those are named that have a name of their
-/// own, since one name sets all that have it; what the file makes later is deferred as it should be.
+/// own, since one name sets all that have it. (Of those that the file makes later they are deferred, too: of
+/// what is not there PostgreSQL can be told nothing.)
 const DEFER: &str = "\
 DO $$ DECLARE names text; BEGIN
   SET CONSTRAINTS ALL DEFERRED;

@@ -162,6 +162,8 @@ fn what_calls_setval_is_left_out() {
         "CREATE FUNCTION f() RETURNS bigint BEGIN ATOMIC SELECT setval('s', 1); END",
         "CREATE VIEW v AS SELECT setval('s', 1)",
         "ALTER TABLE t ALTER a SET DEFAULT setval('s', 1)",
+        "DROP FUNCTION own.setval(text)",
+        "GRANT EXECUTE ON FUNCTION own.setval(text) TO r",
         "DO $$ BEGIN PERFORM setval('s', 1); END $$",
     ] {
         assert_eq!(step(text), Ok(Step::Apply(text.into())), "{text}");
