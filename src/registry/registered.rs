@@ -4,14 +4,14 @@
 use reqwest::Method;
 
 use super::{Error, Registry, Version};
-use crate::encode::schema::{is_same, is_same_layout};
+use crate::encode::schema::is_same_layout;
 use crate::plan::{SchemaId, is_key};
 
 impl Registry {
     /// The id of the version under `subject` by which records are written that are laid out as
     /// `schema_json` has them: the newest that does so, whatever else it says of defaults and labels or in
-    /// words. The id is among a key's bytes, so for keys it is the version that says the same, else the
-    /// oldest: what is registered later moves no key.
+    /// words. The id is among a key's bytes, so for keys it is the oldest: what is registered later moves
+    /// no key.
     ///
     /// # Errors
     ///
@@ -21,28 +21,20 @@ impl Registry {
         subject: &str,
         schema_json: &str,
     ) -> Result<SchemaId, Error> {
-        let is_key = is_key(subject);
         let mut numbers = self.versions(subject).await?;
-        if !is_key {
+        if !is_key(subject) {
             numbers.reverse();
         }
-        let mut found = None;
         for number in numbers {
             let Some(Version { id, schema }) = self.version(subject, &number.to_string()).await?
             else {
                 continue;
             };
-            if is_key && is_same(&schema, schema_json) {
+            if is_same_layout(&schema, schema_json) {
                 return Ok(SchemaId(id));
             }
-            if found.is_none() && is_same_layout(&schema, schema_json) {
-                found = Some(SchemaId(id));
-                if !is_key {
-                    break;
-                }
-            }
         }
-        found.ok_or_else(|| Error::Unregistered { subject: subject.to_owned() })
+        Err(Error::Unregistered { subject: subject.to_owned() })
     }
 
     /// The numbers of the versions under a subject, in their order.
