@@ -173,8 +173,8 @@ pub enum Command {
     /// do. Changes nothing that lasts.
     ///
     /// Where nobody reads the slot, decodes and encodes the WAL that waits as a start would, and throws
-    /// the records away: what would end the stream is told before it does. Nothing is confirmed; the
-    /// slot is held meanwhile, and the server decodes for us.
+    /// the records away: what would end the stream, or park a table, is told before it does. Nothing is
+    /// confirmed; the slot is held meanwhile, and the server decodes for us.
     Check {
         /// How long to decode the WAL that waits; 0 leaves it alone
         #[arg(long, value_name = "SECONDS", default_value_t = 10, conflicts_with = "sql")]
@@ -186,7 +186,7 @@ pub enum Command {
         #[arg(long, conflicts_with = "sql")]
         json: bool,
     },
-    /// Show the checkpoint, or accept another one
+    /// Show the checkpoint, accept another one, or leave out one change
     ///
     /// The checkpoint is the durable record of progress in Kafka. Every start compares it with the
     /// slot and the server and refuses to go on if events would be lost or written twice.

@@ -25,7 +25,7 @@ pub enum SchemaCommand {
     ///
     /// Takes plain SQL, such as the output of Django's sqlmigrate. BEGIN and COMMIT in it are left out, as is
     /// what calls setval, and what changes no definition and cannot run in a transaction (VACUUM, REINDEX,
-    /// CLUSTER, the word CONCURRENTLY). Limits of time that it sets are not: those of walbrook hold.
+    /// CLUSTER, the word CONCURRENTLY). Limits of time that it sets do not count: walbrook's hold.
     ///
     /// Exit codes: 0 readers go on; 3 something would be refused, or nobody has registered a schema where
     /// walbrook may not; 10 nothing is refused, as far as the registry answered, and readers have to be ready

@@ -521,7 +521,8 @@ pub struct Routing {
     pub topic_allow: regex::Regex,
     /// Payload schemas by route value; without one the payload passes through as bytes.
     pub schemas: Vec<PayloadSchema>,
-    /// Where a payload that does not fit goes; `None` stops the pipeline.
+    /// Where a payload that does not fit goes; with `None` it parks the outbox, or as a logical
+    /// message, which is of no table, ends the stream.
     pub dead_letter_topic: Option<String>,
 }
 

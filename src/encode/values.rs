@@ -146,7 +146,7 @@ pub enum TimeMode {
 /// What becomes of a value that its field cannot hold: NaN, infinities, arrays of arrays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnUnrepresentable {
-    /// The pipeline stops.
+    /// It is refused, which parks its table.
     Fail,
     /// It becomes null.
     Null,

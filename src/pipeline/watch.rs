@@ -68,7 +68,7 @@ pub enum Finding {
     },
     /// A table seems to be an outbox that is not configured.
     #[error(
-        "table {table} has the columns of outbox {outbox} and is not configured: its first row ends walbrook; set [[outbox]] table = {table:?}, or leave it out of the publication"
+        "table {table} has the columns of outbox {outbox} and is not configured: its first row parks it; set [[outbox]] table = {table:?}, or leave it out of the publication"
     )]
     OutboxLike {
         /// The table.

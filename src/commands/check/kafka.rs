@@ -401,7 +401,7 @@ pub(super) fn judge_extremes(
     {
         report.failed(
             "kafka.cleanup_policy",
-            format!("the change at {position} waits to be written and makes a record without a key, which {topic} refuses since it is compacted: the stream ends there"),
+            format!("the change at {position} waits to be written and makes a record without a key, which {topic} refuses since it is compacted: that parks its table"),
             format!("for the TRUNCATE of a table: tables.truncate = false; {set} cleanup.policy=delete; {}", skip(*position)),
         );
     }
@@ -410,7 +410,7 @@ pub(super) fn judge_extremes(
     {
         report.warning(
             "kafka.max_message_bytes",
-            format!("the change at {position} waits to be written and makes a record of {bytes} bytes, and {topic} takes at most {limit}, compressed (max.message.bytes): unless it compresses that well, the stream ends there"),
+            format!("the change at {position} waits to be written and makes a record of {bytes} bytes, and {topic} takes at most {limit}, compressed (max.message.bytes): unless it compresses that well, that parks its table"),
             format!("{set} max.message.bytes=…; {}", skip(position)),
         );
     }
@@ -474,7 +474,7 @@ impl Limits<'_> {
         if let Some(bytes) = self.record_bytes_max.filter(|bytes| *bytes < batch_size(config)) {
             report.warning(
                 "kafka.max_message_bytes",
-                format!("{what} takes at most {bytes} bytes at once ({record_bytes}), less than the producer's batch.size of {}: a full batch that compresses badly, or a large row, stops the pipeline", batch_size(config)),
+                format!("{what} takes at most {bytes} bytes at once ({record_bytes}), less than the producer's batch.size of {}: a full batch that compresses badly, or a large row, parks its table", batch_size(config)),
                 format!("{advice} {record_bytes}=10485760"),
             );
         }
@@ -491,7 +491,7 @@ impl Limits<'_> {
         if let Some(limit) = self.timestamp_behind_max.filter(|limit| *limit < AGE_MIN) {
             report.warning(
                 "kafka.timestamps",
-                format!("{what} refuses records whose timestamp is more than {limit:?} ago ({timestamp}), and the timestamp is the commit time: after a longer outage the pipeline stops"),
+                format!("{what} refuses records whose timestamp is more than {limit:?} ago ({timestamp}), and the timestamp is the commit time: after a longer outage tables are parked"),
                 format!("{advice} {timestamp}=604800000, or records.timestamp = \"now\""),
             );
         }

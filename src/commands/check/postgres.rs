@@ -211,7 +211,7 @@ fn judge_encoding(config: &Config, server: &Server, report: &mut Report) {
         }
         None => report.warning(
             NAME,
-            "the database has no encoding (SQL_ASCII): text that is not UTF-8 is a value that its field cannot hold, and ends walbrook unless values.on_unrepresentable is \"null\"",
+            "the database has no encoding (SQL_ASCII): text that is not UTF-8 is a value that its field cannot hold, and parks its table unless values.on_unrepresentable is \"null\"",
             "find out in which encoding applications write, and set postgres.text_encoding, or move to a database that has it (pg_dump --encoding)",
         ),
     }

@@ -387,7 +387,7 @@ fn judge_leaf(relation: &Relation, draft: &Draft, report: &mut Report) {
     let Some((namespace, name)) = &draft.odd_leaf else { return };
     let lacking = match relation.identity {
         ReplicaIdentity::Full => "the columns outside of it",
-        _ if draft.has_key() => "columns of the key, which stops the pipeline",
+        _ if draft.has_key() => "columns of the key, which parks the table",
         _ => "a key",
     };
     report.failed(

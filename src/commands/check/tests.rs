@@ -145,7 +145,7 @@ fn topics_are_judged() {
     let hour = Some(Duration::from_secs(3600));
     let short = || TopicSettings { retention: hour, timestamp_behind_max: hour, ..settings() };
     let retention = (Warning, "kafka.retention", &["3600s", "retention.ms"][..]);
-    let age = (Warning, "kafka.timestamps", &["3600s", "the pipeline stops"][..]);
+    let age = (Warning, "kafka.timestamps", &["3600s", "tables are parked"][..]);
     check(judge(plain(), true, short()), &[fine, retention, age]);
     let now = config("", "[records]\ntimestamp = \"now\"");
     check(judge(now, true, short()), &[fine]);
