@@ -187,8 +187,8 @@ def a_missing_toolchain_is_named():
         process = start([], PATH=folder)
         output = process.communicate(timeout=STARTED)[0]
     assert process.returncode == 1 and "Traceback" not in output, output
-    assert "please install go (the package golang-go)" in output, output
-    print("a missing toolchain: named with its package")
+    assert "please install Go 1." in output and "https://go.dev/dl" in output, output
+    print("a missing toolchain: named, with its version and where it is")
 
 
 def a_service_without_kafka_says_so():
