@@ -40,7 +40,7 @@ STORM_ENDS = 60
 
 
 def check(stage):
-    """A minute of traffic in which everything is killed; then all counts must be exact."""
+    """A minute of traffic with kills and a pause of Kafka; then all counts must be exact."""
     begun = time.monotonic()
     storm = list(STORM)
     while (second := time.monotonic() - begun) < STORM_ENDS:
@@ -185,7 +185,7 @@ def say(line):
 
 def main():
     parser = argparse.ArgumentParser(prog="examples/shop/run")
-    parser.add_argument("--check", action="store_true", help="a minute with everything killed, that checks itself")
+    parser.add_argument("--check", action="store_true", help="a minute of kills, and a pause of Kafka, that checks itself")
     parser.add_argument("--port", type=int, default=8095, help="the page's port on 127.0.0.1 (by default 8095)")
     parser.add_argument("--rate", type=float, default=15, help="what customers do in a second (by default 15)")
     arguments = parser.parse_args()
