@@ -1,7 +1,7 @@
 """An ordinary consumer reads what walbrook wrote: confluent-kafka's AvroDeserializer, no more.
 
 Every table event's `after` must equal the row that SELECT returns, column by column, and every
-outbox event the payload in its table. tests/it/clients.rs starts the servers and walbrook, writes
+outbox event the payload in its table. tests/it/clients/selected.rs starts the servers and walbrook, writes
 the rows and calls this; it prints one line, or says what differs and fails.
 """
 

@@ -85,7 +85,8 @@ const JDBC_SINK: &[(&str, &str)] = &[
     ),
     ("an enum becomes text, `jsonb` becomes `json`", "to make the tables by hand"),
     (
-        "a TRUNCATE is one record, in one partition: with others in the topic it may delete later rows",
+        "with `truncate.enabled` a TRUNCATE is one record, in one partition: with others in the topic it may delete \
+         later rows",
         "one partition (`topics.partitions = 1`), or `tables.truncate = false`",
     ),
     (
