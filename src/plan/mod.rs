@@ -272,18 +272,11 @@ fn compile_table(
 /// schemas.
 #[must_use]
 pub fn subjects(relation: &Relation, facts: &TableFacts, settings: &Settings) -> Vec<String> {
-    let topic = topic_of(relation, facts, settings);
-    topic.map(|topic| table::subjects(&topic, settings)).unwrap_or_default()
-}
-
-/// The topic of a relation's rows as those of a table; `None` if it is none, or has no topic.
-#[must_use]
-pub fn topic_of(relation: &Relation, facts: &TableFacts, settings: &Settings) -> Option<String> {
     // What is wrong with it, compiling tells.
     let is_table = matches!(outbox_above(relation, facts, settings), Ok(None))
         && !is_excluded(&relation.namespace, &relation.name, settings);
     let destination = Destination::of(relation, facts, settings).ok().filter(|_| is_table);
-    destination.map(|it| it.topic)
+    destination.map(|it| table::subjects(&it.topic, settings)).unwrap_or_default()
 }
 
 /// Refuses a table of which two columns would be one field, as the catalog has them before a row

@@ -201,7 +201,7 @@ impl Sharing {
 }
 
 /// What a table asks of its topic, to be held beside what others do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Claim {
     table: (String, String),
     /// The table whose topic it is.
@@ -223,12 +223,6 @@ impl Claim {
     #[must_use]
     pub fn is_of(&self, table: &(String, String)) -> bool {
         self.table == *table
-    }
-
-    /// Whether it is asked of this topic.
-    #[must_use]
-    pub fn is_at(&self, topic: &str) -> bool {
-        self.topic == topic
     }
 
     /// Whether the topic depends on what this relation is, from which the table inherits.

@@ -239,6 +239,42 @@ fn tenants_migrate_one_after_another() {
     });
 }
 
+/// One that is quiet since its own migration has no word of that in the stream.
+#[test]
+fn a_tenant_whose_key_is_wider_waits_for_the_migration_of_others_and_not_for_their_rows() {
+    run(TEST_LIMIT, async {
+        let mut flow = start("tenant_keys", (TENANTS.0, &[]), &[], SHARED).await;
+        flow.execute("INSERT INTO tenant1.invoice VALUES (1, 10); INSERT INTO tenant2.invoice VALUES (1, 20)").await;
+        flow.drain().await;
+        flow.execute("ALTER TABLE tenant1.invoice ALTER id TYPE bigint; INSERT INTO tenant1.invoice VALUES (2, 11)").await;
+        let reason = until_parked(&flow, "tenant1.invoice", 1);
+        assert!(reason.contains(r#"column "id" is of another type: long, and there int"#));
+        flow.execute("ALTER TABLE tenant2.invoice ALTER id TYPE bigint").await;
+        let back = command(&flow.config, &["unpark", "tenant1.invoice"]);
+        assert!(back.status.success(), "{back:?}\n{}", flow.walbrook.tail());
+        // What it is by now is held against those that come later.
+        flow.execute(
+            "CREATE SCHEMA tenant6; CREATE TABLE tenant6.invoice (id text PRIMARY KEY, total int);
+             INSERT INTO tenant6.invoice VALUES ('1', 60)",
+        )
+        .await;
+        let reason = until_parked(&flow, "tenant6.invoice", 1);
+        assert!(reason.contains("string, and there long"), "{reason}");
+        flow.execute("INSERT INTO tenant2.invoice VALUES (2, 21)").await;
+        flow.drain().await;
+        let told = told_with_tables(&flow, "invoice");
+        let expect =
+            [("tenant1", 1, 10), ("tenant2", 1, 20), ("tenant1", 2, 11), ("tenant2", 2, 21)];
+        let expect = expect.map(|(of, id, total)| {
+            format!(
+                r#"{of}.invoice: c {{"source_table":"{of}.invoice","id":{id}}} null {{"id":{id},"total":{total},"state":null}}"#
+            )
+        });
+        assert_eq!(told, expect);
+        flow.stop();
+    });
+}
+
 /// One of another shape waits, by name, and the others go on.
 #[test]
 fn a_tenant_of_another_shape_waits_and_the_others_go_on() {

@@ -2,7 +2,7 @@
 
 use crate::columns::Column;
 use crate::facts::FactsDigest;
-use crate::plan::{ParkedPlan, Plan};
+use crate::plan::{Claim, ParkedPlan, Plan};
 use crate::wal::{Relation, RelationId};
 
 /// A relation as it stands in the stream, with its plan once a row needed one.
@@ -12,6 +12,8 @@ pub(super) struct Entry {
     pub(super) plan: Option<Plan>,
     /// The plan that it had before it was announced again as it is.
     pub(super) former: Option<Plan>,
+    /// What it asks of its topic by now, where its plan asked for what it was and is forgotten.
+    pub(super) claim: Option<Claim>,
     /// Its columns, where they are to be told of with its next row.
     pub(super) untold: Option<Vec<Column>>,
     /// The facts that the plan was made from, if nothing else of it may be from another time.
@@ -38,6 +40,7 @@ impl Entry {
             relation,
             plan: None,
             former: None,
+            claim: None,
             untold: None,
             facts: None,
             root: None,
@@ -62,9 +65,10 @@ impl Entry {
         self.plan = Some(Plan::Parked(Box::new(plan)));
     }
 
-    /// The plan that it has, or may have again.
-    pub(super) fn last_plan(&self) -> Option<&Plan> {
-        self.plan.as_ref().or(self.former.as_ref())
+    /// What it asks of its topic, by the plan that it has or may have again, if any.
+    pub(super) fn claim(&self) -> Option<&Claim> {
+        let plan = self.plan.as_ref().or(self.former.as_ref());
+        plan.map_or(self.claim.as_ref(), Plan::claim)
     }
 
     /// The stream has announced it again as it is: its facts may be others by now. Of an outbox they
@@ -88,7 +92,8 @@ impl Entry {
 
     /// What it was made from counts for nothing.
     pub(super) fn forget_plan(&mut self) {
-        (self.plan, self.former, self.untold, self.facts) = (None, None, None, None);
+        (self.plan, self.former, self.claim) = (None, None, None);
+        (self.untold, self.facts) = (None, None);
     }
 }
 

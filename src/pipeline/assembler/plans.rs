@@ -6,7 +6,7 @@ use super::entry::Entry;
 use super::{Assembler, Error, Owner};
 use crate::config::Children;
 use crate::facts::TableFacts;
-use crate::plan::{self, Draft, Newest, Plan, Registered, Route, SchemaId};
+use crate::plan::{self, Claim, Draft, Newest, Plan, Registered, Route, SchemaId};
 use crate::wal::{Relation, RelationId};
 
 impl Assembler {
@@ -55,8 +55,9 @@ impl Assembler {
         let is_kept = (!entry.is_news || facts.is_gone) && draft.keep(newest);
         draft.facts = (!is_kept && !facts.is_gone).then(|| facts.digest());
         if let Some(claim) = &draft.claim {
-            let plans = self.relations.values().filter_map(Entry::last_plan);
-            claim.refuse(plans.filter_map(Plan::claim))?;
+            // It is not beside itself, whatever it was called.
+            let others = self.claims().filter(|(id, _)| *id != entry.relation.id);
+            claim.refuse(others.map(|(_, claim)| claim))?;
         }
         match draft.unknown.first() {
             Some((column, type_name)) if self.is_binary && owner != Owner::Returning => {
@@ -92,30 +93,34 @@ impl Assembler {
     pub fn rival(&self, error: &Error) -> Option<RelationId> {
         let Error::Plan(error) = error else { return None };
         let rival = error.rival()?;
-        let mut plans = self.relations.iter().filter_map(|(id, it)| Some((id, it.last_plan()?)));
-        let rival = plans.find(|(_, plan)| plan.claim().is_some_and(|it| it.is_of(rival)));
-        rival.map(|(id, _)| *id)
+        self.claims().find(|(_, claim)| claim.is_of(rival)).map(|(id, _)| id)
     }
 
-    /// Forgets the plan of a relation that has left its topic, since its table is gone or goes by another
-    /// name; whether it has. `named` is that name by now, and `facts` are what the catalog says of it.
-    pub fn leave_topic(
+    fn claims(&self) -> impl Iterator<Item = (RelationId, &Claim)> {
+        self.relations.iter().filter_map(|(id, entry)| Some((*id, entry.claim()?)))
+    }
+
+    /// Has a relation ask of its topic what its table would by now, as the catalog has it if it is there;
+    /// whether that is something else. `newest` are the schemas of the topic that is asked for.
+    pub fn renew_claim(
         &mut self,
         id: RelationId,
-        named: Option<(String, String)>,
-        facts: &TableFacts,
+        now: Option<(Relation, TableFacts)>,
+        newest: &[Newest],
     ) -> bool {
         let Some(entry) = self.relations.get_mut(&id) else { return false };
-        let topic = named.and_then(|(namespace, name)| {
-            let relation = Relation { namespace, name, ..entry.relation.clone() };
-            plan::topic_of(&relation, facts, &self.settings)
+        let registered = Registered::parse(newest, &self.settings);
+        let now = now.filter(|(_, facts)| !facts.is_gone);
+        // One that could not be written asks for nothing.
+        let claim = now.and_then(|(relation, facts)| {
+            plan::compile(&relation, &facts, &registered, &self.settings).ok()?.claim
         });
-        let claim = entry.last_plan().and_then(Plan::claim);
-        let stays = claim.zip(topic).is_some_and(|(claim, topic)| claim.is_at(&topic));
-        if !stays {
+        let is_other = entry.claim() != claim.as_ref();
+        if is_other {
             entry.forget_plan();
+            entry.claim = claim;
         }
-        !stays
+        is_other
     }
 
     /// What is announced may have another name or another key than it had, of which the stream tells

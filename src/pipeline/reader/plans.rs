@@ -96,9 +96,9 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         Ok(())
     }
 
-    /// Compiles a plan. A table that was dropped or renamed has its topic until the stream tells of it,
-    /// which it does with the next row, of which there may be none: so whoever is refused for that has the
-    /// catalog asked whether it is there.
+    /// Compiles a plan. What a table asks of its topic may be older than its last ALTER, or DROP, of which
+    /// the stream tells with its next row, and there may be none: so whoever is refused for that has the
+    /// catalog asked what it is by now.
     async fn draft(
         &mut self,
         owner: Owner,
@@ -109,18 +109,23 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             let drafted = self.assembler.draft(owner, facts.clone(), newest);
             let rival = drafted.as_ref().err().and_then(|error| self.assembler.rival(error));
             match rival {
-                Some(rival) if self.has_left(rival).await? => {}
+                Some(rival) if self.renew_claim(rival, newest).await? => {}
                 _ => return Ok(drafted?),
             }
         }
     }
 
-    async fn has_left(&mut self, id: RelationId) -> Result<bool, Error> {
-        let facts = self.describe(id).await?;
-        let name = self.around.catalog.name(id);
+    /// Whether it asks for something else by now.
+    async fn renew_claim(&mut self, id: RelationId, newest: &[Newest]) -> Result<bool, Error> {
+        let catalog = &mut *self.around.catalog;
+        let describe = async {
+            let Some(relation) = catalog.relation(id).await? else { return Ok(None) };
+            let facts = catalog.describe(&relation).await?;
+            Ok::<_, postgres::Error>(Some((relation, facts)))
+        };
         let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
-        let name = alive(&mut self.transport, &mut self.session, stop, nothing, name).await??;
-        Ok(self.assembler.leave_topic(id, name, &facts))
+        let now = alive(&mut self.transport, &mut self.session, stop, nothing, describe).await??;
+        Ok(self.assembler.renew_claim(id, now, newest))
     }
 
     /// The newest schema of a subject, as patiently as one is registered.

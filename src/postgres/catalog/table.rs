@@ -7,7 +7,7 @@ use tokio_postgres::types::ToSql;
 use crate::config::Children;
 use crate::facts::{Leaf, TableFacts};
 use crate::types::{TypeCatalog, TypeFacts, TypeShape};
-use crate::wal::{Relation, RelationColumn, RelationId, ReplicaIdentity};
+use crate::wal::{Relation, RelationColumn, ReplicaIdentity};
 
 use super::super::error::Error;
 use super::constant::{Declared, constant};
@@ -96,16 +96,6 @@ impl Catalog {
             })
         });
         drive(&mut self.connection, &self.peer, self.timeout, answers).await
-    }
-
-    /// The PostgreSQL schema and the name of a table by now; `None` if it is gone.
-    ///
-    /// # Errors
-    ///
-    /// If the query fails.
-    pub async fn name(&mut self, id: RelationId) -> Result<Option<(String, String)>, Error> {
-        let rows = self.rows(NAME_SQL, &[&id.0]).await?;
-        rows.first().map(|row| Ok((field(row, 0)?, field(row, 1)?))).transpose()
     }
 
     /// The types of a relation's columns as PostgreSQL writes them; of one that is gone its OID.
@@ -470,12 +460,6 @@ leaf AS (
 SELECT DISTINCT ON (identity, columns) namespace, name, identity, columns
 FROM leaf
 ORDER BY identity, columns, namespace, name";
-
-const NAME_SQL: &str = "\
-SELECT n.nspname::text, c.relname::text
-FROM pg_class c
-JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.oid = $1";
 
 const TYPE_NAMES_SQL: &str = "\
 SELECT coalesce(nullif(format_type(t.oid, t.modifier), '???'), 'oid ' || t.oid)

@@ -217,3 +217,31 @@ fn a_parent_that_is_renamed_takes_its_children_along() {
         flow.stop();
     });
 }
+
+/// Those that had rows before are still of the name that it had then.
+#[test]
+fn a_parent_that_is_renamed_is_no_rival_of_its_own_children() {
+    run(TEST_LIMIT, async {
+        let shared = "[[topics.shared]]\ntables = [\"public.me*\"]\ntopic = \"{prefix}.all\"\nkey_value = \"{schema}\"\n";
+        let sections = format!("{PARENT}{shared}");
+        let mut flow = start("children_shared", (METRICS.0, &[]), &[], &sections).await;
+        flow.execute("INSERT INTO chunks.chunk_1 VALUES (5, 1, 'a')").await;
+        flow.drain().await;
+        flow.execute(
+            "ALTER TABLE metrics RENAME TO measures;
+             CREATE TABLE chunks.chunk_2 (LIKE measures INCLUDING ALL) INHERITS (measures);
+             INSERT INTO chunks.chunk_2 VALUES (6, 1, 'b'); INSERT INTO chunks.chunk_1 VALUES (7, 1, 'c')",
+        )
+        .await;
+        flow.drain().await;
+        assert_eq!(
+            told_with_tables(&flow, "all"),
+            [
+                r#"chunks.chunk_1: c {"source_table":"public","ts":5,"dev":1} null {"ts":5,"dev":1,"v":"a"}"#,
+                r#"chunks.chunk_2: c {"source_table":"public","ts":6,"dev":1} null {"ts":6,"dev":1,"v":"b"}"#,
+                r#"chunks.chunk_1: c {"source_table":"public","ts":7,"dev":1} null {"ts":7,"dev":1,"v":"c"}"#,
+            ]
+        );
+        flow.stop();
+    });
+}

@@ -218,23 +218,32 @@ fn a_childs_plan_is_in_doubt_when_its_parent_is_announced() {
 #[test]
 fn a_table_that_has_left_its_topic_is_no_ones_rival() {
     let table = |id, name| renamed(relation(id, b'd', &[("a", true)]), name);
-    let mut open = Open::new(facts(&["a"]));
+    let facts = facts(&["a"]);
+    let by_now = |id, name| match Message::parse(&table(id, name)).unwrap() {
+        Message::Relation(body) => Some((body.to_owned(), facts.clone())),
+        other => panic!("{other:?}"),
+    };
+    let mut open = Open::new(facts.clone());
     open.feed_all([table(ROOT, "a b"), insert(ROOT, "1"), table(OTHER, "a_b")]).unwrap();
     let error = open.feed(&insert(OTHER, "1")).unwrap_err();
     let id = open.assembler.rival(&error).unwrap();
     assert_eq!(id, RelationId(ROOT));
-    let named = |name: &str| Some(("public".to_owned(), name.to_owned()));
-    let facts = open.facts.clone();
-    assert!(!open.assembler.leave_topic(id, named("a b"), &facts));
+    assert!(!open.assembler.renew_claim(id, by_now(ROOT, "a b"), &[]));
     open.feed(&insert(OTHER, "1")).unwrap_err();
-    assert!(open.assembler.leave_topic(id, named("a c"), &facts));
+    // By this name it would have the same topic.
+    assert!(open.assembler.renew_claim(id, by_now(ROOT, "a+b"), &[]));
+    let error = open.feed(&insert(OTHER, "1")).unwrap_err();
+    assert_eq!(open.assembler.rival(&error), Some(id));
+    // To itself it is none.
+    open.feed(&insert(ROOT, "1")).unwrap();
+    assert!(open.assembler.renew_claim(id, by_now(ROOT, "a c"), &[]));
     assert_eq!(open.assembler.rival(&error), None);
     open.feed(&insert(OTHER, "1")).unwrap();
     // Then it is the other one that has the topic.
     let error = open.feed(&insert(ROOT, "2")).unwrap_err();
     let id = open.assembler.rival(&error).unwrap();
     assert_eq!(id, RelationId(OTHER));
-    assert!(open.assembler.leave_topic(id, None, &TableFacts::default()));
+    assert!(open.assembler.renew_claim(id, None, &[]));
     open.feed(&insert(ROOT, "2")).unwrap();
 }
 
