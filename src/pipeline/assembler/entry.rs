@@ -75,6 +75,11 @@ impl Entry {
     /// decide nothing.
     pub(super) fn doubt_plan(&mut self) {
         self.is_news = self.was_planned;
+        self.set_plan_aside();
+    }
+
+    /// The plan is to be had again with the next row, if it still holds.
+    pub(super) fn set_plan_aside(&mut self) {
         if let Some(plan) = self.plan.take_if(|plan| !matches!(plan, Plan::Outbox(_))) {
             self.former = Some(plan);
         }

@@ -124,16 +124,17 @@ impl Assembler {
     }
 
     /// What is announced may have another name or another key than it had, of which the stream tells
-    /// nothing by those whose rows may go where its own do.
+    /// nothing by those whose rows may go where its own do. For the first time it tells what may be older
+    /// than their plans, so that what these keep of older schemas they keep.
     pub(super) fn doubt_children(&mut self, parent: RelationId) {
         if self.children() == Children::Own {
             return;
         }
-        let is_child = |entry: &&mut Entry| {
-            let claim = entry.plan.as_ref().and_then(Plan::claim);
-            claim.is_some_and(|claim| claim.is_under(parent))
-        };
-        self.relations.values_mut().filter(is_child).for_each(Entry::doubt_plan);
+        let is_known = self.relations.contains_key(&parent);
+        let is_child =
+            |entry: &&mut Entry| entry.claim().is_some_and(|claim| claim.is_under(parent));
+        let doubt = if is_known { Entry::doubt_plan } else { Entry::set_plan_aside };
+        self.relations.values_mut().filter(is_child).for_each(doubt);
     }
 
     /// Finishes a plan with one schema id per schema that its draft asked for.

@@ -181,16 +181,23 @@ fn a_table_that_comes_again_keeps_its_topic_from_another_of_the_same_name() {
     assert_eq!((open.plans.len(), open.revived), (1, 1));
 }
 
+/// The parent of a table of the columns a and b.
+fn parent(key: &str, name: &str) -> Parent {
+    let columns = ["a", "b"].map(str::to_owned).to_vec();
+    Parent {
+        oid: ROOT,
+        table: ("public".to_owned(), name.to_owned()),
+        not_null: columns.clone(),
+        columns,
+        primary_key: vec![key.to_owned()],
+        ..Parent::default()
+    }
+}
+
 /// Of what happens to its parent alone the stream tells by the parent.
 #[test]
 fn a_childs_plan_is_in_doubt_when_its_parent_is_announced() {
     let child = relation(LEAF, b'f', &[("a", true), ("b", true)]);
-    let parent = |key: &str, name: &str| {
-        let key = vec![key.to_owned()];
-        let columns = ["a", "b"].map(str::to_owned).to_vec();
-        let table = ("public".to_owned(), name.to_owned());
-        Parent { oid: ROOT, table, columns, primary_key: key, ..Parent::default() }
-    };
     let mut open = Open::new(facts(&[]));
     open.assembler.settings.tables.children = Children::Parent;
     open.facts.parents = vec![parent("a", "t10")];
@@ -212,6 +219,34 @@ fn a_childs_plan_is_in_doubt_when_its_parent_is_announced() {
     // Another table's announcement is nothing to it.
     open.feed_all([relation(OTHER, b'd', &[("a", true)]), insert(LEAF, "12")]).unwrap();
     assert_eq!((open.plans.len(), open.revived), (3, 1));
+}
+
+/// What it is like may be as old as all that the stream has told of the child.
+#[test]
+fn a_parent_that_is_announced_for_the_first_time_is_no_news() {
+    let child = relation(LEAF, b'd', &[("a", true), ("b", false)]);
+    let mut of_child = facts(&["a", "b"]);
+    of_child.parents = vec![parent("a", "t10")];
+    let started = |facts: &TableFacts, known: &[SchemaRequest]| {
+        let mut open = Open::new(facts.clone());
+        open.assembler.settings.tables.children = Children::Parent;
+        let newest = known.iter().cloned().map(|it| (it.subject, it.schema_json));
+        open.newest = newest.collect();
+        open.feed_all([child.clone(), insert(LEAF, "12")]).unwrap();
+        open
+    };
+    let (known, _) = started(&of_child, &[]).plans.remove(0);
+    of_child.parents[0].defaults.insert("b".to_owned(), "7".to_owned());
+    let mut open = started(&of_child, &known);
+    let announced = relation(ROOT, b'd', &[("a", true), ("b", false)]);
+    open.feed_all([announced.clone(), insert(LEAF, "12")]).unwrap();
+    assert!(open.plans.len() == 2 && open.plans.iter().all(|(schemas, _)| *schemas == known));
+    // Again it is, whether or not there was a row meanwhile.
+    open.feed_all([announced.clone(), insert(LEAF, "12")]).unwrap();
+    assert!(open.plans.len() == 3 && open.plans[2].0 != known);
+    let mut open = started(&of_child, &known);
+    open.feed_all([announced.clone(), announced, insert(LEAF, "12")]).unwrap();
+    assert!(open.plans.len() == 2 && open.plans[1].0 != known);
 }
 
 /// It may be gone since, or have another name, of which the stream tells with its next row.
