@@ -113,9 +113,9 @@ struct WireLeaf {
     identity: Option<Vec<String>>,
 }
 
-/// Source of the names: the fields of [`Parent`].
 #[derive(Serialize, Deserialize)]
-struct WireParent {
+#[serde(remote = "Parent")]
+struct ParentDef {
     #[serde(default)]
     oid: u32,
     table: (String, String),
@@ -132,6 +132,9 @@ struct WireParent {
     #[serde(default)]
     identity: Option<Vec<String>>,
 }
+
+#[derive(Serialize, Deserialize)]
+struct WireParent(#[serde(with = "ParentDef")] Parent);
 
 impl From<&Shape> for Wire {
     fn from(Shape { relation, facts }: &Shape) -> Self {
@@ -201,7 +204,7 @@ impl From<TableFacts> for WireFacts {
             identity_index,
             leaves: leaves.into_iter().map(leaf).collect(),
             ancestors,
-            parents: parents.into_iter().map(WireParent::from).collect(),
+            parents: parents.into_iter().map(WireParent).collect(),
             lost,
             is_partitioned,
             type_names,
@@ -225,45 +228,11 @@ impl From<WireFacts> for TableFacts {
             identity_index: wire.identity_index,
             leaves: wire.leaves.into_iter().map(leaf).collect(),
             ancestors: wire.ancestors,
-            parents: wire.parents.into_iter().map(Parent::from).collect(),
+            parents: wire.parents.into_iter().map(|it| it.0).collect(),
             lost: wire.lost,
             is_partitioned: wire.is_partitioned,
             type_names: wire.type_names,
             types,
         }
-    }
-}
-
-impl From<Parent> for WireParent {
-    fn from(parent: Parent) -> Self {
-        let Parent {
-            oid,
-            table,
-            ancestors,
-            columns,
-            not_null,
-            defaults,
-            missing,
-            primary_key,
-            identity,
-        } = parent;
-        Self { oid, table, ancestors, columns, not_null, defaults, missing, primary_key, identity }
-    }
-}
-
-impl From<WireParent> for Parent {
-    fn from(wire: WireParent) -> Self {
-        let WireParent {
-            oid,
-            table,
-            ancestors,
-            columns,
-            not_null,
-            defaults,
-            missing,
-            primary_key,
-            identity,
-        } = wire;
-        Self { oid, table, ancestors, columns, not_null, defaults, missing, primary_key, identity }
     }
 }
