@@ -208,12 +208,8 @@ pub fn compile(
         let AsParent { relation, facts, key, projection } = child;
         let mut shape = Shape::new(&relation, &facts, registered, settings);
         shape.key = key;
-        let mut draft = compile_table(
-            &relation,
-            (shape, &facts.type_names, &destination),
-            registered,
-            settings,
-        )?;
+        let mut draft =
+            compile_table(&relation, (shape, &facts, &destination), registered, settings)?;
         if let Body::Table { draft, .. } = &mut draft.body {
             draft.projection = projection.map(Box::new);
         }
@@ -224,13 +220,13 @@ pub fn compile(
         return Err(Error::KeyUnknown { table, column });
     }
     let shape = Shape::new(relation, facts, registered, settings);
-    compile_table(relation, (shape, &facts.type_names, &destination), registered, settings)
+    compile_table(relation, (shape, facts, &destination), registered, settings)
 }
 
 /// The plan of a table by its columns and its topic.
 fn compile_table(
     relation: &Relation,
-    (mut shape, type_names, destination): (Shape, &[String], &Destination<'_>),
+    (mut shape, facts, destination): (Shape, &TableFacts, &Destination<'_>),
     registered: &Registered,
     settings: &Settings,
 ) -> Result<Draft, Error> {
@@ -260,8 +256,8 @@ fn compile_table(
         key: shape.key_columns().map(|(_, column)| column.name.clone()).collect(),
         columns: shape.columns.iter().map(|column| column.name.clone()).collect(),
         sharing: destination.sharing(relation),
-        claim: Some(destination.claim(relation, &shape, settings)),
-        told: shape.told(relation, type_names),
+        claim: Some(destination.claim(relation, facts, &shape, settings)),
+        told: shape.told(relation, &facts.type_names),
         odd_leaf: shape.odd_leaf,
         facts: None,
         body: Body::Table { draft: Box::new(draft), topic },

@@ -26,8 +26,6 @@ pub(super) struct Destination<'a> {
     pub(super) topic: String,
     /// The table that it inherits from, whose topic it is.
     pub(super) parent: Option<&'a Parent>,
-    /// Those among which that is.
-    parents: Vec<RelationId>,
     shared: Option<&'a SharedTopic>,
     /// The first field of the key and its value, if that says whose it is.
     pub(super) key_field: Option<(String, String)>,
@@ -58,8 +56,7 @@ impl<'a> Destination<'a> {
         }
         let key_field = shared.and_then(|shared| shared.key_field.as_ref());
         let key_field = key_field.map(|it| (it.name.clone(), fill(&it.value)));
-        let parents = facts.parents.iter().map(|parent| RelationId(parent.oid)).collect();
-        Ok(Self { topic, parent, parents, shared, key_field, of })
+        Ok(Self { topic, parent, shared, key_field, of })
     }
 
     /// How records of the table are told from others' in its topic.
@@ -76,11 +73,17 @@ impl<'a> Destination<'a> {
     }
 
     /// What the table asks of its topic.
-    pub(super) fn claim(&self, relation: &Relation, shape: &Shape, settings: &Settings) -> Claim {
+    pub(super) fn claim(
+        &self,
+        relation: &Relation,
+        facts: &TableFacts,
+        shape: &Shape,
+        settings: &Settings,
+    ) -> Claim {
         let mut claim = Claim {
             table: (relation.namespace.clone(), relation.name.clone()),
             of: self.of.clone(),
-            parents: self.parents.clone(),
+            parents: facts.parents.iter().map(|parent| RelationId(parent.oid)).collect(),
             topic: self.topic.clone(),
             shared: self.shared.map(|shared| shared.number),
             key_value: self.key_field.as_ref().map(|(_, value)| value.clone()),
