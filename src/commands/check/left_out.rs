@@ -23,7 +23,7 @@ pub(super) async fn inspect(
     for outbox in outboxes(config, &survey, report) {
         judge_outbox(config, &outbox, &survey, report);
         let Some((table, relation)) = partitioned(&outbox, &survey, relations) else { continue };
-        let facts = catalog.describe_for(relation, Children::Own).await?;
+        let facts = catalog.describe(relation).await?;
         judge_moves(&outbox, &survey, table, &facts, report);
     }
     judge_extents(&survey, report);

@@ -329,7 +329,7 @@ async fn plans(
     let mut needs = Needs::default();
     let (mut compiled, mut excluded) = (0, Vec::new());
     for relation in relations {
-        let facts = catalog.describe_for(relation, config.tables.children).await?;
+        let facts = catalog.describe(relation).await?;
         match plan::compile(relation, &facts, &Registered::default(), &settings) {
             Ok(draft) if draft.is_excluded() => {
                 excluded.push(format!("{}.{}", relation.namespace, relation.name));

@@ -10,12 +10,6 @@ use crate::plan::{self, Claim, Draft, Newest, Plan, Registered, Route, SchemaId}
 use crate::wal::{Relation, RelationId};
 
 impl Assembler {
-    /// Where rows of children by inheritance go.
-    #[must_use]
-    pub fn children(&self) -> Children {
-        self.settings.tables.children
-    }
-
     /// The subjects of the schemas that the owner may have.
     #[must_use]
     pub fn subjects(&self, owner: Owner, facts: &TableFacts) -> Vec<String> {
@@ -127,7 +121,7 @@ impl Assembler {
     /// nothing by those whose rows may go where its own do. For the first time it tells what may be older
     /// than their plans, so that what these keep of older schemas they keep.
     pub(super) fn doubt_children(&mut self, parent: RelationId) {
-        if self.children() == Children::Own {
+        if self.settings.tables.children == Children::Own {
             return;
         }
         let is_known = self.relations.contains_key(&parent);

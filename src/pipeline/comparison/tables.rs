@@ -43,7 +43,7 @@ pub(super) async fn find(
         if !wanted.is_empty() && !wanted.contains(&name) {
             continue;
         }
-        let facts = catalog.describe_for(&relation, config.tables.children).await?;
+        let facts = catalog.describe(&relation).await?;
         let Described { topic, key, sharing, judged: found } =
             match described(config, &relation, &facts) {
                 Ok(described) => described,

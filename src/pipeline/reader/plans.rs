@@ -149,9 +149,8 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
     pub(super) async fn describe(&mut self, id: RelationId) -> Result<TableFacts, Error> {
         let Some(relation) = self.assembler.relation(id) else { return Ok(TableFacts::default()) };
         let (catalog, tells_columns) = (&mut *self.around.catalog, self.assembler.tells_columns());
-        let children = self.assembler.children();
         let describe = async {
-            let mut facts = catalog.describe_for(relation, children).await?;
+            let mut facts = catalog.describe(relation).await?;
             if tells_columns {
                 facts.type_names = catalog.type_names(relation).await?;
             }

@@ -12,7 +12,6 @@ use super::super::clock;
 use super::Reader;
 use super::orders::answer;
 use super::snapshots::{Snapshotting, table_name};
-use crate::config::Children;
 use crate::edges::{Class, Sink, Transport};
 use crate::order::Reply;
 use crate::plan;
@@ -74,7 +73,7 @@ impl Repairs {
 impl<T: Transport, S: Sink> Reader<'_, T, S> {
     /// Asks the server for keys as the stream has them.
     pub(super) async fn ask_keys(&mut self, mut repair: Repair) -> Result<(), Error> {
-        let describe = self.around.catalog.describe_for(&repair.relation, Children::Own);
+        let describe = self.around.catalog.describe(&repair.relation);
         let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
         let facts =
             alive(&mut self.transport, &mut self.session, stop, nothing, describe).await??;

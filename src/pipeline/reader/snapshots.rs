@@ -23,7 +23,7 @@ use super::orders::Ordered;
 use super::teller::Teller;
 use crate::batch::Batch;
 use crate::checkpoint::{self, Checkpoint, Gap};
-use crate::config::{self, Children, Config, Outbox, Selection};
+use crate::config::{self, Config, Outbox, Selection};
 use crate::edges::{Sink, Transport};
 use crate::plan;
 use crate::position::Lsn;
@@ -335,7 +335,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
         let Some(relation) = next else { return Ok(()) };
         let catalog = &mut *self.around.catalog;
         let describe = async {
-            let facts = catalog.describe_for(&relation, Children::Own).await?;
+            let facts = catalog.describe(&relation).await?;
             // A standby must have the table, too.
             Ok::<_, Error>((facts, catalog.visibility().await?))
         };

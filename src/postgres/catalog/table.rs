@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::types::ToSql;
 
-use crate::config::Children;
 use crate::facts::{Leaf, TableFacts};
 use crate::types::{TypeCatalog, TypeFacts, TypeShape};
 use crate::wal::{Relation, RelationColumn, ReplicaIdentity};
@@ -21,26 +20,10 @@ impl Catalog {
     ///
     /// If a query fails.
     pub async fn describe(&mut self, relation: &Relation) -> Result<TableFacts, Error> {
-        self.describe_for(relation, Children::Parent).await
-    }
-
-    /// The same, without what its parents are where its rows do not go to the topic of one.
-    ///
-    /// # Errors
-    ///
-    /// If a query fails.
-    pub async fn describe_for(
-        &mut self,
-        relation: &Relation,
-        children: Children,
-    ) -> Result<TableFacts, Error> {
         let Answers { columns, keys, leaves, kin, types } = self.ask_of(relation).await?;
         let Keys { primary_key, identity_index, unknown_key } = key(relation, &columns, &keys)?;
         let Kin { ancestors, inherited, is_partitioned } = Kin::read(&kin)?;
-        let parents = match children {
-            Children::Own => Some(Vec::new()),
-            Children::Parent => self.parents(inherited).await?,
-        };
+        let parents = self.parents(inherited).await?;
         // One may be dropped between the questions.
         let ancestors = ancestors.filter(|_| parents.is_some());
         let parents = parents.unwrap_or_default();

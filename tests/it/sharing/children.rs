@@ -1,7 +1,7 @@
 //! `tables.children = "parent"`: rows of children by inheritance are on the topic of their parent.
 
 use super::{TEST_LIMIT, start, told_with_tables, topics, until_parked, until_read};
-use crate::support::flow::{lines_at, said};
+use crate::support::flow::{LIMIT, edit, lines_at, said};
 use crate::support::run;
 use crate::support::walbrook::command;
 
@@ -241,6 +241,34 @@ fn a_parent_that_is_renamed_is_no_rival_of_its_own_children() {
                 r#"chunks.chunk_2: c {"source_table":"public","ts":6,"dev":1} null {"ts":6,"dev":1,"v":"b"}"#,
                 r#"chunks.chunk_1: c {"source_table":"public","ts":7,"dev":1} null {"ts":7,"dev":1,"v":"c"}"#,
             ]
+        );
+        flow.stop();
+    });
+}
+
+/// What its parents were then is kept with them, whatever the configuration was.
+#[test]
+fn rows_that_were_parked_before_children_go_to_their_parent_go_there_too() {
+    run(TEST_LIMIT, async {
+        let mut flow = start("children_parked", (METRICS.0, &[]), &[], "").await;
+        // As one field each of its own columns is refused.
+        flow.execute(
+            "CREATE TABLE chunks.odd (\"a-b\" int, a_b int, PRIMARY KEY (ts, dev)) INHERITS (metrics);
+             INSERT INTO chunks.odd VALUES (9, 9, 'o', 1, 2)",
+        )
+        .await;
+        until_parked(&flow, "chunks.odd", 1);
+        flow.stop();
+        flow.config = edit(&flow.config, "", PARENT);
+        flow.restart().await;
+        let is_back = |line: &serde_json::Value| {
+            said(line, "table") == "chunks.odd" && said(line, "message").contains("is back")
+        };
+        flow.walbrook.wait_for(LIMIT, "the parked row", is_back);
+        flow.drain().await;
+        assert_eq!(
+            told_with_tables(&flow, "public.metrics"),
+            [r#"chunks.odd: c {"ts":9,"dev":9} null {"ts":9,"dev":9,"v":"o"}"#]
         );
         flow.stop();
     });
