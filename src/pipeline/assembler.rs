@@ -20,7 +20,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter::once;
 use std::sync::Arc;
 
-use self::columns::Telling;
 use self::entry::{Entry, remember};
 pub use self::error::Error;
 use self::letters::Letters;
@@ -31,6 +30,7 @@ pub use self::step::{Need, Owner, Step};
 use crate::batch::{Batch, Mark, TopicTable};
 use crate::change::{Change, Op, Xact};
 use crate::checkpoint::{Checkpoint, Inside, Omission};
+use crate::columns::Column;
 use crate::config::BatchLimits;
 use crate::encode;
 use crate::plan::{self, Context, Contradiction, LastDeleted, Plan, Settings, Skip};
@@ -75,7 +75,8 @@ pub struct Assembler {
     topics_max: usize,
     parking: Parking,
     letters: Letters,
-    telling: Telling,
+    /// The columns that were told of last, by table.
+    told: BTreeMap<String, Vec<Column>>,
     /// Tables whose changes are left out, since their rows, which are to come, have them.
     held: BTreeSet<RelationId>,
     /// What start-up found: position, confirm, and all that stays the same.
@@ -133,7 +134,7 @@ impl Assembler {
             topics_max: TOPICS_MAX,
             parking: Parking::default(),
             letters: Letters::default(),
-            telling: Telling::default(),
+            told: BTreeMap::new(),
             held: BTreeSet::new(),
             resume,
             comes_again,

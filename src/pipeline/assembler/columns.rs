@@ -1,6 +1,5 @@
 //! What is told of tables' columns: a record before the first row that has others than were told of.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Assembler, Owner};
@@ -11,19 +10,11 @@ use crate::columns::{Column, ColumnsRecord, Kind, Told};
 /// The table of the topic of schema changes, in metrics.
 const TELLING_TABLE: &str = "(schema changes)";
 
-/// What was told, by table.
-#[derive(Debug, Default)]
-pub(super) struct Telling {
-    told: BTreeMap<String, Vec<Column>>,
-    /// The epoch of the changes that are brought back.
-    pub(super) returning_epoch: u32,
-}
-
 impl Assembler {
     /// The same that goes on from what was told of tables.
     #[must_use]
     pub fn with_told(mut self, told: Vec<Told>) -> Self {
-        self.telling.told = told.into_iter().collect();
+        self.told = told.into_iter().collect();
         self
     }
 
@@ -36,7 +27,7 @@ impl Assembler {
     /// A plan of a table is made, and its columns are these; none are of what nothing is told.
     pub(super) fn on_columns(&mut self, owner: Owner, columns: Vec<Column>) {
         let table = self.table_of(owner).unwrap_or_default();
-        let told = self.telling.told.get(&table);
+        let told = self.told.get(&table);
         let is_told = told.is_some_and(|told| Column::are_same(told, &columns));
         if let Some(entry) = self.entry_mut(owner) {
             entry.untold = Some(columns).filter(|columns| !columns.is_empty() && !is_told);
@@ -64,13 +55,13 @@ impl Assembler {
         let Some(new) = self.entry_mut(owner).and_then(|it| it.untold.take()) else { return };
         let Some(topic) = &self.settings.schema_changes_topic else { return };
         let topic = Arc::make_mut(&mut self.topics).intern(topic, TELLING_TABLE);
-        let old = self.telling.told.get(&table).map(Vec::as_slice);
+        let old = self.told.get(&table).map(Vec::as_slice);
         let value = ColumnsRecord {
             table: &table,
             pipeline: &self.base.pipeline,
             slot: &self.base.slot,
-            epoch: match owner {
-                Owner::Returning => self.telling.returning_epoch,
+            epoch: match (owner, &self.parking.returning) {
+                (Owner::Returning, Some(returning)) => returning.epoch,
                 _ => self.base.epoch,
             },
             position: &change.position.to_string(),
@@ -99,6 +90,6 @@ impl Assembler {
             xid: change.xact.xid,
         };
         batch.precede(mark, record);
-        self.telling.told.insert(table, new);
+        self.told.insert(table, new);
     }
 }

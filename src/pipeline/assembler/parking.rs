@@ -43,8 +43,10 @@ pub(super) struct Parking {
 #[derive(Debug)]
 pub(super) struct Returning {
     pub(super) entry: Entry,
+    /// Of the change that is brought back now.
+    pub(super) epoch: u32,
     facts: TableFacts,
-    /// Both as JSON.
+    /// Relation and facts as JSON.
     shape: Vec<u8>,
 }
 
@@ -195,7 +197,9 @@ impl Assembler {
         let Some(change) = kept.change() else { return Err(Error::NotParked) };
         let mut scratch = std::mem::take(&mut self.parking.scratch);
         scratch.clear();
-        self.telling.returning_epoch = kept.epoch();
+        if let Some(returning) = &mut self.parking.returning {
+            returning.epoch = kept.epoch();
+        }
         let step = self.encode(Owner::Returning, &change, context, &mut scratch);
         if let Ok(Step::Continue) = step {
             self.adopt(&scratch, batch, PARKED_HEADER, |record| match kept.epoch() {
@@ -258,7 +262,7 @@ impl Assembler {
         let is_other = |before: &Returning| before.entry.relation != relation;
         let is_news = before.is_some_and(is_other);
         let entry = Entry { was_planned: is_news, is_news, ..Entry::new(relation) };
-        self.parking.returning = Some(Returning { entry, facts, shape: json.to_vec() });
+        self.parking.returning = Some(Returning { entry, epoch: 0, facts, shape: json.to_vec() });
         Ok(())
     }
 

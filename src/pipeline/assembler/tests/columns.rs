@@ -24,7 +24,7 @@ fn messages() -> Vec<(Lsn, Vec<u8>)> {
 struct Model {
     /// Each record's ordinal and part, in which transaction; whether it tells of columns.
     records: Vec<(u64, u64, u32, bool)>,
-    told: BTreeMap<String, Vec<columns::Column>>,
+    told: BTreeMap<String, Vec<Column>>,
     checkpoint: Checkpoint,
 }
 
