@@ -361,22 +361,19 @@ impl Assembler {
             return Ok(Step::Continue);
         }
         let mark = batch.mark();
-        let mut is_untold = false;
-        let (plan, last_deleted) = match owner {
+        let (plan, last_deleted, is_untold) = match owner {
             // They are of no change.
             Owner::Letters(_) => return Err(Error::NotParked),
-            Owner::Messages => (&mut self.messages, &mut self.last_deleted),
+            Owner::Messages => (&mut self.messages, &mut self.last_deleted, false),
             Owner::Relation(relation) => {
                 let entry = self.relations.get_mut(&relation);
                 let entry = entry.ok_or(Error::UnknownRelation(relation))?;
-                is_untold = entry.untold.is_some();
-                (&mut entry.plan, &mut self.last_deleted)
+                (&mut entry.plan, &mut self.last_deleted, entry.untold.is_some())
             }
             Owner::Returning => {
                 let Parking { returning, last_deleted, .. } = &mut self.parking;
                 let entry = &mut returning.as_mut().ok_or(Error::NotParked)?.entry;
-                is_untold = entry.untold.is_some();
-                (&mut entry.plan, last_deleted)
+                (&mut entry.plan, last_deleted, entry.untold.is_some())
             }
         };
         let Some(plan) = plan else {

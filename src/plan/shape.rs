@@ -15,7 +15,7 @@ use crate::encode::schema::{self, Field};
 use crate::encode::{Naming, Values, Wide, default_of, is_topic_character, needs_null};
 use crate::facts::{Leaf, TableFacts};
 use crate::types::Kind;
-use crate::wal::{Column, Relation, RelationColumn, ReplicaIdentity, Tuple};
+use crate::wal::{Column, Relation, ReplicaIdentity, Tuple};
 
 /// The longest name that Kafka allows a topic.
 ///
@@ -187,19 +187,19 @@ impl Shape {
 
     /// Its columns, those of the relation, as the topic of schema changes has them with these types.
     pub(super) fn told(&self, relation: &Relation, type_names: &[String]) -> Vec<columns::Column> {
-        let columns = self.columns.iter().zip(&relation.columns).zip(type_names).enumerate();
-        let column = |(index, ((shape, column), type_name)): (
-            usize,
-            ((&ColumnShape, &RelationColumn), &String),
-        )| columns::Column {
-            name: shape.name.clone(),
-            type_name: type_name.clone(),
-            type_oid: column.type_oid,
-            type_modifier: column.type_modifier,
-            key: self.key.contains(&index),
-            nullable: shape.is_optional,
-        };
-        columns.map(column).collect()
+        let mut told = Vec::new();
+        let columns = self.columns.iter().zip(&relation.columns).zip(type_names);
+        for (index, ((shape, column), type_name)) in columns.enumerate() {
+            told.push(columns::Column {
+                name: shape.name.clone(),
+                type_name: type_name.clone(),
+                type_oid: column.type_oid,
+                type_modifier: column.type_modifier,
+                key: self.key.contains(&index),
+                nullable: shape.is_optional,
+            });
+        }
+        told
     }
 
     /// Columns whose type is published as PostgreSQL's text: column and type.

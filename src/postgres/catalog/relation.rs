@@ -78,7 +78,8 @@ pub(in crate::postgres) fn identity_named(letter: &str) -> ReplicaIdentity {
     }
 }
 
-/// A row for each column, or one without a column; over [`over_published`]. A deferrable primary key is no replica identity, and columns behind INCLUDE are not part of one.
+/// A row for each column, or one without a column; over [`over_published`], or [`WHOLE`]. A deferrable
+/// primary key is no replica identity, and columns behind INCLUDE are not part of one.
 pub(in crate::postgres) const RELATIONS_SQL: &str = "\
 SELECT DISTINCT c.oid, n.nspname::text, c.relname::text, c.relreplident::text,
        a.attname::text, a.atttypid, a.atttypmod,

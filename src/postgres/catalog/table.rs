@@ -385,8 +385,8 @@ const LOST: usize = 5;
 pub(super) const KEY_OF: usize = 6;
 pub(super) const IS_LOGGED: usize = 7;
 
-/// Columns behind INCLUDE are not part of a key, and no identity is a key that is deferrable. A column list of a publication (15+) can hide
-/// columns of the key if only INSERT is published.
+/// Columns behind INCLUDE are not part of a key, and a deferrable key is no identity. A column list of a
+/// publication (15+) can hide columns of the key if only INSERT is published.
 ///
 /// The place is the column's among the columns of a `Relation` of the table as it is now, from 1. It
 /// is known where no column list and no generated column can leave out one before it. Where columns
