@@ -32,7 +32,7 @@ pub use message::MessagePlan;
 pub use outbox::{LastDeleted, OutboxPlan};
 pub use parked::ParkedPlan;
 pub use payload::{Misfit, SchemaError};
-pub use registered::{Newest, Registered, is_key, recall};
+pub use registered::{Newest, Registered, is_key, is_laid_out, recall};
 pub use shape::{key_names, leaf};
 pub use table::TablePlan;
 pub use topic::{Claim, Difference, Sharing, TABLE_HEADER, TopicFault, Whose};

@@ -179,6 +179,13 @@ pub fn is_key(subject: &str) -> bool {
     subject.ends_with("-key")
 }
 
+/// Whether the newest schema of its subject lays records out as this one does.
+#[must_use]
+pub fn is_laid_out((subject, schema_json): &Newest, newest: &[Newest]) -> bool {
+    let newest = newest.iter().find(|(other, _)| other == subject);
+    newest.is_some_and(|(_, text)| is_same_layout(text, schema_json))
+}
+
 impl Draft {
     /// Takes the newest schemas as they are where only defaults or labels are others: what the stream
     /// has not told is no news. A key's only where it says the same: the id is among the key's bytes.

@@ -10,7 +10,6 @@ use super::verdict::{self, Answer, Pair, Seen};
 use crate::cli::{CheckDdl, Exit};
 use crate::config::Config;
 use crate::edges::Class;
-use crate::encode::schema::is_same_layout;
 use crate::plan::{self, Draft, Newest, Registered, SchemaRequest, Settings};
 use crate::registry::{Error, Registration, Registry};
 use crate::wal::{Relation, RelationId};
@@ -139,11 +138,8 @@ impl<'a> Asker<'a> {
             known.extend(draft.iter().flat_map(schemas));
             before = Some(Seen { table, draft });
         }
-        let is_known = |(subject, text): &Newest| {
-            let newest = registered.iter().find(|(other, _)| other == subject);
-            newest.is_some_and(|(_, newest)| is_same_layout(newest, text))
-        };
-        let is_behind = !registered.is_empty() && !known.iter().all(is_known);
+        let is_behind =
+            !registered.is_empty() && !known.iter().all(|it| plan::is_laid_out(it, &registered));
         let mut after = None;
         let mut answers = Vec::new();
         if let Some(table) = is {
