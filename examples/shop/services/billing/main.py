@@ -83,7 +83,8 @@ class Billing:
         for record in records:
             if record.error():
                 raise KafkaException(record.error())
-            if dict(record.headers())["eventType"] == b"PaymentReceived":
+            # Events of other types may have other schemas, or no value at all.
+            if dict(record.headers())["eventType"] == b"PaymentReceived" and record.value() is not None:
                 payment = self.decode(record)
                 producer.produce(TARGET, key=str(payment["payment"]), value=json.dumps(invoice(payment)))
                 invoices += 1

@@ -123,8 +123,11 @@ func read(consumer *kafka.Consumer, decoder *decoder) (events []event, err error
 					event.kind = string(header.Value)
 				}
 			}
-			if err := decoder.decode(polled.Value, &event); err != nil {
-				return nil, err
+			// Events of other types may have other schemas, or no value at all.
+			if _, isWanted := signs[event.kind]; isWanted && polled.Value != nil {
+				if err := decoder.decode(polled.Value, &event); err != nil {
+					return nil, err
+				}
 			}
 			events = append(events, event)
 		case kafka.Error:

@@ -9,6 +9,9 @@ import (
 	_ "github.com/mattn/go-sqlite3"
 )
 
+// signs has the types of events that we count.
+var signs = map[string]int{"OrderPlaced": 1, "OrderCancelled": -1}
+
 // store is what was counted, and up to where. A file of SQLite survives any end of this process.
 type store struct{ database *sql.DB }
 
@@ -67,10 +70,9 @@ func count(txn *sql.Tx, event event) error {
 	if isNew, err := noted.RowsAffected(); err != nil || isNew == 0 {
 		return err
 	}
-	sign := map[string]int{"OrderPlaced": 1, "OrderCancelled": -1}[event.kind]
 	for _, line := range event.Lines {
 		sql := "INSERT INTO reserved VALUES (?, ?) ON CONFLICT DO UPDATE SET units = units + excluded.units"
-		if _, err := txn.Exec(sql, line.Product, sign*line.Quantity); err != nil {
+		if _, err := txn.Exec(sql, line.Product, signs[event.kind]*line.Quantity); err != nil {
 			return err
 		}
 	}

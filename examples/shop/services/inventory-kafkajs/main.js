@@ -12,7 +12,7 @@ const { parseArgs } = require('node:util');
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = require('kafkajs');
 const lz4 = require('lz4js');
 const { Registry, Trouble } = require('./registry');
-const { Store } = require('./store');
+const { SIGNS, Store } = require('./store');
 
 const TOPIC = 'shop.event.order';
 
@@ -45,7 +45,9 @@ function consume(consumer, store, registry, calm) {
       const events = [];
       for (const { offset, headers, value } of messages) {
         const [id, kind] = [headers.id.toString(), headers.eventType.toString()];
-        events.push({ partition, next: String(BigInt(offset) + 1n), id, kind, order: await registry.decode(value) });
+        // Events of other types may have other schemas, or no value at all.
+        const order = SIGNS.has(kind) ? await registry.decode(value) : null;
+        events.push({ partition, next: String(BigInt(offset) + 1n), id, kind, order });
       }
       store.take(events);
     };

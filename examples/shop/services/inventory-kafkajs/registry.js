@@ -26,6 +26,12 @@ class Registry {
   }
 
   async decode(data) {
+    if (data === null) {
+      return null;
+    }
+    if (data.length < 5 || data[0] !== 0) {
+      throw new Error("these bytes do not begin with a schema's id");
+    }
     const id = data.readInt32BE(1);
     if (!this.types.has(id)) {
       // Options of its own for each: avsc keeps the names of types in them.

@@ -4,6 +4,9 @@
 const fs = require('node:fs');
 const path = require('node:path');
 
+// The types of events that we count.
+const SIGNS = new Map([['OrderPlaced', 1], ['OrderCancelled', -1]]);
+
 // A transaction of any database does the same: results, ids and offsets are all written, or none is. Use
 // one where there is much to keep, since this writes all of it each time. (Node has SQLite from 22.5.)
 class Store {
@@ -63,10 +66,9 @@ function count({ reserved, seen, positions }, { partition, next, id, kind, order
     return;
   }
   seen.add(id);
-  const sign = { OrderPlaced: 1, OrderCancelled: -1 }[kind] ?? 0;
-  for (const { product, quantity } of order.lines) {
-    reserved[product] = (reserved[product] ?? 0) + sign * quantity;
+  for (const { product, quantity } of order?.lines ?? []) {
+    reserved[product] = (reserved[product] ?? 0) + SIGNS.get(kind) * quantity;
   }
 }
 
-module.exports = { Store };
+module.exports = { SIGNS, Store };

@@ -25,6 +25,9 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 TOPIC = "shop.event.order"
 
+# The types of events that we count. Those of other types may have other schemas, or no value at all.
+SIGNS = {"OrderPlaced": 1, "OrderCancelled": -1}
+
 
 class Trouble(Exception):
     """Something that passes: the same is tried again."""
@@ -53,9 +56,9 @@ class Store:
         """Counts some events, all of them or none."""
         with self.database:
             for record, order in events:
-                headers = dict(record.headers)
-                if self.is_new(headers["id"].decode()):
-                    self.count(headers["eventType"].decode(), order["lines"])
+                is_new = self.is_new(dict(record.headers)["id"].decode())
+                if is_new and order is not None:
+                    self.count(SIGNS[kind(record)], order["lines"])
                 self.database.execute(
                     "INSERT INTO position VALUES (?, ?) ON CONFLICT DO UPDATE SET next = excluded.next",
                     (record.partition, record.offset + 1),
@@ -69,8 +72,7 @@ class Store:
         """
         return self.database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (event,)).rowcount == 1
 
-    def count(self, kind, lines):
-        sign = {"OrderPlaced": 1, "OrderCancelled": -1}.get(kind, 0)
+    def count(self, sign, lines):
         self.database.executemany(
             "INSERT INTO reserved VALUES (?, ?) ON CONFLICT DO UPDATE SET units = units + excluded.units",
             [(line["product"], sign * line["quantity"]) for line in lines],
@@ -89,6 +91,10 @@ class Registry:
         self.url, self.session, self.schemas = url, session, {}
 
     async def decode(self, data):
+        if data is None:
+            return None
+        if data[0] != 0:
+            raise ValueError("these bytes do not begin with a schema's id")
         number = int.from_bytes(data[1:5], "big")
         if number not in self.schemas:
             self.schemas[number] = await self.schema(number)
@@ -144,7 +150,7 @@ async def batches(bootstrap, registry, positions):
                 # Nothing new, or no Kafka? aiokafka does not tell; this fails if nobody answers.
                 await consumer.end_offsets(partitions)
             records = [record for some in records.values() for record in some]
-            yield [(record, await registry.decode(record.value)) for record in records]
+            yield [(record, await order(record, registry)) for record in records]
     except UnknownTopicOrPartitionError as error:
         raise Trouble(f"Kafka has no topic {TOPIC} yet") from error
     except KafkaError as error:
@@ -153,6 +159,15 @@ async def batches(bootstrap, registry, positions):
         # In aiokafka 0.14 a fetch that has just failed ends this with a cancellation that is not ours.
         with contextlib.suppress(asyncio.CancelledError):
             await consumer.stop()
+
+
+async def order(record, registry):
+    """What a record says; None if we do not count it: its offset and its id are noted all the same."""
+    return await registry.decode(record.value) if kind(record) in SIGNS else None
+
+
+def kind(record):
+    return dict(record.headers)["eventType"].decode()
 
 
 async def serve(port, state):

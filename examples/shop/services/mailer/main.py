@@ -30,6 +30,7 @@ from kafka.errors import KafkaError
 
 TOPICS = ["shop.event.order", "shop.event.payment"]
 
+# By the types of events. Those of other types may have other schemas, or no value at all.
 TEXTS = {
     "OrderPlaced": "Thank you for your order {order} of {total} euros.",
     "OrderShipped": "Your order {order} is on its way.",
@@ -73,25 +74,24 @@ class Store:
         """Writes the mails of some events, all of them or none."""
         with self.database:
             for record, event in events:
-                self.write(dict(record.headers), event)
+                if event is not None:
+                    self.write(dict(record.headers)["id"].decode(), kind(record), event)
                 self.database.execute(
                     "INSERT INTO position VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE"
                     " SET next = excluded.next, handled = handled + 1",
                     (record.topic, record.partition, record.offset + 1),
                 )
 
-    def write(self, headers, event):
+    def write(self, number, kind, event):
         """Writes a mail, unless there is one of this event.
 
         By the offsets alone there is one for each record. By the id there is one for each event, even
         if it comes as two records, as when somebody publishes an event once more.
         """
-        kind = headers["eventType"].decode()
-        if kind in TEXTS:
-            self.database.execute(
-                "INSERT OR IGNORE INTO mail (event, type, customer, text) VALUES (?, ?, ?, ?)",
-                (headers["id"].decode(), kind, event["customer"], TEXTS[kind].format_map(event)),
-            )
+        self.database.execute(
+            "INSERT OR IGNORE INTO mail (event, type, customer, text) VALUES (?, ?, ?, ?)",
+            (number, kind, event["customer"], TEXTS[kind].format_map(event)),
+        )
 
     def state(self):
         database = sqlite3.connect(self.file)
@@ -111,6 +111,10 @@ class Registry:
         self.url, self.schemas = url, {}
 
     def decode(self, data):
+        if data is None:
+            return None
+        if data[0] != 0:
+            raise ValueError("these bytes do not begin with a schema's id")
         number = int.from_bytes(data[1:5], "big")
         if number not in self.schemas:
             self.schemas[number] = self.schema(number)
@@ -171,12 +175,21 @@ def batches(bootstrap, registry, positions):
                 # Nothing new, or no Kafka? kafka-python does not tell; this fails if nobody answers.
                 consumer.end_offsets(partitions, timeout_ms=5000)
             records = [record for some in records.values() for record in some]
-            yield [(record, registry.decode(record.value)) for record in records]
+            yield [(record, event(record, registry)) for record in records]
     except (KafkaError, OSError) as error:
         raise Trouble(f"Kafka does not answer at {bootstrap}") from error
     finally:
         if consumer:
             consumer.close(timeout_ms=0)
+
+
+def event(record, registry):
+    """What a record says; None if there is no mail of it: its offset is noted all the same."""
+    return registry.decode(record.value) if kind(record) in TEXTS else None
+
+
+def kind(record):
+    return dict(record.headers)["eventType"].decode()
 
 
 def all_partitions(consumer):

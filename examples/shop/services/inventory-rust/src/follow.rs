@@ -23,8 +23,17 @@ pub struct Event {
     pub partition: i32,
     pub offset: i64,
     pub id: String,
-    pub kind: String,
-    pub order: Order,
+    pub sign: i64,
+    pub lines: Vec<Line>,
+}
+
+/// What we count of a type of events: others are 0, and may have other schemas, or no value at all.
+fn sign(kind: &str) -> i64 {
+    match kind {
+        "OrderPlaced" => 1,
+        "OrderCancelled" => -1,
+        _ => 0,
+    }
 }
 
 /// Of the schema we declare what we want.
@@ -130,13 +139,13 @@ impl Registry {
             let value = headers.find(|header| header.key == name).and_then(|header| header.value);
             String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
         };
-        Ok(Event {
-            partition: record.partition(),
-            offset: record.offset(),
-            id: header("id"),
-            kind: header("eventType"),
-            order: self.decode(record.payload().unwrap_or_default())?,
-        })
+        let sign = sign(&header("eventType"));
+        let lines = match record.payload() {
+            Some(value) if sign != 0 => self.decode(value)?.lines,
+            _ => Vec::new(),
+        };
+        let (partition, offset) = (record.partition(), record.offset());
+        Ok(Event { partition, offset, id: header("id"), sign, lines })
     }
 
     /// In Confluent's framing: a zero, the id of the schema in four bytes, the value.

@@ -57,15 +57,10 @@ fn count(transaction: &Transaction<'_>, event: &Event) -> Result<()> {
     let next = params![event.partition, event.offset + 1];
     transaction.execute("REPLACE INTO position VALUES (?, ?)", next)?;
     let is_new = transaction.execute("INSERT OR IGNORE INTO seen VALUES (?)", [&event.id])? == 1;
-    let sign = match event.kind.as_str() {
-        "OrderPlaced" => 1,
-        "OrderCancelled" => -1,
-        _ => 0,
-    };
-    for line in event.order.lines.iter().filter(|_| is_new) {
+    for line in event.lines.iter().filter(|_| is_new) {
         transaction.execute(
             "INSERT INTO reserved VALUES (?, ?) ON CONFLICT DO UPDATE SET units = units + excluded.units",
-            params![line.product, sign * line.quantity],
+            params![line.product, event.sign * line.quantity],
         )?;
     }
     Ok(())
