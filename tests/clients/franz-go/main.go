@@ -11,6 +11,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"walbrook.test/events"
@@ -36,7 +37,7 @@ func consume(ctx context.Context, given events.Given) error {
 		isolation = kgo.ReadUncommitted()
 	}
 	client, err := kgo.NewClient(
-		kgo.SeedBrokers(given.Bootstrap),
+		kgo.SeedBrokers(strings.Split(given.Bootstrap, ",")...),
 		kgo.ConsumeTopics(given.Names()...),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(isolation),

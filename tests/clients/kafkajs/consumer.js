@@ -39,7 +39,7 @@ const topics = new Map(
 const registry = new Registry(given.registry, given.without !== 'bigint');
 
 async function main() {
-  const kafka = new Kafka({ brokers: [given.bootstrap], logLevel: logLevel.NOTHING });
+  const kafka = new Kafka({ brokers: given.bootstrap.split(','), logLevel: logLevel.NOTHING });
   // It reads committed records alone, unless readUncommitted is true.
   const consumer = kafka.consumer({ groupId: `a-consumer-in-node-${process.pid}` });
   consumer.on(consumer.events.CRASH, ({ payload }) => fail(payload.error));

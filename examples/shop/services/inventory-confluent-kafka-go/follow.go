@@ -131,7 +131,10 @@ func read(consumer *kafka.Consumer, decoder *decoder) (events []event, err error
 			}
 			events = append(events, event)
 		case kafka.Error:
-			return nil, polled
+			// One server of several may be gone: librdkafka goes on with the others by itself.
+			if polled.Code() != kafka.ErrTransport {
+				return nil, polled
+			}
 		case nil:
 			return events, nil
 		}

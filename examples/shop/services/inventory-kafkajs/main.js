@@ -71,7 +71,12 @@ function consume(consumer, store, registry, calm) {
 
 function newConsumer(bootstrap) {
   // It tells of each of its connections; what matters is said by `follow`.
-  const kafka = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING, requestTimeout: 5000, retry: { retries: 1 } });
+  const kafka = new Kafka({
+    brokers: bootstrap.split(','),
+    logLevel: logLevel.NOTHING,
+    requestTimeout: 5000,
+    retry: { retries: 1 },
+  });
   return kafka.consumer({
     // kafkajs reads in groups alone. This one is of this consumer only, and no offsets are kept in it: in
     // a group that it had before, it would wait until the session of the killed one is over.

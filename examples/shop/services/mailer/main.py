@@ -148,9 +148,7 @@ def batches(bootstrap, registry, positions):
     """Lists of records with what they say, also empty ones: each shows that Kafka answers."""
     consumer = None
     try:
-        # Somebody has to be there: of a constructor that finds nobody kafka-python 3.0 leaves a thread and
-        # files behind, each time.
-        socket.create_connection(bootstrap.rsplit(":", 1), timeout=5).close()
+        reach(bootstrap)
         consumer = KafkaConsumer(
             bootstrap_servers=bootstrap,
             # kafka-python's default also reads records of transactions that were aborted, as walbrook's is
@@ -181,6 +179,20 @@ def batches(bootstrap, registry, positions):
     finally:
         if consumer:
             consumer.close(timeout_ms=0)
+
+
+def reach(bootstrap):
+    """Fails if nobody is there.
+
+    Of a constructor that finds nobody kafka-python 3.0 leaves a thread and files behind, each time.
+    """
+    for server in bootstrap.split(","):
+        try:
+            socket.create_connection(server.rsplit(":", 1), timeout=5).close()
+            return
+        except OSError as error:
+            complaint = error
+    raise complaint
 
 
 def event(record, registry):

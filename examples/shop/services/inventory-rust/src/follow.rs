@@ -8,6 +8,7 @@ use std::time::Duration;
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode::BrokerTransportFailure;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde::Deserialize;
@@ -108,8 +109,13 @@ fn consume(
         while events.len() < 500
             && let Some(record) = consumer.poll(wait)
         {
-            events.push(registry.event(&record.map_err(gone)?)?);
             wait = Duration::ZERO;
+            match record {
+                Ok(record) => events.push(registry.event(&record)?),
+                // One server of several may be gone: librdkafka goes on with the others by itself.
+                Err(error) if error.rdkafka_error_code() == Some(BrokerTransportFailure) => {}
+                Err(error) => return Err(gone(error).into()),
+            }
         }
         if events.is_empty() {
             // Nothing new, or no Kafka? librdkafka does not tell; this fails if nobody answers.
