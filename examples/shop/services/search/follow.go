@@ -2,9 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"time"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -57,15 +58,24 @@ func follow(bootstrap, registry string, catalog *catalog) error {
 	}
 }
 
-// poll returns the next records, or says why there are none.
+// poll returns the next records, and says what is wrong.
 func poll(client *kgo.Client, bootstrap string) ([]*kgo.Record, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if records := client.PollFetches(ctx).Records(); 0 < len(records) {
-		return records, nil
+	fetches := client.PollFetches(ctx)
+	err := fetches.Err()
+	if err == nil {
+		return fetches.Records(), nil
 	}
 	// Nothing new, or no Kafka? franz-go tries for ever and does not tell.
-	return nil, ask(client, bootstrap)
+	if trouble := ask(client, bootstrap); trouble != nil {
+		return fetches.Records(), trouble
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fetches.Records(), nil
+	}
+	// As that we may not read, or that records are gone which we have not read.
+	return fetches.Records(), fmt.Errorf("Kafka says of %s: %w", topic, err)
 }
 
 // ask asks Kafka for the topic.
@@ -80,8 +90,12 @@ func ask(client *kgo.Client, bootstrap string) error {
 	if err != nil {
 		return fmt.Errorf("Kafka does not answer at %s", bootstrap)
 	}
-	if answer.Topics[0].ErrorCode == kerr.UnknownTopicOrPartition.Code {
+	switch err := kerr.ErrorForCode(answer.Topics[0].ErrorCode); err {
+	case nil:
+		return nil
+	case kerr.UnknownTopicOrPartition:
 		return fmt.Errorf("Kafka has no topic %s yet", topic)
+	default:
+		return fmt.Errorf("Kafka says of %s: %w", topic, err)
 	}
-	return nil
 }
