@@ -50,6 +50,7 @@ function consume(consumer, store, registry, calm) {
         events.push({ partition, next: String(BigInt(offset) + 1n), id, kind, order });
       }
       store.take(events);
+      calm();
     };
     // Sent when partitions are ours, before any is read from: this is when positions can be set.
     consumer.on(consumer.events.GROUP_JOIN, () => {
@@ -57,8 +58,8 @@ function consume(consumer, store, registry, calm) {
         consumer.seek({ topic: TOPIC, partition: Number(partition), offset });
       }
     });
-    // Kafka answers, with records or without.
-    consumer.on(consumer.events.FETCH, calm);
+    // Kafka answers, and whatever it had is counted.
+    consumer.on(consumer.events.HEARTBEAT, calm);
     consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
     const start = async () => {
       await consumer.connect();
@@ -91,6 +92,10 @@ function newConsumer(bootstrap) {
 }
 
 function told(error, bootstrap) {
+  // kafkajs wraps what it has tried again, also what eachBatch throws.
+  while (error.cause) {
+    error = error.cause;
+  }
   if (error instanceof Trouble) {
     return error.message;
   }
