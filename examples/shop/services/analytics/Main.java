@@ -29,10 +29,19 @@ public final class Main {
   /** How long Kafka may take to answer. */
   private static final int PATIENCE_SECONDS = 5;
 
-  public static void main(String[] arguments) throws InterruptedException {
-    Map<String, String> given = options(arguments);
+  public static void main(String[] arguments) {
+    try {
+      run(options(arguments));
+    } catch (Throwable error) {
+      say(cause(error).toString());
+      // Else the thread that answers GET /state would live on, and nobody would start us again.
+      Runtime.getRuntime().halt(1);
+    }
+  }
+
+  private static void run(Map<String, String> given) throws InterruptedException {
     Revenue revenue = new Revenue(new Events(given.get("registry")));
-    serve(Integer.parseInt(given.get("port")), revenue);
+    serve(given.get("port"), revenue);
     unpackRocksDb(given.get("store"));
     // What is not committed comes again, so nothing has to be put in order at the end.
     Runtime.getRuntime().addShutdownHook(new Thread(() -> Runtime.getRuntime().halt(0)));
@@ -80,19 +89,19 @@ public final class Main {
       Files.createDirectories(Path.of(folder));
       NativeLibraryLoader.getInstance().loadLibrary(folder);
     } catch (IOException error) {
-      say("cannot write to " + folder + ": " + error.getMessage() + "; see --store");
+      say("cannot write to " + folder + ": " + error + "; see --store");
       System.exit(1);
     }
   }
 
   /** After whatever ends its thread, another one begins again at what was committed. */
   private static StreamThreadExceptionResponse failed(Throwable error) {
-    Throwable cause = error;
-    while (cause.getCause() != null) {
-      cause = cause.getCause();
-    }
-    say(cause + "; trying again");
+    say(cause(error) + "; trying again");
     return StreamThreadExceptionResponse.REPLACE_THREAD;
+  }
+
+  private static Throwable cause(Throwable error) {
+    return error.getCause() == null ? error : cause(error.getCause());
   }
 
   private static Properties properties(Map<String, String> given) {
@@ -125,9 +134,10 @@ public final class Main {
   }
 
   /** Answers GET /state in a thread of its own. */
-  private static void serve(int port, Revenue revenue) {
+  private static void serve(String port, Revenue revenue) {
     try {
-      HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", port), 0);
+      var address = new InetSocketAddress("127.0.0.1", Integer.parseInt(port));
+      HttpServer server = HttpServer.create(address, 0);
       server.createContext(
           "/state",
           exchange -> {
@@ -139,7 +149,7 @@ public final class Main {
             exchange.close();
           });
       server.start();
-    } catch (IOException error) {
+    } catch (IOException | IllegalArgumentException error) {
       say("cannot listen on port " + port + ": " + error.getMessage() + "; see --port");
       System.exit(1);
     }
