@@ -27,7 +27,9 @@ func main() {
 		check(fmt.Errorf("%w; see --port", err))
 	}
 	store, err := openStore(*folder)
-	check(err)
+	if err != nil {
+		check(fmt.Errorf("cannot write to %s: %w; see --store", *folder, err))
+	}
 	http.HandleFunc("GET /state", func(w http.ResponseWriter, _ *http.Request) {
 		state, err := store.state()
 		check(err)

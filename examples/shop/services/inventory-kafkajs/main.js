@@ -128,17 +128,26 @@ function say(line) {
   console.error(`inventory-kafkajs: ${line}`);
 }
 
-const { values: given } = parseArgs({
-  options: {
-    bootstrap: { type: 'string', default: '127.0.0.1:9092' },
-    registry: { type: 'string', default: 'http://127.0.0.1:8081' },
-    port: { type: 'string', default: '8001' },
-    store: { type: 'string', default: 'store' },
-  },
-});
+function main() {
+  const { values: given } = parseArgs({
+    options: {
+      bootstrap: { type: 'string', default: '127.0.0.1:9092' },
+      registry: { type: 'string', default: 'http://127.0.0.1:8081' },
+      port: { type: 'string', default: '8001' },
+      store: { type: 'string', default: 'store' },
+    },
+  });
+  const store = new Store(given.store);
+  serve(Number(given.port), store);
+  follow(given, store, new Registry(given.registry));
+}
+
 // What is not in the store yet comes again, so there is nothing to be put in order at the end.
 process.on('SIGINT', () => process.exit(0));
 process.on('SIGTERM', () => process.exit(0));
-const store = new Store(given.store);
-serve(Number(given.port), store);
-follow(given, store, new Registry(given.registry));
+try {
+  main();
+} catch (error) {
+  // An option, a port or a folder that cannot be.
+  fail(error.message);
+}

@@ -202,11 +202,24 @@ async def main():
 
 def arguments():
     parser = argparse.ArgumentParser(prog="inventory", description="Counts what orders reserve.")
-    parser.add_argument("--bootstrap", default="127.0.0.1:9092", help="Kafka")
+    parser.add_argument("--bootstrap", type=servers, default="127.0.0.1:9092", help="Kafka: HOST:PORT,…")
     parser.add_argument("--registry", default="http://127.0.0.1:8081", help="the schema registry")
-    parser.add_argument("--port", type=int, default=8001, help="of GET /state")
+    parser.add_argument("--port", type=port, default=8001, help="of GET /state")
     parser.add_argument("--store", type=pathlib.Path, default="store", help="a folder for its database")
     return parser.parse_args()
+
+
+def servers(text):
+    for server in text.split(","):
+        port(server.rpartition(":")[2])
+    return text
+
+
+def port(text):
+    number = int(text)
+    if number not in range(1, 65536):
+        raise ValueError("there is no such port")
+    return number
 
 
 if __name__ == "__main__":

@@ -45,7 +45,12 @@ fn run(given: Given) -> Result<std::convert::Infallible> {
     let server = Server::http(("127.0.0.1", given.port))
         .map_err(|error| format!("cannot listen on port {}: {error}; see --port", given.port))?;
     // Each thread has a connection of its own to the database.
-    let (store, shown) = (Store::open(&given.store)?, Store::open(&given.store)?);
+    let open = || {
+        let folder = &given.store;
+        Store::open(folder)
+            .map_err(|error| format!("cannot write to {}: {error}; see --store", folder.display()))
+    };
+    let (store, shown) = (open()?, open()?);
     std::thread::spawn(move || serve(&server, &shown));
     follow::follow(&given, store)
 }
