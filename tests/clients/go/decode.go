@@ -139,7 +139,11 @@ type OrderPlaced struct {
 
 // outbox reads an outbox event: its id, and the payload.
 func (d *Decoder) outbox(ctx context.Context, record Record, topic Topic) (any, error) {
-	event := map[string]any{"id": string(record.Headers["id"])}
+	event := map[string]any{"id": string(record.Headers["id"]), "payload": nil}
+	// A tombstone.
+	if record.Value == nil {
+		return event, nil
+	}
 	if topic.Format == "json" {
 		event["payload"] = json.RawMessage(record.Value)
 		return event, nil

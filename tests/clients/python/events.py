@@ -71,7 +71,7 @@ def line(given, decode, topic, partition, offset, key, value, headers):
     out = {"topic": topic, "partition": partition, "offset": offset}
     is_avro = given.formats[topic] == "avro"
     if given.topics[topic] == "outbox":
-        payload = decode(topic, value, False) if is_avro else json.loads(value)
+        payload = decode(topic, value, False) if is_avro else value and json.loads(value)
         id = dict(headers)["id"].decode()
         out |= {"key": key.decode(), "event": {"id": id, "payload": payload}}
     else:
