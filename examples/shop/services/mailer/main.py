@@ -82,7 +82,7 @@ class Store:
                     (record.topic, record.partition, record.offset + 1),
                 )
 
-    def write(self, number, kind, event):
+    def write(self, id, kind, event):
         """Writes a mail, unless there is one of this event.
 
         By the offsets alone there is one for each record. By the id there is one for each event, even
@@ -90,7 +90,7 @@ class Store:
         """
         self.database.execute(
             "INSERT OR IGNORE INTO mail (event, type, customer, text) VALUES (?, ?, ?, ?)",
-            (number, kind, event["customer"], TEXTS[kind].format_map(event)),
+            (id, kind, event["customer"], TEXTS[kind].format_map(event)),
         )
 
     def state(self):
