@@ -30,8 +30,9 @@ async function follow(given, store, registry) {
     const trouble = await consume(consumer, store, registry, () => (isCalm = true)).catch((error) => error);
     // One that still runs would count beside the next.
     await consumer.disconnect().catch(() => {});
+    const complaint = told(trouble, given.bootstrap);
     if (isCalm) {
-      say(`${told(trouble, given.bootstrap)}; trying again`);
+      say(`${complaint}; trying again`);
     }
     isCalm = false;
     await sleep(1000);
