@@ -53,7 +53,7 @@ def check(stage):
     held = time.monotonic()
     faults = stage.settle()
     say(f"after {time.monotonic() - held:.0f} s:")
-    for name, (_, number) in (programs.SERVICES | programs.VARIANTS).items():
+    for name, (_, number) in stage.services.items():
         wanted, found = stage.wanted[name].number, stage.found[name].number
         say(f"  {name:<28} {found:>9,} of {wanted:>9,} {number}")
     if faults:
@@ -130,7 +130,7 @@ def perform(stage, what, name):
 def picture(stage):
     """What the page shows."""
     services = []
-    for name, (client, number) in programs.SERVICES.items():
+    for name, (client, number) in stage.services.items():
         program = stage.programs[name]
         services.append(
             {
@@ -194,9 +194,8 @@ def main():
     try:
         enough_memory()
         page = None if arguments.check else Page(arguments.port)
-        if arguments.check:
-            programs.add_variants()
-        stage = Stage(arguments.rate, say)
+        services = programs.SERVICES | programs.VARIANTS if arguments.check else programs.SERVICES
+        stage = Stage(arguments.rate, say, services)
         stage.open()
         if arguments.check:
             check(stage)

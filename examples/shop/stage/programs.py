@@ -23,18 +23,11 @@ VARIANTS = {
     "inventory-confluent-kafka-go": ("Go, confluent-kafka-go", "units reserved"),
     "inventory-rust": ("Rust, rdkafka", "units reserved"),
 }
-# By which way a service's own word is asked for.
-ASKED = ["inventory", "search", "mailer", "billing", "analytics"]
 
 LEFT_OUT = (
     "legacy report (pykafka) is left out: pykafka is abandoned, does not speak Kafka 4's protocol,"
     " and knows no read_committed (docs/clients.md)"
 )
-
-
-def add_variants():
-    """To be called before anything is started."""
-    ASKED.extend(VARIANTS)
 
 
 class Program:

@@ -24,9 +24,12 @@ SETTLED = 120
 class Stage:
     """Everything that runs, and its state for the page."""
 
-    def __init__(self, rate, say):
+    def __init__(self, rate, say, services):
         self.say = say
         self.rate = rate
+        self.services = services
+        # Kafka Connect has no word of its own: its database is looked at.
+        self.asked = [name for name in services if name != "warehouse"]
         self.servers = servers.Servers("shop")
         self.config = self.servers.folder / "walbrook.toml"
         self.copy = servers.Postgres(self.servers, "warehouse-postgres")
@@ -50,7 +53,7 @@ class Stage:
         self.step("a second PostgreSQL for the warehouse", self.open_warehouse)
         self.step(f"the monolith, with {BEFORE} orders that are older than walbrook", self.open_monolith)
         self.step("walbrook", self.open_walbrook)
-        for name in programs.ASKED:
+        for name in self.asked:
             self.step(name, lambda: self.start(programs.service(self, name)))
         self.step("the warehouse's sink", lambda: self.start(programs.warehouse(self, self.copy)))
         self.say(f"  {programs.LEFT_OUT}")
@@ -145,14 +148,15 @@ class Stage:
 
     def look(self):
         """Asks the monolith's tables for the truth, and the services for what they have."""
-        asked = {name: self.pool.submit(self.ask, name) for name in programs.ASKED}
+        asked = {name: self.pool.submit(self.ask, name) for name in self.asked}
         for name, answer in asked.items():
             # One that does not answer has what it had.
             self.states[name] = answer.result() or self.states.get(name, {})
+        inventories = [name for name in self.asked if name.startswith("inventory")]
         with self.servers.connect("shop") as original, self.copy.connect("warehouse") as copy:
             # What they have is asked first: they follow.
-            self.found = truth.seen(self.states, self.watch, copy)
-            self.wanted = truth.truth(original)
+            self.found = truth.seen(self.states, inventories, self.watch, copy)
+            self.wanted = truth.truth(original, inventories)
             (self.kept,) = original.execute(truth.KEPT).fetchone()
 
     def ask(self, name):

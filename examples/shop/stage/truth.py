@@ -7,33 +7,26 @@ has, once nobody acts.
 import collections
 import json
 
-import programs
-
 TABLES = ["shop_customer", "shop_product", "shop_order", "shop_orderline", "shop_payment"]
 
 # What came of the services, or what should: by service a number for people, and all of it.
 Account = collections.namedtuple("Account", "number everything")
 
 
-def truth(connection):
-    """By the monolith's tables."""
+def truth(connection, inventories):
+    """By the monolith's tables. All inventories do the same, each with another client."""
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         connection.execute("SET LOCAL TimeZone TO 'UTC'")
         pairs = lambda sql: dict(connection.execute(sql).fetchall())
         return account(
-            reserved=dict.fromkeys(inventories(), pairs(RESERVED)),
+            reserved=dict.fromkeys(inventories, pairs(RESERVED)),
             products={key: [name, price] for key, name, price in connection.execute(PRODUCTS).fetchall()},
             mails=pairs(MAILS),
             invoices={key: tuple(rest) for key, *rest in connection.execute(INVOICES).fetchall()},
             revenue=pairs(REVENUE),
             rows={table: connection.execute(COUNT.format(table)).fetchone()[0] for table in TABLES},
         )
-
-
-def inventories():
-    """Those that run: each does the same, with another client."""
-    return [name for name in programs.ASKED if name.startswith("inventory")]
 
 
 def account(reserved, products, mails, invoices, revenue, rows):
@@ -48,14 +41,14 @@ def account(reserved, products, mails, invoices, revenue, rows):
     }
 
 
-def seen(states, watch, copy):
+def seen(states, inventories, watch, copy):
     """By the services: their own word, the topics that they write, or the second database."""
     invoices = {}
     for key, text in list(watch.invoices.items()):
         invoice = json.loads(text)
         invoices[key] = (str(invoice["order"]), invoice["amount"], invoice["customer"])
     return account(
-        reserved={name: states.get(name, {}).get("reserved", {}) for name in inventories()},
+        reserved={name: states.get(name, {}).get("reserved", {}) for name in inventories},
         products=states.get("search", {}).get("products", {}),
         mails=states.get("mailer", {}).get("mails", {}),
         invoices=invoices,
