@@ -40,7 +40,6 @@ class Program:
         self.environment = environment
         self.process = None
         self.restarts = 0
-        self.faults = []
         self.again = 0
         self.port = None
 
@@ -61,7 +60,7 @@ class Program:
             self.again = time.monotonic() + 1
             if self.process.returncode >= 0:
                 last = servers.tail(self.process.log, 1)
-                self.faults.append(f"{self.name} ended with exit code {self.process.returncode}: {last}")
+                self.stage.gave_up.append(f"{self.name} ended with exit code {self.process.returncode}: {last}")
         elif self.again < time.monotonic():
             self.again = 0
             self.restarts += 1

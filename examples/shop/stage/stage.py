@@ -41,10 +41,13 @@ class Stage:
         self.release = 1
         self.kafka_until = 0
         self.states = {}
+        self.silent = []
         self.pool = concurrent.futures.ThreadPoolExecutor(8)
         self.looked = 0
         self.wanted = self.found = self.kept = None
         self.log = []
+        # Programs that ended by themselves.
+        self.gave_up = []
 
     def open(self):
         """Starts all, one after the other, with a line for each."""
@@ -148,10 +151,11 @@ class Stage:
 
     def look(self):
         """Asks the monolith's tables for the truth, and the services for what they have."""
-        asked = {name: self.pool.submit(self.ask, name) for name in self.asked}
-        for name, answer in asked.items():
-            # One that does not answer has what it had.
-            self.states[name] = answer.result() or self.states.get(name, {})
+        answers = dict(zip(self.asked, self.pool.map(self.ask, self.asked)))
+        self.silent = [name for name, answer in answers.items() if answer is None]
+        for name, answer in answers.items():
+            # For the page, one that does not answer has what it had.
+            self.states[name] = answer or self.states.get(name, {})
         inventories = [name for name in self.asked if name.startswith("inventory")]
         with self.servers.connect("shop") as original, self.copy.connect("warehouse") as copy:
             # What they have is asked first: they follow.
@@ -169,28 +173,30 @@ class Stage:
         """Holds the customers until every service has exactly what the monolith has; the faults, if any."""
         with self.customers.held():
             deadline = time.monotonic() + SETTLED
-            while faults := self.faults():
-                if deadline < time.monotonic():
-                    return faults
+            while True:
+                # What was seen while they acted is no evidence.
                 self.looked = 0
                 self.tick()
-                show(faults[0])
+                missing = self.missing()
+                if not missing or deadline < time.monotonic():
+                    return missing + self.broken()
+                show(missing[0])
                 time.sleep(0.1)
-        return []
 
-    def faults(self):
-        """What is not as it has to be."""
-        if self.wanted is None:
-            return ["nothing was compared"]
-        faults = list(truth.differences(self.wanted, self.found))
-        if not faults:
-            with self.servers.connect("shop") as original, self.copy.connect("warehouse") as copy:
-                faults += truth.table_differences(original, copy)
-                rows = original.execute(truth.EVENTS).fetchone()[0]
-            if rows != self.watch.events():
-                faults.append(f"{rows} events are in the outbox, {self.watch.events()} in Kafka")
-        faults += [f"{what} came twice" for what in self.watch.doubled]
-        return faults + [fault for program in self.programs.values() for fault in program.faults]
+    def missing(self):
+        """What is not as it has to be, and may still become so."""
+        down = [f"{name}: is down" for name, program in self.programs.items() if not program.is_alive]
+        silent = [f"{name}: does not answer" for name in self.silent]
+        if missing := down + silent + list(truth.differences(self.wanted, self.found)):
+            return missing
+        with self.servers.connect("shop") as original, self.copy.connect("warehouse") as copy:
+            rows = original.execute(truth.EVENTS).fetchone()[0]
+            events = [] if rows == self.watch.events() else [f"outbox: {rows} events are there, {self.watch.events()} in Kafka"]
+            return [*events, *truth.table_differences(original, copy)]
+
+    def broken(self):
+        """What no waiting makes good."""
+        return [f"{what} came twice" for what in self.watch.doubled] + self.gave_up
 
     # What can be done to it.
 
