@@ -67,6 +67,15 @@ def differences(wanted, found):
                 break
 
 
+def event_differences(connection, watch):
+    """Events that are not in Kafka, in their topic and by their key, or that are in no table."""
+    wanted = {key: (f"shop.event.{route}", about) for key, route, about in connection.execute(EVENTS).fetchall()}
+    found = dict(watch.events)
+    for key in wanted.keys() | found.keys():
+        if wanted.get(key) != found.get(key):
+            yield f"outbox: event {key} is {found.get(key)} in Kafka, and should be {wanted.get(key)}"
+
+
 def table_differences(original, copy):
     """Rows that are not the same in the second database, with all of their columns."""
     for table in TABLES:
@@ -123,7 +132,7 @@ REVENUE = """
     WHERE status <> 'cancelled' GROUP BY 1
 """
 
-EVENTS = "SELECT count(*) FROM walbrook_outbox_event"
+EVENTS = "SELECT id::text, aggregatetype, aggregateid FROM walbrook_outbox_event"
 
 KEPT = """
     SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint FROM pg_replication_slots

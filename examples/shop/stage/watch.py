@@ -20,6 +20,8 @@ class Watch(threading.Thread):
         self.reader = events.Reader(bootstrap, registry, lambda topic: is_ours(topic))
         self.counts = collections.Counter()
         self.positions = set()
+        # By their id, topic and key.
+        self.events = {}
         self.doubled = []
         self.shown = collections.deque(maxlen=40)
         self.latencies = collections.deque(maxlen=500)
@@ -63,9 +65,17 @@ class Watch(threading.Thread):
             if position in self.positions:
                 self.doubled.append(f"{topic} at {position}")
             self.positions.add(position)
+            if topic.startswith(EVENTS):
+                self.take_event(topic, message)
             self.latencies.append(time.time() * 1000 - message.timestamp()[1])
             self.show(topic, message)
         self.counts[topic] += 1
+
+    def take_event(self, topic, message):
+        event = dict(message.headers())["id"].decode()
+        if event in self.events:
+            self.doubled.append(f"event {event}")
+        self.events[event] = topic, message.key().decode()
 
     def show(self, topic, message):
         """At a pace that a person can read, a few of each topic."""
@@ -90,10 +100,6 @@ class Watch(threading.Thread):
         """Half of the newest records came faster than this, from commit to here; in ms."""
         newest = sorted(list(self.latencies)[-100:])
         return newest[len(newest) // 2] if newest else None
-
-    def events(self):
-        """How many events of the outbox came."""
-        return sum(count for topic, count in self.counts.items() if topic.startswith(EVENTS))
 
 
 def is_ours(topic):
