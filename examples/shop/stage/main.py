@@ -44,7 +44,8 @@ def check(stage):
     """A minute of traffic with kills and a pause of Kafka; then all counts must be exact."""
     begun = time.monotonic()
     storm = list(STORM)
-    while (second := time.monotonic() - begun) < STORM_ENDS:
+    # On a slow machine it takes longer, but nothing of it is left out.
+    while (second := time.monotonic() - begun) < STORM_ENDS or storm:
         stage.tick()
         if storm and storm[0][0] < second:
             _, what, name = storm.pop(0)
@@ -52,7 +53,7 @@ def check(stage):
         time.sleep(0.1)
     say("the customers are held; waiting until every service has all")
     held = time.monotonic()
-    faults = stage.settle()
+    faults = [*stage.settle(), *spared(stage)]
     say(f"after {time.monotonic() - held:.0f} s:")
     for name, (_, number) in stage.services.items():
         wanted, found = stage.wanted[name].number, stage.found[name].number
@@ -66,6 +67,14 @@ def check(stage):
         f" {restarts} kills and a pause of Kafka and a migration under way: every service has exactly"
         " what the monolith has, and nothing came twice"
     )
+
+
+def spared(stage):
+    """Who was not killed as often as the storm has it: then the check has shown less than it says."""
+    kills = collections.Counter(name for _, what, name in STORM if what == "kill")
+    for name, wanted in kills.items():
+        if stage.programs[name].restarts < wanted:
+            yield f"{name}: was started again {stage.programs[name].restarts} times, and killed {wanted} times"
 
 
 def live(stage, page):
