@@ -59,7 +59,7 @@ def check(stage):
         wanted, found = stage.wanted[name].number, stage.found[name].number
         say(f"  {name:<28} {found:>9,} of {wanted:>9,} {number}")
     if faults:
-        listed = "\n  ".join(faults[:20])
+        listed = "\n  ".join([*faults[:20], *last_words(stage, faults)])
         raise servers.Failure(f"NOT exactly once ({len(faults)} faults):\n  {listed}")
     restarts = sum(program.restarts for program in stage.programs.values())
     say(
@@ -75,6 +75,16 @@ def spared(stage):
     for name, wanted in kills.items():
         if stage.programs[name].restarts < wanted:
             yield f"{name}: was started again {stage.programs[name].restarts} times, and killed {wanted} times"
+
+
+def last_words(stage, faults):
+    """Of those that the faults name, what their logs complain of, or else end with: their folder goes away."""
+    for name in dict.fromkeys(fault.partition(":")[0] for fault in faults):
+        if name in stage.programs:
+            lines = servers.tail(stage.programs[name].process.log, 200).splitlines()
+            complaints = [line for line in lines if "ERROR" in line or "WARN" in line]
+            yield f"the log of {name}:"
+            yield from [line[:300] for line in complaints or lines][-5:]
 
 
 def live(stage, page):

@@ -80,7 +80,10 @@ def table_differences(original, copy):
     """Rows that are not the same in the second database, with all of their columns."""
     for table in TABLES:
         wanted, found = rows(original, table), rows(copy, table)
-        if wanted != found:
+        columns = columns_of(original, table), columns_of(copy, table)
+        if columns[0] != columns[1]:
+            yield f"warehouse: {table}: its columns are {columns[1]}, and should be {columns[0]}"
+        elif wanted != found:
             missing, more = len(wanted - found), len(found - wanted)
             example = next(iter(wanted ^ found))
             yield f"warehouse: {table}: {missing} rows are missing, {more} are wrong, such as {example}"
@@ -88,11 +91,15 @@ def table_differences(original, copy):
 
 def rows(connection, table):
     """All of a table, as text, whatever the order of its columns."""
-    names = [name for (name,) in connection.execute(COLUMNS, (table,)).fetchall()]
+    names = columns_of(connection, table)
     columns = ", ".join(f'"{name}"::text' for name in names)
     connection.execute("SET TimeZone TO 'UTC'")
     found = connection.execute(f"SELECT {columns} FROM {table}").fetchall()
     return {tuple(zip(names, row)) for row in found}
+
+
+def columns_of(connection, table):
+    return [name for (name,) in connection.execute(COLUMNS, (table,)).fetchall()]
 
 
 def count(connection, table):
