@@ -1,6 +1,7 @@
 """The shop's customers: they do what people do in a shop, over its HTTP API."""
 
 import contextlib
+import http.client
 import json
 import random
 import threading
@@ -81,7 +82,8 @@ class Customers(threading.Thread):
             self.refused += 1
             if error.code not in (402, 404, 409):
                 raise
-        except OSError:
+        except (OSError, http.client.HTTPException):
+            # The latter is half an answer, of one that was killed.
             time.sleep(0.2)
 
     def look(self):

@@ -1,6 +1,7 @@
 """All of the shop: servers, monolith, walbrook, services, customers, and what became of it."""
 
 import concurrent.futures
+import http.client
 import json
 import os
 import signal
@@ -166,7 +167,7 @@ class Stage:
     def ask(self, name):
         try:
             return json.loads(servers.get(f"http://127.0.0.1:{self.programs[name].port}/state"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, http.client.HTTPException):
             return None
 
     def settle(self, show=lambda fault: None):
