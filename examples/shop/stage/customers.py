@@ -29,7 +29,9 @@ class Customers(threading.Thread):
         self.open = threading.Event()
         self.open.set()
         self.acting = threading.Lock()
+        # Orders that are to come at once.
         self.rush = 0
+        self.hurried = threading.Event()
         self.products = []
         self.people = []
         # Orders that are new, paid, cancelled, as far as they know.
@@ -48,11 +50,15 @@ class Customers(threading.Thread):
             with self.acting:
                 if self.open.is_set():
                     self.act()
-            # A rush is as fast as the shop can be.
-            self.rush = max(0, self.rush - 1)
             due = max(due + 1 / self.rate, time.monotonic() - 1)
-            if not self.rush:
-                time.sleep(max(0, due - time.monotonic()))
+            # A rush is as fast as the shop can be.
+            self.hurried.wait(max(0, due - time.monotonic()))
+
+    def hurry(self, orders):
+        """So many orders as fast as the shop can take them."""
+        with self.acting:
+            self.rush += orders
+            self.hurried.set()
 
     @contextlib.contextmanager
     def held(self):
@@ -100,6 +106,9 @@ class Customers(threading.Thread):
         lines = [{"product": thing, "quantity": self.random.randint(1, 5)} for thing in things]
         order = {"customer": self.random.choice(self.people), "lines": lines}
         self.orders["new"].append(self.ask("POST", "/api/orders", order)["order"])
+        self.rush = max(0, self.rush - 1)
+        if not self.rush:
+            self.hurried.clear()
 
     def pay(self):
         if order := self.take("new"):

@@ -201,7 +201,7 @@ class Stage:
 
     def rush(self):
         """Two hundred orders at once."""
-        self.customers.rush = 200
+        self.customers.hurry(200)
 
     def kill(self, name):
         self.programs[name].kill()
@@ -224,5 +224,6 @@ class Stage:
         self.start(self.monolith(release=2))
         servers.wait_for("release 2", lambda: servers.get(f"{self.monolith_url}/api/health"), 60)
         # The stream tells of a column with the first row that has it: some orders, before anybody compares.
-        self.customers.rush = 5
+        self.customers.hurry(5)
+        servers.wait_for("orders of release 2", lambda: not self.customers.rush, 60)
 
