@@ -1,6 +1,5 @@
 """The shop, once everything is fetched and built: see examples/shop/run."""
 
-import argparse
 import collections
 import pathlib
 import queue
@@ -11,6 +10,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "deploy" / "lib"))
 
+import arguments
 import programs
 import servers
 from page import Page
@@ -206,20 +206,16 @@ def say(line):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="examples/shop/run")
-    parser.add_argument("--check", action="store_true", help="a minute of kills, and a pause of Kafka, that checks itself")
-    parser.add_argument("--port", type=int, default=8095, help="the page's port on 127.0.0.1 (by default 8095)")
-    parser.add_argument("--rate", type=float, default=15, help="what customers do in a second (by default 15)")
-    arguments = parser.parse_args()
+    asked = arguments.parsed()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     stage = None
     try:
+        page = None if asked.check else Page(asked.port)
         enough_memory()
-        page = None if arguments.check else Page(arguments.port)
-        services = programs.SERVICES | programs.VARIANTS if arguments.check else programs.SERVICES
-        stage = Stage(arguments.rate, say, services)
+        services = programs.SERVICES | programs.VARIANTS if asked.check else programs.SERVICES
+        stage = Stage(asked.rate, say, services)
         stage.open()
-        if arguments.check:
+        if asked.check:
             check(stage)
         else:
             live(stage, page)
