@@ -207,7 +207,8 @@ def say(line):
 
 def main():
     asked = arguments.parsed()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     stage = None
     try:
         page = None if asked.check else Page(asked.port)
@@ -224,6 +225,9 @@ def main():
     except servers.Failure as failure:
         sys.exit(f"shop: {failure}")
     finally:
+        # Nothing may come between: not a second Ctrl-C, nor the end of the terminal.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         if stage:
             stage.close()
 
