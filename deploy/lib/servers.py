@@ -32,7 +32,10 @@ class Servers:
 
     def __init__(self, name):
         self.where = installed()
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"walbrook-{name}-"))
+        try:
+            self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"walbrook-{name}-"))
+        except OSError as error:
+            raise Failure(f"no temporary folder can be made: {error}") from None
         self.folder.chmod(0o755)
         self.postgres = Postgres(self, "postgres")
         self.kafka_port = free_port()
@@ -61,8 +64,8 @@ class Servers:
         self.kafka = self._start_kafka()
         registry = self._start_registry()
         self.start_postgres(self.postgres, postgres_conf)
-        self._await("Kafka", self.kafka, self._probe_kafka)
-        self._await("the registry", registry, lambda: get(f"{self.registry_url}/subjects"))
+        await_start("Kafka", self.kafka, self._probe_kafka)
+        await_start("the registry", registry, lambda: get(f"{self.registry_url}/subjects"))
 
     def connect(self, database, **options):
         """A connection of the superuser over the Unix socket."""
@@ -129,7 +132,7 @@ class Servers:
             # Without waiting for its clients.
             last_signal=signal.SIGINT,
         )
-        self._await("PostgreSQL", process, lambda: postgres.connect("postgres").close())
+        await_start("PostgreSQL", process, lambda: postgres.connect("postgres").close())
 
     def _start_kafka(self):
         jars = f"{self.where['kafka']}/*"
@@ -161,16 +164,6 @@ class Servers:
         from confluent_kafka.admin import AdminClient
 
         AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0}).list_topics(timeout=2)
-
-    @staticmethod
-    def _await(name, process, probe):
-        def answers():
-            if process.poll() is not None:
-                raise Failure(f"{name} ended at once:\n{tail(process.log)}")
-            probe()
-            return True
-
-        wait_for(f"{name} to start", answers, START_LIMIT)
 
 
 class Postgres:
@@ -219,6 +212,18 @@ def run(arguments, **options):
     if done.returncode != 0:
         raise Failure(f"{arguments[0]} failed:\n{done.stdout}")
     return done.stdout
+
+
+def await_start(name, process, probe):
+    """Waits until the probe of a new process raises nothing; there is no waiting for one that has ended."""
+
+    def answers():
+        if process.poll() is not None:
+            raise Failure(f"{name} ended at once:\n{tail(process.log)}")
+        probe()
+        return True
+
+    wait_for(f"{name} to start", answers, START_LIMIT)
 
 
 def wait_for(what, probe, limit):

@@ -99,14 +99,15 @@ class Stage:
         self.manage("seed", "--orders", str(BEFORE))
         with self.servers.connect("shop") as connection:
             connection.execute((programs.SHOP / "replication.sql").read_text())
-        self.start(self.monolith(release=1))
-        servers.wait_for("the monolith", lambda: servers.get(f"{self.monolith_url}/api/health"), 60)
+        self.start_monolith(release=1)
 
-    def monolith(self, release):
+    def start_monolith(self, release):
         words = [self.python, MONOLITH / "serve.py"]
-        return programs.Program(
-            self, "monolith", words, **self.environment_of_django, SHOP_RELEASE=str(release)
-        )
+        environment = self.environment_of_django | {"SHOP_RELEASE": str(release)}
+        monolith = programs.Program(self, "monolith", words, **environment)
+        self.start(monolith)
+        health = f"{self.monolith_url}/api/health"
+        servers.await_start("the monolith", monolith.process, lambda: servers.get(health))
 
     def manage(self, *arguments, release=1):
         environment = self.environment | self.environment_of_django | {"SHOP_RELEASE": str(release)}
@@ -116,12 +117,13 @@ class Stage:
         self.make_topics()
         walbrook = programs.walbrook(self)
         self.start(walbrook)
-        servers.wait_for("walbrook", lambda: servers.get(f"http://127.0.0.1:{walbrook.port}/readyz"), 120)
+        ready = f"http://127.0.0.1:{walbrook.port}/readyz"
+        servers.await_start("walbrook", walbrook.process, lambda: servers.get(ready))
         self.watch = Watch(self.servers.bootstrap, self.servers.registry_url)
         self.watch.start()
         # A consumer that comes before its topic waits for minutes until it looks again.
         topics = {f"shop.public.{table}" for table in truth.TABLES} | {"shop.event.order", "shop.event.payment"}
-        servers.wait_for("the first records", lambda: topics <= self.watch.counts.keys(), 120)
+        servers.wait_for("the first records", lambda: self.goes_on() and topics <= self.watch.counts.keys(), 120)
 
     def make_topics(self):
         """The outputs of services that write to Kafka."""
@@ -143,12 +145,17 @@ class Stage:
             program.tend()
         if self.kafka_until and self.kafka_until < time.monotonic():
             self.resume_kafka()
-        for thread in (self.watch, self.customers):
-            if thread.error:
-                raise servers.Failure(f"{thread.name} ended: {thread.error}")
+        self.goes_on()
         if self.looked + 0.5 < time.monotonic():
             self.look()
             self.looked = time.monotonic()
+
+    def goes_on(self):
+        """All is lost without our own threads."""
+        for thread in (self.watch, self.customers):
+            if thread and thread.error:
+                raise servers.Failure(f"{thread.name} ended: {thread.error}")
+        return True
 
     def look(self):
         """Asks the monolith's tables for the truth, and the services for what they have."""
@@ -221,9 +228,8 @@ class Stage:
         self.manage("migrate", "shop", release=2)
         self.programs["monolith"].end()
         self.release = 2
-        self.start(self.monolith(release=2))
-        servers.wait_for("release 2", lambda: servers.get(f"{self.monolith_url}/api/health"), 60)
+        self.start_monolith(release=2)
         # The stream tells of a column with the first row that has it: some orders, before anybody compares.
         self.customers.hurry(5)
-        servers.wait_for("orders of release 2", lambda: not self.customers.rush, 60)
+        servers.wait_for("orders of release 2", lambda: self.goes_on() and not self.customers.rush, 60)
 
