@@ -17,8 +17,6 @@ import time
 import urllib.error
 import urllib.request
 
-import psycopg
-
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 START_LIMIT = 180
 
@@ -175,6 +173,9 @@ class Postgres:
 
     def connect(self, database, **options):
         """A connection of the superuser over the Unix socket."""
+        # Not everybody who starts something has it.
+        import psycopg
+
         return psycopg.connect(
             host=str(self.folder),
             port=self.port,

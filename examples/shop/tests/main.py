@@ -13,11 +13,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 from playwright.sync_api import expect, sync_playwright
 
 SHOP = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(SHOP.parents[1] / "deploy" / "lib"))
+
+from servers import free_port
 
 # Chromium asks its makers for nothing.
 FLAGS = [
@@ -32,61 +36,49 @@ SETTLED = 180_000
 
 def main():
     screenshots = pathlib.Path(sys.argv[1]) if sys.argv[1:] else None
+    arguments_are_looked_at_first()
     a_port_in_use_is_a_sentence()
     too_little_memory_is_a_sentence()
     a_missing_toolchain_is_named()
     a_service_without_kafka_says_so()
-    with Shop() as shop, sync_playwright() as playwright:
+    a_terminal_that_closes_leaves_nothing()
+    with shop() as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         try:
-            the_page_is_live(browser, shop, screenshots)
-            it_fits_a_phone(browser, shop, screenshots)
-            it_can_be_used_by_keyboard(browser, shop)
+            the_page_is_live(browser, url, screenshots)
+            it_fits_a_phone(browser, url, screenshots)
+            it_can_be_used_by_keyboard(browser, url)
         finally:
             browser.close()
     print("the shop's page: all passed")
 
 
-class Shop:
-    """The shop as `examples/shop/run` starts it; it must end at Ctrl-C and leave nothing."""
-
-    def __enter__(self):
-        self.temporary = tempfile.TemporaryDirectory(prefix="walbrook-shop-test-")
-        # As root, PostgreSQL runs as nobody.
-        os.chmod(self.temporary.name, 0o755)
-        self.lines = []
-        self.process = start(["--port", str(free_port())], TMPDIR=self.temporary.name)
-        deadline = time.monotonic() + STARTED
-        for line in self.process.stdout:
-            self.lines.append(line)
-            if match := re.search(r"the page +(http://\S+)", line):
-                self.url = match[1]
-            if "Ctrl-C" in line:
-                return self
-            assert time.monotonic() < deadline, "".join(self.lines)
-        self.process.wait()
-        raise AssertionError("the shop ended:\n" + "".join(self.lines))
-
-    def __exit__(self, *error):
-        children = descendants(self.process.pid)
-        os.killpg(self.process.pid, signal.SIGINT)
-        rest = self.process.communicate(timeout=60)[0]
-        if error[0]:
-            print("".join(self.lines) + rest)
-            return
-        assert self.process.returncode == 0, (self.process.returncode, rest)
-        assert rest.strip().endswith("ended") and "Traceback" not in rest, rest
-        assert len(children) > 8, children
-        left = [pid for pid in children if pathlib.Path(f"/proc/{pid}").exists()]
-        assert not left, left
-        folders = os.listdir(self.temporary.name)
-        assert not folders, folders
-        self.temporary.cleanup()
-        print("Ctrl-C left no process and no folder")
+@contextlib.contextmanager
+def shop():
+    """The address of a shop that runs; it must end at Ctrl-C, also if that comes twice, and leave nothing."""
+    with started(["--port", str(free_port())]) as process:
+        said = until(process, "Ctrl-C")
+        yield re.search(r"the page +(http://\S+)", said)[1]
+        with leaving_nothing(process):
+            os.killpg(process.pid, signal.SIGINT)
+            until(process, "ended")
+            os.killpg(process.pid, signal.SIGINT)
+        assert process.returncode == 0, process.returncode
+    print("Ctrl-C left no process and no folder")
 
 
-def the_page_is_live(browser, shop, screenshots):
-    page, complaints = visit(browser, shop, DESK)
+def a_terminal_that_closes_leaves_nothing():
+    """Also while it starts."""
+    with started(["--port", str(free_port())]) as process:
+        until(process, "starting walbrook")
+        with leaving_nothing(process):
+            os.killpg(process.pid, signal.SIGHUP)
+        assert process.returncode == 128 + signal.SIGHUP, process.returncode
+    print("a terminal that closes leaves no process and no folder")
+
+
+def the_page_is_live(browser, url, screenshots):
+    page, complaints = visit(browser, url, DESK)
     records = lambda: int(page.locator("#records").inner_text().replace(",", ""))
     expect(page.locator("#connection")).to_have_text("live")
     first = records()
@@ -121,8 +113,8 @@ def the_page_is_live(browser, shop, screenshots):
     print("the page: live, by light and by dark, no word on the console")
 
 
-def it_fits_a_phone(browser, shop, screenshots):
-    page, complaints = visit(browser, shop, PHONE)
+def it_fits_a_phone(browser, url, screenshots):
+    page, complaints = visit(browser, url, PHONE)
     expect(page.locator(".service")).to_have_count(6)
     wait_until(page, "events are shown", lambda: 3 < page.locator("#events li").count())
     width = page.evaluate("document.documentElement.scrollWidth")
@@ -134,8 +126,8 @@ def it_fits_a_phone(browser, shop, screenshots):
     print("the page: no wider than a phone")
 
 
-def it_can_be_used_by_keyboard(browser, shop):
-    page, complaints = visit(browser, shop, DESK)
+def it_can_be_used_by_keyboard(browser, url):
+    page, complaints = visit(browser, url, DESK)
     expect(page.locator(".service")).to_have_count(6)
     names = set()
     for _ in range(10):
@@ -153,11 +145,19 @@ def it_can_be_used_by_keyboard(browser, shop):
     print("the page: used by keyboard")
 
 
+def arguments_are_looked_at_first():
+    for words in (["--rate", "0"], ["--rate", "nan"], ["--port", "99999"], ["--chek"]):
+        with started(words) as process:
+            output = process.communicate(timeout=STARTED)[0]
+        assert process.returncode == 2 and output.startswith("usage: examples/shop/run"), output
+    print("bad arguments: a sentence, before anything else")
+
+
 def a_port_in_use_is_a_sentence():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        process = start(["--port", str(port)])
-        output = process.communicate(timeout=STARTED)[0]
+        with started(["--port", str(port)]) as process:
+            output = process.communicate(timeout=STARTED)[0]
     assert process.returncode == 1 and "Traceback" not in output, output
     assert f"port {port}" in output and "choose another with --port" in output, output
     print("a port in use: a sentence")
@@ -168,7 +168,7 @@ def too_little_memory_is_a_sentence():
     home = pathlib.Path(os.environ.get("WALBROOK_HOME", SHOP.parents[1] / ".walbrook"))
     words = "import main; main.MEMORY *= 1000; main.main()"
     done = subprocess.run(
-        [home / "python" / "bin" / "python", "-c", words],
+        [home / "python" / "bin" / "python", "-c", words, "--check"],
         cwd=SHOP / "stage", capture_output=True, text=True,
     )
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
@@ -184,8 +184,8 @@ def a_missing_toolchain_is_named():
                 link = pathlib.Path(folder) / program.name
                 if program.name != "go" and not link.exists() and not link.is_symlink():
                     link.symlink_to(program)
-        process = start([], PATH=folder)
-        output = process.communicate(timeout=STARTED)[0]
+        with started([], PATH=folder) as process:
+            output = process.communicate(timeout=STARTED)[0]
     assert process.returncode == 1 and "Traceback" not in output, output
     assert "please install Go 1." in output and "https://go.dev/dl" in output, output
     print("a missing toolchain: named, with its version and where it is")
@@ -195,7 +195,7 @@ def a_service_without_kafka_says_so():
     """Each says it in one line, and goes on."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as ending:
         services = {}
-        for name in ("inventory", "search", "mailer", "billing", "analytics"):
+        for name in sorted(os.listdir(SHOP / "services")):
             words = subprocess.check_output(
                 [SHOP.parents[1] / "deploy" / "program", SHOP / "services" / name], text=True
             ).splitlines()
@@ -206,6 +206,8 @@ def a_service_without_kafka_says_so():
             log = open(f"{store}.log", "w+")
             services[name] = subprocess.Popen(words, stdout=log, stderr=log), nobody, log
             ending.callback(log.close)
+            # The last comes first: before its folder goes, it has ended.
+            ending.callback(services[name][0].wait)
             ending.callback(services[name][0].kill)
         for name, (process, nobody, log) in services.items():
             deadline = time.monotonic() + 60
@@ -217,26 +219,73 @@ def a_service_without_kafka_says_so():
     print("services without Kafka: one sentence each, and they go on")
 
 
-def start(arguments, **environment):
-    """In a process group of its own, as a terminal has it."""
-    return subprocess.Popen(
-        [SHOP / "run", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | environment,
-        start_new_session=True,
-    )
+@contextlib.contextmanager
+def started(arguments, **environment):
+    """examples/shop/run in a process group of its own, as a terminal has it; it ends with the block, and with us."""
+    with tempfile.TemporaryDirectory(prefix="walbrook-shop-test-") as folder:
+        # As root, PostgreSQL runs as nobody.
+        os.chmod(folder, 0o755)
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "TERM", "--", SHOP / "run", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | {"TMPDIR": folder} | environment,
+            start_new_session=True,
+        )
+        process.folder = folder
+        try:
+            yield process
+        finally:
+            end(process)
 
 
-def visit(browser, shop, size):
+def end(process):
+    """It and all that it has started, if something went wrong."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(60)
+
+
+def until(process, words):
+    """What it says until it has said that."""
+    # It may also say nothing at all.
+    timer = threading.Timer(STARTED, os.killpg, (process.pid, signal.SIGTERM))
+    timer.start()
+    said = ""
+    try:
+        for line in process.stdout:
+            said += line
+            if words in line:
+                return said
+    finally:
+        timer.cancel()
+    raise AssertionError(f"it ended without {words!r}:\n{said}")
+
+
+@contextlib.contextmanager
+def leaving_nothing(process):
+    """It ends by what is done in the block, quietly, with all that it has started, and its folder."""
+    children = descendants(process.pid)
+    yield
+    rest = process.communicate(timeout=60)[0]
+    assert "Traceback" not in rest, rest
+    assert 2 < len(children), children
+    left = [pid for pid in children if pathlib.Path(f"/proc/{pid}").exists()]
+    assert not left, left
+    assert not os.listdir(process.folder), os.listdir(process.folder)
+
+
+def visit(browser, url, size):
     """The page in a new window, and what the console complains of."""
     page = browser.new_page(viewport=size)
     complaints = []
     page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(shop.url)
+    page.goto(url)
     return page, complaints
 
 
@@ -263,11 +312,6 @@ def descendants(pid):
         for word in child.read_text().split():
             found += [int(word), *descendants(int(word))]
     return found
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 if __name__ == "__main__":
