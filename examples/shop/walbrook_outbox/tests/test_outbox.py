@@ -10,6 +10,7 @@ import time
 import uuid
 from unittest import mock
 
+from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
@@ -63,6 +64,14 @@ class PublishTest(Schemas, TransactionTestCase):
             raise ZeroDivisionError
         self.assertFalse(Event.objects.exists())
 
+    def test_an_event_goes_with_its_savepoint(self):
+        with transaction.atomic():
+            publish("order", 6, "OrderPlaced", {"order": 6})
+            with self.assertRaises(ZeroDivisionError), transaction.atomic():
+                publish("order", 7, "OrderPlaced", {"order": 7})
+                raise ZeroDivisionError
+        self.assertEqual([event.aggregateid for event in Event.objects.all()], ["6"])
+
     def test_outside_of_a_transaction_nothing_is_published(self):
         with self.assertRaisesRegex(OutsideTransaction, "Put transaction.atomic"):
             publish("order", 7, "OrderPlaced", {"order": 7})
@@ -89,6 +98,9 @@ class RowTest(Schemas, TestCase):
             again.save,
             lambda: Event.objects.update(type="x"),
             lambda: Event.objects.bulk_update([again], ["type"]),
+            lambda: Event.objects.bulk_create(
+                [again], update_conflicts=True, unique_fields=["id"], update_fields=["type"]
+            ),
             lambda: Event.objects.update_or_create(id=event.id, defaults={"type": "x"}),
         ]:
             with self.assertRaises(Unchangeable), transaction.atomic():
@@ -105,11 +117,14 @@ class RowTest(Schemas, TestCase):
             lambda: Event(**bad).save(),
             lambda: Event.objects.create(**bad),
             lambda: Event.objects.bulk_create([Event(**bad)]),
+            lambda: async_to_sync(Event.objects.all().abulk_create)([Event(**bad)]),
         ]:
             with self.assertRaises(PayloadError):
                 attempt()
-        Event.objects.bulk_create([Event(**bad | {"payload": {"order": 1}})])
-        self.assertEqual(Event.objects.count(), 1)
+        good = bad | {"payload": {"order": 1}}
+        Event.objects.bulk_create([Event(**good)])
+        async_to_sync(Event.objects.all().abulk_create)([Event(**good)])
+        self.assertEqual(Event.objects.count(), 2)
 
     def test_the_schema_of_a_type_goes_before_that_of_its_route(self):
         publish("order", 1, "OrderPaid", {"at": None})

@@ -23,12 +23,14 @@ class Unchangeable(Exception):
 class EventQuerySet(models.QuerySet):
     """Refuses what would get past `Event.save`."""
 
-    def bulk_create(self, objs, batch_size=None):
+    def bulk_create(self, objs, batch_size=None, ignore_conflicts=False, update_conflicts=False, **options):
+        if update_conflicts:
+            raise Unchangeable("Events of the outbox cannot be changed; publish another one.")
         events = list(objs)
         using = self._db or router.db_for_write(Event)
         for event in events:
             event.check_may_be_written(using)
-        return super().bulk_create(events, batch_size)
+        return super().bulk_create(events, batch_size, ignore_conflicts, **options)
 
     def update(self, **values):
         raise Unchangeable("Events of the outbox cannot be changed; publish another one.")
