@@ -5,7 +5,7 @@ import argparse
 
 def parsed():
     parser = argparse.ArgumentParser(prog="examples/shop/run")
-    parser.add_argument("--check", action="store_true", help="a minute with everything killed, that checks itself")
+    parser.add_argument("--check", action="store_true", help="a minute of kills, and a pause of Kafka, that checks itself")
     parser.add_argument("--port", type=port, default=8095, help="the page's port on 127.0.0.1 (by default 8095)")
     parser.add_argument("--rate", type=rate, default=15, help="what customers do in a second (by default 15)")
     return parser.parse_args()
