@@ -123,6 +123,8 @@ def publish(stage):
         row = {"id": number, "name": "tea", "price": decimal.Decimal("1.50")}
         key = avro(stage, KEY, {"id": number})
         producer.produce(PRODUCTS, avro(stage, PRODUCT, {"after": row}), key, partition=number % 2)
+    # As a TRUNCATE.
+    producer.produce(PRODUCTS, avro(stage, PRODUCT, {"after": None}), None, partition=0)
     producer.produce(PRODUCTS, avro(stage, PRODUCT, {"after": None}), key, partition=0)
     producer.produce(PRODUCTS, None, key, partition=0)
     assert producer.flush(30) == 0
