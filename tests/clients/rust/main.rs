@@ -72,10 +72,11 @@ async fn line(
     let key = record.key().ok_or("a record without a key")?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if is_outbox {
-        let payload = record.payload().ok_or("an event without a payload")?;
-        let payload = match is_avro {
-            true => registry.decode(payload).await?.try_into()?,
-            false => serde_json::from_slice::<Json>(payload)?,
+        let payload = match record.payload() {
+            // A tombstone.
+            None => Json::Null,
+            Some(payload) if is_avro => registry.decode(payload).await?.try_into()?,
+            Some(payload) => serde_json::from_slice::<Json>(payload)?,
         };
         let id = record.headers().into_iter().flat_map(Headers::iter).find(|it| it.key == "id");
         let id = id.and_then(|id| id.value).ok_or("an event without an id")?;
