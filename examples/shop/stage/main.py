@@ -205,10 +205,26 @@ def say(line):
     print(line, flush=True)
 
 
+def end(number, _):
+    """Once: nothing may come between then, not a second Ctrl-C, nor the end of the terminal."""
+    ignore_signals()
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + number)
+
+
+def ignore_signals():
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def main():
     asked = arguments.parsed()
+    # Not in the background of a script, where the shell has Ctrl-C ignored.
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, end)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+        signal.signal(number, end)
     stage = None
     try:
         page = None if asked.check else Page(asked.port)
@@ -225,9 +241,7 @@ def main():
     except servers.Failure as failure:
         sys.exit(f"shop: {failure}")
     finally:
-        # Nothing may come between: not a second Ctrl-C, nor the end of the terminal.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        ignore_signals()
         if stage:
             stage.close()
 

@@ -35,6 +35,8 @@ SETTLED = 180_000
 
 
 def main():
+    # A shell that starts us in the background has Ctrl-C ignored, and the shop would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     screenshots = pathlib.Path(sys.argv[1]) if sys.argv[1:] else None
     arguments_are_looked_at_first()
     a_port_in_use_is_a_sentence()
