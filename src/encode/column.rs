@@ -100,6 +100,7 @@ impl ColumnEncoder {
     ///
     /// # Errors
     /// See [`Error`]; the buffer is then as it was.
+    #[inline]
     pub fn encode(&self, column: Column<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
         match self.notation {
             Notation::Avro => self.encode_as::<Avro>(column, out),

@@ -10,11 +10,11 @@
 use std::convert::Infallible;
 
 use crate::batch;
-use crate::change::Change;
+use crate::change::{Change, Xact};
 use crate::encode::avro::Avro;
 use crate::encode::json::Json;
 use crate::encode::{Encoding, Notation};
-use crate::position::Lsn;
+use crate::position::{Lsn, Xid};
 
 /// What happened, as Debezium's `op` says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,14 +51,29 @@ pub(super) struct Source {
     read_database: Vec<u8>,
     /// `schema`, `table`.
     table: Vec<u8>,
-    /// What the rows of the chunk that is being written have in common: all that follows `after`.
-    read: Vec<u8>,
-    /// By what it would be another.
-    read_of: Option<ReadOf>,
+    common: Common,
 }
 
-/// What the common part of a chunk's rows depends on: LSN, commit LSN before, commit time, now.
-type ReadOf = (Lsn, Lsn, i64, i64);
+/// What the changes of a transaction have in common, or the rows of a chunk: all but their LSN and
+/// what happened.
+#[derive(Debug, Default)]
+struct Common {
+    /// By what it would be another; `None` before the first.
+    of: Option<CommonOf>,
+    /// Up to the content of `sequence`.
+    head: Vec<u8>,
+    /// The beginning of that.
+    sequence: Vec<u8>,
+    /// What lies between it and the LSN.
+    middle: Vec<u8>,
+    /// What lies between the LSN and the value of `op`.
+    behind: Vec<u8>,
+    /// What follows.
+    tail: Vec<u8>,
+}
+
+/// Whether rows were read, transaction, commit LSN before it, commit time, now.
+type CommonOf = (bool, Xid, Lsn, i64, i64);
 
 /// What `source` says of where a table is.
 #[derive(Clone, Copy, Debug)]
@@ -99,71 +114,71 @@ impl Source {
         string("name", place.prefix, &mut head);
         string("schema", place.namespace, &mut table);
         string("table", place.table, &mut table);
-        let (read, read_of) = (Vec::new(), None);
         let (database, read_database) = (database("false"), database("incremental"));
-        Self { head, database, read_database, table, read, read_of }
+        Self { head, database, read_database, table, common: Common::default() }
     }
 
-    /// Writes down what a row of a snapshot has in common with those of its chunk, unless the row
+    /// Writes down what the change has in common with those of its transaction or chunk, unless the one
     /// before was of the same.
-    pub(super) fn prepare_read<E: Encoding>(&mut self, change: &Change<'_>, now_us: i64) {
-        let Change { lsn, xact, .. } = change;
-        let read_of = Some((*lsn, xact.previous_commit_lsn, xact.commit_time_us, now_us));
-        if self.read_of != read_of {
-            let mut read = std::mem::take(&mut self.read);
-            read.clear();
-            self.write_all::<E>(Operation::Read, change, now_us, &mut read);
-            (self.read, self.read_of) = (read, read_of);
+    pub(super) fn prepare<E: Encoding>(&mut self, is_read: bool, change: &Change<'_>, now_us: i64) {
+        let Xact { xid, commit_time_us, previous_commit_lsn, .. } = *change.xact;
+        let of = Some((is_read, xid, previous_commit_lsn, commit_time_us, now_us));
+        if self.common.of != of {
+            let mut common = std::mem::take(&mut self.common);
+            self.fill::<E>(&mut common, is_read, change.xact, now_us);
+            self.common = Common { of, ..common };
         }
     }
 
-    /// Writes everything of the envelope that follows `after`; of a row of a snapshot what
-    /// [`prepare_read`](Self::prepare_read) has written down.
-    pub(super) fn write<E: Encoding>(
-        &self,
-        operation: Operation,
-        change: &Change<'_>,
-        now_us: i64,
-        out: &mut Vec<u8>,
-    ) {
-        match operation {
-            Operation::Read => out.extend_from_slice(&self.read),
-            _ => self.write_all::<E>(operation, change, now_us, out),
+    fn fill<E: Encoding>(&self, common: &mut Common, is_read: bool, xact: &Xact, now_us: i64) {
+        let Common { head, sequence, middle, behind, tail, .. } = common;
+        for part in [&mut *head, sequence, middle, behind, tail] {
+            part.clear();
         }
-    }
-
-    fn write_all<E: Encoding>(
-        &self,
-        operation: Operation,
-        change: &Change<'_>,
-        now_us: i64,
-        out: &mut Vec<u8>,
-    ) {
-        let commit_us = change.xact.commit_time_us;
-        out.extend_from_slice(&self.head);
-        E::field("ts_ms", out);
-        E::long(commit_us.div_euclid(1_000), out);
-        let is_read = matches!(operation, Operation::Absent | Operation::Read);
-        out.extend_from_slice(if is_read { &self.read_database } else { &self.database });
-        write_sequence::<E>(out, change.xact.previous_commit_lsn, change.lsn);
-        write_some::<E>("ts_us", commit_us, out);
-        write_some::<E>("ts_ns", commit_us.saturating_mul(1_000), out);
-        out.extend_from_slice(&self.table);
+        let commit_us = xact.commit_time_us;
+        head.extend_from_slice(&self.head);
+        E::field("ts_ms", head);
+        E::long(commit_us.div_euclid(1_000), head);
+        head.extend_from_slice(if is_read { &self.read_database } else { &self.database });
+        E::field("sequence", head);
+        E::some(head);
+        begin_sequence(xact.previous_commit_lsn, sequence);
+        write_some::<E>("ts_us", commit_us, middle);
+        write_some::<E>("ts_ns", commit_us.saturating_mul(1_000), middle);
+        middle.extend_from_slice(&self.table);
         match is_read {
-            true => write_null::<E>("txId", out),
-            false => write_some::<E>("txId", i64::from(change.xact.xid.0), out),
+            true => write_null::<E>("txId", middle),
+            false => write_some::<E>("txId", i64::from(xact.xid.0), middle),
         }
-        write_some::<E>("lsn", change.lsn.0.cast_signed(), out);
-        write_null::<E>("xmin", out);
-        write_null::<E>("origin", out);
-        write_null::<E>("origin_lsn", out);
-        E::record_end(out);
-        write_null::<E>("transaction", out);
-        E::field("op", out);
+        E::field("lsn", middle);
+        E::some(middle);
+        write_null::<E>("xmin", behind);
+        write_null::<E>("origin", behind);
+        write_null::<E>("origin_lsn", behind);
+        E::record_end(behind);
+        write_null::<E>("transaction", behind);
+        E::field("op", behind);
+        write_some::<E>("ts_ms", now_us.div_euclid(1_000), tail);
+        write_some::<E>("ts_us", now_us, tail);
+        write_some::<E>("ts_ns", now_us.saturating_mul(1_000), tail);
+    }
+
+    /// Writes everything of the envelope that follows `after`, of the transaction or chunk that was
+    /// [prepared](Self::prepare) last.
+    pub(super) fn write<E: Encoding>(&self, operation: Operation, lsn: Lsn, out: &mut Vec<u8>) {
+        let Common { head, sequence, middle, behind, tail, .. } = &self.common;
+        out.extend_from_slice(head);
+        let Ok(()) = E::string_of::<Infallible>(out, |out| {
+            out.extend_from_slice(sequence);
+            write_quoted(lsn, out);
+            out.push(b']');
+            Ok(())
+        });
+        out.extend_from_slice(middle);
+        E::long(lsn.0.cast_signed(), out);
+        out.extend_from_slice(behind);
         E::string(operation.name(), out);
-        write_some::<E>("ts_ms", now_us.div_euclid(1_000), out);
-        write_some::<E>("ts_us", now_us, out);
-        write_some::<E>("ts_ns", now_us.saturating_mul(1_000), out);
+        out.extend_from_slice(tail);
     }
 }
 
@@ -191,22 +206,16 @@ impl Operation {
     }
 }
 
-/// `["<commit LSN before>","<LSN>"]` in decimal; null for a commit LSN that is not known.
-fn write_sequence<E: Encoding>(out: &mut Vec<u8>, previous: Lsn, lsn: Lsn) {
-    E::field("sequence", out);
-    E::some(out);
-    let Ok(()) = E::string_of::<Infallible>(out, |out| {
-        out.push(b'[');
-        if previous == Lsn::ZERO {
-            out.extend_from_slice(b"null");
-        } else {
-            write_quoted(previous, out);
-        }
-        out.push(b',');
-        write_quoted(lsn, out);
-        out.push(b']');
-        Ok(())
-    });
+/// `["<commit LSN before>","<LSN>"]` in decimal, up to the second one; null for a commit LSN that is not
+/// known.
+fn begin_sequence(previous: Lsn, out: &mut Vec<u8>) {
+    out.push(b'[');
+    if previous == Lsn::ZERO {
+        out.extend_from_slice(b"null");
+    } else {
+        write_quoted(previous, out);
+    }
+    out.push(b',');
 }
 
 fn write_quoted(Lsn(value): Lsn, out: &mut Vec<u8>) {

@@ -335,9 +335,7 @@ impl TablePlan {
             self.projection = Some(projection);
             return step;
         }
-        if let Op::Read { .. } = change.op {
-            self.prepare_read(change, context.now_us);
-        }
+        self.prepare_source(change, context.now_us);
         Writer::new(self, change, context, batch).write()
     }
 
@@ -366,11 +364,12 @@ impl TablePlan {
         self.rows.truncates = if is_compacted { Truncates::LeftOut } else { Truncates::Written };
     }
 
-    fn prepare_read(&mut self, change: &Change<'_>, now_us: i64) {
+    fn prepare_source(&mut self, change: &Change<'_>, now_us: i64) {
         let source = &mut self.rows.source;
+        let is_read = matches!(change.op, Op::Absent { .. } | Op::Read { .. });
         match self.value.notation() {
-            Notation::Avro => source.prepare_read::<Avro>(change, now_us),
-            Notation::Json => source.prepare_read::<Json>(change, now_us),
+            Notation::Avro => source.prepare::<Avro>(is_read, change, now_us),
+            Notation::Json => source.prepare::<Json>(is_read, change, now_us),
         }
     }
 }

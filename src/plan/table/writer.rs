@@ -348,7 +348,7 @@ impl<'a, 'b> Writer<'a, 'b> {
             Some(row) => self.after::<E>(row)?,
         }
         let source = &self.plan.rows.source;
-        source.write::<E>(operation, self.change, self.context.now_us, self.batch.buffer());
+        source.write::<E>(operation, self.change.lsn, self.batch.buffer());
         E::record_end(self.batch.buffer());
         self.plan.value.end(self.batch.buffer());
         Ok(start..self.batch.byte_len())
@@ -397,17 +397,25 @@ impl<'a, 'b> Writer<'a, 'b> {
         Err(Error::IdentityNotSent { table: rows.table.clone(), position: self.change.position })
     }
 
+    #[inline]
     fn column(
         &mut self,
         plan: &ColumnPlan,
         encoder: &ColumnEncoder,
         column: Column<'_>,
     ) -> Result<(), Error> {
-        if column == Column::Null && !encoder.is_optional() {
-            return Err(self.contradiction(Contradiction::Null { column: plan.name.clone() }));
-        }
         let written = encoder.encode(column, self.batch.buffer());
-        written.map_err(|source| self.encode_error(plan, source))
+        written.map_err(|source| self.column_error(plan, source))
+    }
+
+    #[cold]
+    fn column_error(&self, plan: &ColumnPlan, source: encode::Error) -> Error {
+        match source {
+            encode::Error::Null => {
+                self.contradiction(Contradiction::Null { column: plan.name.clone() })
+            }
+            source => self.encode_error(plan, source),
+        }
     }
 
     fn encode_error(&self, plan: &ColumnPlan, source: encode::Error) -> Error {

@@ -252,7 +252,7 @@ fn the_envelope_says_where_and_when() {
 fn the_sequence_has_null_for_an_unknown_commit() {
     let sequence = |previous, lsn| {
         let place = source::Place { prefix: "p", database: "d", namespace: "n", table: "t" };
-        let source = source::Source::new(place, Notation::Avro);
+        let mut source = source::Source::new(place, Notation::Avro);
         let xact = Xact {
             xid: Xid(1),
             commit_lsn: Lsn(9),
@@ -263,7 +263,8 @@ fn the_sequence_has_null_for_an_unknown_commit() {
         let position = Position { commit_lsn: Lsn(9), ordinal: 1 };
         let change = Change { position, lsn: Lsn(lsn), xact: &xact, op: truncate };
         let mut bytes = vec![0, 0];
-        source.write::<Avro>(source::Operation::Truncate, &change, 0, &mut bytes);
+        source.prepare::<Avro>(false, &change, 0);
+        source.write::<Avro>(source::Operation::Truncate, change.lsn, &mut bytes);
         let schema = schema_of_envelope();
         let reader = GenericDatumReader::builder(&schema).build().unwrap();
         let value: Value = reader.read_value(&mut bytes.as_slice()).unwrap().try_into().unwrap();
@@ -490,11 +491,12 @@ fn columns_are_told_with_their_types_and_only_of_tables() {
 }
 
 #[test]
-fn rows_of_another_chunk_say_where_and_when_that_was() {
+fn rows_of_another_chunk_or_transaction_say_where_and_when_that_was() {
     let place = source::Place { prefix: "p", database: "d", namespace: "n", table: "t" };
-    let written = |source: &mut source::Source, (previous, lsn, taken_us, now_us)| {
+    let written = |source: &mut source::Source, of| {
+        let (is_read, xid, previous, lsn, taken_us, now_us) = of;
         let xact = Xact {
-            xid: Xid(0),
+            xid: Xid(xid),
             commit_lsn: Lsn(lsn),
             commit_time_us: taken_us,
             previous_commit_lsn: Lsn(previous),
@@ -503,12 +505,22 @@ fn rows_of_another_chunk_say_where_and_when_that_was() {
         let position = Position { commit_lsn: Lsn(lsn), ordinal: 0 };
         let change = Change { position, lsn: Lsn(lsn), xact: &xact, op };
         let mut bytes = Vec::new();
-        source.prepare_read::<Avro>(&change, now_us);
-        source.write::<Avro>(source::Operation::Read, &change, now_us, &mut bytes);
+        source.prepare::<Avro>(is_read, &change, now_us);
+        source.write::<Avro>(source::Operation::Read, change.lsn, &mut bytes);
         bytes
     };
     let mut kept = source::Source::new(place, Notation::Avro);
-    for of in [(1, 2, 3, 4), (1, 2, 3, 4), (9, 2, 3, 4), (9, 8, 3, 4), (9, 8, 7, 4), (9, 8, 7, 6)] {
+    for of in [
+        (true, 0, 1, 2, 3, 4),
+        (true, 0, 1, 2, 3, 4),
+        (true, 0, 9, 2, 3, 4),
+        (true, 0, 9, 8, 3, 4),
+        (true, 0, 9, 8, 7, 4),
+        (true, 0, 9, 8, 7, 6),
+        (false, 0, 9, 8, 7, 6),
+        (false, 5, 9, 8, 7, 6),
+        (false, 5, 9, 10, 7, 6),
+    ] {
         let mut new = source::Source::new(place, Notation::Avro);
         assert_eq!(written(&mut kept, of), written(&mut new, of), "{of:?}");
     }
