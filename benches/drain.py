@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import signal
 import statistics
+import subprocess
 import sys
 import time
 
@@ -234,6 +235,16 @@ listen = "127.0.0.1:{self.http_port}"
 socket = "off"
 """
         )
+
+
+def bench_program(name):
+    """Builds a program of benches/; where it is."""
+    output = subprocess.run(
+        ["cargo", "build", "--release", "--quiet", "--bench", name, "--message-format", "json"],
+        stdout=subprocess.PIPE, cwd=servers.PROJECT, check=True,
+    ).stdout
+    built = [json.loads(line) for line in output.splitlines()]
+    return next(it["executable"] for it in built if it.get("target", {}).get("name") == name)
 
 
 def measure(bench, transport, rounds):

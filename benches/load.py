@@ -1,18 +1,13 @@
 """What a snapshot does to the stream beside it: latency, and the WAL that the slot keeps."""
 
-import pathlib
 import statistics
 import time
 
+import ticks
 from confluent_kafka import Consumer, TopicPartition
 
 from drain import LIMIT, WALBROOK, servers
 
-TICKS = """\
-CREATE TABLE ticks (id bigserial PRIMARY KEY, note text NOT NULL);
-ALTER PUBLICATION bench ADD TABLE ticks;
-"""
-TICK = "INSERT INTO ticks (note) VALUES ('one of many, as long as a small order may be');\n"
 A_SECOND = 500
 WITHOUT = 40
 RETAINED = """\
@@ -29,14 +24,14 @@ class Load:
 
     def measure(self):
         bench = self.bench
-        bench.connection.execute(TICKS)
+        bench.connection.execute(f"{ticks.TABLE} ALTER PUBLICATION bench ADD TABLE ticks")
         bench.write_config(self.name)
         walbrook = bench.servers.spawn(
             self.name, [WALBROOK, "run", "--config", bench.config(self.name)]
         )
         ready = f"http://127.0.0.1:{bench.http_port}/readyz"
         servers.wait_for("walbrook to stream", lambda: servers.get(ready), 60)
-        writer = self.start_writer()
+        writer = ticks.start_writer(bench.servers, A_SECOND)
         with_snapshot, without, retained = self.watch(walbrook)
         writer.kill()
         bench.stop(walbrook)
@@ -51,18 +46,6 @@ class Load:
             "retained_wal_mb": retained / 2**20,
         }
 
-    def start_writer(self):
-        script = self.bench.servers.folder / "tick.sql"
-        script.write_text(TICK)
-        program = pathlib.Path(self.bench.servers.where["programs17"]) / "bin" / "pgbench"
-        return self.bench.servers.spawn(
-            "pgbench",
-            [program, "--no-vacuum", "--host", self.bench.servers.socket_folder,
-             "--port", self.bench.servers.postgres_port, "--username", "postgres",
-             "--client", 4, "--rate", A_SECOND, "--time", LIMIT, "--protocol", "prepared",
-             "--file", script, "bench"],
-        )
-
     def watch(self, walbrook):
         """Milliseconds from commit to consumer, while the snapshot ran and after it; the most WAL."""
         settings = {**self.bench.consumer_config(), "isolation.level": "read_committed"}
@@ -72,9 +55,8 @@ class Load:
         seen, retained = ([], []), 0
         phase, next_look, until = 0, 0, time.time() + LIMIT
         while time.time() < until:
-            for message in consumer.consume(1000, timeout=0.05):
-                if message.error() is None:
-                    seen[phase].append(time.time() * 1000 - message.timestamp()[1])
+            if (took := ticks.latency(consumer)) is not None:
+                seen[phase].append(took)
             now = time.time()
             if next_look < now:
                 next_look = now + 0.5
@@ -91,8 +73,8 @@ class Load:
 
     def assign(self, consumer):
         """From now on; whether there are some."""
-        ticks = TopicPartition(f"{self.name}.public.ticks", 0)
-        end = self.bench.stable_offset(consumer, ticks)
-        ticks.offset = end
-        consumer.assign([ticks])
+        partition = TopicPartition(f"{self.name}.public.ticks", 0)
+        end = self.bench.stable_offset(consumer, partition)
+        partition.offset = end
+        consumer.assign([partition])
         return 0 < end

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from drain import LIMIT, WALBROOK, Bench, rounded, say, servers
+from drain import LIMIT, WALBROOK, Bench, bench_program, rounded, say, servers
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from debezium import PREFIX, Debezium
@@ -32,7 +32,7 @@ class Snapshot(Bench):
 
     def __init__(self, rows):
         super().__init__(rows, False, "snapshot")
-        self.producer = producer()
+        self.producer = bench_program("producer")
         self.sample = self.servers.folder / "sample"
 
     def open(self):
@@ -177,17 +177,6 @@ class Snapshot(Bench):
     def forget(self, topic):
         """Disks are not endless."""
         self.admin.delete_topics([topic])[topic].result()
-
-
-def producer():
-    """Builds the bare producer; where it is."""
-    output = subprocess.run(
-        ["cargo", "build", "--release", "--quiet", "--bench", "producer",
-         "--message-format", "json"],
-        stdout=subprocess.PIPE, cwd=servers.PROJECT, check=True,
-    ).stdout
-    built = [json.loads(line) for line in output.splitlines()]
-    return next(it["executable"] for it in built if it.get("target", {}).get("name") == "producer")
 
 
 def cpu_of_ended():
