@@ -235,7 +235,8 @@ def wait_for(what, probe, limit):
         try:
             if found := probe():
                 return found
-        except Failure:
+        except (Failure, SystemError):
+            # The latter is what C code makes of an exception that a signal raised meanwhile.
             raise
         except Exception as error:
             complaint = error

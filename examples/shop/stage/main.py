@@ -205,28 +205,32 @@ def say(line):
     print(line, flush=True)
 
 
+ENDS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+
+
+class Ended(BaseException):
+    """A signal has told us to end."""
+
+
 def end(number, _):
     """Once: nothing may come between then, not a second Ctrl-C, nor the end of the terminal."""
     ignore_signals()
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    sys.exit(128 + number)
+    raise Ended(number)
 
 
 def ignore_signals():
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ENDS:
         signal.signal(number, signal.SIG_IGN)
 
 
 def main():
     asked = arguments.parsed()
-    # Not in the background of a script, where the shell has Ctrl-C ignored.
-    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-        signal.signal(signal.SIGINT, end)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end)
     stage = None
     try:
+        for number in ENDS:
+            # As Ctrl-C is in the background of a script.
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, end)
         page = None if asked.check else Page(asked.port)
         enough_memory()
         services = programs.SERVICES | programs.VARIANTS if asked.check else programs.SERVICES
@@ -236,7 +240,14 @@ def main():
             check(stage)
         else:
             live(stage, page)
-    except KeyboardInterrupt:
+    except (Ended, SystemError) as error:
+        # C code makes an error of its own of one that a signal raises meanwhile.
+        ended = error.__cause__ if isinstance(error, SystemError) else error
+        if not isinstance(ended, Ended):
+            raise
+        (number,) = ended.args
+        if number != signal.SIGINT:
+            sys.exit(128 + number)
         say("\nended")
     except servers.Failure as failure:
         sys.exit(f"shop: {failure}")
