@@ -10,7 +10,7 @@
 use std::convert::Infallible;
 
 use crate::batch;
-use crate::change::{Change, Xact};
+use crate::change::Xact;
 use crate::encode::avro::Avro;
 use crate::encode::json::Json;
 use crate::encode::{Encoding, Notation};
@@ -118,14 +118,14 @@ impl Source {
         Self { head, database, read_database, table, common: Common::default() }
     }
 
-    /// Writes down what the change has in common with those of its transaction or chunk, unless the one
-    /// before was of the same.
-    pub(super) fn prepare<E: Encoding>(&mut self, is_read: bool, change: &Change<'_>, now_us: i64) {
-        let Xact { xid, commit_time_us, previous_commit_lsn, .. } = *change.xact;
+    /// Writes down what the changes of a transaction or chunk have in common, unless it was of the one
+    /// before.
+    pub(super) fn prepare<E: Encoding>(&mut self, is_read: bool, xact: &Xact, now_us: i64) {
+        let Xact { xid, commit_time_us, previous_commit_lsn, .. } = *xact;
         let of = Some((is_read, xid, previous_commit_lsn, commit_time_us, now_us));
         if self.common.of != of {
             let mut common = std::mem::take(&mut self.common);
-            self.fill::<E>(&mut common, is_read, change.xact, now_us);
+            self.fill::<E>(&mut common, is_read, xact, now_us);
             self.common = Common { of, ..common };
         }
     }

@@ -368,8 +368,8 @@ impl TablePlan {
         let source = &mut self.rows.source;
         let is_read = matches!(change.op, Op::Absent { .. } | Op::Read { .. });
         match self.value.notation() {
-            Notation::Avro => source.prepare::<Avro>(is_read, change, now_us),
-            Notation::Json => source.prepare::<Json>(is_read, change, now_us),
+            Notation::Avro => source.prepare::<Avro>(is_read, change.xact, now_us),
+            Notation::Json => source.prepare::<Json>(is_read, change.xact, now_us),
         }
     }
 }

@@ -259,12 +259,9 @@ fn the_sequence_has_null_for_an_unknown_commit() {
             commit_time_us: -1,
             previous_commit_lsn: Lsn(previous),
         };
-        let truncate = Op::Truncate { relation: RelationId(1), part: 0 };
-        let position = Position { commit_lsn: Lsn(9), ordinal: 1 };
-        let change = Change { position, lsn: Lsn(lsn), xact: &xact, op: truncate };
         let mut bytes = vec![0, 0];
-        source.prepare::<Avro>(false, &change, 0);
-        source.write::<Avro>(source::Operation::Truncate, change.lsn, &mut bytes);
+        source.prepare::<Avro>(false, &xact, 0);
+        source.write::<Avro>(source::Operation::Truncate, Lsn(lsn), &mut bytes);
         let schema = schema_of_envelope();
         let reader = GenericDatumReader::builder(&schema).build().unwrap();
         let value: Value = reader.read_value(&mut bytes.as_slice()).unwrap().try_into().unwrap();
@@ -501,12 +498,9 @@ fn rows_of_another_chunk_or_transaction_say_where_and_when_that_was() {
             commit_time_us: taken_us,
             previous_commit_lsn: Lsn(previous),
         };
-        let op = Op::Truncate { relation: RelationId(1), part: 0 };
-        let position = Position { commit_lsn: Lsn(lsn), ordinal: 0 };
-        let change = Change { position, lsn: Lsn(lsn), xact: &xact, op };
         let mut bytes = Vec::new();
-        source.prepare::<Avro>(is_read, &change, now_us);
-        source.write::<Avro>(source::Operation::Read, change.lsn, &mut bytes);
+        source.prepare::<Avro>(is_read, &xact, now_us);
+        source.write::<Avro>(source::Operation::Read, Lsn(lsn), &mut bytes);
         bytes
     };
     let mut kept = source::Source::new(place, Notation::Avro);
