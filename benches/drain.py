@@ -247,17 +247,25 @@ def bench_program(name):
     return next(it["executable"] for it in built if it.get("target", {}).get("name") == name)
 
 
-def measure(bench, transport, rounds):
-    """The median of each figure over the rounds of one transport."""
+def medians(rounds, of_round, name=""):
+    """The median of each figure over the rounds, each of which is told."""
     figures = []
     for number in range(rounds):
+        found = of_round(number)
+        say(name + ", ".join(f"{figure} {value:.6g}" for figure, value in found.items()))
+        figures.append(found)
+    return {name: statistics.median(found[name] for found in figures) for name in figures[0]}
+
+
+def measure(bench, transport, rounds):
+    """The figures of one transport."""
+
+    def of_round(number):
         ceiling = bench.ceiling(f"ceiling_{transport}_{number}", transport == "tcp")
         drained = bench.drain(f"{transport}_{number}")
-        drained["ceiling_rate"] = ceiling
-        drained["ratio"] = drained["rate"] / ceiling
-        say(f"{transport}: " + ", ".join(f"{name} {value:.6g}" for name, value in drained.items()))
-        figures.append(drained)
-    return {name: statistics.median(round_[name] for round_ in figures) for name in figures[0]}
+        return {**drained, "ceiling_rate": ceiling, "ratio": drained["rate"] / ceiling}
+
+    return medians(rounds, of_round, f"{transport}: ")
 
 
 def main():

@@ -7,10 +7,11 @@ import statistics
 import sys
 import time
 
-from drain import LIMIT, WALBROOK, Bench, bench_program, rounded, say, servers
 import ticks
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+
+from drain import LIMIT, WALBROOK, Bench, bench_program, medians, rounded, servers
 
 BARE = "bare"
 BARE_A_SECOND = 50
@@ -139,16 +140,12 @@ def median_between(before, after):
     raise servers.Failure("walbrook has committed nothing")
 
 
-def measure(bench, rounds):
-    """The median of each figure over the rounds."""
-    figures = []
-    for _ in range(rounds):
-        found = {**bench.walbrook(), **bench.bare_transactions()}
-        for name in ("p50", "p99", "transaction_p50"):
-            found[f"ratio_{name}"] = found[f"{name}_ms"] / found[f"bare_{name}_ms"]
-        say(", ".join(f"{name} {value:.4g}" for name, value in found.items()))
-        figures.append(found)
-    return {name: statistics.median(round_[name] for round_ in figures) for name in figures[0]}
+def of_round(bench):
+    """Walbrook, and then the bare transactions."""
+    found = {**bench.walbrook(), **bench.bare_transactions()}
+    for name in ("p50", "p99", "transaction_p50"):
+        found[f"ratio_{name}"] = found[f"{name}_ms"] / found[f"bare_{name}_ms"]
+    return found
 
 
 def main():
@@ -161,7 +158,8 @@ def main():
     bench = Latency(arguments.rate, arguments.seconds)
     try:
         bench.open()
-        result = {"rate": arguments.rate, **measure(bench, arguments.rounds), **bench.judge()}
+        result = {"rate": arguments.rate, **medians(arguments.rounds, lambda _: of_round(bench))}
+        result |= bench.judge()
     except servers.Failure as failure:
         sys.exit(f"latency: {failure}")
     finally:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import pathlib
 import signal
 import statistics
 import subprocess
@@ -11,9 +10,10 @@ import time
 import urllib.error
 import urllib.request
 
+import ticks
 from confluent_kafka import Consumer, TopicPartition
 
-from drain import LIMIT, WALBROOK, Bench, rounded, say, servers
+from drain import LIMIT, WALBROOK, Bench, medians, rounded, say, servers
 
 NAME = "parked"
 A_SECOND = 500
@@ -77,16 +77,8 @@ class Parked(Bench):
         self.consumer.assign([
             TopicPartition(f"{NAME}.public.{name}", 0, self.end_of(name)) for name in names[1:]
         ])
-        script = self.servers.folder / "tick.sql"
-        script.write_text(TICK)
-        program = pathlib.Path(self.servers.where["programs17"]) / "bin" / "pgbench"
-        self.writer = self.servers.spawn(
-            "pgbench",
-            [program, "--no-vacuum", "--host", self.servers.socket_folder,
-             "--port", self.servers.postgres_port, "--username", "postgres",
-             "--client", 4, "--rate", A_SECOND, "--time", 3600, "--define", f"tables={self.tables}",
-             "--file", script, "bench"],
-        )
+        options = ("--define", f"tables={self.tables}")
+        self.writer = ticks.start_writer(self.servers, A_SECOND, TICK, options)
 
     def once_more(self, names):
         """Seconds until a row of each table is in Kafka."""
@@ -109,9 +101,8 @@ class Parked(Bench):
         """Milliseconds from the commit to the consumer, of the other tables."""
         seen, until = [], time.time() + seconds
         while time.time() < until:
-            for message in self.consumer.consume(1000, timeout=0.05):
-                if message.error() is None:
-                    seen.append(time.time() * 1000 - message.timestamp()[1])
+            if (took := ticks.latency(self.consumer)) is not None:
+                seen.append(took)
             if self.walbrook.poll() is not None:
                 raise servers.Failure(f"walbrook ended:\n{servers.tail(self.walbrook.log)}")
         return seen
@@ -170,32 +161,26 @@ class Parked(Bench):
             raise servers.Failure(f"{found} records of {rows} rows in Kafka")
 
 
-def measure(bench, rounds):
-    figures = []
-    bench.watch(WARMS_UP)
-    for number in range(rounds):
-        seen = {}
-        for is_parked in ([False, True], [True, False])[number % 2]:
-            if is_parked:
-                bench.park()
+def of_round(bench, number):
+    seen = {}
+    for is_parked in ([False, True], [True, False])[number % 2]:
+        if is_parked:
+            bench.park()
+        bench.watch(SETTLES)
+        seen[is_parked] = bench.watch(SECONDS)
+        if is_parked:
+            changes, longest = bench.bring_back()
             bench.watch(SETTLES)
-            seen[is_parked] = bench.watch(SECONDS)
-            if is_parked:
-                changes, longest = bench.bring_back()
-                bench.watch(SETTLES)
-        p99 = {key: statistics.quantiles(of, n=100)[98] for key, of in seen.items()}
-        round_ = {
-            "latency_p50_ms": statistics.median(seen[True]),
-            "latency_p50_ms_without": statistics.median(seen[False]),
-            "latency_p99_ms": p99[True],
-            "latency_p99_ms_without": p99[False],
-            "ratio_p99": p99[True] / p99[False],
-            "returning_max_ms": longest,
-            "returned": changes,
-        }
-        say(", ".join(f"{name} {value:.6g}" for name, value in round_.items()))
-        figures.append(round_)
-    return {name: statistics.median(it[name] for it in figures) for name in figures[0]}
+    p99 = {key: statistics.quantiles(of, n=100)[98] for key, of in seen.items()}
+    return {
+        "latency_p50_ms": statistics.median(seen[True]),
+        "latency_p50_ms_without": statistics.median(seen[False]),
+        "latency_p99_ms": p99[True],
+        "latency_p99_ms_without": p99[False],
+        "ratio_p99": p99[True] / p99[False],
+        "returning_max_ms": longest,
+        "returned": changes,
+    }
 
 
 def main():
@@ -209,7 +194,8 @@ def main():
     bench = Parked(arguments.tables)
     try:
         bench.open()
-        result = measure(bench, arguments.rounds)
+        bench.watch(WARMS_UP)
+        result = medians(arguments.rounds, lambda number: of_round(bench, number))
         bench.check()
     except servers.Failure as failure:
         sys.exit(f"parked: {failure}")

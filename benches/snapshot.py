@@ -5,13 +5,11 @@ import json
 import pathlib
 import resource
 import signal
-import statistics
 import struct
-import subprocess
 import sys
 import time
 
-from drain import LIMIT, WALBROOK, Bench, bench_program, rounded, say, servers
+from drain import LIMIT, WALBROOK, Bench, bench_program, medians, rounded, say, servers
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from debezium import PREFIX, Debezium
@@ -195,17 +193,12 @@ def framed(message):
     return text + b"".join(struct.pack("<I", len(field)) + field for field in fields)
 
 
-def measure(bench, rounds):
-    """The median of each figure over the rounds."""
-    figures = []
-    for number in range(rounds):
-        found = {"copy_rate": bench.copy(), **bench.snapshot(f"snapshot_{number}")}
-        found |= bench.ceiling(f"ceiling_{number}")
-        for beside in ("copy", "ceiling"):
-            found[f"ratio_{beside}"] = found["rate"] / found[f"{beside}_rate"]
-        say(", ".join(f"{name} {value:.6g}" for name, value in found.items()))
-        figures.append(found)
-    return {name: statistics.median(round_[name] for round_ in figures) for name in figures[0]}
+def of_round(bench, number):
+    found = {"copy_rate": bench.copy(), **bench.snapshot(f"snapshot_{number}")}
+    found |= bench.ceiling(f"ceiling_{number}")
+    for beside in ("copy", "ceiling"):
+        found[f"ratio_{beside}"] = found["rate"] / found[f"{beside}_rate"]
+    return found
 
 
 def best_debezium(bench):
@@ -231,7 +224,8 @@ def main():
         bench.open()
         # The broker gets warm, too.
         bench.snapshot("warm")
-        result = {"rows": bench.rows, **measure(bench, arguments.rounds)}
+        found = medians(arguments.rounds, lambda number: of_round(bench, number))
+        result = {"rows": bench.rows, **found}
         if not arguments.no_debezium:
             result["debezium_rate"] = best_debezium(bench)
             result["ratio_debezium"] = result["rate"] / result["debezium_rate"]

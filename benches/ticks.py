@@ -9,17 +9,16 @@ TICK = "INSERT INTO ticks (note) VALUES ('one of many, as long as a small order 
 LONG = 24 * 3600
 
 
-def start_writer(servers, rate):
-    """Four sessions that commit one row each time, together at that rate a second."""
+def start_writer(servers, rate, statements=TICK, options=("--protocol", "prepared")):
+    """Four sessions that commit these each time, together at that rate a second."""
     script = servers.folder / "tick.sql"
-    script.write_text(TICK)
+    script.write_text(statements)
     program = pathlib.Path(servers.where["programs17"]) / "bin" / "pgbench"
     return servers.spawn(
         "pgbench",
         [program, "--no-vacuum", "--host", servers.socket_folder,
          "--port", servers.postgres_port, "--username", "postgres",
-         "--client", 4, "--rate", rate, "--time", LONG, "--protocol", "prepared",
-         "--file", script, "bench"],
+         "--client", 4, "--rate", rate, "--time", LONG, *options, "--file", script, "bench"],
     )
 
 
