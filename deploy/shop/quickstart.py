@@ -1,6 +1,5 @@
 """The quickstart after everything is built and fetched: see deploy/quickstart."""
 
-import argparse
 import collections
 import json
 import pathlib
@@ -12,6 +11,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
+import arguments
 import events
 import servers
 from writer import Writer
@@ -402,18 +402,15 @@ def say(line):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="deploy/quickstart")
-    parser.add_argument("--once", action="store_true", help="a short run that checks itself")
-    parser.add_argument("--rate", type=float, default=10, help="transactions a second")
-    arguments = parser.parse_args()
+    asked = arguments.parsed()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     shop = Shop()
     try:
         shop.open()
-        if arguments.once:
+        if asked.once:
             once(shop)
         else:
-            live(shop, arguments.rate)
+            live(shop, asked.rate)
     except KeyboardInterrupt:
         farewell(shop)
     except servers.Failure as failure:
