@@ -107,7 +107,8 @@ Exit codes:
   0  done, or stopped as asked
   1  unexpected error
   2  the command line or the configuration is wrong
-  3  check found something that must be put right (schema check: something would be refused, or is not registered)
+  3  check found something that must be put right (schema check: something would be refused,
+     or is not registered; slot drained: something is not in Kafka)
   4  permanent error: a restart would fail in the same way
   5  refused: slot, server and checkpoint do not fit together; see walbrook checkpoint --help
   6  PostgreSQL, Kafka or the registry cannot be reached (run waits for them instead)

@@ -14,8 +14,9 @@ pub enum SchemaCommand {
     /// at the catalog there as walbrook would, and rolls back; then asks the registry what it would answer
     /// to each schema. Registers nothing.
     ///
-    /// Leaves behind only what no rollback takes back: gaps in sequences, what functions, DO blocks and
-    /// definitions do with setval, COPY … TO a file or PROGRAM, pg_logical_emit_message(false, …), dblink.
+    /// Leaves behind only what no rollback takes back: gaps in sequences, what functions, DO blocks,
+    /// definitions and prepared statements do with setval, COPY … TO a file or PROGRAM,
+    /// pg_logical_emit_message(false, …), dblink.
     ///
     /// The database is the one that the configuration names, which must have the tables as they are before
     /// the migration, and the publications; or, with --scratch, the one that PGHOST, PGPORT, PGDATABASE,

@@ -111,7 +111,7 @@ impl<'a> Statement<'a> {
     }
 }
 
-/// What begins with these is looked at, and only says what would call a function, or speaks of one.
+/// What begins with these is looked at, and mostly only says what would call a function, or speaks of one.
 const DEFINES: [&str; 7] = ["ALTER", "COMMENT", "CREATE", "DROP", "GRANT", "PREPARE", "REVOKE"];
 const NO_DEFINITION: &str = "it changes no definition";
 const SETVAL: &str = "what setval does is not taken back";
