@@ -196,12 +196,6 @@ impl ColumnEncoder {
         out.extend_from_slice(&self.absent);
     }
 
-    /// Whether the field may be null.
-    #[must_use]
-    pub fn is_optional(&self) -> bool {
-        self.is_optional
-    }
-
     /// The kind by which values are read.
     #[must_use]
     pub fn kind(&self) -> &Kind {

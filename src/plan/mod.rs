@@ -32,7 +32,7 @@ pub use message::MessagePlan;
 pub use outbox::{LastDeleted, OutboxPlan};
 pub use parked::ParkedPlan;
 pub use payload::{Misfit, SchemaError};
-pub use registered::{Newest, Registered, is_key, is_laid_out, recall};
+pub use registered::{Newest, Registered, is_key, is_laid_out_as_newest, recall};
 pub use shape::{key_names, leaf};
 pub use table::TablePlan;
 pub use topic::{Claim, Difference, Sharing, TABLE_HEADER, TopicFault, Whose};
@@ -413,7 +413,7 @@ impl Draft {
             Body::Outbox(draft) => Plan::Outbox(Box::new(draft.finish(topics))),
             Body::Table { draft, topic } => {
                 let topic = topics.intern(&topic, draft.table());
-                Plan::Table(Box::new(draft.finish(topic, ids, self.claim)))
+                Plan::Table(Box::new(draft.finish(topic, ids)))
             }
         }
     }
@@ -526,15 +526,6 @@ impl Plan {
     pub fn take_policy(&mut self, is_compacted: bool) {
         if let Self::Table(plan) = self {
             plan.take_policy(is_compacted);
-        }
-    }
-
-    /// What it asks of its topic: nothing where its changes wait.
-    #[must_use]
-    pub fn claim(&self) -> Option<&Claim> {
-        match self {
-            Self::Table(plan) => plan.claim.as_ref(),
-            _ => None,
         }
     }
 

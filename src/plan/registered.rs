@@ -181,9 +181,12 @@ pub fn is_key(subject: &str) -> bool {
 
 /// Whether the newest schema of its subject lays records out as this one does.
 #[must_use]
-pub fn is_laid_out((subject, schema_json): &Newest, newest: &[Newest]) -> bool {
-    let newest = newest.iter().find(|(other, _)| other == subject);
-    newest.is_some_and(|(_, text)| is_same_layout(text, schema_json))
+pub fn is_laid_out_as_newest((subject, schema_json): &Newest, newest: &[Newest]) -> bool {
+    newest_of(subject, newest).is_some_and(|text| is_same_layout(text, schema_json))
+}
+
+fn newest_of<'a>(subject: &str, newest: &'a [Newest]) -> Option<&'a String> {
+    newest.iter().find(|(other, _)| other == subject).map(|(_, text)| text)
 }
 
 impl Draft {
@@ -194,10 +197,9 @@ impl Draft {
         let mut is_other = false;
         for request in &mut self.schemas {
             let is_kept = if is_key(&request.subject) { is_same } else { is_same_layout };
-            let same = newest.iter().find(|(subject, text)| {
-                *subject == request.subject && is_kept(text, &request.schema_json)
-            });
-            if let Some((_, text)) = same {
+            if let Some(text) = newest_of(&request.subject, newest)
+                && is_kept(text, &request.schema_json)
+            {
                 is_other |= !is_same(text, &request.schema_json);
                 request.schema_json.clone_from(text);
             }

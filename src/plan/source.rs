@@ -1,8 +1,10 @@
 //! Debezium's `source` block and the fields around it, written from parts prepared once.
 //!
 //! ```text
-//! before │ after │ source: head, ts_ms, database, sequence, ts_us, ts_ns, table, txId, lsn, tail
-//!        │ transaction │ op │ ts_ms │ ts_us │ ts_ns
+//! before │ after │ source: version … db, sequence ["…","LSN"], ts_us … txId, lsn LSN, xmin …
+//!                  ╰──── to_sequence ────╯╰sequence╯        ╰─── to_lsn ───╯   ╰── to_op ─▶
+//!        │ transaction │ op OP │ ts_ms │ ts_us │ ts_ns
+//!        ──────────────────╯   ╰──────── rest ────────╯
 //! ```
 //!
 //! Source: <https://debezium.io/documentation/reference/stable/connectors/postgresql.html#postgresql-create-events>
@@ -19,8 +21,6 @@ use crate::position::{Lsn, Xid};
 /// What happened, as Debezium's `op` says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
-    /// There is no row, as a snapshot shows.
-    Absent,
     Create,
     Delete,
     Read,
@@ -32,7 +32,7 @@ impl From<Operation> for batch::Operation {
     fn from(operation: Operation) -> Self {
         match operation {
             Operation::Create => Self::Create,
-            Operation::Absent | Operation::Delete => Self::Delete,
+            Operation::Delete => Self::Delete,
             Operation::Read => Self::Read,
             Operation::Truncate => Self::Truncate,
             Operation::Update => Self::Update,
@@ -40,7 +40,7 @@ impl From<Operation> for batch::Operation {
     }
 }
 
-/// The longer parts of the block that do not change from row to row, in the value's notation.
+/// The block of one table, in the value's notation.
 #[derive(Debug)]
 pub(super) struct Source {
     /// Up to `name`.
@@ -54,26 +54,29 @@ pub(super) struct Source {
     common: Common,
 }
 
-/// What the changes of a transaction have in common, or the rows of a chunk: all but their LSN and
+/// What the changes of a transaction have in common, or the rows of a chunk: all but each one's LSN and
 /// what happened.
 #[derive(Debug, Default)]
 struct Common {
-    /// By what it would be another; `None` before the first.
+    /// `None` before the first.
     of: Option<CommonOf>,
-    /// Up to the content of `sequence`.
-    head: Vec<u8>,
-    /// The beginning of that.
+    to_sequence: Vec<u8>,
+    /// Its first LSN, which is that of the commit before.
     sequence: Vec<u8>,
-    /// What lies between it and the LSN.
-    middle: Vec<u8>,
-    /// What lies between the LSN and the value of `op`.
-    behind: Vec<u8>,
-    /// What follows.
-    tail: Vec<u8>,
+    to_lsn: Vec<u8>,
+    to_op: Vec<u8>,
+    rest: Vec<u8>,
 }
 
-/// Whether rows were read, transaction, commit LSN before it, commit time, now.
-type CommonOf = (bool, Xid, Lsn, i64, i64);
+/// By what it would be another.
+#[derive(Debug, PartialEq, Eq)]
+struct CommonOf {
+    is_read: bool,
+    xid: Xid,
+    previous_commit_lsn: Lsn,
+    commit_time_us: i64,
+    now_us: i64,
+}
 
 /// What `source` says of where a table is.
 #[derive(Clone, Copy, Debug)]
@@ -122,63 +125,59 @@ impl Source {
     /// before.
     pub(super) fn prepare<E: Encoding>(&mut self, is_read: bool, xact: &Xact, now_us: i64) {
         let Xact { xid, commit_time_us, previous_commit_lsn, .. } = *xact;
-        let of = Some((is_read, xid, previous_commit_lsn, commit_time_us, now_us));
-        if self.common.of != of {
-            let mut common = std::mem::take(&mut self.common);
-            self.fill::<E>(&mut common, is_read, xact, now_us);
-            self.common = Common { of, ..common };
+        let of = Some(CommonOf { is_read, xid, previous_commit_lsn, commit_time_us, now_us });
+        if self.common.of == of {
+            return;
         }
-    }
-
-    fn fill<E: Encoding>(&self, common: &mut Common, is_read: bool, xact: &Xact, now_us: i64) {
-        let Common { head, sequence, middle, behind, tail, .. } = common;
-        for part in [&mut *head, sequence, middle, behind, tail] {
+        let Self { head, database, read_database, table, common } = self;
+        common.of = of;
+        let Common { to_sequence, sequence, to_lsn, to_op, rest, .. } = common;
+        for part in [&mut *to_sequence, sequence, to_lsn, to_op, rest] {
             part.clear();
         }
-        let commit_us = xact.commit_time_us;
-        head.extend_from_slice(&self.head);
-        E::field("ts_ms", head);
-        E::long(commit_us.div_euclid(1_000), head);
-        head.extend_from_slice(if is_read { &self.read_database } else { &self.database });
-        E::field("sequence", head);
-        E::some(head);
-        begin_sequence(xact.previous_commit_lsn, sequence);
-        write_some::<E>("ts_us", commit_us, middle);
-        write_some::<E>("ts_ns", commit_us.saturating_mul(1_000), middle);
-        middle.extend_from_slice(&self.table);
+        to_sequence.extend_from_slice(head);
+        E::field("ts_ms", to_sequence);
+        E::long(commit_time_us.div_euclid(1_000), to_sequence);
+        to_sequence.extend_from_slice(if is_read { read_database } else { database });
+        E::field("sequence", to_sequence);
+        E::some(to_sequence);
+        begin_sequence(previous_commit_lsn, sequence);
+        write_some::<E>("ts_us", commit_time_us, to_lsn);
+        write_some::<E>("ts_ns", commit_time_us.saturating_mul(1_000), to_lsn);
+        to_lsn.extend_from_slice(table);
         match is_read {
-            true => write_null::<E>("txId", middle),
-            false => write_some::<E>("txId", i64::from(xact.xid.0), middle),
+            true => write_null::<E>("txId", to_lsn),
+            false => write_some::<E>("txId", i64::from(xid.0), to_lsn),
         }
-        E::field("lsn", middle);
-        E::some(middle);
-        write_null::<E>("xmin", behind);
-        write_null::<E>("origin", behind);
-        write_null::<E>("origin_lsn", behind);
-        E::record_end(behind);
-        write_null::<E>("transaction", behind);
-        E::field("op", behind);
-        write_some::<E>("ts_ms", now_us.div_euclid(1_000), tail);
-        write_some::<E>("ts_us", now_us, tail);
-        write_some::<E>("ts_ns", now_us.saturating_mul(1_000), tail);
+        E::field("lsn", to_lsn);
+        E::some(to_lsn);
+        write_null::<E>("xmin", to_op);
+        write_null::<E>("origin", to_op);
+        write_null::<E>("origin_lsn", to_op);
+        E::record_end(to_op);
+        write_null::<E>("transaction", to_op);
+        E::field("op", to_op);
+        write_some::<E>("ts_ms", now_us.div_euclid(1_000), rest);
+        write_some::<E>("ts_us", now_us, rest);
+        write_some::<E>("ts_ns", now_us.saturating_mul(1_000), rest);
     }
 
     /// Writes everything of the envelope that follows `after`, of the transaction or chunk that was
     /// [prepared](Self::prepare) last.
     pub(super) fn write<E: Encoding>(&self, operation: Operation, lsn: Lsn, out: &mut Vec<u8>) {
-        let Common { head, sequence, middle, behind, tail, .. } = &self.common;
-        out.extend_from_slice(head);
+        let Common { to_sequence, sequence, to_lsn, to_op, rest, .. } = &self.common;
+        out.extend_from_slice(to_sequence);
         let Ok(()) = E::string_of::<Infallible>(out, |out| {
             out.extend_from_slice(sequence);
             write_quoted(lsn, out);
             out.push(b']');
             Ok(())
         });
-        out.extend_from_slice(middle);
+        out.extend_from_slice(to_lsn);
         E::long(lsn.0.cast_signed(), out);
-        out.extend_from_slice(behind);
+        out.extend_from_slice(to_op);
         E::string(operation.name(), out);
-        out.extend_from_slice(tail);
+        out.extend_from_slice(rest);
     }
 }
 
@@ -198,7 +197,7 @@ impl Operation {
     fn name(self) -> &'static str {
         match self {
             Self::Create => "c",
-            Self::Absent | Self::Delete => "d",
+            Self::Delete => "d",
             Self::Read => "r",
             Self::Truncate => "t",
             Self::Update => "u",

@@ -11,7 +11,7 @@ use super::error::{Contradiction, Error};
 use super::frame::{Frame, Framing};
 use super::shape::{ColumnShape, Shape};
 use super::source::{Place, Source};
-use super::topic::{Claim, Destination, TABLE_HEADER, TopicFault};
+use super::topic::{Destination, TABLE_HEADER, TopicFault};
 use super::{Context, SchemaId, SchemaRequest, Settings, Step};
 use crate::batch::{Batch, TopicId, push_header};
 use crate::change::{Change, Op};
@@ -33,7 +33,6 @@ pub struct TablePlan {
     rows: Rows,
     /// Of a child whose rows are its parent's.
     projection: Option<Box<Projection>>,
-    pub(super) claim: Option<Claim>,
 }
 
 /// A table's plan before its topic and schemas have their numbers.
@@ -202,16 +201,11 @@ impl TableDraft {
     }
 
     /// The plan, once its topic and schemas (value first) have their numbers.
-    pub(super) fn finish(
-        self,
-        topic: TopicId,
-        ids: &[SchemaId],
-        claim: Option<Claim>,
-    ) -> TablePlan {
+    pub(super) fn finish(self, topic: TopicId, ids: &[SchemaId]) -> TablePlan {
         let mut ids = ids.iter().copied();
         let value = self.value.finish(&mut ids);
         let key = self.key.map(|key| key.finish(&mut ids));
-        TablePlan { topic, key, value, rows: self.rows, projection: self.projection, claim }
+        TablePlan { topic, key, value, rows: self.rows, projection: self.projection }
     }
 }
 

@@ -209,7 +209,7 @@ pub struct Claim {
     table: (String, String),
     /// The table whose topic it is.
     of: (String, String),
-    /// The tables that it inherits from, where one of them may be that.
+    /// The tables that it inherits from.
     parents: Vec<RelationId>,
     topic: String,
     /// The section by which it is shared.

@@ -138,8 +138,8 @@ impl<'a> Asker<'a> {
             known.extend(draft.iter().flat_map(schemas));
             before = Some(Seen { table, draft });
         }
-        let is_behind =
-            !registered.is_empty() && !known.iter().all(|it| plan::is_laid_out(it, &registered));
+        let is_behind = !registered.is_empty()
+            && !known.iter().all(|it| plan::is_laid_out_as_newest(it, &registered));
         let mut after = None;
         let mut answers = Vec::new();
         if let Some(table) = is {

@@ -12,7 +12,7 @@ pub(super) struct Entry {
     pub(super) plan: Option<Plan>,
     /// The plan that it had before it was announced again as it is.
     pub(super) former: Option<Plan>,
-    /// What it asks of its topic by now, where its plan asked for what it was and is forgotten.
+    /// What it asks of its topic, by its plan, or by the catalog where that is older than the table.
     pub(super) claim: Option<Claim>,
     /// Its columns, where they are to be told of with its next row.
     pub(super) untold: Option<Vec<Column>>,
@@ -53,9 +53,9 @@ impl Entry {
     }
 
     /// Takes a plan that was made from these facts.
-    pub(super) fn install(&mut self, plan: Plan, facts: Option<FactsDigest>) {
+    pub(super) fn install(&mut self, plan: Plan, facts: Option<FactsDigest>, claim: Option<Claim>) {
         self.forget_plan();
-        (self.plan, self.facts) = (Some(plan), facts);
+        (self.plan, self.facts, self.claim) = (Some(plan), facts, claim);
         (self.was_planned, self.is_news) = (true, false);
     }
 
@@ -63,12 +63,6 @@ impl Entry {
     pub(super) fn park(&mut self, plan: ParkedPlan) {
         self.forget_plan();
         self.plan = Some(Plan::Parked(Box::new(plan)));
-    }
-
-    /// What it asks of its topic, by the plan that it has or may have again, if any.
-    pub(super) fn claim(&self) -> Option<&Claim> {
-        let plan = self.plan.as_ref().or(self.former.as_ref());
-        plan.map_or(self.claim.as_ref(), Plan::claim)
     }
 
     /// The stream has announced it again as it is: its facts may be others by now. Of an outbox they

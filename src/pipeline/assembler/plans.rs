@@ -91,15 +91,15 @@ impl Assembler {
     }
 
     fn claims(&self) -> impl Iterator<Item = (RelationId, &Claim)> {
-        self.relations.iter().filter_map(|(id, entry)| Some((*id, entry.claim()?)))
+        self.relations.iter().filter_map(|(id, entry)| Some((*id, entry.claim.as_ref()?)))
     }
 
-    /// Has a relation ask of its topic what its table would by now, as the catalog has it if it is there;
-    /// whether that is something else. `newest` are the schemas of the topic that is asked for.
+    /// Has a relation ask of its topic what its table would by now, as the catalog has it if it is still
+    /// published; whether that is something else. `newest` are the schemas of the topic that is asked for.
     pub fn renew_claim(
         &mut self,
         id: RelationId,
-        now: Option<(Relation, TableFacts)>,
+        now: Option<(&Relation, &TableFacts)>,
         newest: &[Newest],
     ) -> bool {
         let Some(entry) = self.relations.get_mut(&id) else { return false };
@@ -107,9 +107,9 @@ impl Assembler {
         let now = now.filter(|(_, facts)| !facts.is_gone);
         // One that could not be written asks for nothing.
         let claim = now.and_then(|(relation, facts)| {
-            plan::compile(&relation, &facts, &registered, &self.settings).ok()?.claim
+            plan::compile(relation, facts, &registered, &self.settings).ok()?.claim
         });
-        let is_other = entry.claim() != claim.as_ref();
+        let is_other = entry.claim != claim;
         if is_other {
             entry.forget_plan();
             entry.claim = claim;
@@ -126,18 +126,18 @@ impl Assembler {
         }
         let is_known = self.relations.contains_key(&parent);
         let is_child =
-            |entry: &&mut Entry| entry.claim().is_some_and(|claim| claim.is_under(parent));
+            |entry: &&mut Entry| entry.claim.as_ref().is_some_and(|claim| claim.is_under(parent));
         let doubt = if is_known { Entry::doubt_plan } else { Entry::set_plan_aside };
         self.relations.values_mut().filter(is_child).for_each(doubt);
     }
 
     /// Finishes a plan with one schema id per schema that its draft asked for.
     pub fn install(&mut self, owner: Owner, mut draft: Draft, ids: &[SchemaId]) {
-        let columns = std::mem::take(&mut draft.told);
+        let (columns, claim) = (std::mem::take(&mut draft.told), draft.claim.take());
         let facts = draft.facts;
         let plan = draft.finish(Arc::make_mut(&mut self.topics), ids);
         match (owner, self.entry_mut(owner)) {
-            (_, Some(entry)) => entry.install(plan, facts),
+            (_, Some(entry)) => entry.install(plan, facts, claim),
             (owner, None) => {
                 if let Some(slot) = self.plan_mut(owner) {
                     *slot = Some(plan);

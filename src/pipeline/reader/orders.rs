@@ -9,7 +9,6 @@ use tokio::sync::oneshot::Sender;
 use tracing::info;
 
 use super::super::Error;
-use super::super::alive::alive;
 use super::Reader;
 use super::repairs::{Repair, Repairs};
 use super::snapshots::{Snapshotting, table_name};
@@ -128,10 +127,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
             answer(reply, Reply::Refused(NOTHING_READ.to_owned()));
             return Ok(());
         }
-        let relations = self.around.catalog.published_relations(self.around.publications);
-        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
-        let published =
-            alive(&mut self.transport, &mut self.session, stop, nothing, relations).await??;
+        let published = self.published().await?;
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
         match snapshots.obey(order, reply, &published) {
             Some(repair) => self.ask_keys(repair).await,

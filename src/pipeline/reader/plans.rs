@@ -17,7 +17,7 @@ use crate::position::Xid;
 use crate::postgres;
 use crate::registry;
 use crate::status::Phase;
-use crate::wal::RelationId;
+use crate::wal::{Relation, RelationId};
 
 /// How often a catalog that does not show a transaction yet is asked again.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -97,35 +97,52 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
     }
 
     /// Compiles a plan. What a table asks of its topic may be older than its last ALTER, or DROP, of which
-    /// the stream tells with its next row, and there may be none: so whoever is refused for that has the
-    /// catalog asked what it is by now.
+    /// the stream tells with its next row, and there may be none: so what another one is refused for is
+    /// made anew from what the catalog says by now.
     async fn draft(
         &mut self,
         owner: Owner,
         facts: &TableFacts,
         newest: &[Newest],
     ) -> Result<Option<Draft>, Error> {
+        let mut published = None;
         loop {
             let drafted = self.assembler.draft(owner, facts.clone(), newest);
             let rival = drafted.as_ref().err().and_then(|error| self.assembler.rival(error));
-            match rival {
-                Some(rival) if self.renew_claim(rival, newest).await? => {}
-                _ => return Ok(drafted?),
+            let Some(rival) = rival else { return Ok(drafted?) };
+            let tables = match published.take() {
+                Some(tables) => tables,
+                None => self.published().await?,
+            };
+            if !self.renew_claim(rival, &tables, newest).await? {
+                return Ok(drafted?);
             }
+            published = Some(tables);
         }
     }
 
-    /// Whether it asks for something else by now.
-    async fn renew_claim(&mut self, id: RelationId, newest: &[Newest]) -> Result<bool, Error> {
-        let catalog = &mut *self.around.catalog;
-        let describe = async {
-            let Some(relation) = catalog.relation(id).await? else { return Ok(None) };
-            let facts = catalog.describe(&relation).await?;
-            Ok::<_, postgres::Error>(Some((relation, facts)))
+    /// Has a relation ask of its topic what its table would by now; whether that is something else.
+    async fn renew_claim(
+        &mut self,
+        id: RelationId,
+        published: &[Relation],
+        newest: &[Newest],
+    ) -> Result<bool, Error> {
+        let Some(relation) = published.iter().find(|it| it.id == id) else {
+            return Ok(self.assembler.renew_claim(id, None, newest));
         };
+        let describe = self.around.catalog.describe(relation);
         let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
-        let now = alive(&mut self.transport, &mut self.session, stop, nothing, describe).await??;
-        Ok(self.assembler.renew_claim(id, now, newest))
+        let facts =
+            alive(&mut self.transport, &mut self.session, stop, nothing, describe).await??;
+        Ok(self.assembler.renew_claim(id, Some((relation, &facts)), newest))
+    }
+
+    /// The tables of the publications as the catalog has them by now.
+    pub(super) async fn published(&mut self) -> Result<Vec<Relation>, Error> {
+        let relations = self.around.catalog.published_relations(self.around.publications);
+        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
+        Ok(alive(&mut self.transport, &mut self.session, stop, nothing, relations).await??)
     }
 
     /// The newest schema of a subject, as patiently as one is registered.

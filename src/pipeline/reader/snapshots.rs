@@ -444,10 +444,7 @@ impl<T: Transport, S: Sink> Reader<'_, T, S> {
     /// Notes tables that are new in the publications.
     async fn look_for_tables(&mut self) -> Result<(), Error> {
         let since = clock::now();
-        let relations = self.around.catalog.published_relations(self.around.publications);
-        let (stop, nothing) = (&mut *self.around.stop, std::future::pending());
-        let relations =
-            alive(&mut self.transport, &mut self.session, stop, nothing, relations).await??;
+        let relations = self.published().await?;
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
         let now = clock::now();
         let next = now + TABLES_EVERY.max((now - since) * TABLES_SHARE);

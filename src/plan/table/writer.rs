@@ -99,7 +99,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         let mut identity = columns().filter(|(plan, _)| plan.is_identity).peekable();
         let has_identity = identity.peek().is_some() && identity.all(|(_, it)| it != Column::Null);
         let old = OldTuple { kind: self.plan.rows.old_kind, tuple: row };
-        self.gone(Operation::Absent, key, Some(old).filter(|_| has_identity))
+        self.gone(key, Some(old).filter(|_| has_identity))
     }
 
     /// A row that is all that there is to say.
@@ -130,7 +130,7 @@ impl<'a, 'b> Writer<'a, 'b> {
             self.push_row(Operation::Update, key, value, row);
             return Ok(());
         }
-        self.gone(Operation::Delete, old_key, Some(old))?;
+        self.gone(old_key, Some(old))?;
         let value = self.value(Operation::Create, None, Some(row))?;
         self.push_row(Operation::Create, key, value, row);
         Ok(())
@@ -139,7 +139,7 @@ impl<'a, 'b> Writer<'a, 'b> {
     fn delete(&mut self, old: OldTuple<'_>) -> Result<(), Error> {
         self.check(old.tuple)?;
         let key = self.key(Keyed::Old(old.tuple))?;
-        self.gone(Operation::Delete, key, Some(old))
+        self.gone(key, Some(old))
     }
 
     fn truncate(&mut self, part: u32) -> Result<(), Error> {
@@ -150,15 +150,10 @@ impl<'a, 'b> Writer<'a, 'b> {
     }
 
     /// A delete and, where there is a key, its tombstone.
-    fn gone(
-        &mut self,
-        operation: Operation,
-        key: Option<Range<usize>>,
-        old: Option<OldTuple<'_>>,
-    ) -> Result<(), Error> {
-        let value = self.value(operation, old, None)?;
+    fn gone(&mut self, key: Option<Range<usize>>, old: Option<OldTuple<'_>>) -> Result<(), Error> {
+        let value = self.value(Operation::Delete, old, None)?;
         let tombstone = key.clone().filter(|_| self.plan.rows.has_tombstones);
-        self.push(operation, key, Some(value));
+        self.push(Operation::Delete, key, Some(value));
         if tombstone.is_some() {
             self.push(batch::Operation::Tombstone, tombstone, None);
         }

@@ -23,44 +23,30 @@ impl Catalog {
         publications: &[String],
     ) -> Result<Vec<Relation>, Error> {
         let sql = over_published(self.server_major, &format!("{RELATIONS_SQL}{BY_NAME}"));
-        relations(&self.rows(&sql, &[&publications]).await?)
-    }
-
-    /// A table as pgoutput would describe it if all of its columns were published; `None` if it is gone.
-    ///
-    /// # Errors
-    ///
-    /// If the query fails.
-    pub async fn relation(&mut self, id: RelationId) -> Result<Option<Relation>, Error> {
-        let sql = format!("{WHOLE}{RELATIONS_SQL}{BY_NAME}");
-        Ok(relations(&self.rows(&sql, &[&id.0]).await?)?.pop())
-    }
-}
-
-/// The answer to [`RELATIONS_SQL`], table by table.
-fn relations(rows: &[Row]) -> Result<Vec<Relation>, Error> {
-    let mut relations: Vec<Relation> = Vec::new();
-    for row in rows {
-        let id = RelationId(field(row, 0)?);
-        if relations.last().is_none_or(|relation| relation.id != id) {
-            relations.push(Relation {
-                id,
-                namespace: field(row, 1)?,
-                name: field(row, 2)?,
-                identity: replica_identity(row, 3)?,
-                columns: Vec::new(),
-            });
+        let rows = self.rows(&sql, &[&publications]).await?;
+        let mut relations: Vec<Relation> = Vec::new();
+        for row in &rows {
+            let id = RelationId(field(row, 0)?);
+            if relations.last().is_none_or(|relation| relation.id != id) {
+                relations.push(Relation {
+                    id,
+                    namespace: field(row, 1)?,
+                    name: field(row, 2)?,
+                    identity: replica_identity(row, 3)?,
+                    columns: Vec::new(),
+                });
+            }
+            if let (Some(relation), Some(name)) = (relations.last_mut(), field(row, 4)?) {
+                relation.columns.push(RelationColumn {
+                    name,
+                    type_oid: field(row, 5)?,
+                    type_modifier: field(row, 6)?,
+                    is_identity: field(row, 7)?,
+                });
+            }
         }
-        if let (Some(relation), Some(name)) = (relations.last_mut(), field(row, 4)?) {
-            relation.columns.push(RelationColumn {
-                name,
-                type_oid: field(row, 5)?,
-                type_modifier: field(row, 6)?,
-                is_identity: field(row, 7)?,
-            });
-        }
+        Ok(relations)
     }
-    Ok(relations)
 }
 
 /// A column that holds `relreplident`.
@@ -78,8 +64,8 @@ pub(in crate::postgres) fn identity_named(letter: &str) -> ReplicaIdentity {
     }
 }
 
-/// A row for each column, or one without a column; over [`over_published`], or [`WHOLE`]. A deferrable
-/// primary key is no replica identity, and columns behind INCLUDE are not part of one.
+/// A row for each column, or one without a column; over [`over_published`]. A deferrable primary key is no
+/// replica identity, and columns behind INCLUDE are not part of one.
 pub(in crate::postgres) const RELATIONS_SQL: &str = "\
 SELECT DISTINCT c.oid, n.nspname::text, c.relname::text, c.relreplident::text,
        a.attname::text, a.atttypid, a.atttypmod,
@@ -94,16 +80,6 @@ FROM published
 JOIN pg_class c ON c.oid = published.relid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN published_column a ON a.attrelid = c.oid";
-
-/// What publications publish of a table is asked of all tables at once, which takes long where there are
-/// many: this is in its place where one table is asked about, and no publication.
-const WHOLE: &str = "\
-WITH published (relid) AS (SELECT $1::oid),
-published_column AS (
-    SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod
-    FROM pg_attribute a
-    WHERE a.attrelid = $1 AND 0 < a.attnum AND NOT a.attisdropped)
-";
 
 const BY_NAME: &str = "
 ORDER BY 2, 3, a.attnum";

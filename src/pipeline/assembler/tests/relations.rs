@@ -255,7 +255,7 @@ fn a_table_that_has_left_its_topic_is_no_ones_rival() {
     let table = |id, name| renamed(relation(id, b'd', &[("a", true)]), name);
     let facts = facts(&["a"]);
     let by_now = |id, name| match Message::parse(&table(id, name)).unwrap() {
-        Message::Relation(body) => Some((body.to_owned(), facts.clone())),
+        Message::Relation(body) => body.to_owned(),
         other => panic!("{other:?}"),
     };
     let mut open = Open::new(facts.clone());
@@ -263,15 +263,15 @@ fn a_table_that_has_left_its_topic_is_no_ones_rival() {
     let error = open.feed(&insert(OTHER, "1")).unwrap_err();
     let id = open.assembler.rival(&error).unwrap();
     assert_eq!(id, RelationId(ROOT));
-    assert!(!open.assembler.renew_claim(id, by_now(ROOT, "a b"), &[]));
+    assert!(!open.assembler.renew_claim(id, Some((&by_now(ROOT, "a b"), &facts)), &[]));
     open.feed(&insert(OTHER, "1")).unwrap_err();
     // By this name it would have the same topic.
-    assert!(open.assembler.renew_claim(id, by_now(ROOT, "a+b"), &[]));
+    assert!(open.assembler.renew_claim(id, Some((&by_now(ROOT, "a+b"), &facts)), &[]));
     let error = open.feed(&insert(OTHER, "1")).unwrap_err();
     assert_eq!(open.assembler.rival(&error), Some(id));
     // To itself it is none.
     open.feed(&insert(ROOT, "1")).unwrap();
-    assert!(open.assembler.renew_claim(id, by_now(ROOT, "a c"), &[]));
+    assert!(open.assembler.renew_claim(id, Some((&by_now(ROOT, "a c"), &facts)), &[]));
     assert_eq!(open.assembler.rival(&error), None);
     open.feed(&insert(OTHER, "1")).unwrap();
     // Then it is the other one that has the topic.
